@@ -1,0 +1,110 @@
+"""Every topic: who writes it, what its key is and why, how many partitions, how long it keeps.
+
+One partition each: one shard of the ledger takes them in one order, and on a small machine a second partition only
+splits batches. More shards bring more partitions (docs/architecture/overview.md).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from libs.common.contracts import accounts, dead_letters, fraud, gateway, kyc, ledger
+from libs.common.contracts.base import Message
+
+_DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic's fixed facts. `retention_ms` is how long the broker keeps messages; PostgreSQL keeps what matters."""
+
+    name: str
+    owner: str
+    key: str
+    why: str
+    messages: tuple[type[Message], ...]
+    partitions: int = 1
+    retention_ms: int = 7 * _DAY_MS
+
+
+TRANSFER_REQUESTS: Final = Topic(
+    name="gateway.transfer-requests.v1",
+    owner="gateway",
+    key="actor_id",
+    why="one sender's requests reach fraud in the order he sent them",
+    messages=(gateway.TransferRequested, gateway.TransferBatchRequested),
+)
+SCREENINGS: Final = Topic(
+    name="fraud.screenings.v1",
+    owner="fraud",
+    key="transfer_id",
+    why="a hold and its resolution share a partition",
+    messages=(fraud.TransferScreened, fraud.TransferBatchScreened, fraud.HoldResolved),
+)
+TRANSFERS: Final = Topic(
+    name="ledger.transfers.v1",
+    owner="ledger",
+    key="transfer_id",
+    why="a transfer's states stay in order, and a reader that waits for few transfers need not decode the others",
+    messages=(ledger.TransferChanged,),
+)
+LEDGER_ACCOUNTS: Final = Topic(
+    name="ledger.accounts.v1",
+    owner="ledger",
+    key="account_id",
+    why="an account's states stay in order",
+    messages=(ledger.LedgerAccountOpened,),
+)
+CHECKPOINTS: Final = Topic(
+    name="ledger.checkpoints.v1",
+    owner="ledger",
+    key="shard",
+    why="a shard's tree heads stay in order",
+    messages=(ledger.CheckpointPublished,),
+)
+ACCOUNTS: Final = Topic(
+    name="accounts.accounts.v1",
+    owner="accounts",
+    key="account_id",
+    why="an account's states stay in order",
+    messages=(accounts.AccountChanged,),
+)
+CUSTOMERS: Final = Topic(
+    name="accounts.customers.v1",
+    owner="accounts",
+    key="user_id",
+    why="a customer's states stay in order",
+    messages=(accounts.CustomerChanged,),
+)
+VERIFICATIONS: Final = Topic(
+    name="kyc.verifications.v1",
+    owner="kyc",
+    key="user_id",
+    why="a customer's KYC states stay in order",
+    messages=(kyc.VerificationChanged,),
+)
+
+
+def dead_letters_of(service: str) -> Topic:
+    """Return the topic on which a service says what it parked."""
+    return Topic(
+        name=f"{service}.dead-letters.v1",
+        owner=service,
+        key="dead_letter_id",
+        why="each stands alone",
+        messages=(dead_letters.MessageParked,),
+        retention_ms=30 * _DAY_MS,
+    )
+
+
+SERVICES: Final = ("accounts", "kyc", "ledger", "fraud", "gateway")
+ALL_TOPICS: Final = (
+    TRANSFER_REQUESTS,
+    SCREENINGS,
+    TRANSFERS,
+    LEDGER_ACCOUNTS,
+    CHECKPOINTS,
+    ACCOUNTS,
+    CUSTOMERS,
+    VERIFICATIONS,
+    *(dead_letters_of(service) for service in SERVICES),
+)

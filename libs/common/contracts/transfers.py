@@ -1,0 +1,48 @@
+"""Value types that several owners' messages carry: the transfer command and its parts."""
+
+from typing import Literal
+
+import msgspec
+
+TransferKind = Literal["transfer", "deposit"]
+"""`transfer`: a customer's own. `deposit`: an operator credits a customer from the asset's reserve."""
+
+
+class Leg(msgspec.Struct, frozen=True, gc=False):
+    """One movement of an amount between two accounts.
+
+    `destination_owner_id` is the customer whom the gateway and fraud took for the payee, empty when they knew none.
+    The ledger refuses a leg whose destination belongs to somebody else: nobody is paid unscreened.
+    """
+
+    source_account_id: str
+    destination_account_id: str
+    amount_minor: int
+    asset: str
+    destination_owner_id: str
+
+
+class Party(msgspec.Struct, frozen=True, gc=False):
+    """A customer as the gateway saw him when it took the command: KYC tier 0 to 3, at this version of his KYC record."""
+
+    user_id: str
+    kyc_tier: int
+    kyc_version: int
+
+
+class TransferCommand(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A transfer as it was asked for; complete, so that no consumer needs to ask anybody.
+
+    `payer` is absent for a deposit. `payees` holds each destination's owner once. `memo_commitment` is the hex SHA-256
+    over a salt and the free text (empty without text): the text itself never leaves the gateway. `requested_at` is
+    RFC 3339 UTC.
+    """
+
+    transfer_id: str
+    kind: TransferKind
+    actor_id: str
+    payer: Party | None
+    payees: tuple[Party, ...]
+    legs: tuple[Leg, ...]
+    memo_commitment: str
+    requested_at: str
