@@ -1,0 +1,42 @@
+"""Lanes by folder: a test belongs to the lane it lies in, and the unit lane has no network."""
+
+import socket
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+TESTS = Path(__file__).parent
+LANES = ("unit", "contract", "integration", "e2e", "chaos", "kafka")
+
+
+def lane_of(path: Path) -> str | None:
+    """Name the lane whose folder holds `path`, or None for what belongs to no lane."""
+    try:
+        lane = path.relative_to(TESTS).parts[0]
+    except ValueError:
+        return None
+    return lane if lane in LANES else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its lane, so that `-m unit` and a folder mean the same."""
+    for item in items:
+        lane = lane_of(item.path)
+        if lane is None:
+            raise pytest.UsageError(f"{item.nodeid} lies in no lane; use one of tests/{{{','.join(LANES)}}}/")
+        item.add_marker(lane)
+
+
+def refuse(*_: object) -> NoReturn:
+    """Say what the unit lane forbids instead of letting a test hang on a network it should not need."""
+    raise RuntimeError("a unit test tried to reach the network; pass a fake, or move the test to another lane")
+
+
+@pytest.fixture(autouse=True)
+def closed_sockets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Close the way out in the unit lane only. Event loops keep their socket pair, which never connects."""
+    if lane_of(request.path) != "unit":
+        return
+    for method in ("connect", "connect_ex", "bind", "listen", "sendto"):
+        monkeypatch.setattr(socket.socket, method, refuse)
