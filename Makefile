@@ -1,0 +1,104 @@
+# Everything a person or CI does here is one of these targets. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+# The stamp's name holds what was installed: other requirements, other name, new installation.
+READY := .venv/ready-$(shell cat requirements/dev.txt pyproject.toml | cksum | cut -d' ' -f1)
+
+.PHONY: help setup demo up bench check lint format types imports tidy contracts contracts-check
+.PHONY: test test-lanes test-unit test-contract test-integration test-e2e test-chaos-short test-chaos test-kafka kafka nightly clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' Makefile
+
+setup: $(READY) ## make the environment in .venv: hashed, pinned requirements and this project
+	@:
+
+$(READY):
+	@command -v $(PYTHON) >/dev/null || { echo "No $(PYTHON) here. Install Python 3.11 or newer." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Tallystick needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Name another: make setup PYTHON=python3.12" >&2; exit 1; }
+	@echo "Making .venv; the first time takes about a minute."
+	@$(PYTHON) -m venv .venv || { echo "Python cannot make an environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@rm -f .venv/ready-*
+	@touch $@
+
+demo: setup ## run a payroll of 1,000 lines through the whole stack, then prove the books
+	@$(BIN)/tallystick demo
+
+up: setup ## keep the whole stack running until Ctrl-C; prints where it is
+	@$(BIN)/tallystick up
+
+bench: setup ## measure transfers a second and latency over HTTP
+	@$(BIN)/tallystick bench
+
+check: lint types imports tidy contracts-check ## every check that only reads
+
+lint: setup ## format and lint, without changing anything
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+format: setup ## format, and fix what can be fixed safely
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+types: setup ## mypy, strict
+	@$(BIN)/mypy
+
+imports: setup ## who may import whom
+	@$(BIN)/lint-imports --no-logo
+
+tidy: setup ## the house law no linter knows
+	@$(BIN)/python -m tools.tidy
+
+contracts: setup ## write docs/contracts/ from the messages in libs/common/contracts
+	@$(BIN)/python -m libs.common.contracts.export
+
+contracts-check: setup ## compare docs/contracts/ with the messages
+	@$(BIN)/python -m libs.common.contracts.export --check
+
+test: setup test-lanes test-chaos-short ## every lane that needs nothing but Python
+
+test-lanes: setup
+	@$(PYTEST) tests/contract tests/unit tests/integration tests/e2e
+
+test-unit: setup ## pure code, no sockets
+	@$(PYTEST) tests/unit
+
+test-contract: setup ## messages, OpenAPI and topology against what is written down
+	@$(PYTEST) tests/contract
+
+test-integration: setup ## one service against a real PostgreSQL and a real broker
+	@$(PYTEST) tests/integration
+
+test-e2e: setup ## journeys through the gateway of a whole stack
+	@$(PYTEST) tests/e2e
+
+test-chaos-short: setup ## two rounds of killing processes while money moves
+	@TALLYSTICK_CHAOS_ROUNDS=$${TALLYSTICK_CHAOS_ROUNDS:-2} $(PYTEST) tests/chaos
+
+test-chaos: setup ## ten rounds of the same
+	@TALLYSTICK_CHAOS_ROUNDS=$${TALLYSTICK_CHAOS_ROUNDS:-10} $(PYTEST) tests/chaos
+
+test-kafka: setup kafka ## delivery and one round of chaos against Apache Kafka itself
+	@TALLYSTICK_CHAOS_ROUNDS=$${TALLYSTICK_CHAOS_ROUNDS:-1} $(PYTEST) tests/kafka
+
+kafka: ## fetch Apache Kafka's pinned jars and prepare a broker; needs a JDK and Maven
+	@for tool in java mvn; do command -v $$tool >/dev/null || { \
+		echo "Apache Kafka needs $$tool; on Debian: apt-get install openjdk-17-jdk-headless maven" >&2; exit 1; }; done
+	@tools/kafka/build.sh
+
+nightly: check test-lanes kafka ## everything, with thirty rounds of chaos, and the speed
+	@TALLYSTICK_CHAOS_ROUNDS=30 $(PYTEST) tests/chaos tests/kafka
+	@$(BIN)/tallystick bench
+
+clean: ## remove what was made, except .venv and the data in .tallystick
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info tools/kafka/target bench/results
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
