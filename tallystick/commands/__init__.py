@@ -1,0 +1,1 @@
+"""The commands of the tallystick command line, one file each."""
