@@ -1,0 +1,78 @@
+"""Which settings each service gets from the stack, as environment variables with the service's own prefix."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from tallystick.stack.ports import LOOPBACK
+from tallystick.stack.stack_secrets import KeyFiles, StackSecrets
+
+
+@dataclass(frozen=True)
+class StackPlan:
+    """Everything that is decided before the first service starts, and stays while `up` runs."""
+
+    postgres: str
+    """The administrator's DSN."""
+    kafka: str
+    kafka_idempotence: bool
+    ports: Mapping[str, int]
+    secrets: StackSecrets
+    keys: KeyFiles
+    rate_limits: bool
+    velocity_limits: bool
+
+    def url_of(self, service: str) -> str:
+        """Return the base address of the service."""
+        return f"http://{LOOPBACK}:{self.ports[service]}"
+
+
+def service_settings(service: str, plan: StackPlan) -> dict[str, str]:
+    """Return the environment variables of the service (`LEDGER_HTTP_PORT` …), its own secrets and no other's."""
+    common = {
+        "POSTGRES_DSN": dsn_of_role(plan.postgres, f"tallystick_{service}", plan.secrets.role_passwords[service]),
+        "HTTP_HOST": LOOPBACK,
+        "HTTP_PORT": str(plan.ports[service]),
+        "KAFKA": plan.kafka,
+        "KAFKA_IDEMPOTENCE": _flag(plan.kafka_idempotence),
+        "JWKS_FILE": str(plan.keys.jwks),
+        "INTERNAL_TOKEN": plan.secrets.internal_token,
+    }
+    return {f"{service.upper()}_{name}": value for name, value in (common | _own_settings(service, plan)).items()}
+
+
+def _own_settings(service: str, plan: StackPlan) -> dict[str, str]:
+    match service:
+        case "ledger":
+            return {"SIGNING_KEY_FILE": str(plan.keys.ledger_signing), "ORIGIN": plan.secrets.ledger_origin}
+        case "accounts":
+            return {
+                "TOKEN_KEY_FILE": str(plan.keys.access_token),
+                "ADMIN_EMAIL": plan.secrets.admin_email,
+                "ADMIN_PASSWORD": plan.secrets.admin_password,
+            }
+        case "fraud":
+            return {"VELOCITY_LIMITS_LIFTED": _flag(not plan.velocity_limits)}
+        case "gateway":
+            urls = {f"{name.upper()}_URL": plan.url_of(name) for name in plan.ports if name != "gateway"}
+            return urls | {"RATE_LIMITS": _flag(plan.rate_limits)}
+        case _:
+            return {}
+
+
+def dsn_of_role(admin_dsn: str, role: str, password: str) -> str:
+    """Return the administrator's DSN with another role and password; server, database and options stay."""
+    parts = urlsplit(admin_dsn)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{quote(role, safe='')}:{quote(password, safe='')}@{host}"))
+
+
+def dsn_without_password(dsn: str) -> str:
+    """Return the DSN as it may be printed."""
+    parts = urlsplit(dsn)
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}@{host}" if user else host))
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"

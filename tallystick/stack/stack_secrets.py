@@ -1,0 +1,82 @@
+"""What the stack makes up once and keeps: passwords, the internal token, key pairs, the ledger's origin."""
+
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from tallystick.stack.errors import StackError
+from tallystick.stack.jwks import key_set
+from tallystick.stack.private_files import write_private
+
+SERVICES = ("accounts", "kyc", "ledger", "fraud", "gateway")
+ADMIN_EMAIL = "admin@tallystick.example"
+
+
+@dataclass(frozen=True)
+class StackSecrets:
+    """The made-up values of one data folder."""
+
+    role_passwords: dict[str, str]
+    """Service name → the password of its database role `tallystick_<service>`."""
+    internal_token: str
+    """Proves to a service that a sister calls."""
+    admin_email: str
+    admin_password: str
+    ledger_origin: str
+    """The name under which the ledger signs checkpoints; it stays with the journal for ever."""
+
+
+@dataclass(frozen=True)
+class KeyFiles:
+    """Where the key pairs of one data folder lie, Ed25519, PKCS#8 PEM, mode 0600; the key set is public."""
+
+    ledger_signing: Path
+    access_token: Path
+    jwks: Path
+
+
+def load_or_make_secrets(folder: Path) -> StackSecrets:
+    """Return the folder's secrets, made on first use and kept in `secrets.json`. Raises: StackError if unreadable."""
+    path = folder / "secrets.json"
+    if path.exists():
+        try:
+            return StackSecrets(**json.loads(path.read_text()))
+        except (ValueError, TypeError) as error:
+            raise StackError(f"{path} cannot be read ({error}); restore it, or move {folder} away") from error
+    made = StackSecrets(
+        role_passwords={name: secrets.token_hex(24) for name in SERVICES},
+        internal_token=secrets.token_urlsafe(32),
+        admin_email=ADMIN_EMAIL,
+        admin_password=secrets.token_urlsafe(18),
+        ledger_origin=f"tallystick.local/{secrets.token_hex(4)}",
+    )
+    write_private(path, json.dumps(asdict(made), indent=2))
+    return made
+
+
+def load_or_make_keys(folder: Path) -> KeyFiles:
+    """Return the folder's key files; a private key is made on first use, the public key set follows from it."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    files = KeyFiles(folder / "ledger-signing.pem", folder / "access-token.pem", folder / "jwks.json")
+    for path in (files.ledger_signing, files.access_token):
+        if not path.exists():
+            write_private(path, _new_private_key_pem())
+    access_token_key = load_pem_private_key(files.access_token.read_bytes(), password=None)
+    if not isinstance(access_token_key, Ed25519PrivateKey):
+        raise StackError(f"{files.access_token} holds no Ed25519 key; remove it and a new one is made")
+    write_private(files.jwks, json.dumps(key_set(access_token_key.public_key())))
+    return files
+
+
+def _new_private_key_pem() -> str:
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
