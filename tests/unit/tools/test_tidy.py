@@ -1,8 +1,11 @@
 """Each rule finds its planted violation, and leaves what is right alone."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from tools.tidy import ROOT, check, check_all, read_tree
+from tools.tidy import check, check_all, read_tree
 from tools.tidy_rules import RULES
 from tools.tidy_rules.source import Source
 
@@ -169,5 +172,8 @@ def test_findings_name_path_line_and_rule_as_an_editor_opens_them() -> None:
     assert [str(finding).split(": ")[:2] for finding in found] == [[f"{LEDGER}:2", "wall-clock"]]
 
 
-def test_the_tree_read_holds_the_rules_themselves() -> None:
-    assert "tools/tidy.py" in {source.path for source in read_tree(ROOT)}
+def test_the_tree_read_is_what_git_does_not_ignore(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    for name in (".gitignore", "kept.py", "made.py", "picture.png"):
+        (tmp_path / name).write_text("made.py\n" if name == ".gitignore" else "")
+    assert [source.path for source in read_tree(tmp_path)] == ["kept.py"]
