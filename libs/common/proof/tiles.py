@@ -14,11 +14,16 @@ TILE_BYTES: Final = TILE_WIDTH * HASH_BYTES
 
 
 class FullTile(NamedTuple):
-    """A tile that has just become full: 8,192 bytes to be stored in the commit that brings its last hash."""
+    """A tile that has just become full: 8,192 bytes to be stored in the commit that brings its last hash.
+
+    `root` is the tile's hash in the level above. Stored beside the tile it spares the reader of a partial tile
+    up to 255 whole tiles below it.
+    """
 
     level: int
     tile_index: int
     hashes: bytes
+    root: bytes
 
 
 class TileReader(Protocol):

@@ -58,17 +58,17 @@ class TreeHead:
         peaks, grown = _grown_peaks(self.size, self.peaks, leaves)
         partial_tiles: list[tuple[bytes, ...]] = []
         full_tiles: list[FullTile] = []
-        # Inner nodes eight levels up are the hashes of the next level of tiles.
+        # Nodes eight heights up are the roots of the tiles that became full, and the hashes of the next level's tiles.
         by_level = zip_longest(self.partial_tiles, grown[::TILE_HEIGHT], fillvalue=())
         for level, (partial, added) in enumerate(by_level):
             hashes = (*partial, *added)
-            filled = len(hashes) - len(hashes) % TILE_WIDTH
-            next_index = self.size >> TILE_HEIGHT * (level + 1)
+            roots = _at_height(grown, TILE_HEIGHT * (level + 1))
+            first_index = self.size >> TILE_HEIGHT * (level + 1)
             full_tiles += (
-                FullTile(level, next_index + at // TILE_WIDTH, b"".join(hashes[at : at + TILE_WIDTH]))
-                for at in range(0, filled, TILE_WIDTH)
+                FullTile(level, first_index + n, b"".join(hashes[n * TILE_WIDTH : (n + 1) * TILE_WIDTH]), root)
+                for n, root in enumerate(roots)
             )
-            partial_tiles.append(hashes[filled:])
+            partial_tiles.append(hashes[len(roots) * TILE_WIDTH :])
         head = type(self)(self.size + len(leaves), tuple(partial_tiles), tuple(peaks))
         return head, full_tiles
 
@@ -89,6 +89,11 @@ async def load_tree_head(size: int, tiles: TileReader) -> TreeHead:
         for level, width in enumerate(partial_widths(size))
     ]
     return TreeHead.restored(size, partial_tiles)
+
+
+def _at_height(grown: list[list[bytes]], height: int) -> list[bytes]:
+    """Return the nodes that became complete at this height; a batch seldom reaches far up."""
+    return grown[height] if height < len(grown) else []
 
 
 def _grown_peaks(size: int, peaks: Sequence[bytes], leaves: Sequence[bytes]) -> tuple[list[bytes], list[list[bytes]]]:

@@ -55,7 +55,7 @@ def test_a_tile_is_given_out_when_its_last_hash_arrives() -> None:
     head, none_yet = TreeHead.empty().extended(LEAVES[:255])
     assert none_yet == []
     _, tiles = head.extended(LEAVES[255:256])
-    assert tiles == [FullTile(level=0, tile_index=0, hashes=b"".join(LEAVES[:256]))]
+    assert tiles == [FullTile(level=0, tile_index=0, hashes=b"".join(LEAVES[:256]), root=root_of(LEAVES[:256]))]
 
 
 def test_a_tile_of_level_one_holds_the_roots_of_the_tiles_below() -> None:
@@ -65,6 +65,7 @@ def test_a_tile_of_level_one_holds_the_roots_of_the_tiles_below() -> None:
     assert [tile.tile_index for tile in below] == list(range(256))
     assert all(len(tile.hashes) == TILE_BYTES for tile in tiles)
     assert above.tile_index == 0
+    assert all(tile.root == root_of(split_tile(tile.hashes)) for tile in tiles)
     assert split_tile(above.hashes) == [root_of(split_tile(tile.hashes)) for tile in below]
 
 
