@@ -52,9 +52,11 @@ class Source:
 
     @cached_property
     def comments(self) -> dict[int, str]:
-        """Line → comment. In other files than Python, every line may hold one."""
+        """Line → the text in which a comment may stand; outside Python that is the line as it is."""
         if not self.is_python:
-            return dict(enumerate(self.lines, start=1))
+            # Markdown quotes other languages' comments; its own look different.
+            start = "<!--" if self.path.endswith(".md") else "#"
+            return {number: line for number, line in enumerate(self.lines, start=1) if start in line}
         tokens = tokenize.generate_tokens(io.StringIO(self.text).readline)
         return {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
 

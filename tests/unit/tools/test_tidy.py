@@ -66,7 +66,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
             "try: f()\nexcept Exception: ...\n",
             "try: f()\nexcept Exception: ...  # noqa: BLE001 the edge answers\n",
         ),
-        (LEDGER, "try: f()\nexcept: ...\n", "try: f()\nexcept ValueError: ...\n"),
+        (LEDGER, "try: f()\nexcept: ...\n", "try: f()\nexcept:\n    undo()\n    raise\n"),
         (LEDGER, "try: f()\nexcept (OSError, BaseException): ...\n", "try: f()\nexcept (OSError, KeyError): ...\n"),
     ],
     "silent-suppression": [
@@ -154,6 +154,13 @@ def test_an_exception_without_a_reason_excuses_nothing() -> None:
 def test_an_exception_for_another_rule_excuses_nothing_and_is_found_stale() -> None:
     text = "now = datetime.now(UTC)  # tidy: allow broad-except: shown to a person\n"
     assert rules_broken(LEDGER, text) == {"wall-clock", "stale-exception"}
+
+
+def test_markdown_shows_markers_without_meaning_them_and_has_comments_of_its_own() -> None:
+    path = "/home/ann/x"  # tidy: allow machine-path: planted to be found
+    assert rules_broken("docs/a.md", "# tidy: allow wall-clock: as an example\n") == set()
+    assert rules_broken("docs/a.md", f"{path} # tidy: allow machine-path: not a comment\n") == {"machine-path"}
+    assert rules_broken("docs/a.md", f"{path} <!-- tidy: allow machine-path: a real one -->\n") == set()
 
 
 def test_a_ratchet_holds_at_its_size_and_gives_way_beyond() -> None:
