@@ -1,0 +1,1 @@
+"""PostgreSQL: pinned hot connections, the SQLAlchemy engine, the unit of work, migrations."""

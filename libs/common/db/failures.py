@@ -1,0 +1,48 @@
+"""Which database failures may pass and which are ours.
+
+SQLAlchemy hands on deadlocks and serialization failures as a bare DBAPIError, so the class tells nothing: the SQLSTATE
+decides (PostgreSQL manual, appendix A).
+"""
+
+from typing import Final
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, InterfaceError
+
+from libs.common.errors import Unavailable
+
+_PASSING: Final = frozenset(
+    {
+        "40001",  # serialization_failure
+        "40P01",  # deadlock_detected
+        "55P03",  # lock_not_available
+        "57014",  # query_canceled: statement_timeout
+        "53300",  # too_many_connections
+        "57P01",  # admin_shutdown
+        "57P02",  # crash_shutdown
+        "57P03",  # cannot_connect_now
+        "25P02",  # in_failed_sql_transaction: what is left after a failure nobody saw
+    }
+)
+_LOST: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionError,
+    OSError,
+    TimeoutError,
+)
+
+
+def as_unavailable(failure: BaseException) -> Unavailable | None:
+    """Return the failure as Unavailable when the same work may succeed later, else None."""
+    original = failure
+    if isinstance(failure, DBAPIError):
+        original = failure.driver_exception if failure.driver_exception is not None else failure
+        if isinstance(failure, InterfaceError) or failure.connection_invalidated:
+            return Unavailable("database_unavailable", "The database connection was lost; try again.")
+    if isinstance(original, asyncpg.PostgresError) and original.sqlstate in _PASSING:
+        return Unavailable("database_busy", "The database could not finish this now; try again.", sqlstate=original.sqlstate)
+    if isinstance(original, _LOST):
+        return Unavailable("database_unavailable", "The database cannot be reached; try again.")
+    return None

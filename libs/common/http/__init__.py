@@ -1,0 +1,1 @@
+"""HTTP: the application all services share, problems (RFC 9457), tokens, the one policy."""

@@ -1,0 +1,1 @@
+"""The bus: consuming, parking, publishing, the outbox. Nothing outside this package talks to Kafka."""

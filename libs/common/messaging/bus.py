@@ -1,0 +1,193 @@
+"""One process's part in the bus: its subscriptions, its tip readers, its publisher, outbox and dead letters.
+
+FastStream runs the consume loops. Every option is written out, because its defaults lose messages: acknowledge first,
+start at the newest, reply to whoever asks.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, TopicPartition
+from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
+from faststream.kafka.subscriber.usecase import BatchSubscriber
+from faststream.message import StreamMessage
+
+from libs.common.clock import Clock
+from libs.common.contracts.topics import Topic
+from libs.common.db.hot import HotConnection
+from libs.common.messaging.consumer import PatientConsumer
+from libs.common.messaging.dead_letters import DeadLetters
+from libs.common.messaging.delivery import Delivery, Subscription
+from libs.common.messaging.outbox import Outbox
+from libs.common.messaging.publisher import MAX_MESSAGE_BYTES, Publisher
+from libs.common.messaging.topics_admin import watch_topics
+from libs.common.settings import ServiceSettings
+
+log = structlog.get_logger()
+
+Follow = Callable[[Sequence[ConsumerRecord[Any, Any]]], None]
+"""Looks at records as they come, undecoded, and must not fail; a tip reader has no retry and no dead letters."""
+
+_STOP_SECONDS: Final = 12.0
+_GRACEFUL_SECONDS: Final = 8.0
+
+
+class Bus:
+    """Connects a service. Subscribe before `start`; stop in reverse."""
+
+    def __init__(self, settings: ServiceSettings, *, service: str, clock: Clock) -> None:
+        """Construct the parts; nothing connects yet."""
+        self._settings = settings
+        self._service = service
+        dsn = settings.postgres_dsn.get_secret_value()
+        self._connection = HotConnection(dsn, f"{service}-outbox")
+        self.publisher = Publisher(
+            settings.kafka, idempotence=settings.kafka_idempotence, client_id=f"tallystick-{service}"
+        )
+        self.outbox = Outbox(service, self.publisher, self._connection)
+        self.dead_letters = DeadLetters(service, self._connection, self.outbox, clock)
+        self._deliveries: list[tuple[Delivery, BatchSubscriber]] = []
+        self._followers: list[BatchSubscriber] = []
+        self._tips_fixed = False
+        self._watch: asyncio.Task[None] | None = None
+        # Producing is the publisher's; without `consumer_only` FastStream would keep a second producer open.
+        self._broker = KafkaBroker(
+            settings.kafka.split(","),
+            client_id=f"tallystick-{service}",
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            graceful_timeout=_GRACEFUL_SECONDS,
+            request_timeout_ms=5000,
+            retry_backoff_ms=100,
+            apply_types=False,
+            logger=logging.getLogger("faststream"),
+            log_level=logging.DEBUG,
+        )
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """Consume a topic as a group, with delivery's guarantees."""
+        delivery = Delivery(subscription, self.dead_letters)
+        subscriber = self._broker.subscriber(
+            subscription.topic.name,
+            batch=True,
+            group_id=subscription.group,
+            group_instance_id=self._instance(subscription.group),
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="earliest",
+            isolation_level="read_uncommitted",
+            no_reply=True,
+            max_records=subscription.max_records,
+            batch_timeout_ms=1000,
+            max_poll_interval_ms=300_000,
+            rebalance_timeout_ms=60_000,
+            listener=delivery,
+            parser=_keep_raw,
+            decoder=_raw_records,
+            **self._fetching(),
+        )
+        subscriber(delivery.on_batch)
+        self._deliveries.append((delivery, subscriber))
+
+    def follow(self, topic: Topic, look: Follow) -> None:
+        """Read a topic from its tip, in this process alone and without a group: for waiters, never for effects."""
+
+        async def on_batch(records: Sequence[ConsumerRecord[Any, Any]]) -> None:  # noqa: RUF029 -- FastStream awaits it
+            look(records)
+
+        subscriber = self._broker.subscriber(
+            partitions=[TopicPartition(topic.name, number) for number in range(topic.partitions)],
+            batch=True,
+            group_id=None,
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="latest",
+            isolation_level="read_uncommitted",
+            no_reply=True,
+            max_records=1000,
+            batch_timeout_ms=1000,
+            parser=_keep_raw,
+            decoder=_raw_records,
+            **self._fetching(),
+        )
+        subscriber(on_batch)
+        self._followers.append(subscriber)
+
+    async def start(self) -> None:
+        """Make the topics, connect everything, sweep what an earlier process left. Raises: Unavailable."""
+        await self._connection.connect()
+        await self.publisher.start()
+        await self._broker.connect()
+        builder = self._broker.config.broker_config.builder
+        self._broker.config.broker_config.builder = partial(PatientConsumer, **builder.keywords)
+        await self._broker.start()
+        for delivery, subscriber in self._deliveries:
+            delivery.attach(partial(getattr, subscriber, "consumer"))
+        await self.outbox.start()
+        for subscriber in self._followers:
+            await _fix_position(subscriber.consumer)
+        self._tips_fixed = True
+        self._watch = asyncio.create_task(watch_topics(self._settings.kafka), name="topics-watch")
+
+    async def stop(self) -> None:
+        """Finish running batches, commit offsets, send what waits, disconnect; all within a bound."""
+        if self._watch is not None:
+            self._watch.cancel()
+        for delivery, _ in self._deliveries:
+            await delivery.detach()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._broker.stop()
+        except (TimeoutError, KafkaError, ExceptionGroup) as failure:
+            log.warning("bus_stopped_roughly", error=repr(failure))
+        await self.publisher.stop()
+        await self.outbox.stop()
+        await self._connection.close()
+
+    def what_is_wrong(self) -> str | None:
+        """Return why this process is not ready, or None: a worker is ready when the group has given it its partitions."""
+        for delivery, _ in self._deliveries:
+            group = delivery.subscription.group
+            if delivery.stopped_because is not None:
+                return f"consumer {group} has stopped: {delivery.stopped_because}"
+            if not delivery.is_assigned():
+                return f"consumer {group} has no partition assigned yet"
+        if not self._tips_fixed:
+            return "the tip reader's position is not fixed yet"
+        if not self.publisher.is_connected():
+            return "the message broker did not take the last batch; it is tried again"
+        return None
+
+    def _fetching(self) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            "fetch_max_wait_ms": settings.kafka_fetch_max_wait_ms,
+            "max_partition_fetch_bytes": MAX_MESSAGE_BYTES,
+            "session_timeout_ms": settings.kafka_session_timeout_ms,
+            "heartbeat_interval_ms": max(200, settings.kafka_session_timeout_ms // 10),
+        }
+
+    def _instance(self, group: str) -> str | None:
+        return f"{group}.{self._settings.kafka_instance}" if self._settings.kafka_instance else None
+
+
+async def _fix_position(consumer: AIOKafkaConsumer | None) -> None:
+    """Ask where the tip is now, so that nothing published after this is missed."""
+    if consumer is None:
+        return
+    for partition in consumer.assignment():
+        await consumer.position(partition)
+
+
+async def _keep_raw(records: tuple[ConsumerRecord[Any, Any], ...]) -> KafkaAckableMessage:  # noqa: RUF029 -- awaited
+    """Parse nothing: FastStream's own parser loses a whole batch for one null or non-UTF-8 header."""
+    return KafkaAckableMessage(raw_message=records, body=b"", correlation_id="-", consumer=FAKE_CONSUMER)
+
+
+async def _raw_records(message: StreamMessage[Any]) -> Any:  # noqa: RUF029 -- awaited
+    return message.raw_message

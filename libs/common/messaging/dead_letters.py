@@ -1,0 +1,139 @@
+"""Parking: a message that can never be processed is kept with its cause, said aloud, and the stream goes on."""
+
+import json
+import traceback
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+from aiokafka import ConsumerRecord
+
+from libs.common.clock import Clock, to_rfc3339
+from libs.common.contracts.base import Message
+from libs.common.contracts.dead_letters import MessageParked
+from libs.common.contracts.fraud import HoldResolved, TransferBatchScreened, TransferScreened
+from libs.common.contracts.gateway import TransferBatchRequested, TransferRequested
+from libs.common.contracts.ledger import TransferChanged
+from libs.common.contracts.topics import dead_letters_of
+from libs.common.db.hot import HotConnection
+from libs.common.errors import TallystickError
+from libs.common.ids import new_id
+from libs.common.messaging.outbox import Outbox
+from libs.common.messaging.outgoing import outgoing
+
+_STACK_CHARACTERS: Final = 8000
+_CAUSE_CHARACTERS: Final = 1000
+_HEADER_CHARACTERS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A message to be set aside: the record as it came, what was read of it, and why it cannot go on."""
+
+    record: ConsumerRecord
+    message_id: str
+    message_type: str
+    message: Message | None
+    cause: BaseException
+
+
+class DeadLetters:
+    """The dead letters of one service: a row per message and group, written together with the event that says so."""
+
+    def __init__(self, service: str, connection: HotConnection, outbox: Outbox, clock: Clock) -> None:
+        """Use a connection that nothing hot waits for."""
+        self._connection = connection
+        self._outbox = outbox
+        self._clock = clock
+        self._topic = dead_letters_of(service)
+        self._upsert = (
+            f"INSERT INTO {service}.dead_letters AS d (dead_letter_id, consumer_group, message_id, topic,"
+            " partition_number, message_offset, message_key, message_type, headers, payload, cause_code, cause, stack,"
+            " transfer_ids) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9::jsonb,$10,$11,$12,$13,$14)"
+            " ON CONFLICT ON CONSTRAINT dead_letters_message_unique DO UPDATE SET attempts = d.attempts + 1,"
+            " last_seen_at = now(), cause_code = EXCLUDED.cause_code, cause = EXCLUDED.cause, stack = EXCLUDED.stack,"
+            " status = 'parked', topic = EXCLUDED.topic, message_offset = EXCLUDED.message_offset"
+            " RETURNING dead_letter_id::text"
+        )
+
+    async def park(self, group: str, parked: Parked) -> None:
+        """Keep the message and say so on the bus.
+
+        Idempotent by: (group, message id); parking again counts an attempt. Emits: MessageParked. Raises: Unavailable.
+        """
+        record = parked.record
+        ids = transfer_ids_of(parked.message)
+        async with self._connection.transaction() as connection:
+            dead_letter_id = await self._write(connection, group, parked, ids)
+            event = MessageParked(
+                dead_letter_id=dead_letter_id,
+                group=group,
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                message_type=parked.message_type,
+                cause=_cause_code(parked.cause),
+                transfer_ids=ids,
+                occurred_at=to_rfc3339(self._clock()),
+            )
+            row = self._outbox.row([outgoing(self._topic, dead_letter_id, event)])
+            await self._outbox.insert(connection, row)
+        await self._outbox.publish(row)
+
+    async def _write(
+        self, connection: asyncpg.Connection, group: str, parked: Parked, ids: tuple[str, ...]
+    ) -> str:
+        record = parked.record
+        stack = "".join(traceback.format_exception(parked.cause))
+        return str(
+            await connection.fetchval(
+                self._upsert,
+                new_id(),
+                group,
+                parked.message_id,
+                record.topic,
+                record.partition,
+                record.offset,
+                record.key,
+                parked.message_type,
+                json.dumps(readable_headers(record)),
+                record.value,
+                _cause_code(parked.cause),
+                _storable(str(parked.cause))[:_CAUSE_CHARACTERS],
+                _storable(stack)[-_STACK_CHARACTERS:],
+                list(ids),
+            )
+        )
+
+
+def transfer_ids_of(message: Message | None) -> tuple[str, ...]:
+    """Return the ids of the transfers a message speaks of, none when it could not be read."""
+    match message:
+        case TransferRequested() | TransferScreened() | HoldResolved():
+            return (message.command.transfer_id,)
+        case TransferBatchRequested():
+            return tuple(command.transfer_id for command in message.commands)
+        case TransferBatchScreened():
+            return tuple(screening.command.transfer_id for screening in message.screenings)
+        case TransferChanged():
+            return (message.transfer_id,)
+        case _:
+            return ()
+
+
+def readable_headers(record: ConsumerRecord) -> list[list[str]]:
+    """Return the headers as text pairs in their order; what is not UTF-8 is shown escaped, a null as `<null>`."""
+    pairs: list[list[str]] = []
+    for name, value in record.headers:
+        text = "<null>" if value is None else bytes(value).decode("utf-8", "backslashreplace")
+        pairs.append([_storable(str(name))[:_HEADER_CHARACTERS], _storable(text)[:_HEADER_CHARACTERS]])
+    return pairs
+
+
+def _cause_code(cause: BaseException) -> str:
+    return cause.code if isinstance(cause, TallystickError) else type(cause).__name__
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL's text holds neither NUL nor lone surrogates."""
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,244 @@
+"""At-least-once delivery of one topic to one consumer group: the rules of architecture/delivery.md, in one place.
+
+A batch is one unit of work. What the handler raises decides:
+  Unavailable      the same batch again, in order, after a growing pause with jitter
+  InvariantBroken  the consumer stops here, nothing is acknowledged, the process is not ready
+  anything else    the batch is split until the guilty message stands alone; it is parked, the others go through
+Offsets are a hint, committed every 500 ms, on revocation and on stop; natural keys make the effect once.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from libs.common.clock import monotonic_seconds
+from libs.common.contracts.topics import Topic
+from libs.common.crash_points import reached
+from libs.common.errors import InvariantBroken, Malformed, Unavailable
+from libs.common.messaging.dead_letters import DeadLetters, Parked
+from libs.common.messaging.records import Reader, Received, identify
+from libs.common.telemetry.metrics import (
+    BATCH_MESSAGES,
+    BATCH_RETRIES,
+    BATCH_SECONDS,
+    CONSUMER_LAG_MESSAGES,
+    PARKED_MESSAGES,
+)
+
+log = structlog.get_logger()
+
+Handle = Callable[[Sequence[Received]], Awaitable[None]]
+
+_COMMIT_SECONDS: Final = 0.5
+_FIRST_PAUSE_SECONDS: Final = 0.02
+_LONGEST_PAUSE_SECONDS: Final = 2.0
+_GIVE_BACK_SECONDS: Final = 120.0
+"""Well inside the poll interval (300 s): a batch that is still unavailable then is fetched anew, in order."""
+_PARKED_IN_A_ROW_MAX: Final = 100
+"""A bad deployment must stop the line, not drain the topic into the dead letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A consumer group of one topic. `handle` does one unit of work for a whole batch, all or nothing."""
+
+    group: str
+    topic: Topic
+    handle: Handle
+    max_records: int = 500
+
+
+class _GivenBack(Exception):  # noqa: N818 -- a signal, not an error
+    """The batch is left unacknowledged: its partition was revoked, or it waited too long."""
+
+
+class Delivery(ConsumerRebalanceListener):
+    """Runs one subscription. Also the rebalance listener: a revoked partition waits for the running batch."""
+
+    def __init__(self, subscription: Subscription, dead_letters: DeadLetters) -> None:
+        """Hold the subscription; the bus gives the consumer when it starts."""
+        self.subscription = subscription
+        self.stopped_because: str | None = None
+        self._consumer_of: Callable[[], AIOKafkaConsumer | None] = lambda: None
+        self._dead_letters = dead_letters
+        self._reader = Reader(subscription.topic)
+        self._working = asyncio.Lock()
+        self._revoking = False
+        self._done: dict[TopicPartition, int] = {}
+        self._committed: dict[TopicPartition, int] = {}
+        self._parked_in_a_row = 0
+        self._committer: asyncio.Task[None] | None = None
+        group = subscription.group
+        self._seconds = BATCH_SECONDS.labels(group)
+        self._messages = BATCH_MESSAGES.labels(group)
+        self._lag = CONSUMER_LAG_MESSAGES.labels(group)
+
+    def attach(self, consumer_of: Callable[[], AIOKafkaConsumer | None]) -> None:
+        """Learn where the running consumer is to be found and begin committing its offsets."""
+        self._consumer_of = consumer_of
+        self._committer = asyncio.create_task(self._keep_committing(), name=f"{self.subscription.group}-offsets")
+
+    async def detach(self) -> None:
+        """Commit what is done and stop committing."""
+        if self._committer is not None:
+            self._committer.cancel()
+            await asyncio.gather(self._committer, return_exceptions=True)
+        await self._commit()
+
+    def is_assigned(self) -> bool:
+        """Tell whether the group has given this process a partition: only then is a worker ready."""
+        consumer = self._consumer_of()
+        return consumer is not None and bool(consumer.assignment())
+
+    async def on_batch(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+        """Process one poll's records and remember how far we are."""
+        async with self._working:
+            if self.stopped_because is not None:
+                self._give_back(records)
+                await asyncio.sleep(_LONGEST_PAUSE_SECONDS)
+                return
+            try:
+                await self._process(records)
+            except _GivenBack:
+                self._give_back(records)
+                return
+            except InvariantBroken as broken:
+                self._stop_for_good(records, broken)
+                return
+            for record in records:
+                self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
+            reached("delivery.before_offset_commit")
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Wait for the running batch, then commit: the next owner begins where this one really ended."""
+        self._revoking = True
+        try:
+            async with self._working:
+                await self._commit()
+                for partition in revoked:
+                    self._done.pop(partition, None)
+                    self._committed.pop(partition, None)
+        finally:
+            self._revoking = False
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """Say what this process now owns."""
+        log.info("partitions_assigned", group=self.subscription.group, partitions=[p.partition for p in assigned])
+
+    async def _process(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+        batch: list[tuple[ConsumerRecord[Any, Any], Received]] = []
+        for record in records:
+            try:
+                batch.append((record, self._reader.read(record)))
+            except Malformed as cause:
+                # In order: what came before it is done before it is parked.
+                await self._deliver(batch)
+                batch = []
+                await self._park(record, None, cause)
+        await self._deliver(batch)
+
+    async def _deliver(self, batch: list[tuple[ConsumerRecord[Any, Any], Received]]) -> None:
+        if not batch:
+            return
+        try:
+            await self._until_available(lambda: self._timed([received for _, received in batch]))
+            self._parked_in_a_row = 0
+        except (_GivenBack, InvariantBroken):
+            raise
+        except Exception as cause:  # noqa: BLE001 -- whatever it is, it is deterministic: it must not stop the others
+            if len(batch) == 1:
+                record, received = batch[0]
+                await self._park(record, received, cause)
+                return
+            middle = len(batch) // 2
+            await self._deliver(batch[:middle])
+            await self._deliver(batch[middle:])
+
+    async def _timed(self, messages: list[Received]) -> None:
+        began = monotonic_seconds()
+        await self.subscription.handle(messages)
+        self._seconds.observe(monotonic_seconds() - began)
+        self._messages.observe(len(messages))
+
+    async def _park(self, record: ConsumerRecord[Any, Any], received: Received | None, cause: BaseException) -> None:
+        self._parked_in_a_row += 1
+        if self._parked_in_a_row > _PARKED_IN_A_ROW_MAX:
+            raise InvariantBroken("too many messages in a row cannot be processed", in_a_row=self._parked_in_a_row)
+        group = self.subscription.group
+        message_id, kind = identify(record)
+        parked = Parked(record, message_id, kind, received.message if received else None, cause)
+        await self._until_available(lambda: self._dead_letters.park(group, parked))
+        PARKED_MESSAGES.labels(group, getattr(cause, "code", type(cause).__name__)).inc()
+        log.error("message_parked", group=group, topic=record.topic, offset=record.offset, cause=repr(cause))
+
+    async def _until_available(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Repeat the work while something is away; give the batch back when it is revoked or has waited too long."""
+        pause = _FIRST_PAUSE_SECONDS
+        give_back_at = monotonic_seconds() + _GIVE_BACK_SECONDS
+        while True:
+            try:
+                await work()
+            except Unavailable as reason:
+                BATCH_RETRIES.labels(self.subscription.group, reason.code).inc()
+                if pause >= _LONGEST_PAUSE_SECONDS:
+                    log.warning("batch_waits", group=self.subscription.group, code=reason.code)
+                if self._revoking or monotonic_seconds() > give_back_at:
+                    raise _GivenBack from reason
+            else:
+                return
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- jitter, not a secret
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _give_back(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+        consumer = self._consumer_of()
+        if consumer is None:
+            return
+        first: dict[TopicPartition, int] = {}
+        for record in records:
+            first.setdefault(TopicPartition(record.topic, record.partition), record.offset)
+        for partition, offset in first.items():
+            if partition in consumer.assignment():
+                consumer.seek(partition, offset)
+
+    def _stop_for_good(self, records: Sequence[ConsumerRecord[Any, Any]], broken: InvariantBroken) -> None:
+        self.stopped_because = str(broken)
+        log.critical("consumer_stopped", group=self.subscription.group, reason=str(broken), exc_info=broken)
+        self._give_back(records)
+
+    async def _keep_committing(self) -> None:
+        while True:
+            await asyncio.sleep(_COMMIT_SECONDS)
+            await self._commit()
+
+    async def _commit(self) -> None:
+        consumer = self._consumer_of()
+        if consumer is None:
+            return
+        assigned = consumer.assignment()
+        self._lag.set(sum(self._lag_of(consumer, partition) for partition in assigned))
+        moved = {
+            partition: offset
+            for partition, offset in self._done.items()
+            if partition in assigned and self._committed.get(partition) != offset
+        }
+        if not moved:
+            return
+        try:
+            async with asyncio.timeout(_LONGEST_PAUSE_SECONDS):
+                await consumer.commit(moved)
+        except (KafkaError, TimeoutError) as failure:
+            # Only a hint is lost: the messages come again and are answered again.
+            log.info("offsets_not_committed", group=self.subscription.group, error=repr(failure))
+        else:
+            self._committed.update(moved)
+
+    def _lag_of(self, consumer: AIOKafkaConsumer, partition: TopicPartition) -> int:
+        end = consumer.highwater(partition)
+        done = self._done.get(partition)
+        return max(0, end - done) if end is not None and done is not None else 0

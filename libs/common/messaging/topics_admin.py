@@ -1,0 +1,69 @@
+"""Makes sure that this system's topics exist, now and again: a broker may have forgotten them."""
+
+import asyncio
+import contextlib
+from typing import Final
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from libs.common.contracts.topics import ALL_TOPICS, Topic
+from libs.common.errors import Unavailable
+
+log = structlog.get_logger()
+
+_WATCH_SECONDS: Final = 1.0
+_REQUEST_MS: Final = 5000
+
+
+async def ensure_topics(bootstrap: str) -> list[str]:
+    """Create what is missing and return its names. Raises: Unavailable when no broker answers.
+
+    Every process does this whenever it connects; a topic that another one made meanwhile is fine.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_MS)
+    try:
+        await admin.start()
+        return await _create_missing(admin)
+    except (KafkaError, OSError, TimeoutError) as failure:
+        raise Unavailable("broker_unavailable", "The message broker cannot be reached; try again.") from failure
+    finally:
+        with contextlib.suppress(KafkaError, OSError):
+            await admin.close()
+
+
+async def _create_missing(admin: AIOKafkaAdminClient) -> list[str]:
+    known = set(await admin.list_topics())
+    missing = [topic for topic in ALL_TOPICS if topic.name not in known]
+    if missing:
+        response = await admin.create_topics([_as_new(topic) for topic in missing], timeout_ms=_REQUEST_MS)
+        for name, code, *_ in response.topic_errors:
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                raise error(name)
+    return [topic.name for topic in missing]
+
+
+def _as_new(topic: Topic) -> NewTopic:
+    new = NewTopic(topic.name, topic.partitions, 1, topic_configs={"retention.ms": str(topic.retention_ms)})
+    # The broker's own default, three in production and one here (KIP-464); the constructor refuses to be told so.
+    new.replication_factor = -1
+    return new
+
+
+async def watch_topics(bootstrap: str) -> None:
+    """Look every second whether the topics are still there, and make those that are not. Runs until cancelled."""
+    was_away = False
+    while True:
+        await asyncio.sleep(_WATCH_SECONDS)
+        try:
+            made = await ensure_topics(bootstrap)
+        except Unavailable:
+            if not was_away:
+                log.warning("broker_away", bootstrap=bootstrap)
+            was_away = True
+            continue
+        if was_away or made:
+            log.warning("broker_back", topics_made_again=made)
+        was_away = False

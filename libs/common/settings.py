@@ -1,0 +1,28 @@
+"""Settings every service has. They come from the environment, one prefix per service, and fail at start when missing."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings
+
+
+class ServiceSettings(BaseSettings):
+    """Read from `<SERVICE>_…` variables; a service adds its own fields and names its prefix."""
+
+    postgres_dsn: SecretStr
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(ge=1, le=65535)
+    kafka: str
+    """`host:port` of one bootstrap broker, or several separated by commas."""
+    kafka_idempotence: bool = True
+    """Idempotent producing. Off only for the in-memory local broker, whose own is broken."""
+    kafka_fetch_max_wait_ms: int = Field(default=500, ge=1, le=5000)
+    """How long the broker may hold a fetch open. The local broker sleeps it out even when it has data: 5 there."""
+    kafka_session_timeout_ms: int = Field(default=30_000, ge=1000, le=120_000)
+    """After this silence a consumer's partitions go to another."""
+    kafka_instance: str = ""
+    """Name of this worker slot, unique among live processes; set, a restarted worker resumes at once (KIP-345)."""
+    jwks_file: Path
+    """Public keys that sign access tokens (RFC 7517); read again whenever the file changes."""
+    internal_token: SecretStr
+    """Shared by the five services for the few questions they ask each other over HTTP."""
