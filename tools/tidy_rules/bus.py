@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from tools.tidy_rules.source import Source, Violation, dotted
+from tools.tidy_rules.source import Source, Violation
 
 DOOR = "libs/common/messaging"
 PRODUCING = {"AIOKafkaProducer", "send_and_wait", "send_batch", "create_batch", "publisher"}
@@ -47,5 +47,10 @@ def subscriber_options(source: Source) -> Iterator[Violation]:
 
 def _calls(source: Source) -> Iterator[tuple[ast.Call, str]]:
     for node in source.nodes:
-        if isinstance(node, ast.Call):
-            yield node, dotted(node.func).rpartition(".")[2]
+        match node:
+            case ast.Call(func=ast.Attribute(attr=name)):
+                yield node, name
+            case ast.Call(func=ast.Name(id=name)) if name[
+                0
+            ].isupper():  # a class; a local `subscriber(…)` is no broker's
+                yield node, name

@@ -8,7 +8,7 @@ from tools.tidy_rules.source import Source, Violation, dotted
 
 BROAD = {"Exception", "BaseException"}
 DIRECTIVE = re.compile(r"#\s*(?P<kind>noqa|type:\s*ignore)\b(?P<codes>:\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*|\[[\w, -]+\])?")
-REASON = re.compile(r"[^\W\d_]{2,}\W+[^\W\d_]{2,}")  # two words at least
+REASON = re.compile(r"[^\W\d_]{4,}")  # a word, at least
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME)\b")  # tidy: allow unfinished-work: the rule has to spell them
 MACHINE = re.compile(r"(?<![\w.*>/-])/(?:root|work|Users|home/\w+)/")
 SKIPS = {"skip", "skipif", "xfail"}
@@ -19,13 +19,11 @@ def _reason(comment: str) -> bool:
 
 
 def broad_except(source: Source) -> Iterator[Violation]:
-    """Refuse catching everything without a reason on the line."""
+    """Refuse catching everything without a reason on the line; who ends with `raise` only cleans up on the way."""
     for node in source.nodes:
-        if (
-            isinstance(node, ast.ExceptHandler)
-            and _is_broad(node)
-            and not _reason(source.comments.get(node.lineno, ""))
-        ):
+        if not isinstance(node, ast.ExceptHandler) or not _is_broad(node) or isinstance(node.body[-1], ast.Raise):
+            continue
+        if not _reason(source.comments.get(node.lineno, "")):
             yield Violation(node.lineno, "catch what you can answer for, or say on this line why everything")
 
 

@@ -51,7 +51,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     "commit-outside-unit-of-work": [
-        (LEDGER, "await session.commit()\n", "async with unit_of_work() as work: ...\n"),
+        (LEDGER, "await session.commit()\n", "async with self._uow.begin() as work: ...\n"),
         (LEDGER, "async with engine.begin() as connection: ...\n", "begin_transfer()\n"),
     ],
     "impure-value-code": [
