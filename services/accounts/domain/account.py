@@ -1,0 +1,41 @@
+"""An account as accounts knows it: whose it is and whether the ledger has opened it. Balances are the ledger's."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from libs.common.errors import Unprocessable
+from libs.common.money import ASSET_EXPONENTS
+
+AccountStatus = Literal["opening", "active", "closed"]
+
+_FIRST_PATIENCE: Final = timedelta(seconds=2)
+_LONGEST_PATIENCE: Final = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as stored. `opened_at` is when the ledger's word arrived; `version` counts states from 1."""
+
+    account_id: str
+    account_number: str
+    owner_id: str
+    asset: str
+    status: AccountStatus
+    is_primary: bool
+    version: int
+    created_at: datetime
+    opened_at: datetime | None
+    changed_at: datetime
+
+
+def require_known_asset(asset: str) -> None:
+    """Do nothing for an asset we keep. Raises: Unprocessable `unknown_asset`."""
+    if asset not in ASSET_EXPONENTS:
+        raise Unprocessable("unknown_asset", "Use one of the known assets.", known=sorted(ASSET_EXPONENTS))
+
+
+def ask_again_after(asks: int) -> timedelta:
+    """Return how long to wait for the ledger after having asked `asks` times, from 1: 2 s, doubling, at most 2 min."""
+    # 2^6 × 2 s is beyond the longest patience already; a larger exponent would only overflow.
+    return min(_FIRST_PATIENCE * (1 << min(asks - 1, 6)), _LONGEST_PATIENCE)

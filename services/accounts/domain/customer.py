@@ -1,0 +1,41 @@
+"""A customer, and who may change what about whom."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from libs.common.errors import Forbidden, Unprocessable
+
+Profile = Literal["retail", "business"]
+CustomerStatus = Literal["active", "closed"]
+
+EVERY_ROLE: Final = frozenset({"customer", "support", "compliance", "operator", "auditor", "admin"})
+FIRST_ROLES: Final = frozenset({"customer"})
+"""What everybody gets who registers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer as stored. `version` counts the states that the bus was told; roles are not among them."""
+
+    user_id: str
+    email: str
+    full_name: str
+    roles: frozenset[str]
+    profile: Profile
+    status: CustomerStatus
+    email_verified_at: datetime | None
+    version: int
+    registered_at: datetime
+    changed_at: datetime
+
+
+def decide_roles(actor_id: str, subject_id: str, wanted: Collection[str]) -> frozenset[str]:
+    """Return the roles to store. Raises: Forbidden `own_roles`, Unprocessable `unknown_role`."""
+    if actor_id == subject_id:
+        raise Forbidden("own_roles", "Nobody changes his own roles; ask another admin.")
+    unknown = sorted(set(wanted) - EVERY_ROLE)
+    if unknown:
+        raise Unprocessable("unknown_role", "Use only roles that exist.", known=sorted(EVERY_ROLE))
+    return frozenset(wanted)

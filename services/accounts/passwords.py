@@ -1,0 +1,62 @@
+"""Password hashes: Argon2id (RFC 9106), off the event loop and never more at once than the machine has cores."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import VerifyMismatchError
+
+from libs.common.errors import Unavailable
+from services.accounts.domain.session import canonical_password
+
+# OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane. argon2-cffi's own default takes 64 MiB and four
+# threads, which on two cores would stall every payment while somebody logs in.
+_HASHER: Final = PasswordHasher(
+    time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16, encoding="utf-8", type=Type.ID
+)
+_AT_ONCE: Final = 2
+_WAITING_MAX: Final = 100
+
+_Answer = TypeVar("_Answer")
+
+
+class Passwords:
+    """Hashes and verifies. Beyond a bound of waiting calls it says so at once instead of queueing for seconds."""
+
+    def __init__(self) -> None:
+        """Make the hash that unknown e-mails are verified against."""
+        self._turn: Final = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
+        self._nobodys_hash: Final = _HASHER.hash("the password of nobody")
+
+    async def hash(self, password: str) -> str:
+        """Return the hash to store, parameters and salt included. Raises: Unavailable `login_busy`."""
+        return await self._run(_HASHER.hash, canonical_password(password))
+
+    async def verify(self, stored_hash: str | None, password: str) -> bool:
+        """Tell whether the password fits; without a stored hash it takes the same time and does not fit.
+
+        Raises: Unavailable `login_busy`.
+        """
+        known = stored_hash is not None
+        fits = await self._run(_verify, stored_hash or self._nobodys_hash, canonical_password(password))
+        return known and fits
+
+    async def _run(self, work: Callable[..., _Answer], *arguments: str) -> _Answer:
+        if self._waiting >= _WAITING_MAX:
+            raise Unavailable("login_busy", "Too many people log in at this moment; try again in a second.")
+        self._waiting += 1
+        try:
+            async with self._turn:
+                # Argon2 gives up the interpreter lock, so the loop goes on meanwhile.
+                return await asyncio.to_thread(work, *arguments)
+        finally:
+            self._waiting -= 1
+
+
+def _verify(stored_hash: str, password: str) -> bool:
+    try:
+        return _HASHER.verify(stored_hash, password)
+    except VerifyMismatchError:
+        return False

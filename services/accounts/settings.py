@@ -1,0 +1,22 @@
+"""Settings of accounts, read from `ACCOUNTS_…` variables."""
+
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from libs.common.settings import ServiceSettings
+
+
+class AccountsSettings(ServiceSettings):
+    """What accounts needs beyond every service's settings."""
+
+    model_config = SettingsConfigDict(env_prefix="ACCOUNTS_")
+
+    token_key_file: Path
+    """Ed25519 private key (PKCS#8 PEM) that signs access tokens; its public half stands in `jwks_file`."""
+    admin_email: str | None = None
+    admin_password: SecretStr | None = None
+    """With both, the first admin is made at start unless the e-mail is known."""
+    require_verified_email: bool = False
+    """Refuse to log in whoever has not verified his e-mail."""

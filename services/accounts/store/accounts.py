@@ -1,0 +1,123 @@
+"""Accounts in and out of `accounts.accounts`."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, exists, insert, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.accounts.domain.account import Account
+from services.accounts.store.tables import ACCOUNT_SERIALS, ACCOUNTS
+
+_COLUMNS: Final = (
+    ACCOUNTS.c.account_id,
+    ACCOUNTS.c.account_number,
+    ACCOUNTS.c.owner_id,
+    ACCOUNTS.c.asset,
+    ACCOUNTS.c.status,
+    ACCOUNTS.c.is_primary,
+    ACCOUNTS.c.version,
+    ACCOUNTS.c.created_at,
+    ACCOUNTS.c.opened_at,
+    ACCOUNTS.c.changed_at,
+)
+
+
+async def next_serial(connection: AsyncConnection) -> int:
+    """Return a serial nobody else gets; serials of transactions that fail are lost, numbers may have gaps."""
+    return int((await connection.execute(select(ACCOUNT_SERIALS.next_value()))).scalar_one())
+
+
+async def has_primary(connection: AsyncConnection, owner_id: str) -> bool:
+    """Tell whether the customer has a primary account. True only for as long as his row is locked."""
+    statement = select(exists().where(ACCOUNTS.c.owner_id == owner_id, ACCOUNTS.c.is_primary))
+    return bool((await connection.execute(statement)).scalar_one())
+
+
+async def insert_account(connection: AsyncConnection, account: Account, ask_again_at: datetime) -> None:
+    """Store a new account; `ask_again_at` is when the ledger is asked a second time."""
+    await connection.execute(
+        insert(ACCOUNTS).values(
+            account_id=account.account_id,
+            account_number=account.account_number,
+            owner_id=account.owner_id,
+            asset=account.asset,
+            status=account.status,
+            is_primary=account.is_primary,
+            version=account.version,
+            created_at=account.created_at,
+            changed_at=account.changed_at,
+            asks=1,
+            ask_again_at=ask_again_at,
+        )
+    )
+
+
+async def find_account(connection: AsyncConnection, account_id: str) -> Account | None:
+    """Return the account, unlocked."""
+    row = (await connection.execute(select(*_COLUMNS).where(ACCOUNTS.c.account_id == account_id))).first()
+    return _account(row) if row else None
+
+
+async def read_accounts_of(
+    connection: AsyncConnection, owner_id: str, after: str | None, limit: int
+) -> Sequence[Account]:
+    """Return a page of a customer's accounts in the order of their ids, which is the order of their making."""
+    statement = select(*_COLUMNS).where(ACCOUNTS.c.owner_id == owner_id)
+    if after is not None:
+        statement = statement.where(ACCOUNTS.c.account_id > after)
+    return [_account(row) for row in await connection.execute(statement.order_by(ACCOUNTS.c.account_id).limit(limit))]
+
+
+async def lock_opening_accounts(connection: AsyncConnection, account_ids: Collection[str]) -> Sequence[Account]:
+    """Return those of the accounts that are still opening, locked in the order of their ids."""
+    statement = select(*_COLUMNS).where(ACCOUNTS.c.account_id.in_(account_ids), ACCOUNTS.c.status == "opening")
+    statement = statement.order_by(ACCOUNTS.c.account_id).with_for_update(key_share=True)
+    return [_account(row) for row in await connection.execute(statement)]
+
+
+async def activate(connection: AsyncConnection, account_ids: Collection[str], now: datetime) -> Sequence[Account]:
+    """Store that the ledger opened these accounts, each a version further, and return them as they are then."""
+    values = {"status": "active", "version": ACCOUNTS.c.version + 1, "opened_at": now, "changed_at": now}
+    statement = update(ACCOUNTS).where(ACCOUNTS.c.account_id.in_(account_ids)).values(values).returning(*_COLUMNS)
+    return [_account(row) for row in await connection.execute(statement)]
+
+
+async def lock_unanswered_accounts(
+    connection: AsyncConnection, now: datetime, limit: int
+) -> Sequence[tuple[Account, int]]:
+    """Return (account, asks so far) of those whose time to be asked again has come; others' pages are passed over."""
+    statement = select(*_COLUMNS, ACCOUNTS.c.asks).where(ACCOUNTS.c.status == "opening", ACCOUNTS.c.ask_again_at <= now)
+    statement = statement.order_by(ACCOUNTS.c.ask_again_at).limit(limit).with_for_update(skip_locked=True)
+    return [(_account(row), row.asks) for row in await connection.execute(statement)]
+
+
+async def note_ask(connection: AsyncConnection, account_ids: Collection[str], asks: int, again_at: datetime) -> None:
+    """Store that the ledger was asked `asks` times about these accounts, and when it is asked next."""
+    statement = update(ACCOUNTS).where(ACCOUNTS.c.account_id.in_(account_ids))
+    await connection.execute(statement.values(asks=asks, ask_again_at=again_at))
+
+
+async def read_changed_accounts(
+    connection: AsyncConnection, after: tuple[datetime, str], limit: int
+) -> Sequence[Account]:
+    """Return a page of accounts behind (changed_at, account_id), oldest change first."""
+    statement = select(*_COLUMNS).where(tuple_(ACCOUNTS.c.changed_at, ACCOUNTS.c.account_id) > after)
+    statement = statement.order_by(ACCOUNTS.c.changed_at, ACCOUNTS.c.account_id).limit(limit)
+    return [_account(row) for row in await connection.execute(statement)]
+
+
+def _account(row: Row[*tuple[Any, ...]]) -> Account:
+    return Account(
+        account_id=row.account_id,
+        account_number=row.account_number,
+        owner_id=row.owner_id,
+        asset=row.asset,
+        status=row.status,
+        is_primary=row.is_primary,
+        version=row.version,
+        created_at=row.created_at,
+        opened_at=row.opened_at,
+        changed_at=row.changed_at,
+    )

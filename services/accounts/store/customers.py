@@ -1,0 +1,107 @@
+"""Customers in and out of `accounts.customers`. Who was deleted is not found."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.accounts.domain.customer import Customer, Profile
+from services.accounts.store.tables import CUSTOMERS
+
+_COLUMNS: Final = (
+    CUSTOMERS.c.user_id,
+    CUSTOMERS.c.email,
+    CUSTOMERS.c.full_name,
+    CUSTOMERS.c.roles,
+    CUSTOMERS.c.profile,
+    CUSTOMERS.c.status,
+    CUSTOMERS.c.email_verified_at,
+    CUSTOMERS.c.version,
+    CUSTOMERS.c.registered_at,
+    CUSTOMERS.c.changed_at,
+)
+_PRESENT: Final = CUSTOMERS.c.deleted_at.is_(None)
+
+
+async def insert_customer(connection: AsyncConnection, customer: Customer, password_hash: str) -> bool:
+    """Store a new customer; False when the e-mail belongs to somebody already."""
+    statement = (
+        insert(CUSTOMERS)
+        .values(
+            user_id=customer.user_id,
+            email=customer.email,
+            password_hash=password_hash,
+            full_name=customer.full_name,
+            roles=sorted(customer.roles),
+            profile=customer.profile,
+            status=customer.status,
+            version=customer.version,
+            registered_at=customer.registered_at,
+            changed_at=customer.changed_at,
+        )
+        .on_conflict_do_nothing(index_elements=[CUSTOMERS.c.email], index_where=_PRESENT)
+        .returning(CUSTOMERS.c.user_id)
+    )
+    return (await connection.execute(statement)).first() is not None
+
+
+async def find_customer(connection: AsyncConnection, user_id: str) -> Customer | None:
+    """Return the customer, unlocked."""
+    row = (await connection.execute(select(*_COLUMNS).where(CUSTOMERS.c.user_id == user_id, _PRESENT))).first()
+    return _customer(row) if row else None
+
+
+async def lock_customer(connection: AsyncConnection, user_id: str) -> Customer | None:
+    """Return the customer and keep others from changing him or opening accounts for him until the commit."""
+    statement = select(*_COLUMNS).where(CUSTOMERS.c.user_id == user_id, _PRESENT)
+    # FOR NO KEY UPDATE: rows that point at him (sessions, accounts) may still be written.
+    row = (await connection.execute(statement.with_for_update(key_share=True))).first()
+    return _customer(row) if row else None
+
+
+async def find_credentials(connection: AsyncConnection, email: str) -> tuple[Customer, str] | None:
+    """Return the customer of the normalised e-mail and his password's hash."""
+    statement = select(*_COLUMNS, CUSTOMERS.c.password_hash).where(CUSTOMERS.c.email == email, _PRESENT)
+    row = (await connection.execute(statement)).first()
+    return (_customer(row), row.password_hash) if row else None
+
+
+async def update_profile(connection: AsyncConnection, user_id: str, profile: Profile, now: datetime) -> Customer:
+    """Store the profile as a new version and return the customer as he is then."""
+    values = {"profile": profile, "version": CUSTOMERS.c.version + 1, "changed_at": now}
+    statement = update(CUSTOMERS).where(CUSTOMERS.c.user_id == user_id).values(values).returning(*_COLUMNS)
+    return _customer((await connection.execute(statement)).one())
+
+
+async def update_roles(connection: AsyncConnection, user_id: str, roles: frozenset[str]) -> Customer:
+    """Store the roles and return the customer as he is then; the bus does not hear of roles, so no new version."""
+    statement = update(CUSTOMERS).where(CUSTOMERS.c.user_id == user_id).values(roles=sorted(roles))
+    return _customer((await connection.execute(statement.returning(*_COLUMNS))).one())
+
+
+async def read_changed_customers(
+    connection: AsyncConnection, after: tuple[datetime, str], limit: int
+) -> Sequence[Customer]:
+    """Return a page of customers behind (changed_at, user_id), oldest change first."""
+    place = tuple_(CUSTOMERS.c.changed_at, CUSTOMERS.c.user_id)
+    statement = select(*_COLUMNS).where(place > after, _PRESENT)
+    statement = statement.order_by(CUSTOMERS.c.changed_at, CUSTOMERS.c.user_id).limit(limit)
+    return [_customer(row) for row in await connection.execute(statement)]
+
+
+def _customer(row: Row[*tuple[Any, ...]]) -> Customer:
+    return Customer(
+        user_id=row.user_id,
+        email=row.email,
+        full_name=row.full_name,
+        roles=frozenset(row.roles),
+        profile=row.profile,
+        status=row.status,
+        email_verified_at=row.email_verified_at,
+        version=row.version,
+        registered_at=row.registered_at,
+        changed_at=row.changed_at,
+    )

@@ -1,0 +1,85 @@
+"""The tables as SQLAlchemy Core sees them. Their constraints stand in the migrations alone."""
+
+from typing import Final
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Sequence,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+_METADATA: Final = MetaData(schema="accounts")
+_ID: Final = Uuid(as_uuid=False)
+_MOMENT: Final = DateTime(timezone=True)
+
+CUSTOMERS: Final = Table(
+    "customers",
+    _METADATA,
+    Column("user_id", _ID, primary_key=True),
+    Column("email", Text),
+    Column("password_hash", Text),
+    Column("full_name", Text),
+    Column("roles", ARRAY(Text)),
+    Column("profile", Text),
+    Column("status", Text),
+    Column("email_verified_at", _MOMENT),
+    Column("version", BigInteger),
+    Column("registered_at", _MOMENT),
+    Column("changed_at", _MOMENT),
+    Column("deleted_at", _MOMENT),
+)
+
+SESSIONS: Final = Table(
+    "sessions",
+    _METADATA,
+    Column("session_id", _ID, primary_key=True),
+    Column("user_id", _ID),
+    Column("family_id", _ID),
+    Column("refresh_hash", LargeBinary),
+    Column("issued_at", _MOMENT),
+    Column("expires_at", _MOMENT),
+    Column("rotated_at", _MOMENT),
+    Column("revoked_at", _MOMENT),
+)
+
+ACCOUNTS: Final = Table(
+    "accounts",
+    _METADATA,
+    Column("account_id", _ID, primary_key=True),
+    Column("account_number", Text),
+    Column("owner_id", _ID),
+    Column("asset", Text),
+    Column("status", Text),
+    Column("is_primary", Boolean),
+    Column("version", BigInteger),
+    Column("created_at", _MOMENT),
+    Column("opened_at", _MOMENT),
+    Column("changed_at", _MOMENT),
+    Column("asks", Integer),
+    Column("ask_again_at", _MOMENT),
+)
+
+ACCOUNT_SERIALS: Final = Sequence("account_serials", metadata=_METADATA)
+
+AUDIT_LOG: Final = Table(
+    "audit_log",
+    _METADATA,
+    Column("entry_id", _ID, primary_key=True),
+    Column("at", _MOMENT),
+    Column("actor_id", _ID),
+    Column("action", Text),
+    Column("subject_id", _ID),
+    Column("before", JSONB),
+    Column("after", JSONB),
+    Column("request_id", Text),
+)

@@ -1,0 +1,31 @@
+"""What is told of accounts here: whose they are and whether they are open. Balances are the ledger's to tell."""
+
+from collections.abc import Sequence
+
+from libs.common.db.unit_of_work import UnitOfWork
+from libs.common.errors import NotFound
+from libs.common.ids import is_id
+from services.accounts.domain.account import Account
+from services.accounts.store.accounts import find_account, read_accounts_of
+
+
+class AccountView:
+    """Looks accounts up."""
+
+    def __init__(self, uow: UnitOfWork) -> None:
+        """Take what it reads with."""
+        self._uow = uow
+
+    async def one(self, account_id: str) -> Account:
+        """Return the account. Raises: NotFound `account_not_found`, Unavailable."""
+        if is_id(account_id):
+            async with self._uow.begin() as tx:
+                account = await find_account(tx.connection, account_id)
+            if account is not None:
+                return account
+        raise NotFound("account_not_found", "There is no such account.")
+
+    async def of(self, owner_id: str, after: str | None, limit: int) -> Sequence[Account]:
+        """Return a page of the customer's accounts, oldest first, behind the account `after`. Raises: Unavailable."""
+        async with self._uow.begin() as tx:
+            return await read_accounts_of(tx.connection, owner_id, after, limit)

@@ -1,0 +1,38 @@
+"""The tables as SQLAlchemy Core sees them. Their constraints stand in the migrations alone."""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Date, DateTime, MetaData, SmallInteger, Table, Text, Uuid
+
+_METADATA: Final = MetaData(schema="kyc")
+_ID: Final = Uuid(as_uuid=False)
+_MOMENT: Final = DateTime(timezone=True)
+
+VERIFICATIONS: Final = Table(
+    "verifications",
+    _METADATA,
+    Column("user_id", _ID, primary_key=True),
+    Column("status", Text),
+    Column("tier", SmallInteger),
+    Column("version", BigInteger),
+    Column("full_name", Text),
+    Column("birth_date", Date),
+    Column("country", Text),
+    Column("submitted_at", _MOMENT),
+    Column("decided_at", _MOMENT),
+    Column("decided_by", _ID),
+    Column("reason", Text),
+    Column("changed_at", _MOMENT),
+)
+
+VERIFICATION_EVENTS: Final = Table(
+    "verification_events",
+    _METADATA,
+    Column("user_id", _ID, primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("from_status", Text),
+    Column("to_status", Text),
+    Column("actor_id", _ID),
+    Column("reason", Text),
+    Column("at", _MOMENT),
+)

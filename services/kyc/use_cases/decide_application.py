@@ -1,0 +1,56 @@
+"""Compliance approves or rejects; rejecting what was approved revokes it."""
+
+from dataclasses import replace
+from typing import Literal
+
+from libs.common.clock import Clock
+from libs.common.contracts.topics import VERIFICATIONS
+from libs.common.db.unit_of_work import UnitOfWork
+from libs.common.errors import NotFound
+from libs.common.ids import is_id
+from services.kyc.domain.verification import Verification, move, require_other_reviewer
+from services.kyc.messages import verification_changed
+from services.kyc.metrics import DECISIONS
+from services.kyc.store.verifications import lock_verification, save_verification
+
+
+class DecideApplication:
+    """Takes a reviewer's decision. Whatever was held for it is released or returned by those who hear of it."""
+
+    def __init__(self, uow: UnitOfWork, clock: Clock) -> None:
+        """Take what it works with."""
+        self._uow = uow
+        self._clock = clock
+
+    async def __call__(
+        self, *, reviewer_id: str, user_id: str, decision: Literal["approve", "reject"], reason: str
+    ) -> Verification:
+        """Store the decision and return the verification.
+
+        Locks: the verification. Emits: VerificationChanged. Raises: Forbidden `own_review`, NotFound
+        `application_not_found`, Conflict `not_in_review`, Unavailable.
+        """
+        require_other_reviewer(reviewer_id, user_id)
+        if not is_id(user_id):
+            raise _not_found()
+        async with self._uow.begin() as tx:
+            before = await lock_verification(tx.connection, user_id)
+            if before is None:
+                raise _not_found()
+            now = self._clock()
+            verification = replace(
+                before,
+                state=move(before.state, decision),
+                decided_at=now,
+                decided_by=reviewer_id,
+                reason=reason,
+                changed_at=now,
+            )
+            await save_verification(tx.connection, verification, before=before.state.status, actor_id=reviewer_id)
+            tx.emit(VERIFICATIONS, user_id, verification_changed(verification))
+        DECISIONS.labels(decision).inc()
+        return verification
+
+
+def _not_found() -> NotFound:
+    return NotFound("application_not_found", "Nobody with this id has applied.")

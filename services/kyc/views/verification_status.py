@@ -1,0 +1,49 @@
+"""What a customer is told of his verification."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from libs.common.db.unit_of_work import UnitOfWork
+from services.kyc.domain.verification import (
+    NEVER_APPLIED,
+    NEXT_ACTIONS,
+    NextAction,
+    State,
+    Verification,
+    can_retry,
+)
+from services.kyc.store.verifications import find_verification
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationStatus:
+    """Where a verification stands and what comes next. `since` is empty for somebody who never applied."""
+
+    state: State
+    next_action: NextAction
+    can_retry: bool
+    since: datetime | None
+
+
+def status_of(verification: Verification | None) -> VerificationStatus:
+    """Return what to tell about a verification, or about nobody's."""
+    state = verification.state if verification else NEVER_APPLIED
+    return VerificationStatus(
+        state=state,
+        next_action=NEXT_ACTIONS[state.status],
+        can_retry=can_retry(state.status),
+        since=verification.changed_at if verification else None,
+    )
+
+
+class VerificationStatusView:
+    """Looks a customer's verification up."""
+
+    def __init__(self, uow: UnitOfWork) -> None:
+        """Take what it reads with."""
+        self._uow = uow
+
+    async def of(self, user_id: str) -> VerificationStatus:
+        """Return the customer's status. Raises: Unavailable."""
+        async with self._uow.begin() as tx:
+            return status_of(await find_verification(tx.connection, user_id))
