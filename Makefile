@@ -96,7 +96,8 @@ test-kafka: setup kafka ## delivery and one round of chaos against Apache Kafka 
 kafka: ## fetch Apache Kafka's pinned jars and prepare a broker; needs a JDK and Maven
 	@tools/kafka/build.sh
 
-nightly: check test-lanes kafka ## everything, with thirty rounds of chaos on each broker, and the speed
+nightly: check test-lanes kafka ## everything: old PostgreSQL, thirty rounds of chaos on each broker, the speed
+	@TALLYSTICK_TEST_POSTGRES_VERSION=16 $(PYTEST) tests/integration
 	@TALLYSTICK_CHAOS_ROUNDS=30 $(PYTEST) tests/chaos
 	@TALLYSTICK_CHAOS_ROUNDS=30 TALLYSTICK_TEST_KAFKA=apache $(PYTEST) tests/kafka $(DELIVERY) tests/chaos
 	@$(BIN)/tallystick bench

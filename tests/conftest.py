@@ -6,6 +6,9 @@ from typing import NoReturn
 
 import pytest
 
+# The servers every lane but unit may ask for by fixture; nothing starts until one does.
+pytest_plugins = ("tests.support.postgres", "tests.support.broker")
+
 TESTS = Path(__file__).parent
 LANES = ("unit", "contract", "integration", "e2e", "chaos", "kafka")
 
