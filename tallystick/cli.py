@@ -46,7 +46,7 @@ class CommandsOnDemand(TyperGroup):
         command.name = cmd_name
         return command
 
-    def invoke(self, ctx: Context) -> Any:  # noqa: ANN401 -- as above
+    def invoke(self, ctx: Context) -> Any:
         """Run the command; what the stack refuses is a sentence for a person, not a traceback."""
         try:
             return super().invoke(ctx)

@@ -82,7 +82,7 @@ class LocalStack:
             StackError: the folder or the port cannot be used.
         """
         _make_folder(self._folder)
-        with folder_lock(self._folder), Wakeups() as wakeups:
+        with Wakeups() as wakeups, folder_lock(self._folder):
             supervisor = Supervisor(wakeups, say=self._say, on_restart=self._write_stack_file)
             try:
                 self._running = self._start(supervisor)

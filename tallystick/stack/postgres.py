@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ _SOCKET_FOLDER_BYTES_MAX = 87
 _NOBODY = 65534
 _STATUS_LINE = 7  # of postmaster.pid, from 0; miscadmin.h calls it LOCK_FILE_LINE_PM_STATUS
 _LEFTOVER_PATIENCE_SECONDS = 5.0
+_LEFTOVER_POLL_SECONDS = 0.01
 
 # Sized for two cores which the services share. Durability stays at PostgreSQL's defaults (fsync, synchronous_commit,
 # full_page_writes): a stack that proves nothing is lost must not cheat. wal_compression stays off: these builds have no
@@ -94,8 +96,8 @@ class LocalPostgres(LocalProcess):
 
     def prepare(self) -> None:
         """Make the cluster on first use, and clear what a killed predecessor left behind."""
-        super().prepare()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        super().prepare()
         make_private_folder(self._socket_folder)
         if not self.cluster.exists():
             self._make_cluster()
@@ -124,11 +126,8 @@ class LocalPostgres(LocalProcess):
 
     def kill(self) -> None:
         """End the postmaster and every backend with SIGKILL."""
-        children = self.pids()[1:]
         super().kill()
-        for pid in children:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        self._end_leftovers()
 
     def stop(self) -> None:
         """Shut down in order and remove the socket's folder when it lies outside of ours."""
@@ -178,11 +177,14 @@ class LocalPostgres(LocalProcess):
 
         A gentler end would spare nothing: recovery from the log follows in any case.
         """
-        leftovers = [process for process in psutil.process_iter() if self._serves_cluster(process)]
-        for process in leftovers:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(leftovers, timeout=_LEFTOVER_PATIENCE_SECONDS)
+        deadline = time.monotonic() + _LEFTOVER_PATIENCE_SECONDS
+        while leftovers := [process for process in psutil.process_iter() if self._serves_cluster(process)]:
+            if time.monotonic() > deadline:
+                raise StartFailed(f"processes {[process.pid for process in leftovers]} will not leave {self.cluster}")
+            for process in leftovers:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            time.sleep(_LEFTOVER_POLL_SECONDS)
 
     def _serves_cluster(self, process: psutil.Process) -> bool:
         with suppress(psutil.Error):

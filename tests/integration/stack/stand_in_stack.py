@@ -1,0 +1,34 @@
+"""`tallystick up --json` with stand-ins for the services: real PostgreSQL, broker, supervisor and signals."""
+
+import json
+import sys
+from pathlib import Path
+
+import typer
+
+from tallystick.commands.up import ready_line
+from tallystick.stack.errors import StackError
+from tallystick.stack.local_stack import LocalStack, StackOptions
+
+SERVICE = Path(__file__).with_name("stand_in_service.py")
+
+
+def main(folder: Path) -> int:
+    options = StackOptions(folder, port=0)
+    stack = LocalStack(
+        options,
+        announce=lambda found: typer.echo(json.dumps(ready_line(found, options))),
+        say=lambda text: typer.echo(text, err=True),
+        service_command=lambda name: [sys.executable, str(SERVICE), name, str(folder / "endings")],
+        migrate_command=[sys.executable, "-c", ""],
+    )
+    try:
+        stack.run()
+    except StackError as error:
+        typer.echo(error, err=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
