@@ -30,3 +30,8 @@ def from_rfc3339(text: str) -> datetime:
         message = f"{text!r} has no UTC offset"
         raise ValueError(message)
     return moment.astimezone(UTC)
+
+
+def unix_seconds() -> float:
+    """Return seconds since 1970 UTC by the machine's clock: what token expiry (RFC 7519) is compared with."""
+    return time.time()

@@ -1,0 +1,67 @@
+"""One transaction with its messages: the only place that commits SQLAlchemy work."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from libs.common.contracts.base import Message
+from libs.common.contracts.topics import Topic
+from libs.common.db.failures import as_unavailable
+from libs.common.errors import Unavailable
+from libs.common.messaging.outbox import Outbox
+from libs.common.messaging.outgoing import Outgoing, outgoing
+
+
+class Transaction:
+    """A running transaction: `connection` for SQL, `emit` for what is to be said once it has committed."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        """Begin with nothing to say."""
+        self.connection = connection
+        self.messages: list[Outgoing] = []
+
+    def emit(self, topic: Topic, key: str, message: Message) -> None:
+        """Say this once the transaction has committed, and only then."""
+        self.messages.append(outgoing(topic, key, message))
+
+
+class UnitOfWork:
+    """Begins transactions; commits state and outbox row together, then publishes from memory."""
+
+    def __init__(self, engine: AsyncEngine, outbox: Outbox) -> None:
+        """Use this engine and this outbox."""
+        self._engine = engine
+        self._outbox = outbox
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Transaction]:
+        """Run one transaction. Commits: at the end of the block; any exception rolls back. Raises: Unavailable."""
+        row = None
+        try:
+            async with self._engine.begin() as connection:
+                transaction = Transaction(connection)
+                yield transaction
+                if transaction.messages:
+                    row = self._outbox.row(transaction.messages)
+                    await self._outbox.insert(await _driver_of(connection), row)
+        except PoolTimeout as failure:
+            raise Unavailable("database_busy", "All database connections are in use; try again.") from failure
+        except (DBAPIError, asyncpg.PostgresError, OSError) as failure:
+            unavailable = as_unavailable(failure)
+            if unavailable is None:
+                raise
+            raise unavailable from failure
+        if row is not None:
+            await self._outbox.publish(row)
+
+
+async def _driver_of(connection: AsyncConnection) -> asyncpg.Connection:
+    """Return asyncpg's connection inside this transaction; SQLAlchemy begins lazily, so it must have begun."""
+    await connection.exec_driver_sql("SELECT 1")
+    raw = await connection.get_raw_connection()
+    driver: asyncpg.Connection = raw.driver_connection
+    return driver

@@ -1,0 +1,114 @@
+"""Access tokens: Ed25519 JWTs (RFC 7519, RFC 8037) verified with the keys of a JWKS file, remembered until they expire."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import jwt
+import msgspec
+from fastapi import Depends, Request
+
+from libs.common.clock import unix_seconds
+from libs.common.errors import Unauthenticated
+
+ISSUER: Final = "tallystick"
+AUDIENCE: Final = "tallystick"
+ROLES: Final = ("customer", "support", "compliance", "operator", "auditor", "admin")
+STAFF_ROLES: Final = frozenset(ROLES) - {"customer"}
+
+_REMEMBERED_MAX: Final = 50_000
+_TOKEN_CHARACTERS_MAX: Final = 4096
+_REREAD_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: a user id, his roles, and the token that says so until `expires_at` (seconds since 1970)."""
+
+    user_id: str
+    roles: frozenset[str]
+    token_id: str
+    expires_at: float
+
+    def is_staff(self) -> bool:
+        """Tell whether he has any role besides customer."""
+        return bool(self.roles & STAFF_ROLES)
+
+
+class TokenVerifier:
+    """Verifies bearer tokens. A signature costs 100 µs, so each token is verified once and then looked up."""
+
+    def __init__(self, jwks_file: Path) -> None:
+        """Read the keys now, and again whenever the file changes."""
+        self._file = jwks_file
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._read_at = float("-inf")
+        self._changed_at = -1
+        self._remembered: dict[str, Principal] = {}
+        self._reread(unix_seconds())
+
+    def verify(self, authorization: str | None) -> Principal:
+        """Return who the `Authorization` header names. Raises: Unauthenticated."""
+        now = unix_seconds()
+        if now - self._read_at > _REREAD_SECONDS:
+            self._reread(now)
+        if authorization is None:
+            raise Unauthenticated("token_missing", "Send `Authorization: Bearer <access token>`; log in to get one.")
+        principal = self._remembered.get(authorization)
+        if principal is None:
+            principal = self._verify(authorization)
+            if len(self._remembered) >= _REMEMBERED_MAX:
+                self._remembered.clear()
+            self._remembered[authorization] = principal
+        if principal.expires_at <= now:
+            self._remembered.pop(authorization, None)
+            raise Unauthenticated("token_expired", "The access token has expired; refresh it or log in again.")
+        return principal
+
+    def _verify(self, authorization: str) -> Principal:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token or len(token) > _TOKEN_CHARACTERS_MAX:
+            raise _invalid()
+        try:
+            key = self._keys[jwt.get_unverified_header(token)["kid"]]
+            claims = jwt.decode(
+                token,
+                key=key,
+                algorithms=["EdDSA"],
+                issuer=ISSUER,
+                audience=AUDIENCE,
+                leeway=0,
+                options={"require": ["exp", "iat", "sub", "jti", "aud", "iss"]},
+            )
+            roles = claims["roles"]
+            if not isinstance(roles, list) or not set(roles) <= set(ROLES):
+                raise _invalid()
+        except jwt.ExpiredSignatureError as failure:
+            raise Unauthenticated("token_expired", "The access token has expired; refresh it or log in again.") from failure
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError) as failure:
+            raise _invalid() from failure
+        return Principal(str(claims["sub"]), frozenset(roles), str(claims["jti"]), float(claims["exp"]))
+
+    def _reread(self, now: float) -> None:
+        """Load the keys if the file changed; tokens signed by a key that left are forgotten with everything else."""
+        self._read_at = now
+        changed_at = self._file.stat().st_mtime_ns
+        if changed_at == self._changed_at:
+            return
+        document = msgspec.json.decode(self._file.read_bytes())
+        self._keys = {entry["kid"]: jwt.PyJWK(entry, algorithm="EdDSA") for entry in document["keys"]}
+        self._changed_at = changed_at
+        self._remembered.clear()
+
+
+def _invalid() -> Unauthenticated:
+    return Unauthenticated("token_invalid", "The access token is not one of ours; log in to get one.")
+
+
+def _current_principal(request: Request) -> Principal:
+    verifier: TokenVerifier = request.app.state.verifier
+    return verifier.verify(request.headers.get("authorization"))
+
+
+CurrentPrincipal = Annotated[Principal, Depends(_current_principal)]
+"""A route's parameter of this type makes the route need a valid access token."""

@@ -1,0 +1,27 @@
+"""Who may do what to which resource: the one place where that is decided, for every route of every service."""
+
+from libs.common.errors import Forbidden, NotFound
+from libs.common.http.auth import Principal
+
+
+def require_role(principal: Principal, *roles: str) -> None:
+    """Let pass who has one of the roles. Raises: Forbidden role_required."""
+    if principal.roles.isdisjoint(roles):
+        raise Forbidden("role_required", f"This needs one of the roles: {', '.join(roles)}.", roles=list(roles))
+
+
+def require_not_self(principal: Principal, subject_id: str, code: str, detail: str) -> None:
+    """Let pass who acts on somebody else. Raises: Forbidden with the code given."""
+    if principal.user_id == subject_id:
+        raise Forbidden(code, detail)
+
+
+def require_reader(principal: Principal, owner_id: str | None, *, what: str) -> None:
+    """Let the owner and any staff role read. Raises: NotFound, because a stranger may not learn that it exists."""
+    if principal.user_id != owner_id and not principal.is_staff():
+        raise NotFound(f"{what}_not_found", f"There is no such {what}, or it is not yours.")
+
+
+def may_debit(principal_id: str, owner_id: str | None) -> bool:
+    """Tell whether this user may move money out of an account of that owner: only the owner himself, never staff."""
+    return owner_id is not None and principal_id == owner_id
