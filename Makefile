@@ -9,8 +9,8 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 # What depends on how the broker behaves, and so runs on each of them.
 DELIVERY := tests/integration/messaging
-# The stamp's name holds what was installed: other requirements, other name, new installation.
-READY := .venv/ready-$(shell cat requirements/dev.txt pyproject.toml | cksum | cut -d' ' -f1)
+# The stamp's name holds what was installed: other requirements or project (not its tools' settings), new installation.
+READY := .venv/ready-$(shell (cat requirements/dev.txt; sed '/^\[tool\.ruff/,$$d' pyproject.toml) | cksum | cut -d' ' -f1)
 
 .PHONY: help setup demo up bench check lint format types imports tidy contracts contracts-check
 .PHONY: test test-lanes test-unit test-contract test-integration test-e2e test-chaos-short test-chaos test-kafka kafka nightly clean
