@@ -1,0 +1,123 @@
+"""Composition of the fraud service: the only place that constructs."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+from fastapi import FastAPI
+
+from libs.common.clock import system_clock
+from libs.common.contracts.topics import ACCOUNTS, CUSTOMERS, TRANSFER_REQUESTS, TRANSFERS, VERIFICATIONS
+from libs.common.db.engine import make_engine
+from libs.common.db.hot import HotConnection
+from libs.common.http.app import make_app
+from libs.common.http.auth import TokenVerifier
+from libs.common.http.health import Health
+from libs.common.messaging.bus import Bus
+from libs.common.messaging.delivery import Subscription
+from libs.common.service import Role
+from services.fraud.api.decisions import decisions_router
+from services.fraud.consumers.on_account_changed import OnAccountChanged
+from services.fraud.consumers.on_customer_changed import OnCustomerChanged
+from services.fraud.consumers.on_transfer_changed import OnTransferChanged
+from services.fraud.consumers.on_transfer_requested import OnTransferRequested
+from services.fraud.consumers.on_verification_changed import OnVerificationChanged
+from services.fraud.settings import FraudSettings
+from services.fraud.store.payer_cache import PayerCache
+from services.fraud.store.unit_of_work import UnitOfWork
+from services.fraud.timers import Timers
+from services.fraud.use_cases.apply_customers import ApplyCustomers
+from services.fraud.use_cases.apply_verifications import ApplyVerifications
+from services.fraud.use_cases.project_accounts import ProjectAccounts
+from services.fraud.use_cases.read_policy import PolicyInForce
+from services.fraud.use_cases.resolve_holds import ResolveHolds
+from services.fraud.use_cases.screen_transfers import ScreenTransfers
+from services.fraud.use_cases.settle_limits import AwaitedHolds, SettleLimits
+from services.fraud.use_cases.sweep_holds import SWEEP_SECONDS, SweepHolds
+from services.fraud.views.show_decision import ShowDecision
+
+log = structlog.get_logger()
+
+VERSION: Final = "1.0.0"
+LOOK_AGAIN_SECONDS: Final = 0.25
+
+
+def load_settings() -> FraudSettings:
+    """Read the settings from the environment. Raises: pydantic's ValidationError, naming what is missing."""
+    return FraudSettings()
+
+
+class Worker:
+    """Everything that hears the bus: one connection decides, and whoever uses it has memory and rows to himself."""
+
+    def __init__(self, settings: FraudSettings) -> None:
+        """Construct the parts; nothing connects yet."""
+        self._lifted = settings.velocity_limits_lifted
+        self._hot = HotConnection(settings.postgres_dsn.get_secret_value(), "fraud-screening")
+        self.bus = Bus(settings, service="fraud", clock=system_clock)
+        self.timers = Timers()
+        work, cache = UnitOfWork(self._hot, self.bus.outbox), PayerCache()
+        policy, awaited = PolicyInForce(velocity_lifted=self._lifted), AwaitedHolds()
+        screen = ScreenTransfers(work, cache, policy, clock=system_clock)
+        resolve = ResolveHolds(cache, policy)
+        sweep = SweepHolds(work, cache, resolve, awaited, clock=system_clock)
+        verifications = ApplyVerifications(work, cache, resolve, clock=system_clock)
+        settle = SettleLimits(work, cache, awaited, clock=system_clock)
+        for subscription in (
+            Subscription("fraud.screen-transfers", TRANSFER_REQUESTS, OnTransferRequested(screen)),
+            Subscription("fraud.apply-verifications", VERIFICATIONS, OnVerificationChanged(verifications)),
+            Subscription("fraud.settle-limits", TRANSFERS, OnTransferChanged(settle)),
+            Subscription("fraud.apply-customers", CUSTOMERS, OnCustomerChanged(ApplyCustomers(work, cache))),
+            Subscription("fraud.project-accounts", ACCOUNTS, OnAccountChanged(ProjectAccounts(work))),
+        ):
+            self.bus.subscribe(subscription)
+        self.timers.every(SWEEP_SECONDS, "sweep-holds", sweep)
+        self.timers.every(LOOK_AGAIN_SECONDS, "look-for-payees", screen.retry_set_aside)
+
+    async def start(self) -> None:
+        """Connect, then begin. Raises: Unavailable."""
+        if self._lifted:
+            log.warning("velocity_limits_lifted", meaning="counts and daily sums block nobody")
+        await self._hot.connect()
+        await self.bus.start()
+        self.timers.start()
+
+    async def stop(self) -> None:
+        """Finish what runs, then disconnect."""
+        await self.timers.stop()
+        await self.bus.stop()
+        await self._hot.close()
+
+
+def build(role: Role) -> FastAPI:
+    """Put the service together for a role; what it starts, its lifespan stops."""
+    settings = load_settings()
+    health = Health()
+    engine = make_engine(settings.postgres_dsn.get_secret_value(), "fraud-api")
+    worker = None if role == "api" else Worker(settings)
+    if worker is not None:
+        health.add("fraud.bus", worker.bus.what_is_wrong)
+        health.add("fraud.timers", worker.timers.what_is_wrong)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            if worker is not None:
+                await worker.start()
+            yield
+        finally:
+            if worker is not None:
+                await worker.stop()
+            await engine.dispose()
+
+    return make_app(
+        service="fraud",
+        title="Tallystick fraud",
+        description="Screens every transfer: limits, KYC of both sides, holds and their resolution.",
+        version=VERSION,
+        routers=[] if role == "worker" else [decisions_router(ShowDecision(engine))],
+        lifespan=lifespan,
+        health=health,
+        verifier=None if role == "worker" else TokenVerifier(settings.jwks_file),
+    )

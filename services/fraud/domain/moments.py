@@ -1,0 +1,17 @@
+"""Moments as integers: µs since 1970 UTC, which compare, subtract and fit flat arrays."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def to_us(moment: datetime) -> int:
+    """Return an aware moment in µs since 1970 UTC, exactly."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_us(moment_us: int) -> datetime:
+    """Return the aware UTC moment of `to_us`."""
+    return _EPOCH + timedelta(microseconds=moment_us)

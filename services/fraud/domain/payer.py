@@ -1,0 +1,30 @@
+"""A customer as the limits see him when he sends."""
+
+from dataclasses import dataclass
+
+from services.fraud.domain.window import Window
+
+
+@dataclass(slots=True)
+class Payer:
+    """What is known of a sender at `version` of his row; 0 when he has none yet.
+
+    `last_decided_us` is the time of his latest decision, µs since 1970 UTC, 0 before the first.
+    """
+
+    user_id: str
+    version: int
+    profile: str
+    kyc_tier: int
+    kyc_version: int
+    last_decided_us: int
+    window: Window
+
+    def moment(self, now_us: int) -> int:
+        """Return the time of a decision made now: his own time never goes back, even where the server's does."""
+        return max(now_us, self.last_decided_us)
+
+
+def newest_tier(*, tier: int, version: int, seen_tier: int, seen_version: int) -> int:
+    """Return the KYC tier of whichever is newer: our projection, or what the gateway saw when it took the command."""
+    return seen_tier if seen_version > version else tier

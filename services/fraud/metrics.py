@@ -1,0 +1,37 @@
+"""What the fraud service measures, each listed once with its unit; counted per batch, never per message."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+DECISIONS: Final = Counter(
+    "tallystick_fraud_decisions_total",
+    "Decisions committed for the first time, by verdict.",
+    ("verdict",),
+)
+DECISIONS_REPEATED: Final = Counter(
+    "tallystick_fraud_decisions_repeated_total",
+    "Stored decisions sent again because they were asked for again.",
+)
+BATCH_DECISIONS: Final = Histogram(
+    "tallystick_fraud_batch_decisions",
+    "Decisions in one unit of work.",
+    buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500),
+)
+CONFLICTS: Final = Counter(
+    "tallystick_fraud_limit_conflicts_total",
+    "Units of work undone because another process had moved a user's limits.",
+)
+SET_ASIDE: Final = Gauge(
+    "tallystick_fraud_set_aside_requests",
+    "Requests that wait for news of their payee's account.",
+)
+HOLDS_RESOLVED: Final = Counter(
+    "tallystick_fraud_holds_resolved_total",
+    "Holds that ended here, by resolution.",
+    ("resolution",),
+)
+SLOTS_RELEASED: Final = Counter(
+    "tallystick_fraud_limit_slots_released_total",
+    "Slots of limits given back.",
+)

@@ -1,0 +1,162 @@
+"""`fraud.holds`: transfers that wait, for whom, and how that ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+import asyncpg
+
+from libs.common.contracts.fraud import HoldReason
+
+_INSERT: Final = """
+    INSERT INTO fraud.holds (transfer_id, payees, reasons, opened_at)
+    SELECT h.transfer_id, string_to_array(h.payees, ',')::uuid[], string_to_array(h.reasons, ','), h.opened_at
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) AS h (transfer_id, payees, reasons, opened_at)
+"""
+
+_OPEN: Final = """
+    SELECT h.transfer_id::text, h.payees::text[], h.reasons, d.decision_id::text, d.user_id::text, d.usd_minor,
+           d.decided_at, d.command
+    FROM fraud.holds h JOIN fraud.decisions d ON d.transfer_id = h.transfer_id
+    WHERE h.status = 'open' AND 'kyc_pending' = ANY(h.reasons) AND {condition}
+    ORDER BY h.transfer_id LIMIT $2 FOR UPDATE OF h
+"""
+_OPEN_OF_PAYEES: Final = _OPEN.format(condition="h.payees && $1::uuid[]")
+_OPEN_BY_ID: Final = _OPEN.format(condition="h.transfer_id = ANY($1::uuid[])")
+
+# Looks at one page of open holds, whatever it finds there: the work is bounded, and the next page follows.
+_RESOLVABLE: Final = """
+    WITH page AS (
+        SELECT transfer_id, payees, reasons FROM fraud.holds
+        WHERE status = 'open' AND transfer_id > $1::uuid ORDER BY transfer_id LIMIT $2
+    ), standing AS (
+        SELECT page.transfer_id, bool_and(coalesce(u.kyc_tier, 0) > 0) AS verified,
+               bool_or(coalesce(u.kyc_status, 'none') = 'rejected') AS rejected
+        FROM page CROSS JOIN LATERAL unnest(page.payees) AS payee (user_id)
+        LEFT JOIN fraud.users u ON u.user_id = payee.user_id
+        WHERE 'kyc_pending' = ANY(page.reasons)
+        GROUP BY page.transfer_id
+    )
+    SELECT page.transfer_id::text, coalesce(standing.verified OR standing.rejected, false)
+    FROM page LEFT JOIN standing ON standing.transfer_id = page.transfer_id
+    ORDER BY page.transfer_id
+"""
+
+_RESOLVE: Final = """
+    UPDATE fraud.holds h
+    SET status = r.status, reasons = string_to_array(r.reasons, ','), resolution = r.resolution, resolved_at = $5,
+        sent_at = $5, version = h.version + 1
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[]) AS r (transfer_id, status, reasons, resolution)
+    WHERE h.transfer_id = r.transfer_id
+"""
+
+_SETTLE: Final = """
+    UPDATE fraud.holds h SET settled_at = $2 FROM unnest($1::uuid[]) AS settled (transfer_id)
+    WHERE h.transfer_id = settled.transfer_id AND h.settled_at IS NULL
+"""
+
+_UNSETTLED: Final = """
+    WITH due AS (
+        SELECT transfer_id FROM fraud.holds
+        WHERE status <> 'open' AND settled_at IS NULL AND sent_at <= $2
+        ORDER BY sent_at LIMIT $3 FOR UPDATE SKIP LOCKED
+    )
+    UPDATE fraud.holds h SET sent_at = $1 FROM due WHERE h.transfer_id = due.transfer_id
+    RETURNING h.transfer_id::text, h.resolution
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewHold:
+    """A transfer that begins to wait."""
+
+    transfer_id: str
+    payees: Sequence[str]
+    reasons: Sequence[HoldReason]
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenHold:
+    """A waiting transfer with its decision: `user_id` is the payer, `decided_at` when he took his slot."""
+
+    transfer_id: str
+    payees: list[str]
+    reasons: list[HoldReason]
+    decision_id: str
+    user_id: str
+    usd_minor: int
+    decided_at: datetime
+    command: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedHold:
+    """What became of a hold: `open` while reasons remain. `resolution` is the message as it was sent, JSON."""
+
+    transfer_id: str
+    status: Literal["open", "released", "rejected"]
+    reasons: Sequence[HoldReason]
+    resolution: bytes
+
+
+async def insert_holds(connection: asyncpg.Connection, holds: Sequence[NewHold]) -> None:
+    """Keep transfers that begin to wait."""
+    await connection.execute(
+        _INSERT,
+        [hold.transfer_id for hold in holds],
+        [",".join(hold.payees) for hold in holds],
+        [",".join(hold.reasons) for hold in holds],
+        [hold.opened_at for hold in holds],
+    )
+
+
+async def lock_holds_of_payees(
+    connection: asyncpg.Connection, user_ids: Sequence[str], *, limit: int
+) -> list[OpenHold]:
+    """Return what waits for the KYC of any of these payees. Locks: the holds, in order of their ids."""
+    return [OpenHold(*row) for row in await connection.fetch(_OPEN_OF_PAYEES, user_ids, limit)]
+
+
+async def lock_holds(connection: asyncpg.Connection, transfer_ids: Sequence[str]) -> list[OpenHold]:
+    """Return those of these that still wait for KYC. Locks: the holds, in order of their ids."""
+    return [OpenHold(*row) for row in await connection.fetch(_OPEN_BY_ID, transfer_ids, len(transfer_ids))]
+
+
+async def look_for_resolvable(
+    connection: asyncpg.Connection, *, after: str, limit: int
+) -> tuple[list[str], str | None]:
+    """Look at one page of open holds with greater ids than `after`.
+
+    Returns the ids of those whose payees are by now verified or rejected, and the last id looked at; None when the
+    page was not full, so that the next look begins from the start.
+    """
+    rows = await connection.fetch(_RESOLVABLE, after, limit)
+    found = [transfer_id for transfer_id, resolvable in rows if resolvable]
+    return found, rows[-1][0] if len(rows) == limit else None
+
+
+async def save_resolutions(connection: asyncpg.Connection, holds: Sequence[ResolvedHold], at: datetime) -> None:
+    """Keep what became of holds that the caller has locked."""
+    await connection.execute(
+        _RESOLVE,
+        [hold.transfer_id for hold in holds],
+        [hold.status for hold in holds],
+        [",".join(hold.reasons) for hold in holds],
+        [hold.resolution for hold in holds],
+        at,
+    )
+
+
+async def settle_holds(connection: asyncpg.Connection, transfer_ids: Sequence[str], at: datetime) -> None:
+    """Note that the ledger has finished with these; ids that are no holds are ignored."""
+    await connection.execute(_SETTLE, transfer_ids, at)
+
+
+async def take_unsettled(
+    connection: asyncpg.Connection, *, now: datetime, sent_before: datetime, limit: int
+) -> list[tuple[str, bytes]]:
+    """Return (transfer_id, resolution) of ended holds not known settled; notes that they are sent now."""
+    rows = await connection.fetch(_UNSETTLED, now, sent_before, limit)
+    return [(transfer_id, resolution) for transfer_id, resolution in rows]

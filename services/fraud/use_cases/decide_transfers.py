@@ -1,0 +1,202 @@
+"""The decisions of one unit of work, made one after the other in memory, in the order the requests came."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from libs.common.clock import to_rfc3339
+from libs.common.contracts.fraud import TransferBatchScreened, TransferScreened
+from libs.common.contracts.transfers import Party, TransferCommand
+from libs.common.errors import Unprocessable
+from libs.common.ids import new_id
+from services.fraud.domain.limits import Breach
+from services.fraud.domain.moments import from_us, to_us
+from services.fraud.domain.payer import Payer, newest_tier
+from services.fraud.domain.policy import Policy
+from services.fraud.domain.rates import total_usd_minor
+from services.fraud.domain.screening import APPROVED, RULESET, Ruling, screen_transfer
+from services.fraud.store.decisions import NewDecision
+from services.fraud.store.holds import NewHold
+from services.fraud.store.users import Customer
+
+_encode: Final = msgspec.json.Encoder().encode
+_NO_FACTS: Final[dict[str, int | str]] = {}
+
+
+class Features(msgspec.Struct, gc=False):
+    """Everything a decision rested on, kept with it: what explains it, and what judges new rules on old transfers.
+
+    `rates` are US cents per minor unit, (numerator, denominator); `payees` (user_id, tier, KYC version). The window's
+    figures are those before this transfer.
+    """
+
+    kind: str
+    amounts_minor: dict[str, int]
+    rates: dict[str, tuple[int, int]]
+    payees: list[tuple[str, int, int]]
+    payer_tier: int = 0
+    payer_kyc_version: int = 0
+    profile: str = ""
+    limits_version: int = 0
+    hour_count: int = 0
+    day_count: int = 0
+    day_sum_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A ruling with what it rested on. `payer` is None for a deposit, which uses nobody's limits."""
+
+    command: TransferCommand
+    ruling: Ruling
+    payer: Payer | None
+    usd_minor: int
+    decided_us: int
+    features: Features
+
+
+@dataclass(slots=True)
+class Docket:
+    """Decides, and collects what must be written. Payers' windows move at once: forget them if the work fails."""
+
+    policy: Policy
+    now: datetime
+    payers: Mapping[str, Payer]
+    customers: Mapping[str, Customer]
+    completed: set[str]
+    """Transfers whose payee we found for the gateway: their command is kept as it was sent on."""
+    decisions: list[NewDecision] = field(default_factory=list)
+    holds: list[NewHold] = field(default_factory=list)
+    unused: list[tuple[str, str]] = field(default_factory=list)
+    """(transfer_id, user_id) of members of a batch that cannot post: their slots are given back at once."""
+    touched: dict[str, Payer] = field(default_factory=dict)
+    _now_us: int = field(init=False)
+    _now_text: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the time once for the whole work."""
+        self._now_us = to_us(self.now)
+        self._now_text = to_rfc3339(self.now)
+
+    def decide(self, command: TransferCommand) -> TransferScreened:
+        """Decide on one transfer."""
+        return self._record(self._judge(command))
+
+    def decide_batch(self, batch_id: str, commands: Sequence[TransferCommand]) -> TransferBatchScreened:
+        """Decide on transfers that post together or not at all: unless all are approved, none keeps its slot."""
+        judged = [self._judge(command) for command in commands]
+        whole = all(one.ruling is APPROVED for one in judged)
+        if not whole:
+            for one in judged:
+                if one.payer is not None and one.ruling.verdict != "block":
+                    one.payer.window.take_back()
+                    self.unused.append((one.command.transfer_id, one.payer.user_id))
+        screenings = tuple(self._record(one, waits=False) for one in judged)
+        return TransferBatchScreened(batch_id=batch_id, screenings=screenings)
+
+    def _judge(self, command: TransferCommand) -> Judged:
+        amounts: dict[str, int] = {}
+        for leg in command.legs:
+            amounts[leg.asset] = amounts.get(leg.asset, 0) + leg.amount_minor
+        rates = self.policy.rates
+        usd_minor = total_usd_minor(amounts, rates)
+        payees = [self._tier_of(party) for party in command.payees]
+        features = Features(
+            kind=command.kind,
+            amounts_minor=amounts,
+            rates={asset: (rates[asset].numerator, rates[asset].denominator) for asset in amounts},
+            payees=payees,
+        )
+        if command.kind == "deposit":
+            return Judged(command, APPROVED, None, usd_minor, self._now_us, features)
+        return self._judge_sent(command, usd_minor, features)
+
+    def _judge_sent(self, command: TransferCommand, usd_minor: int, features: Features) -> Judged:
+        """Judge a customer's own transfer: his tier, his limits, then those he pays."""
+        party = command.payer
+        if party is None:
+            raise Unprocessable("payer_missing", "A customer's transfer names its payer.")
+        payer = self.payers[party.user_id]
+        limits = self.policy.limits_of(payer.profile)
+        payer_tier = newest_tier(
+            tier=payer.kyc_tier, version=payer.kyc_version, seen_tier=party.kyc_tier, seen_version=party.kyc_version
+        )
+        decided_us = payer.moment(self._now_us)
+        window = payer.window
+        window.advance(decided_us)
+        features.payer_tier = payer_tier
+        features.payer_kyc_version = max(payer.kyc_version, party.kyc_version)
+        features.profile = payer.profile
+        features.limits_version = limits.version
+        features.hour_count = window.hour_count
+        features.day_count = window.day_count
+        features.day_sum_minor = window.day_sum_minor
+        ruling = screen_transfer(
+            payer_tier=payer_tier,
+            payee_tiers=[tier for _, tier, _ in features.payees],
+            profile=limits,
+            window=window,
+            usd_minor=usd_minor,
+            now_us=decided_us,
+        )
+        payer.last_decided_us = decided_us
+        self.touched[payer.user_id] = payer
+        return Judged(command, ruling, payer, usd_minor, decided_us, features)
+
+    def _tier_of(self, party: Party) -> tuple[str, int, int]:
+        known = self.customers.get(party.user_id)
+        if known is None or party.kyc_version > known.kyc_version:
+            return (party.user_id, party.kyc_tier, party.kyc_version)
+        return (party.user_id, known.kyc_tier, known.kyc_version)
+
+    def _record(self, judged: Judged, *, waits: bool = True) -> TransferScreened:
+        """Note what is to be written, and return what is to be sent. A hold that cannot post waits for nobody."""
+        command, ruling = judged.command, judged.ruling
+        on_time = judged.decided_us == self._now_us
+        decided_at = self.now if on_time else from_us(judged.decided_us)
+        decision_id = new_id()
+        facts = _NO_FACTS if ruling.breach is None else facts_of(ruling.breach)
+        held = ruling.verdict == "hold"
+        self.decisions.append(
+            NewDecision(
+                transfer_id=command.transfer_id,
+                decision_id=decision_id,
+                user_id=None if judged.payer is None else judged.payer.user_id,
+                verdict=ruling.verdict,
+                code=ruling.code,
+                reasons=",".join(ruling.reasons),
+                usd_minor=judged.usd_minor,
+                features=_encode(judged.features),
+                facts=_encode(facts) if facts else None,
+                decided_at=decided_at,
+                command=_encode(command) if held or command.transfer_id in self.completed else None,
+            )
+        )
+        if held and waits:
+            payees = [user_id for user_id, _, _ in judged.features.payees]
+            self.holds.append(NewHold(command.transfer_id, payees, ruling.reasons, decided_at))
+        return TransferScreened(
+            decision_id=decision_id,
+            verdict=ruling.verdict,
+            code=ruling.code,
+            reasons=ruling.reasons,
+            ruleset=RULESET,
+            facts=facts,
+            screened_at=self._now_text if on_time else to_rfc3339(decided_at),
+            command=command,
+        )
+
+
+def facts_of(breach: Breach) -> dict[str, int | str]:
+    """Return the public numbers of a block: amounts in US cents, the time RFC 3339 UTC."""
+    facts: dict[str, int | str] = {"limit": breach.limit, f"limit_{breach.unit}": breach.allowed}
+    if breach.used is not None:
+        facts[f"used_{breach.unit}"] = breach.used
+    facts["requested_minor"] = breach.requested_minor
+    facts["asset"] = "USD"
+    if breach.resets_at_us is not None:
+        facts["resets_at"] = to_rfc3339(from_us(breach.resets_at_us))
+    return facts

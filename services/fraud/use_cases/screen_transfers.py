@@ -1,0 +1,175 @@
+"""Screen transfers: one verdict each, for ever, and the limits exactly used, whoever else screens at the same time."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from libs.common.clock import Clock, monotonic_seconds
+from libs.common.contracts.fraud import TransferBatchScreened, TransferScreened
+from libs.common.contracts.topics import SCREENINGS
+from libs.common.contracts.transfers import TransferCommand
+from libs.common.errors import Conflict, Unavailable
+from services.fraud.domain.screening import RULESET
+from services.fraud.metrics import BATCH_DECISIONS, CONFLICTS, DECISIONS, DECISIONS_REPEATED, SET_ASIDE
+from services.fraud.store.decisions import find_decisions, insert_decisions
+from services.fraud.store.holds import insert_holds
+from services.fraud.store.payer_cache import PayerCache
+from services.fraud.store.slots import release_at_once
+from services.fraud.store.unit_of_work import Transaction, UnitOfWork
+from services.fraud.store.users import advance_payers, load_customers, load_payers
+from services.fraud.use_cases.answer_again import stored_answer
+from services.fraud.use_cases.decide_transfers import Docket
+from services.fraud.use_cases.find_payees import Asked, SetAside, complete_payees, with_payees
+from services.fraud.use_cases.read_policy import PolicyInForce
+
+_CONFLICT_CODES: Final = frozenset({"limits_moved", "decided_elsewhere"})
+
+
+class ScreenTransfers:
+    """Decides on requests, a whole batch in one transaction.
+
+    Idempotent by: transfer_id; a second request gets the first decision again, word for word.
+    Locks: nothing while it decides; the payers' versions are compared when they are written.
+    Emits: TransferScreened, or TransferBatchScreened for a batch that posts together.
+    Raises: Unavailable; nothing was written then, and the same batch may come again.
+    """
+
+    def __init__(
+        self,
+        work: UnitOfWork,
+        cache: PayerCache,
+        policy: PolicyInForce,
+        *,
+        clock: Clock,
+        monotonic: Callable[[], float] = monotonic_seconds,
+    ) -> None:
+        """Share unit of work and cache with everything else in this process that moves limits."""
+        self._work = work
+        self._cache = cache
+        self._policy = policy
+        self._clock = clock
+        self._monotonic = monotonic
+        self._set_aside = SetAside()
+
+    async def __call__(self, asked: Sequence[Asked]) -> None:
+        """Decide on these, in order; those whose payee nobody knows yet are set aside for a few seconds."""
+        docket: Docket | None = None
+        payer_ids: Sequence[str] = ()
+        try:
+            async with self._work.open() as transaction:
+                fresh = await self._answer_known(transaction, asked)
+                ready, owners = await complete_payees(transaction.connection, fresh, self._set_aside, self._monotonic())
+                payer_ids = _payers_of(ready)
+                if ready:
+                    docket = await self._prepare(transaction, ready, payer_ids, owners)
+                    self._decide(transaction, docket, ready, owners)
+                    await _write(transaction, docket)
+        except BaseException as failure:
+            # Memory ran ahead of what was committed, or nobody knows what was: the rows decide next time.
+            self._cache.forget(payer_ids)
+            if isinstance(failure, Unavailable) and failure.code in _CONFLICT_CODES:
+                CONFLICTS.inc()
+            raise
+        self._set_aside.done(ready)
+        SET_ASIDE.set(len(self._set_aside))
+        if docket is not None:
+            self._cache.shrink(slots_taken=len(docket.decisions))
+            _count(docket)
+
+    async def retry_set_aside(self) -> None:
+        """Look again for the payees of requests that wait; called a few times a second, free when nobody waits."""
+        waiting = self._set_aside.everyone()
+        if not waiting:
+            return
+        try:
+            await self(waiting)
+        except Unavailable:
+            raise
+        except Exception:
+            # One of them cannot be judged. The gateway repeats them all, and then delivery finds and parks the one.
+            self._set_aside.give_up(waiting)
+            raise
+
+    async def _answer_known(self, transaction: Transaction, asked: Sequence[Asked]) -> list[Asked]:
+        """Send stored decisions again; return what was never decided, each once."""
+        ids = [command.transfer_id for one in asked for command in one.commands]
+        stored = await find_decisions(transaction.connection, ids)
+        fresh: dict[str, Asked] = {}
+        for one in asked:
+            answer = stored_answer(one, stored) if stored else None
+            if answer is None:
+                fresh.setdefault(one.key, one)
+            else:
+                _send(transaction, answer)
+                DECISIONS_REPEATED.inc()
+        _refuse_overlap(fresh.values())
+        return list(fresh.values())
+
+    async def _prepare(
+        self, transaction: Transaction, ready: Sequence[Asked], payer_ids: Sequence[str], owners: dict[str, str]
+    ) -> Docket:
+        """Load what the decisions rest on: payees' rows afresh each time, payers' windows where memory has none."""
+        policy = await self._policy.read(transaction.connection)
+        now = self._clock()
+        people = {user_id: None for user_id in payer_ids if self._cache.get(user_id) is None}
+        people |= {party.user_id: None for one in ready for command in one.commands for party in command.payees}
+        people |= dict.fromkeys(owners.values())
+        customers = await load_customers(transaction.connection, list(people))
+        payers = await load_payers(transaction.connection, self._cache, payer_ids, customers, now)
+        return Docket(policy=policy, now=now, payers=payers, customers=customers, completed=set())
+
+    def _decide(self, transaction: Transaction, docket: Docket, ready: Sequence[Asked], owners: dict[str, str]) -> None:
+        for one in ready:
+            commands: Sequence[TransferCommand] = one.commands
+            if owners:
+                commands = [_completed(command, docket, owners) for command in commands]
+            if one.batch_id is None:
+                _send(transaction, docket.decide(commands[0]))
+            else:
+                _send(transaction, docket.decide_batch(one.batch_id, commands))
+
+
+def _completed(command: TransferCommand, docket: Docket, owners: dict[str, str]) -> TransferCommand:
+    if all(leg.destination_owner_id for leg in command.legs):
+        return command
+    docket.completed.add(command.transfer_id)
+    return with_payees(command, owners, docket.customers)
+
+
+def _refuse_overlap(fresh: Iterable[Asked]) -> None:
+    """Refuse to decide one transfer twice in one unit of work: alone and in a batch, or twice in a batch."""
+    ids = [command.transfer_id for one in fresh for command in one.commands]
+    if len(set(ids)) != len(ids):
+        raise Conflict("transfer_asked_twice", "A transfer is asked for alone and in a batch, or twice in one.")
+
+
+def _payers_of(ready: Sequence[Asked]) -> list[str]:
+    return list(
+        {
+            command.payer.user_id: None
+            for one in ready
+            for command in one.commands
+            if command.payer is not None and command.kind == "transfer"
+        }
+    )
+
+
+async def _write(transaction: Transaction, docket: Docket) -> None:
+    connection = transaction.connection
+    await advance_payers(connection, docket.touched.values())
+    await insert_decisions(connection, docket.decisions, ruleset=RULESET)
+    if docket.holds:
+        await insert_holds(connection, docket.holds)
+    if docket.unused:
+        await release_at_once(connection, docket.unused, docket.now, reason="batch_refused")
+
+
+def _send(transaction: Transaction, answer: TransferScreened | TransferBatchScreened) -> None:
+    key = answer.batch_id if isinstance(answer, TransferBatchScreened) else answer.command.transfer_id
+    transaction.emit(SCREENINGS, key, answer)
+
+
+def _count(docket: Docket) -> None:
+    BATCH_DECISIONS.observe(len(docket.decisions))
+    verdicts = [decision.verdict for decision in docket.decisions]
+    for verdict in set(verdicts):
+        DECISIONS.labels(verdict).inc(verdicts.count(verdict))

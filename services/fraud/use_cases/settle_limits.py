@@ -1,0 +1,63 @@
+"""Settle limits by what the ledger did: a transfer that moved nothing gives its slot back."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from libs.common.clock import Clock
+from libs.common.contracts.ledger import TransferChanged
+from services.fraud.store.holds import settle_holds
+from services.fraud.store.payer_cache import PayerCache
+from services.fraud.store.unit_of_work import UnitOfWork
+from services.fraud.use_cases.release_limits import release_limits
+
+_MOVED_NOTHING: Final = frozenset({"refused", "voided"})
+
+
+class AwaitedHolds:
+    """Holds whose resolution was sent and whose end at the ledger was not heard yet, as far as this process knows."""
+
+    def __init__(self) -> None:
+        """Start with none; the sweeper adds what it sends again."""
+        self.transfer_ids: set[str] = set()
+
+
+class SettleLimits:
+    """Hears what became of transfers.
+
+    Idempotent by: transfer_id. Locks: the payers' rows, in order of their ids.
+    Raises: Unavailable; the same batch may come again.
+    """
+
+    def __init__(self, work: UnitOfWork, cache: PayerCache, awaited: AwaitedHolds, *, clock: Clock) -> None:
+        """Share the cache with whatever screens in this process."""
+        self._work = work
+        self._cache = cache
+        self._awaited = awaited
+        self._clock = clock
+
+    async def __call__(self, changes: Sequence[TransferChanged]) -> None:
+        """Release slots of refused and voided transfers, note the end of holds. Posted ones cost no query."""
+        refused: dict[str, str] = {
+            change.transfer_id: change.status for change in changes if change.status in _MOVED_NOTHING
+        }
+        ended = [change.transfer_id for change in changes if self._may_end_hold(change)]
+        if not refused and not ended:
+            return
+        now = self._clock()
+        moved: Sequence[str] = ()
+        try:
+            async with self._work.open() as transaction:
+                if refused:
+                    moved = await release_limits(transaction, self._cache, refused, now)
+                if ended:
+                    await settle_holds(transaction.connection, ended, now)
+        except BaseException:
+            self._cache.forget(moved)
+            raise
+        self._awaited.transfer_ids.difference_update(ended)
+
+    def _may_end_hold(self, change: TransferChanged) -> bool:
+        """Tell whether this may be the end of a hold. A transfer that never waited posts at its first version."""
+        if change.status == "posted":
+            return change.version > 1 or change.transfer_id in self._awaited.transfer_ids
+        return change.status in _MOVED_NOTHING
