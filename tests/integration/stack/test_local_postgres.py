@@ -1,7 +1,7 @@
 """PostgreSQL from the wheel: made on first use, killed, started again, stopped."""
 
 import asyncio
-import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tallystick.stack.errors import StartFailed
-from tallystick.stack.postgres import LocalPostgres
+from tallystick.stack.postgres import LocalPostgres, _as_ordinary_user
 from tests.support.stack import alive_among
 
 
@@ -67,9 +67,24 @@ def test_a_pid_file_that_names_an_innocent_process_does_not_prevent_the_start(po
     pid_file = postgres.cluster / "postmaster.pid"
     words = pid_file.read_text()
     postgres.kill()
-    pid_file.write_text(words.replace(words.split("\n", maxsplit=1)[0], str(os.getpid()), 1))
-    postgres.start()
-    assert postgres.is_ready()
+    # As the same user: PostgreSQL knows that what it may not signal is no postmaster of its own.
+    with subprocess.Popen([*_as_ordinary_user(death_signal="KILL"), "sleep", "60"]) as innocent:
+        try:
+            pid_file.write_text(words.replace(words.split("\n", maxsplit=1)[0], str(innocent.pid), 1))
+            postgres.start()
+            assert innocent.poll() is None
+        finally:
+            innocent.kill()
+
+
+def test_an_orphan_that_still_serves_the_folder_is_ended_first(postgres: LocalPostgres) -> None:
+    successor = LocalPostgres(postgres.folder)
+    successor.start()
+    try:
+        assert not postgres.is_alive()
+        assert setting(successor, "port") == str(successor.port)
+    finally:
+        successor.stop()
 
 
 def test_a_folder_with_a_long_path_gets_its_socket_elsewhere(tmp_path: Path) -> None:

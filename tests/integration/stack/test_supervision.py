@@ -17,6 +17,7 @@ import pytest
 from tests.support.stack import ROOT, RunningStack, alive_among
 
 STAND_IN = (sys.executable, str(Path(__file__).with_name("stand_in_stack.py")))
+FOR_STAND_IN = {**os.environ, "PYTHONPATH": str(ROOT)}
 SERVICES = {"accounts", "kyc", "ledger", "fraud", "gateway"}
 
 
@@ -28,15 +29,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 def stand_in(tmp_path: Path) -> RunningStack:
     return RunningStack(tmp_path / "data", command=STAND_IN)
-
-
-def start_stand_in(folder: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [*STAND_IN, str(folder)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
 
 
 def query(dsn: str, statement: str) -> int | None:
@@ -124,10 +116,11 @@ def test_a_killed_postmaster_alone_is_replaced(shared: RunningStack) -> None:
 
 
 def test_a_second_up_on_the_folder_is_refused_and_names_the_first(shared: RunningStack) -> None:
-    second = start_stand_in(shared.folder)
-    _, said = second.communicate(timeout=30)
+    second = subprocess.run(
+        [*STAND_IN, str(shared.folder)], env=FOR_STAND_IN, capture_output=True, timeout=30, check=False
+    )
     assert second.returncode == 1
-    assert f"process {shared.process.pid}".encode() in said
+    assert f"process {shared.process.pid}".encode() in second.stderr
     assert all(answers(service["url"]) for service in shared.stack["services"].values())
 
 
@@ -139,6 +132,13 @@ def test_a_stop_ends_the_gateway_first_and_leaves_no_process(tmp_path: Path) -> 
         assert alive_among(pids) == []
         assert (stack.folder / "endings").read_text().split() == ["gateway", "accounts", "kyc", "fraud", "ledger"]
         assert not (stack.folder / "stack.json").exists()
+
+
+def test_nothing_outlives_an_up_that_was_killed(tmp_path: Path) -> None:
+    with stand_in(tmp_path) as stack:
+        pids = stack.pids()
+        stack.process.kill()
+        stack.wait_for("every process to end with it", lambda: not alive_among(pids), seconds=5.0)
 
 
 def test_up_carries_on_with_the_same_data_after_it_was_killed(tmp_path: Path) -> None:
@@ -162,7 +162,9 @@ def test_a_service_that_cannot_start_fails_the_start_with_its_last_words(tmp_pat
 
 def test_a_stop_during_the_start_leaves_no_process(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    process = start_stand_in(folder)
+    process = subprocess.Popen(
+        [*STAND_IN, str(folder)], env=FOR_STAND_IN, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     while not (folder / "up.lock").exists():
         assert process.poll() is None
     process.terminate()
