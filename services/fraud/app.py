@@ -17,6 +17,7 @@ from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
+from libs.common.timers import Timers
 from services.fraud.api.decisions import decisions_router
 from services.fraud.consumers.on_account_changed import OnAccountChanged
 from services.fraud.consumers.on_customer_changed import OnCustomerChanged
@@ -26,7 +27,6 @@ from services.fraud.consumers.on_verification_changed import OnVerificationChang
 from services.fraud.settings import FraudSettings
 from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.unit_of_work import UnitOfWork
-from services.fraud.timers import Timers
 from services.fraud.use_cases.apply_customers import ApplyCustomers
 from services.fraud.use_cases.apply_verifications import ApplyVerifications
 from services.fraud.use_cases.project_accounts import ProjectAccounts
@@ -61,7 +61,7 @@ class Worker:
         policy, awaited = PolicyInForce(velocity_lifted=self._lifted), AwaitedHolds()
         screen = ScreenTransfers(work, cache, policy, clock=system_clock)
         resolve = ResolveHolds(cache, policy)
-        sweep = SweepHolds(work, cache, resolve, awaited, clock=system_clock)
+        self._sweep = SweepHolds(work, cache, resolve, awaited, clock=system_clock)
         verifications = ApplyVerifications(work, cache, resolve, clock=system_clock)
         settle = SettleLimits(work, cache, awaited, clock=system_clock)
         for subscription in (
@@ -72,8 +72,8 @@ class Worker:
             Subscription("fraud.project-accounts", ACCOUNTS, OnAccountChanged(ProjectAccounts(work))),
         ):
             self.bus.subscribe(subscription)
-        self.timers.every(SWEEP_SECONDS, "sweep-holds", sweep)
-        self.timers.every(LOOK_AGAIN_SECONDS, "look-for-payees", screen.retry_set_aside)
+        self.timers.every(SWEEP_SECONDS, "fraud-sweep-holds", self._sweep)
+        self.timers.every(LOOK_AGAIN_SECONDS, "fraud-look-for-payees", screen.retry_set_aside)
 
     async def start(self) -> None:
         """Connect, then begin. Raises: Unavailable."""
@@ -81,7 +81,8 @@ class Worker:
             log.warning("velocity_limits_lifted", meaning="counts and daily sums block nobody")
         await self._hot.connect()
         await self.bus.start()
-        self.timers.start()
+        await self._sweep()
+        await self.timers.start()
 
     async def stop(self) -> None:
         """Finish what runs, then disconnect."""

@@ -1,0 +1,64 @@
+"""The verdict's precedence, and what it uses up."""
+
+from services.fraud.domain.holds import Standing, settle_kyc
+from services.fraud.domain.limits import LimitProfile
+from services.fraud.domain.payer import Payer, newest_tier
+from services.fraud.domain.screening import Ruling, screen_transfer
+from services.fraud.domain.window import Window
+
+NOON_US = 1_800_000_000_000_000
+LIMITS = LimitProfile("retail", 1, 100, 1_000, 50, 200, version=1)
+
+
+def screen(window: Window, *, payer_tier: int = 1, payee_tier: int = 1, usd_minor: int = 10) -> Ruling:
+    return screen_transfer(
+        payer_tier=payer_tier,
+        payee_tiers=[1, payee_tier],
+        profile=LIMITS,
+        window=window,
+        usd_minor=usd_minor,
+        now_us=NOON_US,
+    )
+
+
+def test_an_unverified_payer_is_blocked_before_anything_else_is_looked_at() -> None:
+    assert screen(Window(), payer_tier=0, payee_tier=0, usd_minor=101).code == "kyc_required"
+
+
+def test_a_limit_blocks_before_the_payee_is_looked_at() -> None:
+    assert screen(Window(), payee_tier=0, usd_minor=101).code == "amount_limit_exceeded"
+
+
+def test_one_unverified_payee_among_several_holds() -> None:
+    ruling = screen(Window(), payee_tier=0)
+    assert (ruling.verdict, ruling.code, ruling.reasons) == ("hold", "", ("kyc_pending",))
+
+
+def test_an_approval_and_a_hold_use_a_slot_and_a_block_uses_none() -> None:
+    window = Window()
+    screen(window)
+    screen(window, payee_tier=0)
+    screen(window, payer_tier=0)
+    screen(window, usd_minor=101)
+    assert (window.day_count, window.day_sum_minor) == (2, 20)
+
+
+def test_the_newer_view_of_a_tier_wins_whoever_holds_it() -> None:
+    assert newest_tier(tier=0, version=1, seen_tier=1, seen_version=2) == 1
+    assert newest_tier(tier=0, version=3, seen_tier=1, seen_version=2) == 0
+    assert newest_tier(tier=2, version=2, seen_tier=1, seen_version=2) == 2
+
+
+def test_a_payers_time_never_goes_back() -> None:
+    payer = Payer("somebody", 1, "retail", 1, 1, NOON_US, Window())
+    assert payer.moment(NOON_US - 1) == NOON_US
+    assert payer.moment(NOON_US + 1) == NOON_US + 1
+
+
+def test_a_hold_goes_on_when_all_payees_are_verified_and_ends_when_one_is_rejected() -> None:
+    verified, waiting = Standing("approved", 1), Standing("in_review", 0)
+    rejected = Standing("rejected", 0)
+
+    assert settle_kyc([verified, verified]) == "release"
+    assert settle_kyc([verified, waiting]) is None
+    assert settle_kyc([verified, waiting, rejected]) == "reject"
