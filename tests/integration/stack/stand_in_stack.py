@@ -1,6 +1,7 @@
 """`tallystick up --json` with stand-ins for the services: real PostgreSQL, broker, supervisor and signals."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -14,7 +15,9 @@ SERVICE = Path(__file__).with_name("stand_in_service.py")
 
 
 def main(folder: Path) -> int:
-    options = StackOptions(folder, port=0)
+    options = StackOptions(
+        folder, port=0, kafka=os.environ.get("TALLYSTICK_KAFKA"), postgres=os.environ.get("TALLYSTICK_POSTGRES")
+    )
     stack = LocalStack(
         options,
         announce=lambda found: typer.echo(json.dumps(ready_line(found, options))),

@@ -14,6 +14,7 @@ import httpx2
 import psutil
 import pytest
 
+from tests.support.broker import BrokerAddress
 from tests.support.stack import ROOT, RunningStack, alive_among
 
 STAND_IN = (sys.executable, str(Path(__file__).with_name("stand_in_stack.py")))
@@ -158,6 +159,17 @@ def test_a_service_that_cannot_start_fails_the_start_with_its_last_words(tmp_pat
     with pytest.raises(AssertionError, match="kyc keeps ending while starting") as failure:
         RunningStack(tmp_path / "data", command=STAND_IN, environment={"STAND_IN_FAILS": "kyc"}).start()
     assert "no settings for kyc" in str(failure.value)
+
+
+def test_servers_named_by_the_environment_replace_the_local_ones(
+    tmp_path: Path, postgres_dsn: str, broker: BrokerAddress
+) -> None:
+    elsewhere = {"TALLYSTICK_POSTGRES": postgres_dsn, "TALLYSTICK_KAFKA": broker.address}
+    with RunningStack(tmp_path / "data", command=STAND_IN, environment=elsewhere) as stack:
+        found = stack.stack
+        assert (found["postgres"], found["kafka"]) == (postgres_dsn, broker.address)
+        assert found["infrastructure"] == {"postgres": {"pids": []}, "kafka": {"pids": []}}
+        assert not (stack.folder / "postgres").exists()
 
 
 def test_a_stop_during_the_start_leaves_no_process(tmp_path: Path) -> None:
