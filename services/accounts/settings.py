@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from libs.common.settings import ServiceSettings
@@ -20,3 +20,5 @@ class AccountsSettings(ServiceSettings):
     """With both, the first admin is made at start unless the e-mail is known."""
     require_verified_email: bool = False
     """Refuse to log in whoever has not verified his e-mail."""
+    opening_patience_seconds: float = Field(default=1.0, ge=0, le=10)
+    """How long opening an account waits for the ledger before it answers 202."""

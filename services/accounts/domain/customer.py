@@ -1,11 +1,11 @@
-"""A customer, and who may change what about whom."""
+"""A customer, and which roles there are."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from libs.common.errors import Forbidden, Unprocessable
+from libs.common.errors import Unprocessable
 
 Profile = Literal["retail", "business"]
 CustomerStatus = Literal["active", "closed"]
@@ -31,10 +31,8 @@ class Customer:
     changed_at: datetime
 
 
-def decide_roles(actor_id: str, subject_id: str, wanted: Collection[str]) -> frozenset[str]:
-    """Return the roles to store. Raises: Forbidden `own_roles`, Unprocessable `unknown_role`."""
-    if actor_id == subject_id:
-        raise Forbidden("own_roles", "Nobody changes his own roles; ask another admin.")
+def read_roles(wanted: Collection[str]) -> frozenset[str]:
+    """Return the roles as a set. Raises: Unprocessable `unknown_role`."""
     unknown = sorted(set(wanted) - EVERY_ROLE)
     if unknown:
         raise Unprocessable("unknown_role", "Use only roles that exist.", known=sorted(EVERY_ROLE))

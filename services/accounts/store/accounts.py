@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Row, exists, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.common.ids import is_id
 from services.accounts.domain.account import Account
 from services.accounts.store.tables import ACCOUNT_SERIALS, ACCOUNTS
 
@@ -55,7 +56,9 @@ async def insert_account(connection: AsyncConnection, account: Account, ask_agai
 
 
 async def find_account(connection: AsyncConnection, account_id: str) -> Account | None:
-    """Return the account, unlocked."""
+    """Return the account, unlocked; a text that is no id is no account's."""
+    if not is_id(account_id):
+        return None
     row = (await connection.execute(select(*_COLUMNS).where(ACCOUNTS.c.account_id == account_id))).first()
     return _account(row) if row else None
 

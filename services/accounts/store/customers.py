@@ -8,6 +8,7 @@ from sqlalchemy import Row, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.common.ids import is_id
 from services.accounts.domain.customer import Customer, Profile
 from services.accounts.store.tables import CUSTOMERS
 
@@ -49,13 +50,17 @@ async def insert_customer(connection: AsyncConnection, customer: Customer, passw
 
 
 async def find_customer(connection: AsyncConnection, user_id: str) -> Customer | None:
-    """Return the customer, unlocked."""
+    """Return the customer, unlocked; a text that is no id is nobody's."""
+    if not is_id(user_id):
+        return None
     row = (await connection.execute(select(*_COLUMNS).where(CUSTOMERS.c.user_id == user_id, _PRESENT))).first()
     return _customer(row) if row else None
 
 
 async def lock_customer(connection: AsyncConnection, user_id: str) -> Customer | None:
     """Return the customer and keep others from changing him or opening accounts for him until the commit."""
+    if not is_id(user_id):
+        return None
     statement = select(*_COLUMNS).where(CUSTOMERS.c.user_id == user_id, _PRESENT)
     # FOR NO KEY UPDATE: rows that point at him (sessions, accounts) may still be written.
     row = (await connection.execute(statement.with_for_update(key_share=True))).first()

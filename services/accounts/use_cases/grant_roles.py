@@ -5,13 +5,13 @@ from collections.abc import Collection
 from libs.common.clock import Clock
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import NotFound
-from services.accounts.domain.customer import Customer, decide_roles
+from services.accounts.domain.customer import Customer, read_roles
 from services.accounts.store.audit_log import append_audit_entry
 from services.accounts.store.customers import lock_customer, update_roles
 
 
 class GrantRoles:
-    """Replaces somebody's roles. They hold from his next access token on, at most 15 minutes later."""
+    """Replaces somebody else's roles. They hold from his next access token on, at most 15 minutes later."""
 
     def __init__(self, uow: UnitOfWork, clock: Clock) -> None:
         """Take what it works with."""
@@ -21,10 +21,9 @@ class GrantRoles:
     async def __call__(self, *, actor_id: str, user_id: str, roles: Collection[str], request_id: str) -> Customer:
         """Store the roles and the audit entry, and return the customer. Idempotent by: the set of roles.
 
-        Locks: the customer. Raises: Forbidden `own_roles`, Unprocessable `unknown_role`, NotFound
-        `customer_not_found`, Unavailable.
+        Locks: the customer. Raises: Unprocessable `unknown_role`, NotFound `customer_not_found`, Unavailable.
         """
-        wanted = decide_roles(actor_id, user_id, roles)
+        wanted = read_roles(roles)
         async with self._uow.begin() as tx:
             customer = await lock_customer(tx.connection, user_id)
             if customer is None:

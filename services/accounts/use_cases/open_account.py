@@ -16,16 +16,13 @@ from services.accounts.openings import Openings
 from services.accounts.store.accounts import find_account, has_primary, insert_account, next_serial
 from services.accounts.store.customers import lock_customer
 
-_PATIENCE_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.2
 
 
 class OpenAccount:
     """Opens accounts. The first one of a customer is his primary."""
 
-    def __init__(
-        self, uow: UnitOfWork, openings: Openings, clock: Clock, *, patience_seconds: float = _PATIENCE_SECONDS
-    ) -> None:
+    def __init__(self, uow: UnitOfWork, openings: Openings, clock: Clock, *, patience_seconds: float) -> None:
         """Take what it works with; `patience_seconds` is how long a caller waits for the ledger."""
         self._uow = uow
         self._openings = openings

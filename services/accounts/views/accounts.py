@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import NotFound
-from libs.common.ids import is_id
 from services.accounts.domain.account import Account
 from services.accounts.store.accounts import find_account, read_accounts_of
 
@@ -18,12 +17,11 @@ class AccountView:
 
     async def one(self, account_id: str) -> Account:
         """Return the account. Raises: NotFound `account_not_found`, Unavailable."""
-        if is_id(account_id):
-            async with self._uow.begin() as tx:
-                account = await find_account(tx.connection, account_id)
-            if account is not None:
-                return account
-        raise NotFound("account_not_found", "There is no such account.")
+        async with self._uow.begin() as tx:
+            account = await find_account(tx.connection, account_id)
+        if account is None:
+            raise NotFound("account_not_found", "There is no such account, or it is not yours.")
+        return account
 
     async def of(self, owner_id: str, after: str | None, limit: int) -> Sequence[Account]:
         """Return a page of the customer's accounts, oldest first, behind the account `after`. Raises: Unavailable."""

@@ -2,7 +2,6 @@
 
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import NotFound
-from libs.common.ids import is_id
 from services.accounts.domain.customer import Customer
 from services.accounts.store.customers import find_customer
 
@@ -16,9 +15,8 @@ class CustomerView:
 
     async def one(self, user_id: str) -> Customer:
         """Return the customer. Raises: NotFound `customer_not_found`, Unavailable."""
-        if is_id(user_id):
-            async with self._uow.begin() as tx:
-                customer = await find_customer(tx.connection, user_id)
-            if customer is not None:
-                return customer
-        raise NotFound("customer_not_found", "There is no such customer.")
+        async with self._uow.begin() as tx:
+            customer = await find_customer(tx.connection, user_id)
+        if customer is None:
+            raise NotFound("customer_not_found", "There is no such customer.")
+        return customer

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Final, Literal
 
-from libs.common.errors import Conflict, Forbidden
+from libs.common.errors import Conflict
 
 Status = Literal["none", "in_review", "approved", "rejected"]
 Action = Literal["apply", "approve", "reject"]
@@ -83,15 +83,9 @@ def move(state: State, action: Action) -> State:
     target = TRANSITIONS.get((state.status, action))
     if target is None:
         code, detail = _REFUSALS[action]
-        raise Conflict(code, detail, status=state.status)
+        raise Conflict(code, detail, verification_status=state.status)
     status, tier = target
     return State(status=status, tier=tier, version=state.version + 1)
-
-
-def require_other_reviewer(reviewer_id: str, user_id: str) -> None:
-    """Do nothing when the reviewer decides on somebody else. Raises: Forbidden `own_review`."""
-    if reviewer_id == user_id:
-        raise Forbidden("own_review", "Nobody reviews himself; ask a colleague.")
 
 
 def can_retry(status: Status) -> bool:

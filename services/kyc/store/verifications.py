@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.errors import Conflict
+from libs.common.ids import is_id
 from services.kyc.domain.verification import Application, State, Status, Verification
 from services.kyc.store.tables import VERIFICATION_EVENTS, VERIFICATIONS
 
@@ -23,6 +24,8 @@ async def find_verification(connection: AsyncConnection, user_id: str) -> Verifi
 
 async def lock_verification(connection: AsyncConnection, user_id: str) -> Verification | None:
     """Return the customer's verification and keep others from changing it until the commit."""
+    if not is_id(user_id):
+        return None
     row = (await connection.execute(select(VERIFICATIONS).where(_ROW.user_id == user_id).with_for_update())).first()
     return _verification(row) if row else None
 

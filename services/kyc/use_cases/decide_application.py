@@ -7,8 +7,7 @@ from libs.common.clock import Clock
 from libs.common.contracts.topics import VERIFICATIONS
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import NotFound
-from libs.common.ids import is_id
-from services.kyc.domain.verification import Verification, move, require_other_reviewer
+from services.kyc.domain.verification import Verification, move
 from services.kyc.messages import verification_changed
 from services.kyc.metrics import DECISIONS
 from services.kyc.store.verifications import lock_verification, save_verification
@@ -27,16 +26,13 @@ class DecideApplication:
     ) -> Verification:
         """Store the decision and return the verification.
 
-        Locks: the verification. Emits: VerificationChanged. Raises: Forbidden `own_review`, NotFound
-        `application_not_found`, Conflict `not_in_review`, Unavailable.
+        Locks: the verification. Emits: VerificationChanged. Raises: NotFound `application_not_found`,
+        Conflict `not_in_review`, Unavailable.
         """
-        require_other_reviewer(reviewer_id, user_id)
-        if not is_id(user_id):
-            raise _not_found()
         async with self._uow.begin() as tx:
             before = await lock_verification(tx.connection, user_id)
             if before is None:
-                raise _not_found()
+                raise NotFound("application_not_found", "Nobody with this id has applied.")
             now = self._clock()
             verification = replace(
                 before,
@@ -50,7 +46,3 @@ class DecideApplication:
             tx.emit(VERIFICATIONS, user_id, verification_changed(verification))
         DECISIONS.labels(decision).inc()
         return verification
-
-
-def _not_found() -> NotFound:
-    return NotFound("application_not_found", "Nobody with this id has applied.")

@@ -23,7 +23,7 @@ CREATE TABLE accounts.customers (
     deleted_at timestamptz,
     CONSTRAINT customers_pkey PRIMARY KEY (user_id),
     CONSTRAINT customers_email_bounded CHECK (octet_length(email) BETWEEN 3 AND 254),
-    CONSTRAINT customers_full_name_bounded CHECK (char_length(full_name) BETWEEN 1 AND 140),
+    CONSTRAINT customers_full_name_bounded CHECK (char_length(full_name) BETWEEN 1 AND 200),
     CONSTRAINT customers_roles_known CHECK (
         roles <@ ARRAY['customer', 'support', 'compliance', 'operator', 'auditor', 'admin']),
     CONSTRAINT customers_profile_known CHECK (profile IN ('retail', 'business')),

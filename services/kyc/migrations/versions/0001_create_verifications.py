@@ -25,7 +25,7 @@ CREATE TABLE kyc.verifications (
     CONSTRAINT verifications_status_known CHECK (status IN ('in_review', 'approved', 'rejected')),
     CONSTRAINT verifications_tier_fits_status CHECK ((tier BETWEEN 1 AND 3) = (status = 'approved') AND tier >= 0),
     CONSTRAINT verifications_version_positive CHECK (version >= 1),
-    CONSTRAINT verifications_full_name_bounded CHECK (char_length(full_name) BETWEEN 1 AND 140),
+    CONSTRAINT verifications_full_name_bounded CHECK (char_length(full_name) BETWEEN 1 AND 200),
     CONSTRAINT verifications_country_shape CHECK (country ~ '^[A-Z]{2}$'),
     CONSTRAINT verifications_reason_bounded CHECK (char_length(reason) <= 500),
     CONSTRAINT verifications_decision_complete CHECK (

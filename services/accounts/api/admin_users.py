@@ -1,0 +1,52 @@
+"""What staff change about customers."""
+
+from fastapi import APIRouter, Request
+
+from libs.common.http.app import request_id_of
+from libs.common.http.auth import CurrentPrincipal
+from libs.common.http.openapi import refusals
+from libs.common.http.policy import require_not_self, require_role
+from services.accounts.api.models import CustomerAnswer, ProfileChange, RolesChange
+from services.accounts.use_cases.change_profile import ChangeProfile
+from services.accounts.use_cases.grant_roles import GrantRoles
+
+
+def admin_users_router(change_profile: ChangeProfile, grant_roles: GrantRoles) -> APIRouter:
+    """Return the routes by which staff change customers; each change is audited."""
+    router = APIRouter(prefix="/api/v1/admin/users", tags=["staff"])
+
+    @router.put(
+        "/{user_id}/profile",
+        summary="Set whose limits hold for a customer",
+        responses=refusals("role_required", "customer_not_found"),
+    )
+    async def put_profile(
+        user_id: str, body: ProfileChange, principal: CurrentPrincipal, request: Request
+    ) -> CustomerAnswer:
+        """Set the profile to `retail` or `business`. Needs the role compliance or admin. Repeating changes nothing."""
+        require_role(principal, "compliance", "admin")
+        customer = await change_profile(
+            actor_id=principal.user_id, user_id=user_id, profile=body.profile, request_id=request_id_of(request)
+        )
+        return CustomerAnswer.of(customer)
+
+    @router.put(
+        "/{user_id}/roles",
+        summary="Set somebody's roles",
+        responses=refusals("role_required", "own_roles", "unknown_role", "customer_not_found"),
+    )
+    async def put_roles(
+        user_id: str, body: RolesChange, principal: CurrentPrincipal, request: Request
+    ) -> CustomerAnswer:
+        """Replace all roles of somebody else. Needs the role admin.
+
+        The roles hold from his next access token on, which is at most 15 minutes away.
+        """
+        require_role(principal, "admin")
+        require_not_self(principal, user_id, "own_roles", "Nobody changes his own roles; ask another admin.")
+        customer = await grant_roles(
+            actor_id=principal.user_id, user_id=user_id, roles=body.roles, request_id=request_id_of(request)
+        )
+        return CustomerAnswer.of(customer)
+
+    return router

@@ -1,0 +1,150 @@
+"""Bodies of requests and answers. Requests refuse unknown fields; answers are whole at every call."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
+
+from libs.common.clock import to_rfc3339
+from libs.common.http.models import AssetCode, EmailText, NameText, StrictModel
+from services.accounts.domain.account import Account, AccountStatus
+from services.accounts.domain.customer import Customer, CustomerStatus, Profile
+
+_ROLES_MAX = 20
+
+
+def _printable(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    # Unlike a plain str field, a secret one lets lone surrogates through, which no hash can take.
+    if any(character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("must not contain control characters or lone surrogates")
+    return secret
+
+
+# Secret: neither a log line nor a validation error may repeat what somebody typed here.
+NewPassword = Annotated[SecretStr, Field(min_length=12, max_length=200), AfterValidator(_printable)]
+PasswordAttempt = Annotated[SecretStr, Field(max_length=200), AfterValidator(_printable)]
+RefreshTokenText = Annotated[SecretStr, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+
+
+class Registration(StrictModel):
+    """What somebody says of himself to become a customer."""
+
+    email: EmailText
+    password: NewPassword
+    full_name: NameText
+
+
+class Registered(BaseModel):
+    """The new customer's id, by which everything else knows him."""
+
+    user_id: str
+
+
+class Login(StrictModel):
+    """An e-mail and a password, any that could be ones."""
+
+    email: EmailText
+    password: PasswordAttempt
+
+
+class RefreshRequest(StrictModel):
+    """The refresh token handed out last."""
+
+    refresh_token: RefreshTokenText
+
+
+class Tokens(BaseModel):
+    """A pair of tokens. `expires_in` is the access token's life in seconds."""
+
+    access_token: str
+    refresh_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 -- the scheme's name (RFC 6750), not a secret
+    expires_in: int
+
+
+class CustomerAnswer(BaseModel):
+    """A customer as he sees himself. Times are RFC 3339 UTC."""
+
+    user_id: str
+    email: str
+    full_name: str
+    roles: list[str]
+    profile: Profile
+    status: CustomerStatus
+    email_verified: bool
+    registered_at: str
+
+    @classmethod
+    def of(cls, customer: Customer) -> "CustomerAnswer":
+        """Return the answer about this customer."""
+        return cls(
+            user_id=customer.user_id,
+            email=customer.email,
+            full_name=customer.full_name,
+            roles=sorted(customer.roles),
+            profile=customer.profile,
+            status=customer.status,
+            email_verified=customer.email_verified_at is not None,
+            registered_at=to_rfc3339(customer.registered_at),
+        )
+
+
+class ProfileChange(StrictModel):
+    """Whose limits hold for the customer."""
+
+    profile: Profile
+
+
+class RolesChange(StrictModel):
+    """All roles the customer has from now on."""
+
+    roles: Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=_ROLES_MAX)]
+
+
+class AccountRequest(StrictModel):
+    """The asset to keep in the new account, such as `USD`."""
+
+    asset: AssetCode
+
+
+class AccountAnswer(BaseModel):
+    """An account that has no entries yet: every balance is zero, and so is the version, which counts entries."""
+
+    account_id: str
+    account_number: str
+    asset: str
+    status: AccountStatus
+    is_primary: bool
+    posted_minor: int = 0
+    available_minor: int = 0
+    pending_out_minor: int = 0
+    held_minor: int = 0
+    version: int = 0
+
+    @classmethod
+    def of(cls, account: Account) -> "AccountAnswer":
+        """Return the answer about this account."""
+        return cls(
+            account_id=account.account_id,
+            account_number=account.account_number,
+            asset=account.asset,
+            status=account.status,
+            is_primary=account.is_primary,
+        )
+
+
+class AccountListed(BaseModel):
+    """An account without its balance, which the account's own address tells."""
+
+    account_id: str
+    account_number: str
+    asset: str
+    status: AccountStatus
+    is_primary: bool
+
+
+class AccountList(BaseModel):
+    """A page of accounts, oldest first. `next_after` asks for the next page; null on the last."""
+
+    accounts: list[AccountListed]
+    next_after: str | None

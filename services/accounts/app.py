@@ -1,0 +1,126 @@
+"""Composition root of accounts: only here are its parts constructed."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+
+from libs.common.clock import Clock, system_clock
+from libs.common.contracts.topics import LEDGER_ACCOUNTS
+from libs.common.db.engine import make_engine
+from libs.common.db.unit_of_work import UnitOfWork
+from libs.common.http.app import make_app
+from libs.common.http.auth import TokenVerifier
+from libs.common.http.health import Health
+from libs.common.messaging.bus import Bus
+from libs.common.messaging.delivery import Subscription
+from libs.common.service import Role
+from libs.common.timers import Timers
+from services.accounts.api.accounts import accounts_router
+from services.accounts.api.admin_users import admin_users_router
+from services.accounts.api.auth import auth_router
+from services.accounts.api.internal import internal_router
+from services.accounts.api.me import me_router
+from services.accounts.api.users import users_router
+from services.accounts.consumers.on_ledger_account_opened import OnLedgerAccountOpened
+from services.accounts.openings import Openings
+from services.accounts.passwords import Passwords
+from services.accounts.settings import AccountsSettings
+from services.accounts.tokens import AccessTokens
+from services.accounts.use_cases.activate_accounts import ActivateAccounts
+from services.accounts.use_cases.ask_ledger_again import AskLedgerAgain
+from services.accounts.use_cases.authenticate_customer import AuthenticateCustomer
+from services.accounts.use_cases.change_profile import ChangeProfile
+from services.accounts.use_cases.grant_roles import GrantRoles
+from services.accounts.use_cases.open_account import OpenAccount
+from services.accounts.use_cases.refresh_session import RefreshSession
+from services.accounts.use_cases.register_customer import RegisterCustomer
+from services.accounts.use_cases.register_first_admin import RegisterFirstAdmin
+from services.accounts.use_cases.repeat_changes import RepeatChanges
+from services.accounts.use_cases.revoke_session import RevokeSession
+from services.accounts.views.accounts import AccountView
+from services.accounts.views.customers import CustomerView
+
+_ASK_SECONDS: Final = 1.0
+_REPEAT_SECONDS: Final = 60.0
+
+
+def build(role: Role) -> FastAPI:
+    """Construct the process of this role from its settings."""
+    settings = AccountsSettings()
+    engine = make_engine(settings.postgres_dsn.get_secret_value(), f"accounts-{role}")
+    bus = Bus(settings, service="accounts", clock=system_clock)
+    uow = UnitOfWork(engine, bus.outbox)
+    openings = Openings()
+    timers = Timers()
+    if role != "api":
+        activate_accounts = ActivateAccounts(uow, openings, system_clock)
+        bus.subscribe(
+            Subscription(
+                group="accounts.activate-accounts",
+                topic=LEDGER_ACCOUNTS,
+                handle=OnLedgerAccountOpened(activate_accounts),
+                max_records=500,
+            )
+        )
+        timers.every(_ASK_SECONDS, "ask-ledger-again", AskLedgerAgain(uow, system_clock))
+        timers.every(_REPEAT_SECONDS, "repeat-changes", RepeatChanges(uow, bus.publisher, system_clock))
+    passwords = Passwords()
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        try:
+            await bus.start()
+            if role != "worker":
+                await _register_first_admin(settings, uow, passwords)
+            await timers.start()
+            yield
+        finally:
+            await timers.stop()
+            await bus.stop()
+            await engine.dispose()
+
+    health = Health()
+    health.add("accounts.bus", bus.what_is_wrong)
+    health.add("accounts.timers", timers.what_is_wrong)
+    return make_app(
+        service="accounts",
+        title="Tallystick accounts",
+        description="Customers, their log-ins and their accounts.",
+        version="1",
+        routers=[] if role == "worker" else make_routers(settings, uow, passwords, openings, system_clock),
+        lifespan=lifespan,
+        health=health,
+        verifier=TokenVerifier(settings.jwks_file),
+    )
+
+
+def make_routers(
+    settings: AccountsSettings, uow: UnitOfWork, passwords: Passwords, openings: Openings, clock: Clock
+) -> Sequence[APIRouter]:
+    """Construct the routes with the use cases and views behind them."""
+    tokens = AccessTokens(settings.token_key_file, settings.jwks_file)
+    customers, accounts = CustomerView(uow), AccountView(uow)
+    return [
+        users_router(RegisterCustomer(uow, passwords, clock)),
+        auth_router(
+            AuthenticateCustomer(uow, passwords, tokens, clock, verified_email=settings.require_verified_email),
+            RefreshSession(uow, tokens, clock),
+            RevokeSession(uow, clock),
+            tokens,
+        ),
+        me_router(customers),
+        accounts_router(
+            OpenAccount(uow, openings, clock, patience_seconds=settings.opening_patience_seconds), accounts
+        ),
+        admin_users_router(ChangeProfile(uow, clock), GrantRoles(uow, clock)),
+        internal_router(accounts, customers, settings.internal_token),
+    ]
+
+
+async def _register_first_admin(settings: AccountsSettings, uow: UnitOfWork, passwords: Passwords) -> None:
+    if settings.admin_email is None or settings.admin_password is None:
+        return
+    register_first_admin = RegisterFirstAdmin(uow, RegisterCustomer(uow, passwords, system_clock))
+    await register_first_admin(email=settings.admin_email, password=settings.admin_password.get_secret_value())

@@ -1,0 +1,49 @@
+"""The customer's side: applying, and asking how it stands."""
+
+from fastapi import APIRouter
+
+from libs.common.http.auth import CurrentPrincipal
+from libs.common.http.openapi import refusals
+from libs.common.http.policy import require_role
+from services.kyc.api.models import ApplicationBody, StatusAnswer
+from services.kyc.use_cases.submit_application import SubmitApplication
+from services.kyc.views.verification_status import VerificationStatusView, status_of
+
+
+def application_router(submit_application: SubmitApplication, statuses: VerificationStatusView) -> APIRouter:
+    """Return the routes about the caller's own verification."""
+    router = APIRouter(prefix="/api/v1/kyc", tags=["kyc"])
+
+    @router.post(
+        "/application",
+        status_code=201,
+        summary="Apply to be verified",
+        responses=refusals(
+            "role_required",
+            "birth_date_invalid",
+            "birth_date_in_future",
+            "under_age",
+            "unknown_country",
+            "application_exists",
+        ),
+    )
+    async def post_application(body: ApplicationBody, principal: CurrentPrincipal) -> StatusAnswer:
+        """Bring the caller's verification into review. Applicants are at least 18 years old.
+
+        Whoever is in review or approved cannot apply again; whoever was rejected can.
+        """
+        require_role(principal, "customer")
+        verification = await submit_application(
+            user_id=principal.user_id,
+            full_name=body.full_name,
+            birth_date=body.birth_date,
+            country=body.country,
+        )
+        return StatusAnswer.of(status_of(verification))
+
+    @router.get("/status", summary="See how my verification stands", responses=refusals())
+    async def get_status(principal: CurrentPrincipal) -> StatusAnswer:
+        """Return status, tier and what to do next; `none` and tier 0 for somebody who never applied."""
+        return StatusAnswer.of(await statuses.of(principal.user_id))
+
+    return router

@@ -1,0 +1,57 @@
+"""Bodies of requests and answers. What the customer says of himself goes in and never comes out again."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, StringConstraints
+
+from libs.common.clock import to_rfc3339
+from libs.common.http.models import NameText, ShortText, StrictModel
+from services.kyc.domain.verification import NextAction, Status
+from services.kyc.views.verification_status import VerificationStatus
+
+# ASCII digits alone: `\d` would let other scripts' digits pass.
+DateText = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+CountryCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+
+
+class ApplicationBody(StrictModel):
+    """Who the customer is: full name, date of birth `YYYY-MM-DD`, country of residence (ISO 3166-1 alpha-2)."""
+
+    full_name: NameText
+    birth_date: DateText
+    country: CountryCode
+
+
+class ApprovalBody(StrictModel):
+    """Why it is approved, if there is something to say."""
+
+    reason: ShortText | None = None
+
+
+class RejectionBody(StrictModel):
+    """Why it is rejected; kept in the record, not shown to the customer."""
+
+    reason: ShortText
+
+
+class StatusAnswer(BaseModel):
+    """Where a verification stands. `since` is RFC 3339 UTC, null for somebody who never applied."""
+
+    status: Status
+    tier: int
+    next_action: NextAction
+    can_retry: bool
+    since: str | None
+    version: int
+
+    @classmethod
+    def of(cls, status: VerificationStatus) -> "StatusAnswer":
+        """Return the answer about this status."""
+        return cls(
+            status=status.state.status,
+            tier=status.state.tier,
+            next_action=status.next_action,
+            can_retry=status.can_retry,
+            since=to_rfc3339(status.since) if status.since else None,
+            version=status.state.version,
+        )

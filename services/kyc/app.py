@@ -1,0 +1,70 @@
+"""Composition root of kyc: only here are its parts constructed."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+
+from libs.common.clock import Clock, system_clock
+from libs.common.db.engine import make_engine
+from libs.common.db.unit_of_work import UnitOfWork
+from libs.common.http.app import make_app
+from libs.common.http.auth import TokenVerifier
+from libs.common.http.health import Health
+from libs.common.messaging.bus import Bus
+from libs.common.service import Role
+from libs.common.timers import Timers
+from services.kyc.api.admin_reviews import admin_reviews_router
+from services.kyc.api.application import application_router
+from services.kyc.settings import KycSettings
+from services.kyc.use_cases.decide_application import DecideApplication
+from services.kyc.use_cases.repeat_changes import RepeatChanges
+from services.kyc.use_cases.submit_application import SubmitApplication
+from services.kyc.views.verification_status import VerificationStatusView
+
+_REPEAT_SECONDS: Final = 60.0
+
+
+def build(role: Role) -> FastAPI:
+    """Construct the process of this role from its settings."""
+    settings = KycSettings()
+    engine = make_engine(settings.postgres_dsn.get_secret_value(), f"kyc-{role}")
+    bus = Bus(settings, service="kyc", clock=system_clock)
+    uow = UnitOfWork(engine, bus.outbox)
+    timers = Timers()
+    if role != "api":
+        timers.every(_REPEAT_SECONDS, "repeat-changes", RepeatChanges(uow, bus.publisher, system_clock))
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        try:
+            await bus.start()
+            await timers.start()
+            yield
+        finally:
+            await timers.stop()
+            await bus.stop()
+            await engine.dispose()
+
+    health = Health()
+    health.add("kyc.bus", bus.what_is_wrong)
+    health.add("kyc.timers", timers.what_is_wrong)
+    return make_app(
+        service="kyc",
+        title="Tallystick KYC",
+        description="Who a customer is, and how far he is trusted because of it.",
+        version="1",
+        routers=[] if role == "worker" else make_routers(uow, system_clock),
+        lifespan=lifespan,
+        health=health,
+        verifier=TokenVerifier(settings.jwks_file),
+    )
+
+
+def make_routers(uow: UnitOfWork, clock: Clock) -> Sequence[APIRouter]:
+    """Construct the routes with the use cases and views behind them."""
+    return [
+        application_router(SubmitApplication(uow, clock), VerificationStatusView(uow)),
+        admin_reviews_router(DecideApplication(uow, clock)),
+    ]

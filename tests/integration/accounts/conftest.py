@@ -1,0 +1,108 @@
+"""Accounts around a real PostgreSQL: its routes, its consumer, its sweepers."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from pydantic import SecretStr
+
+from libs.common.contracts.ledger import LedgerAccountOpened
+from libs.common.db.unit_of_work import UnitOfWork
+from libs.common.ids import new_id
+from libs.common.messaging.records import Received
+from services.accounts.app import make_routers
+from services.accounts.consumers.on_ledger_account_opened import OnLedgerAccountOpened
+from services.accounts.openings import Openings
+from services.accounts.passwords import Passwords
+from services.accounts.settings import AccountsSettings
+from services.accounts.use_cases.activate_accounts import ActivateAccounts
+from tests.support.api_world import (
+    MovedClock,
+    RecordingPublisher,
+    TokenKeys,
+    admin_connection,
+    http_client,
+    migrated_database,
+    unit_of_work,
+)
+
+PASSWORD = "correct horse battery"
+INTERNAL_TOKEN = "sister to sister"
+
+
+@dataclass
+class World:
+    """Accounts as tests drive it."""
+
+    http: httpx2.AsyncClient
+    uow: UnitOfWork
+    publisher: RecordingPublisher
+    clock: MovedClock
+    keys: TokenKeys
+    consumer: OnLedgerAccountOpened
+    passwords: Passwords
+    admin_dsn: str
+
+    async def register(self, email: str | None = None) -> str:
+        """Register somebody and return his id."""
+        body = {"email": email or f"{new_id()}@example.com", "password": PASSWORD, "full_name": "Ada Lovelace"}
+        answer = await self.http.post("/api/v1/users", json=body)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["user_id"])
+
+    async def log_in(self, email: str, password: str = PASSWORD) -> httpx2.Response:
+        return await self.http.post("/api/v1/auth/login", json={"email": email, "password": password})
+
+    async def open_account(self, user_id: str, asset: str = "USD") -> httpx2.Response:
+        return await self.http.post("/api/v1/accounts", json={"asset": asset}, headers=self.keys.bearer(user_id))
+
+    async def hear_opened(self, account_id: str, owner_id: str, asset: str = "USD") -> None:
+        """Let the consumer hear that the ledger opened the account."""
+        message = LedgerAccountOpened(
+            account_id=account_id, owner_id=owner_id, asset=asset, occurred_at="2026-03-01T09:30:00.000000Z"
+        )
+        received = Received(
+            message=message, message_id=new_id(), key=account_id, topic="ledger.accounts.v1", partition=0, offset=0
+        )
+        await self.consumer([received])
+
+    async def rows(self, query: str, *arguments: object) -> list[dict[str, Any]]:
+        """Read tables as the administrator."""
+        async with admin_connection(self.admin_dsn) as connection:
+            return [dict(row) for row in await connection.fetch(query, *arguments)]
+
+
+@pytest.fixture(scope="module")
+def accounts_dsn(postgres_dsn: str) -> Iterator[str]:
+    with migrated_database(postgres_dsn, "accounts") as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def settings_changes() -> dict[str, object]:
+    """Settings of a test that wants other ones."""
+    return {}
+
+
+@pytest.fixture
+async def world(accounts_dsn: str, tmp_path: Path, settings_changes: dict[str, object]) -> AsyncIterator[World]:
+    keys, clock, publisher = TokenKeys(tmp_path), MovedClock(), RecordingPublisher()
+    openings, passwords = Openings(), Passwords()
+    settings = AccountsSettings(
+        postgres_dsn=SecretStr(accounts_dsn),
+        http_port=1,
+        kafka="nowhere:1",
+        jwks_file=keys.jwks_file,
+        internal_token=SecretStr(INTERNAL_TOKEN),
+        token_key_file=keys.private_file,
+        opening_patience_seconds=0.0,
+    ).model_copy(update=settings_changes)
+    async with (
+        unit_of_work(accounts_dsn, "accounts", publisher) as uow,
+        http_client("accounts", make_routers(settings, uow, passwords, openings, clock), keys) as client,
+    ):
+        consumer = OnLedgerAccountOpened(ActivateAccounts(uow, openings, clock))
+        yield World(client, uow, publisher, clock, keys, consumer, passwords, accounts_dsn)
