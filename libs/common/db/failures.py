@@ -42,7 +42,9 @@ def as_unavailable(failure: BaseException) -> Unavailable | None:
         if isinstance(failure, InterfaceError) or failure.connection_invalidated:
             return Unavailable("database_unavailable", "The database connection was lost; try again.")
     if isinstance(original, asyncpg.PostgresError) and original.sqlstate in _PASSING:
-        return Unavailable("database_busy", "The database could not finish this now; try again.", sqlstate=original.sqlstate)
+        return Unavailable(
+            "database_busy", "The database could not finish this now; try again.", sqlstate=original.sqlstate
+        )
     if isinstance(original, _LOST):
         return Unavailable("database_unavailable", "The database cannot be reached; try again.")
     return None

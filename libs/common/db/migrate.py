@@ -86,5 +86,3 @@ def _upgrade(connection: Connection, service: str) -> None:
         environment.configure(connection=connection, version_table_schema=service, transactional_ddl=True)
         with environment.begin_transaction():
             environment.run_migrations()
-
-

@@ -75,25 +75,24 @@ def request_id_of(request: Request) -> str:
     return str(request.scope.get("request_id", ""))
 
 
-async def _metrics(_request: Request) -> Response:  # noqa: RUF029 -- a route
+async def _metrics(_request: Request) -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _on_error(request: Request, error: Exception) -> Response:  # noqa: RUF029 -- Starlette awaits handlers
+async def _on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, TallystickError)  # noqa: S101 -- what it is registered for
     return error_response(error, request_id_of(request))
 
 
-async def _on_invalid(request: Request, error: Exception) -> Response:  # noqa: RUF029 -- as above
+async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 -- as above
     found = error.errors()
     if any(item["type"] == "json_invalid" for item in found):
-        return problem_response(
-            400, "malformed_json", "The body is not valid JSON.", request_id=request_id_of(request)
-        )
+        return problem_response(400, "malformed_json", "The body is not valid JSON.", request_id=request_id_of(request))
     # The values themselves are left out: they may be a password.
     errors = [
-        {"where": ".".join(str(part) for part in item["loc"]), "what": item["msg"]} for item in found[:_ERRORS_SHOWN_MAX]
+        {"where": ".".join(str(part) for part in item["loc"]), "what": item["msg"]}
+        for item in found[:_ERRORS_SHOWN_MAX]
     ]
     return problem_response(
         422,
@@ -104,7 +103,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:  # noqa: 
     )
 
 
-async def _on_http(request: Request, error: Exception) -> Response:  # noqa: RUF029 -- as above
+async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 -- as above
     code = _HTTP_CODES.get(error.status_code, "request_refused")
     detail = {404: "There is no such route.", 405: "This route does not offer that method."}.get(

@@ -84,7 +84,9 @@ class TokenVerifier:
             if not isinstance(roles, list) or not set(roles) <= set(ROLES):
                 raise _invalid()
         except jwt.ExpiredSignatureError as failure:
-            raise Unauthenticated("token_expired", "The access token has expired; refresh it or log in again.") from failure
+            raise Unauthenticated(
+                "token_expired", "The access token has expired; refresh it or log in again."
+            ) from failure
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as failure:
             raise _invalid() from failure
         return Principal(str(claims["sub"]), frozenset(roles), str(claims["jti"]), float(claims["exp"]))

@@ -36,7 +36,9 @@ NameText = Annotated[
 ]
 EmailText = Annotated[
     str,
-    StringConstraints(min_length=3, max_length=_EMAIL_CHARACTERS_MAX, strip_whitespace=True, pattern=r"^[^@\s]+@[^@\s]+$"),
+    StringConstraints(
+        min_length=3, max_length=_EMAIL_CHARACTERS_MAX, strip_whitespace=True, pattern=r"^[^@\s]+@[^@\s]+$"
+    ),
     AfterValidator(_printable),
 ]
 IdText = Annotated[str, StringConstraints(min_length=36, max_length=36), AfterValidator(_canonical_id)]

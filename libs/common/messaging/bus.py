@@ -98,7 +98,7 @@ class Bus:
     def follow(self, topic: Topic, look: Follow) -> None:
         """Read a topic from its tip, in this process alone and without a group: for waiters, never for effects."""
 
-        async def on_batch(records: Sequence[ConsumerRecord[Any, Any]]) -> None:  # noqa: RUF029 -- FastStream awaits it
+        async def on_batch(records: Sequence[ConsumerRecord[Any, Any]]) -> None:
             look(records)
 
         subscriber = self._broker.subscriber(
@@ -184,10 +184,10 @@ async def _fix_position(consumer: AIOKafkaConsumer | None) -> None:
         await consumer.position(partition)
 
 
-async def _keep_raw(records: tuple[ConsumerRecord[Any, Any], ...]) -> KafkaAckableMessage:  # noqa: RUF029 -- awaited
+async def _keep_raw(records: tuple[ConsumerRecord[Any, Any], ...]) -> KafkaAckableMessage:
     """Parse nothing: FastStream's own parser loses a whole batch for one null or non-UTF-8 header."""
     return KafkaAckableMessage(raw_message=records, body=b"", correlation_id="-", consumer=FAKE_CONSUMER)
 
 
-async def _raw_records(message: StreamMessage[Any]) -> Any:  # noqa: RUF029 -- awaited
+async def _raw_records(message: StreamMessage[Any]) -> Any:
     return message.raw_message

@@ -80,9 +80,7 @@ class DeadLetters:
             await self._outbox.insert(connection, row)
         await self._outbox.publish(row)
 
-    async def _write(
-        self, connection: asyncpg.Connection, group: str, parked: Parked, ids: tuple[str, ...]
-    ) -> str:
+    async def _write(self, connection: asyncpg.Connection, group: str, parked: Parked, ids: tuple[str, ...]) -> str:
         record = parked.record
         stack = "".join(traceback.format_exception(parked.cause))
         return str(

@@ -54,7 +54,7 @@ class Subscription:
     max_records: int = 500
 
 
-class _GivenBack(Exception):  # noqa: N818 -- a signal, not an error
+class _GivenBack(Exception):
     """The batch is left unacknowledged: its partition was revoked, or it waited too long."""
 
 

@@ -139,7 +139,7 @@ class Publisher:
     async def _send_partition(self, topic: str, partition: int, items: list[Outgoing]) -> list[asyncio.Future[Any]]:
         producer = self._producer
         if producer is None:
-            raise KafkaError("not connected")  # noqa: EM101, TRY003 -- handled a few lines up, never seen
+            raise KafkaError("not connected")
         sent: list[asyncio.Future[Any]] = []
         builder = producer.create_batch()
         for item in items:

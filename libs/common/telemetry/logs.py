@@ -58,6 +58,12 @@ def configure_logs(service: str) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
         handlers_filter = _Calm()
         logging.getLogger(name).addFilter(handlers_filter)
-    for name in ("aiokafka.consumer.group_coordinator", "aiokafka.conn", "aiokafka.client", "aiokafka.producer.sender",
-                 "aiokafka.consumer.fetcher", "aiokafka.cluster"):
+    for name in (
+        "aiokafka.consumer.group_coordinator",
+        "aiokafka.conn",
+        "aiokafka.client",
+        "aiokafka.producer.sender",
+        "aiokafka.consumer.fetcher",
+        "aiokafka.cluster",
+    ):
         logging.getLogger(name).addFilter(_Calm())

@@ -1,0 +1,62 @@
+"""GET /openapi.json: one document for the whole API, merged from the services that own its routes."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import httpx2
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from libs.common.clock import monotonic_seconds
+from services.gateway.api.openapi_money import MONEY_PATHS, MONEY_SCHEMAS
+
+log = structlog.get_logger()
+
+_KEPT_SECONDS: Final = 60.0
+_ASK_SECONDS: Final = 3.0
+
+
+def merged_openapi_routes(clients: Mapping[str, httpx2.AsyncClient]) -> list[Route]:
+    """Return the route. The document is kept for a minute; a service that does not answer is left out until then."""
+    kept: dict[str, Any] = {}
+    kept_until = float("-inf")
+
+    async def show(request: Request) -> Response:
+        nonlocal kept, kept_until
+        request.scope["route_template"] = "/openapi.json"
+        if monotonic_seconds() > kept_until:
+            own = request.app.openapi()
+            theirs = [document for client in clients.values() if (document := await _ask(client)) is not None]
+            kept = merge(own, theirs)
+            kept_until = monotonic_seconds() + (_KEPT_SECONDS if len(theirs) == len(clients) else 0)
+        return JSONResponse(kept)
+
+    return [Route("/openapi.json", show, methods=["GET"])]
+
+
+def merge(own: Mapping[str, Any], theirs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Merge documents: the gateway's own routes win, health routes appear once, schemas share one namespace."""
+    merged: dict[str, Any] = {**own, "paths": {**own["paths"], **MONEY_PATHS}}
+    components: dict[str, Any] = {**own.get("components", {})}
+    schemas: dict[str, Any] = {**components.get("schemas", {}), **MONEY_SCHEMAS}
+    for document in theirs:
+        for path, operations in document["paths"].items():
+            merged["paths"].setdefault(path, operations)
+        schemas = {**document.get("components", {}).get("schemas", {}), **schemas}
+    components["schemas"] = schemas
+    components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+    merged["components"] = components
+    merged["security"] = [{"bearer": []}]
+    return merged
+
+
+async def _ask(client: httpx2.AsyncClient) -> dict[str, Any] | None:
+    try:
+        answer = await client.get("/openapi.json", timeout=_ASK_SECONDS)
+    except httpx2.HTTPError as failure:
+        log.warning("openapi_not_merged", service=str(client.base_url), error=repr(failure))
+        return None
+    document: dict[str, Any] | None = answer.json() if answer.is_success else None
+    return document

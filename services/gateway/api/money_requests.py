@@ -1,0 +1,89 @@
+"""What POST /transfers, /transfers/batch and /deposits share: who, how often, how long, and the answer."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from libs.common.clock import Clock
+from libs.common.db.hot import HotConnection
+from libs.common.errors import TooManyRequests
+from libs.common.http.auth import Principal, TokenVerifier
+from libs.common.http.problems import problem_body
+from services.gateway.api.rate_limits import RateLimits, address_of
+from services.gateway.domain.outcomes import HTTP_STATUS, Outcome, detail_of
+from services.gateway.store.transfers import find_by_keys
+from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
+from services.gateway.use_cases.accept_transfers import Intake, RequestKey, Submission
+from services.gateway.use_cases.look_up_parties import Directory
+from services.gateway.views.transfers import read_command, render_transfer
+
+_PROBLEM = "application/problem+json"
+
+
+@dataclass(slots=True)
+class MoneyRoutes:
+    """The parts the money routes use."""
+
+    verifier: TokenVerifier
+    directory: Directory
+    intake: Intake
+    atomic_intake: AtomicIntake
+    limits: RateLimits
+    lookup: HotConnection
+    clock: Clock
+
+    async def admit(self, request: Request, principal: Principal, key: RequestKey) -> None:
+        """Count the request against the rate limits, unless its key is known. Raises: TooManyRequests, Unavailable."""
+        if not self.limits.enabled:
+            return
+        profile = await self._profile(principal)
+        address = address_of(request)
+        try:
+            await self.limits.take_money_request(principal, address, profile)
+        except TooManyRequests:
+            async with self.lookup.autocommit() as connection:
+                known = await find_by_keys(connection, [key])
+            if not known:
+                raise
+
+    async def settle_admission(self, request: Request, principal: Principal, submission: Submission) -> None:
+        """Give a replay back what it was counted."""
+        if self.limits.enabled and submission.stored is not None:
+            profile = await self._profile(principal)
+            await self.limits.give_back_money_request(principal, address_of(request), profile)
+
+    async def _profile(self, principal: Principal) -> str:
+        if principal.user_id not in self.directory.customers:
+            await self.directory.fetch((), principal.user_id)
+        return self.directory.customers[principal.user_id].profile
+
+
+def answer_body(submission: Submission, outcome: Outcome, request_id: str) -> tuple[int, bytes, str]:
+    """Return (status, body, content type) for a request's outcome: the same at the first answer and at a replay."""
+    status = HTTP_STATUS[outcome.status]
+    if status in (403, 422):
+        facts = {**outcome.facts, "transfer_id": outcome.transfer_id, "transfer_status": outcome.status}
+        body = problem_body(status, outcome.code, detail_of(outcome.code), request_id=request_id, facts=facts)
+        return status, body, _PROBLEM
+    stored = submission.stored
+    if stored is None:
+        draft = submission.draft
+        body = render_transfer(outcome, draft.kind, draft.legs, draft.memo, submission.accepted_at)
+    else:
+        command = read_command(stored.command)
+        body = render_transfer(outcome, command.kind, command.legs, stored.memo, command.requested_at)
+    return status, body, "application/json"
+
+
+def answer(submission: Submission, outcome: Outcome, request_id: str, applied: str | None) -> Response:
+    """Answer a single request."""
+    status, body, media_type = answer_body(submission, outcome, request_id)
+    response = Response(body, status_code=status, media_type=media_type)
+    if status in (201, 202):
+        response.headers["Location"] = f"/api/v1/transfers/{outcome.transfer_id}"
+    if applied is not None:
+        response.headers["Preference-Applied"] = applied
+    if submission.stored is not None:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response

@@ -1,0 +1,107 @@
+"""The OpenAPI text of the hot routes, made by hand around the schemas of the types they really read."""
+
+from typing import Any, Final
+
+import msgspec
+
+from services.gateway.api.batches import BatchOut
+from services.gateway.domain.requests import BatchIn, DepositIn, TransferIn
+from services.gateway.views.transfers import TransferView
+
+_SCHEMAS, _COMPONENTS = msgspec.json.schema_components(
+    [TransferIn, BatchIn, DepositIn, TransferView, BatchOut], ref_template="#/components/schemas/{name}"
+)
+MONEY_SCHEMAS: Final[dict[str, Any]] = _COMPONENTS
+
+_KEY_HEADER: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "1 to 255 printable ASCII characters, kept for ever. The same key and body replays the first outcome.",
+    "schema": {"type": "string", "maxLength": 255},
+}
+_PREFER_HEADER: Final = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": "`wait=n` (0 to 30 s; 5 by default) or `respond-async` (RFC 7240).",
+    "schema": {"type": "string"},
+}
+_PROBLEM: Final = {
+    "content": {"application/problem+json": {"schema": {"type": "object", "description": "RFC 9457 with `code`."}}}
+}
+
+
+def _answer(description: str, schema: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+    }
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return {"description": description, **_PROBLEM}
+
+
+_COMMON: Final = {
+    "400": _problem("`malformed_json`, `idempotency_key_missing`, `idempotency_key_invalid`"),
+    "401": _problem("`token_missing`, `token_invalid`, `token_expired`"),
+    "409": _problem("`request_in_progress`: a copy of this request is being stored at this moment"),
+    "413": _problem("`body_too_large`"),
+    "429": _problem("`rate_limited`"),
+    "503": _problem("`overloaded`, `database_unavailable`: nothing was acknowledged, try again with the same key"),
+}
+
+
+def _operation(summary: str, description: str, body: str, responses: dict[str, Any], *, key: bool) -> dict[str, Any]:
+    return {
+        "post": {
+            "tags": ["transfers"],
+            "summary": summary,
+            "description": description,
+            "parameters": [_KEY_HEADER, _PREFER_HEADER] if key else [_PREFER_HEADER],
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{body}"}}},
+            },
+            "responses": {**responses, **_COMMON},
+            "security": [{"bearer": []}],
+        }
+    }
+
+
+_OUTCOMES: Final = {
+    "201": _answer("Posted: the money has moved, the receipt exists.", "TransferView"),
+    "202": _answer("Durable and not final: `accepted` or `held`. `Location` says where to ask.", "TransferView"),
+    "403": _problem("Blocked by screening (`kyc_required`, `amount_limit_exceeded` …), or not your account."),
+    "422": _problem("Refused by the ledger (`insufficient_funds`, `unknown_account` …), or a value is not acceptable."),
+}
+
+MONEY_PATHS: Final[dict[str, Any]] = {
+    "/api/v1/transfers": _operation(
+        "Transfer money",
+        "Moves an amount, or several legs together, from your accounts. Answered when it is posted, or after the wait.",
+        "TransferIn",
+        _OUTCOMES,
+        key=True,
+    ),
+    "/api/v1/transfers/batch": _operation(
+        "Transfer money many times",
+        "Up to 1,000 transfers: `atomic` posts all or none, `independent` each on its own. Results keep the order.",
+        "BatchIn",
+        {
+            "200": _answer("Mixed results.", "BatchOut"),
+            "201": _answer("All posted.", "BatchOut"),
+            "403": _problem("A source account is not yours (atomic only)."),
+            "422": _answer("An atomic batch was refused, or the request is not acceptable.", "BatchOut"),
+        },
+        key=False,
+    ),
+    "/api/v1/deposits": _operation(
+        "Credit an account from the reserve",
+        "For operators: money that came in from outside.",
+        "DepositIn",
+        {**_OUTCOMES, "404": _problem("`account_not_found`")},
+        key=True,
+    ),
+}

@@ -1,0 +1,100 @@
+"""Everything else goes to the service that owns it, with the caller's own token: that service decides again."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import httpx2
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from libs.common.errors import Unavailable
+from services.gateway.api.rate_limits import RateLimits, address_of
+
+_FORWARDED: Final = ("authorization", "content-type", "accept", "user-agent", "idempotency-key", "prefer")
+_RETURNED: Final = (
+    "content-type",
+    "location",
+    "retry-after",
+    "www-authenticate",
+    "etag",
+    "content-disposition",
+    "allow",
+)
+_TIMEOUT: Final = httpx2.Timeout(10.0, connect=2.0)
+_NOT_FOUND: Final = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A route and the services asked for it, in order: the next one when the one before does not know it (404)."""
+
+    path: str
+    methods: tuple[str, ...]
+    services: tuple[str, ...]
+
+
+OWNED: Final[Sequence[Owned]] = (
+    Owned("/api/v1/users", ("POST",), ("accounts",)),
+    Owned("/api/v1/auth/{rest:path}", ("GET", "POST", "DELETE"), ("accounts",)),
+    Owned("/api/v1/me", ("GET",), ("accounts",)),
+    Owned("/api/v1/accounts", ("GET", "POST"), ("accounts",)),
+    # An account that is being opened is known to its owner before the ledger knows it.
+    Owned("/api/v1/accounts/{account_id}", ("GET",), ("ledger", "accounts")),
+    Owned("/api/v1/accounts/{account_id}/entries", ("GET",), ("ledger",)),
+    Owned("/api/v1/transfers/{transfer_id}/receipt", ("GET",), ("ledger",)),
+    Owned("/api/v1/transparency/{rest:path}", ("GET",), ("ledger",)),
+    Owned("/api/v1/kyc/{rest:path}", ("GET", "POST"), ("kyc",)),
+    Owned("/api/v1/admin/kyc/{rest:path}", ("GET", "POST"), ("kyc",)),
+    Owned("/api/v1/admin/users/{rest:path}", ("GET", "PUT"), ("accounts",)),
+    Owned("/api/v1/admin/fraud/{rest:path}", ("GET",), ("fraud",)),
+)
+
+
+def proxy_routes(clients: Mapping[str, httpx2.AsyncClient], limits: RateLimits) -> list[Route]:
+    """Return a route for each owned path; `clients` maps a service's name to a client at its address."""
+    return [_route(owned, clients, limits) for owned in OWNED]
+
+
+def _route(owned: Owned, clients: Mapping[str, httpx2.AsyncClient], limits: RateLimits) -> Route:
+    async def forward(request: Request) -> Response:
+        request.scope["route_template"] = owned.path
+        if request.url.path == "/api/v1/auth/login":
+            await limits.take_login(address_of(request))
+        body = await request.body()
+        answer = None
+        for service in owned.services:
+            if answer is not None:
+                await answer.aclose()
+            answer = await _ask(clients[service], request, body)
+            if answer.status_code != _NOT_FOUND:
+                break
+        assert answer is not None  # noqa: S101 -- every owned path names at least one service
+        headers = {name: answer.headers[name] for name in _RETURNED if name in answer.headers}
+        return StreamingResponse(_stream(answer), status_code=answer.status_code, headers=headers)
+
+    return Route(owned.path, forward, methods=list(owned.methods))
+
+
+async def _ask(client: httpx2.AsyncClient, request: Request, body: bytes) -> httpx2.Response:
+    headers = {name: request.headers[name] for name in _FORWARDED if name in request.headers}
+    headers["x-request-id"] = request.scope["request_id"]
+    headers["x-forwarded-for"] = address_of(request)
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    try:
+        return await client.send(
+            client.build_request(request.method, path, headers=headers, content=body, timeout=_TIMEOUT), stream=True
+        )
+    except httpx2.HTTPError as failure:
+        raise Unavailable(
+            "service_unavailable", "The service behind this route does not answer; try again."
+        ) from failure
+
+
+async def _stream(answer: httpx2.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in answer.aiter_bytes():
+            yield chunk
+    finally:
+        await answer.aclose()

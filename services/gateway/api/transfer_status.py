@@ -1,0 +1,40 @@
+"""GET /api/v1/transfers/{id}: what became of a transfer."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from starlette.responses import Response
+
+from libs.common.db.hot import HotConnection
+from libs.common.errors import NotFound
+from libs.common.http.auth import CurrentPrincipal
+from libs.common.http.policy import require_reader
+from libs.common.ids import is_id
+from services.gateway.views.transfers import find_transfer, render_transfer
+
+
+def transfer_status_router(connection: HotConnection) -> APIRouter:
+    """Return the route."""
+    router = APIRouter(prefix="/api/v1", tags=["transfers"])
+
+    @router.get(
+        "/transfers/{transfer_id}",
+        summary="Show a transfer",
+        description="For the one who asked for it, the payees and staff. `status` is accepted, held, posted, refused, "
+        "blocked, voided or parked.",
+        responses={404: {"description": "`transfer_not_found`: no such transfer, or not yours."}},
+    )
+    async def show(transfer_id: Annotated[str, Path(max_length=64)], principal: CurrentPrincipal) -> Response:
+        found = await find_transfer(connection, transfer_id) if is_id(transfer_id) else None
+        if found is None:
+            raise NotFound("transfer_not_found", "There is no such transfer, or it is not yours.")
+        command, memo, outcome = found
+        parties = {command.actor_id, *(payee.user_id for payee in command.payees)}
+        if principal.user_id not in parties:
+            require_reader(principal, command.actor_id, what="transfer")
+        return Response(
+            render_transfer(outcome, command.kind, command.legs, memo, command.requested_at),
+            media_type="application/json",
+        )
+
+    return router

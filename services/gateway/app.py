@@ -1,0 +1,163 @@
+"""The gateway's composition root: the only place that constructs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import httpx2
+import structlog
+from fastapi import FastAPI
+
+from libs.common.clock import system_clock
+from libs.common.contracts import topics
+from libs.common.db.hot import HotConnection
+from libs.common.errors import Unavailable
+from libs.common.http.app import make_app
+from libs.common.http.auth import TokenVerifier
+from libs.common.http.health import Health
+from libs.common.messaging.bus import Bus
+from libs.common.messaging.delivery import Subscription
+from libs.common.service import Role
+from services.gateway.api.batches import batch_routes
+from services.gateway.api.merged_openapi import merged_openapi_routes
+from services.gateway.api.money_requests import MoneyRoutes
+from services.gateway.api.proxy import proxy_routes
+from services.gateway.api.rate_limits import RateLimits
+from services.gateway.api.transfer_status import transfer_status_router
+from services.gateway.api.transfers import money_routes
+from services.gateway.consumers.on_account_changed import OnAccountChanged
+from services.gateway.consumers.on_customer_changed import OnCustomerChanged
+from services.gateway.consumers.on_message_parked import OnMessageParked
+from services.gateway.consumers.on_transfer_changed import OnTransferChanged, WakeWaiters
+from services.gateway.consumers.on_verification_changed import OnVerificationChanged
+from services.gateway.settings import GatewaySettings
+from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
+from services.gateway.use_cases.accept_transfers import Intake
+from services.gateway.use_cases.await_outcomes import Waiters
+from services.gateway.use_cases.look_up_parties import Directory
+from services.gateway.use_cases.project_outcomes import poll_outcomes
+from services.gateway.use_cases.repeat_requests import Repeater
+
+log = structlog.get_logger()
+
+
+def build(role: Role) -> FastAPI:
+    """Construct the gateway for this role: `api` takes requests, `worker` projects and repeats, `serve` does both."""
+    settings = GatewaySettings()
+    dsn = settings.postgres_dsn.get_secret_value()
+    connections = {
+        name: HotConnection(dsn, f"gateway-{name}")
+        for name in ("intake", "atomic-intake", "projection", "repeats", "lookup")
+    }
+    clients = {
+        "accounts": httpx2.AsyncClient(base_url=settings.accounts_url),
+        "kyc": httpx2.AsyncClient(base_url=settings.kyc_url),
+        "ledger": httpx2.AsyncClient(base_url=settings.ledger_url),
+        "fraud": httpx2.AsyncClient(base_url=settings.fraud_url),
+    }
+    bus = Bus(settings, service="gateway", clock=system_clock)
+    waiters = Waiters()
+    verifier = TokenVerifier(settings.jwks_file)
+    directory = Directory(connections["lookup"], clients["accounts"], settings.internal_token.get_secret_value())
+    intake = Intake(connections["intake"], bus.publisher, waiters, system_clock)
+    limits = RateLimits(enabled=settings.rate_limits)
+    money = MoneyRoutes(
+        verifier=verifier,
+        directory=directory,
+        intake=intake,
+        atomic_intake=AtomicIntake(connections["atomic-intake"], bus.publisher, waiters, intake, system_clock),
+        limits=limits,
+        lookup=connections["lookup"],
+        clock=system_clock,
+    )
+    loops = []
+    if role in {"serve", "api"}:
+        bus.follow(topics.TRANSFERS, WakeWaiters(waiters))
+        bus.follow(topics.ACCOUNTS, directory.follow_accounts)
+        bus.follow(topics.CUSTOMERS, directory.follow_customers)
+        bus.follow(topics.VERIFICATIONS, directory.follow_verifications)
+        loops += [intake.run, lambda: _tick(waiters), lambda: poll_outcomes(waiters, connections["lookup"])]
+    if role in {"serve", "worker"}:
+        _subscribe(bus, connections["projection"])
+        loops.append(Repeater(connections["repeats"], bus.publisher, system_clock).run)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for client in clients.values():
+                stack.push_async_callback(client.aclose)
+            for connection in connections.values():
+                stack.push_async_callback(connection.close)
+            await _start_when_possible(bus)
+            stack.push_async_callback(bus.stop)
+            tasks = [asyncio.create_task(loop()) for loop in loops]
+            stack.push_async_callback(_end, tasks)
+            health.add("gateway.loops", lambda: _dead_loop(tasks))
+            yield
+
+    health = Health()
+    health.add("gateway.bus", bus.what_is_wrong)
+    takes_requests = role in {"serve", "api"}
+    return make_app(
+        service="gateway",
+        title="Tallystick",
+        description="Moves money between accounts and can prove afterwards that it did so correctly.",
+        version="0.1.0",
+        routers=[transfer_status_router(connections["lookup"])] if takes_requests else [],
+        hot_routes=[
+            *money_routes(money),
+            *batch_routes(money),
+            *proxy_routes(clients, limits),
+            *merged_openapi_routes(clients),
+        ]
+        if takes_requests
+        else [],
+        lifespan=lifespan,
+        health=health,
+        verifier=verifier,
+    )
+
+
+def _subscribe(bus: Bus, projection: HotConnection) -> None:
+    subscriptions = (
+        Subscription("gateway.project-outcomes", topics.TRANSFERS, OnTransferChanged(projection), max_records=1000),
+        Subscription("gateway.project-accounts", topics.ACCOUNTS, OnAccountChanged(projection)),
+        Subscription("gateway.project-customers", topics.CUSTOMERS, OnCustomerChanged(projection)),
+        Subscription("gateway.project-verifications", topics.VERIFICATIONS, OnVerificationChanged(projection)),
+        Subscription("gateway.fraud-parked", topics.dead_letters_of("fraud"), OnMessageParked(projection)),
+        Subscription("gateway.ledger-parked", topics.dead_letters_of("ledger"), OnMessageParked(projection)),
+    )
+    for subscription in subscriptions:
+        bus.subscribe(subscription)
+
+
+async def _start_when_possible(bus: Bus) -> None:
+    """Wait for PostgreSQL and the broker instead of dying: the supervisor would only start us again."""
+    while True:
+        try:
+            await bus.start()
+        except Unavailable as reason:
+            log.warning("start_postponed", code=reason.code)
+            await asyncio.sleep(0.2)
+        else:
+            return
+
+
+async def _tick(waiters: Waiters) -> None:
+    while True:
+        await asyncio.sleep(0.1)
+        waiters.end_expired()
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    with suppress(asyncio.CancelledError):
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _dead_loop(tasks: list[asyncio.Task[None]]) -> str | None:
+    for task in tasks:
+        if task.done():
+            return f"a background loop has ended ({task}); restart the process"
+    return None

@@ -1,0 +1,46 @@
+"""Hears TransferChanged: as a group for the projection, from the tip for those who wait."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import msgspec
+from aiokafka import ConsumerRecord
+
+from libs.common.contracts.ledger import TransferChanged
+from libs.common.db.hot import HotConnection
+from libs.common.messaging.records import Received
+from services.gateway.use_cases.await_outcomes import Waiters
+from services.gateway.use_cases.project_outcomes import outcome_of, project_outcomes
+
+_decode = msgspec.json.Decoder(TransferChanged).decode
+
+
+class OnTransferChanged:
+    """Projects outcomes; shared by all gateway processes."""
+
+    def __init__(self, connection: HotConnection) -> None:
+        """Use the projection's connection."""
+        self._connection = connection
+
+    async def __call__(self, batch: Sequence[Received]) -> None:
+        """Project one batch."""
+        await project_outcomes([cast("TransferChanged", received.message) for received in batch], self._connection)
+
+
+class WakeWaiters:
+    """Reads the tip in every api process and decodes only what somebody here waits for."""
+
+    def __init__(self, waiters: Waiters) -> None:
+        """Wake these."""
+        self._waiters = waiters
+
+    def __call__(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+        """Look at the keys; a key is a transfer id."""
+        wants, resolve = self._waiters.wants, self._waiters.resolve
+        for record in records:
+            if wants((record.key or b"").decode("utf-8", "replace")):
+                try:
+                    resolve(outcome_of(_decode(record.value or b"")))
+                except msgspec.MsgspecError:
+                    # The consumer group parks it; the poll or the deadline answers whoever waits.
+                    continue

@@ -1,0 +1,160 @@
+"""What API consumers send: transfers, batches, deposits. Read strictly, every field bounded."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from libs.common.contracts.transfers import Leg
+from libs.common.errors import Malformed, Unprocessable
+from libs.common.money import ASSET_EXPONENTS, MAX_AMOUNT_MINOR
+
+MAX_LEGS: Final = 100
+MAX_BATCH: Final = 1000
+
+_ID_PATTERN: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+_NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f]*$"
+_KEY_PATTERN: Final = r"^[\x21-\x7e]+$"
+
+AccountIdText = Annotated[str, msgspec.Meta(pattern=_ID_PATTERN, max_length=36)]
+AmountMinor = Annotated[int, msgspec.Meta(ge=1, le=MAX_AMOUNT_MINOR)]
+AssetCode = Annotated[str, msgspec.Meta(min_length=3, max_length=12)]
+Description = Annotated[str, msgspec.Meta(max_length=140, pattern=_NO_CONTROLS)]
+MetadataKey = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=_NO_CONTROLS)]
+MetadataValue = Annotated[str, msgspec.Meta(max_length=200, pattern=_NO_CONTROLS)]
+Metadata = Annotated[dict[MetadataKey, MetadataValue], msgspec.Meta(max_length=20)]
+Key = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=_KEY_PATTERN)]
+
+
+class LegIn(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """One leg as asked for."""
+
+    source_account_id: AccountIdText
+    destination_account_id: AccountIdText
+    amount_minor: AmountMinor
+    asset: AssetCode
+
+
+class TransferIn(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
+    """A transfer: either the four fields of a single leg, or `legs`."""
+
+    source_account_id: AccountIdText | None = None
+    destination_account_id: AccountIdText | None = None
+    amount_minor: AmountMinor | None = None
+    asset: AssetCode | None = None
+    legs: Annotated[list[LegIn], msgspec.Meta(min_length=1, max_length=MAX_LEGS)] | None = None
+    description: Description = ""
+    metadata: Metadata | None = None
+
+
+class BatchItemIn(TransferIn, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
+    """A transfer of a batch, with its own idempotency key."""
+
+    idempotency_key: Key
+
+
+class BatchIn(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
+    """Up to 1,000 transfers: all or none (`atomic`), or each on its own (`independent`)."""
+
+    mode: Literal["atomic", "independent"]
+    transfers: Annotated[list[BatchItemIn], msgspec.Meta(min_length=1, max_length=MAX_BATCH)]
+
+
+class DepositIn(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
+    """Money that came in from outside: credited to the account from the asset's reserve."""
+
+    account_id: AccountIdText
+    amount_minor: AmountMinor
+    asset: AssetCode
+    reference: Annotated[str, msgspec.Meta(min_length=1, max_length=140, pattern=_NO_CONTROLS)]
+
+
+_decode_transfer = msgspec.json.Decoder(TransferIn).decode
+_decode_batch = msgspec.json.Decoder(BatchIn).decode
+_decode_deposit = msgspec.json.Decoder(DepositIn).decode
+
+
+def read_transfer(body: bytes) -> TransferIn:
+    """Read a transfer. Raises: Malformed, Unprocessable."""
+    return _read(_decode_transfer, body)  # type: ignore[no-any-return]
+
+
+def read_batch(body: bytes) -> BatchIn:
+    """Read a batch. Raises: Malformed, Unprocessable (also for one idempotency key twice)."""
+    batch: BatchIn = _read(_decode_batch, body)
+    if len({item.idempotency_key for item in batch.transfers}) != len(batch.transfers):
+        raise Unprocessable(
+            "duplicate_idempotency_key", "Each transfer of a batch needs an idempotency key of its own."
+        )
+    return batch
+
+
+def read_deposit(body: bytes) -> DepositIn:
+    """Read a deposit. Raises: Malformed, Unprocessable."""
+    return _read(_decode_deposit, body)  # type: ignore[no-any-return]
+
+
+def legs_of(transfer: TransferIn) -> list[Leg]:
+    """Return the legs asked for; their destination's owner is not known yet.
+
+    Raises: Unprocessable legs_or_single, asset_unknown, same_account, in that order.
+    """
+    if transfer.legs is None:
+        source, destination, amount_minor, asset = (
+            transfer.source_account_id,
+            transfer.destination_account_id,
+            transfer.amount_minor,
+            transfer.asset,
+        )
+        if source is None or destination is None or amount_minor is None or asset is None:
+            raise _legs_or_single()
+        legs = [Leg(source, destination, amount_minor, asset, "")]
+    else:
+        if (transfer.source_account_id, transfer.destination_account_id, transfer.amount_minor, transfer.asset) != (
+            None,
+            None,
+            None,
+            None,
+        ):
+            raise _legs_or_single()
+        legs = [
+            Leg(leg.source_account_id, leg.destination_account_id, leg.amount_minor, leg.asset, "")
+            for leg in transfer.legs
+        ]
+    for leg in legs:
+        check_asset(leg.asset)
+        if leg.source_account_id == leg.destination_account_id:
+            raise Unprocessable("same_account", "Source and destination must be two different accounts.")
+    return legs
+
+
+def check_asset(asset: str) -> None:
+    """Let known assets pass. Raises: Unprocessable asset_unknown."""
+    if asset not in ASSET_EXPONENTS:
+        raise Unprocessable("asset_unknown", f"Use one of these assets: {', '.join(sorted(ASSET_EXPONENTS))}.")
+
+
+def memo_of(description: str, metadata: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return the free text of a request, empty when there is none."""
+    memo: dict[str, Any] = {}
+    if description:
+        memo["description"] = description
+    if metadata:
+        memo["metadata"] = dict(metadata)
+    return memo
+
+
+def _legs_or_single() -> Unprocessable:
+    return Unprocessable(
+        "legs_or_single",
+        "Send either source_account_id, destination_account_id, amount_minor and asset, or legs; not both, not less.",
+    )
+
+
+def _read(decode: Any, body: bytes) -> Any:
+    try:
+        return decode(body)
+    except msgspec.ValidationError as failure:
+        raise Unprocessable("invalid_request", f"{failure}.") from failure
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as failure:
+        raise Malformed("malformed_json", "The body is not valid JSON in UTF-8.") from failure

@@ -1,0 +1,20 @@
+"""The gateway's own metrics, each listed once."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+INTAKE_LUMP: Final = Histogram(
+    "tallystick_gateway_intake_lump_requests",
+    "Requests stored by one commit.",
+    buckets=(1, 2, 5, 10, 20, 50, 100),
+)
+REPLAYS: Final = Counter("tallystick_gateway_replays_total", "Requests whose idempotency key was known.")
+OUTCOMES: Final = Counter(
+    "tallystick_gateway_outcomes_total", "Outcomes projected, by status, repetitions included.", ("status",)
+)
+WAITING: Final = Gauge("tallystick_gateway_waiting_transfers", "Transfers whose caller waits for the outcome.")
+REPEATED: Final = Counter(
+    "tallystick_gateway_requests_repeated_total", "Requests sent again because their outcome had not come."
+)
+RATE_LIMITED: Final = Counter("tallystick_gateway_rate_limited_total", "Requests refused by a rate limit.", ("limit",))

@@ -1,0 +1,1 @@
+"""Tables: SQL in, domain objects out."""

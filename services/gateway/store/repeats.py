@@ -1,0 +1,73 @@
+"""Which requests are to be sent again: a short list beside the large table, filled by a mark that moves through it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+# Rows older than 5 s without an outcome go on the list. The mark stays 15 s behind: a row may be committed some seconds
+# after its id was made. UUIDv7 sorts by time, so the primary key is the only index this needs.
+_COLLECT = """
+WITH fresh AS (
+    SELECT t.transfer_id FROM gateway.transfers t
+    WHERE t.transfer_id > (SELECT swept_to FROM gateway.sweep_marks) AND t.transfer_id < $1
+        AND NOT EXISTS (SELECT 1 FROM gateway.outcomes o WHERE o.transfer_id = t.transfer_id))
+INSERT INTO gateway.repeats (transfer_id, next_send_at) SELECT transfer_id, $2 FROM fresh ON CONFLICT DO NOTHING
+"""
+_MOVE_MARK = "UPDATE gateway.sweep_marks SET swept_to = greatest(swept_to, $1)"
+_SCHEDULE = """
+INSERT INTO gateway.repeats (transfer_id, next_send_at)
+SELECT id, now() + make_interval(secs => $2) FROM unnest($1::uuid[]) AS id ON CONFLICT DO NOTHING
+"""
+_FORGET_SETTLED = """
+DELETE FROM gateway.repeats r USING gateway.outcomes o
+WHERE o.transfer_id = r.transfer_id AND o.status NOT IN ('held', 'parked') AND r.next_send_at <= $1
+"""
+# The wait doubles from 5 s to a minute. Taking a page and putting it off is one statement, so that two processes never
+# take the same page.
+_TAKE_PAGE = """
+WITH page AS (
+    SELECT r.transfer_id FROM gateway.repeats r WHERE r.next_send_at <= $1
+    ORDER BY r.next_send_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+taken AS (
+    UPDATE gateway.repeats r SET attempts = r.attempts + 1,
+        next_send_at = $1 + make_interval(secs => least(60, 5 * power(2, least(r.attempts, 4))))
+    FROM page WHERE r.transfer_id = page.transfer_id RETURNING r.transfer_id)
+SELECT t.transfer_id::text, t.principal_id::text, t.batch_id::text, t.command
+FROM taken JOIN gateway.transfers t USING (transfer_id) ORDER BY t.transfer_id
+"""
+_BATCH = "SELECT t.command FROM gateway.transfers t WHERE t.batch_id = $1 ORDER BY t.batch_position"
+
+
+@dataclass(slots=True)
+class DueRequest:
+    """A request to be sent again."""
+
+    transfer_id: str
+    actor_id: str
+    batch_id: str | None
+    command: bytes
+
+
+async def collect_unsettled(
+    connection: asyncpg.Connection, *, older_than_id: str, mark_to_id: str, due_at: object
+) -> None:
+    """Put requests without an outcome on the list and move the mark; ids are bounds of UUIDv7 time."""
+    await connection.execute(_COLLECT, older_than_id, due_at)
+    await connection.execute(_MOVE_MARK, mark_to_id)
+
+
+async def schedule_repeats(connection: asyncpg.Connection, transfer_ids: Sequence[str], after_seconds: float) -> None:
+    """Put these on the list, to be sent again after so many seconds."""
+    await connection.execute(_SCHEDULE, transfer_ids, after_seconds)
+
+
+async def take_due(connection: asyncpg.Connection, now: object, page: int) -> list[DueRequest]:
+    """Forget what is settled, take up to a page of what is due and put it off."""
+    await connection.execute(_FORGET_SETTLED, now)
+    return [DueRequest(*row) for row in await connection.fetch(_TAKE_PAGE, now, page)]
+
+
+async def load_batch_commands(connection: asyncpg.Connection, batch_id: str) -> list[bytes]:
+    """Return an atomic batch's commands in their order."""
+    return [row[0] for row in await connection.fetch(_BATCH, batch_id)]

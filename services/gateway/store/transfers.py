@@ -1,0 +1,145 @@
+"""`gateway.transfers` and `gateway.outcomes`: requests go in by the lump, outcomes by the batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+import msgspec
+
+from services.gateway.domain.outcomes import Outcome, accepted
+
+_encode_facts = msgspec.json.Encoder().encode
+_decode_facts = msgspec.json.Decoder(dict[str, int | str]).decode
+
+_INSERT = """
+WITH stored AS (
+    INSERT INTO gateway.transfers (transfer_id, principal_id, scope, idempotency_key, body_hash, batch_id,
+        batch_position, command, memo, memo_salt, accepted_at)
+    SELECT r.*, $11::timestamptz FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::uuid[],
+        $7::int[], $8::bytea[], $9::bytea[], $10::bytea[]) AS r
+    ON CONFLICT ON CONSTRAINT transfers_idempotency_key_unique DO NOTHING
+    RETURNING 1)
+SELECT count(*) FROM stored
+"""
+_BY_KEYS = """
+SELECT t.transfer_id::text, t.principal_id::text, t.scope, t.idempotency_key, t.body_hash, t.command, t.memo,
+    o.status, o.version, o.code, o.reasons, o.facts, o.journal_index, o.occurred_at
+FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k(principal_id, scope, idempotency_key)
+JOIN gateway.transfers t USING (principal_id, scope, idempotency_key)
+LEFT JOIN gateway.outcomes o USING (transfer_id)
+"""
+_UPSERT_OUTCOMES = """
+INSERT INTO gateway.outcomes AS o (transfer_id, status, version, code, reasons, facts, journal_index, occurred_at)
+SELECT r.id, r.status, r.version, r.code, string_to_array(r.reasons, ','), r.facts, r.journal_index, r.at
+FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::bytea[], $7::bigint[], $8::text[])
+    AS r(id, status, version, code, reasons, facts, journal_index, at)
+ON CONFLICT ON CONSTRAINT outcomes_pkey DO UPDATE SET status = EXCLUDED.status, version = EXCLUDED.version,
+    code = EXCLUDED.code, reasons = EXCLUDED.reasons, facts = EXCLUDED.facts,
+    journal_index = EXCLUDED.journal_index, occurred_at = EXCLUDED.occurred_at
+WHERE o.version < EXCLUDED.version
+"""
+_OUTCOMES = """
+SELECT transfer_id::text, status, version, code, reasons, facts, journal_index, occurred_at
+FROM gateway.outcomes WHERE transfer_id = ANY($1::uuid[])
+"""
+
+
+@dataclass(slots=True)
+class StoredRequest:
+    """A request as it is kept, with the newest outcome known."""
+
+    transfer_id: str
+    principal_id: str
+    scope: str
+    idempotency_key: str
+    body_hash: bytes
+    command: bytes
+    memo: bytes | None
+    outcome: Outcome
+
+
+@dataclass(slots=True)
+class NewRequest:
+    """A request to be kept."""
+
+    transfer_id: str
+    principal_id: str
+    scope: str
+    idempotency_key: str
+    body_hash: bytes
+    batch_id: str | None
+    batch_position: int | None
+    command: bytes
+    memo: bytes | None
+    memo_salt: bytes | None
+
+
+async def insert_requests(connection: asyncpg.Connection, requests: Sequence[NewRequest], accepted_at: datetime) -> int:
+    """Keep the requests whose key is new and return how many those were.
+
+    The caller sorts them by (principal, scope, key): two processes that insert the same keys in different orders
+    deadlock.
+    """
+    stored: int = await connection.fetchval(
+        _INSERT,
+        [r.transfer_id for r in requests],
+        [r.principal_id for r in requests],
+        [r.scope for r in requests],
+        [r.idempotency_key for r in requests],
+        [r.body_hash for r in requests],
+        [r.batch_id for r in requests],
+        [r.batch_position for r in requests],
+        [r.command for r in requests],
+        [r.memo for r in requests],
+        [r.memo_salt for r in requests],
+        accepted_at,
+    )
+    return stored
+
+
+async def find_by_keys(
+    connection: asyncpg.Connection, keys: Sequence[tuple[str, str, str]]
+) -> dict[tuple[str, str, str], StoredRequest]:
+    """Return (principal, scope, key) → what is kept under it."""
+    rows = await connection.fetch(_BY_KEYS, [k[0] for k in keys], [k[1] for k in keys], [k[2] for k in keys])
+    return {(row[1], row[2], row[3]): _stored(row) for row in rows}
+
+
+async def save_outcomes(connection: asyncpg.Connection, outcomes: Sequence[Outcome]) -> None:
+    """Keep each outcome that is newer than what is kept; at most one per transfer in a call."""
+    await connection.execute(
+        _UPSERT_OUTCOMES,
+        [o.transfer_id for o in outcomes],
+        [o.status for o in outcomes],
+        [o.version for o in outcomes],
+        [o.code for o in outcomes],
+        [",".join(o.reasons) for o in outcomes],
+        [_encode_facts(o.facts) for o in outcomes],
+        [o.journal_index for o in outcomes],
+        [o.occurred_at for o in outcomes],
+    )
+
+
+async def load_outcomes(connection: asyncpg.Connection, transfer_ids: Sequence[str]) -> list[Outcome]:
+    """Return what is known of these transfers; those of which nothing was heard are absent."""
+    return [_outcome(row) for row in await connection.fetch(_OUTCOMES, transfer_ids)]
+
+
+def _stored(row: asyncpg.Record) -> StoredRequest:
+    outcome = accepted(row[0]) if row["status"] is None else _outcome((row[0], *tuple(row)[7:]))
+    return StoredRequest(row[0], row[1], row[2], row[3], row[4], row[5], row[6], outcome)
+
+
+def _outcome(row: Sequence[object] | asyncpg.Record) -> Outcome:
+    transfer_id, status, version, code, reasons, facts, journal_index, occurred_at = row
+    return Outcome(
+        str(transfer_id),
+        str(status),
+        int(version),  # type: ignore[call-overload]
+        str(code),
+        tuple(reasons),  # type: ignore[arg-type]
+        _decode_facts(facts),  # type: ignore[arg-type]
+        int(journal_index),  # type: ignore[call-overload]
+        str(occurred_at),
+    )

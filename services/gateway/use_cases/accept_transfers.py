@@ -1,0 +1,220 @@
+"""Intake: requests are kept before they are acknowledged, a lump in one commit, then published.
+
+What has arrived while the previous commit was under way makes the next lump, at most 100: larger lumps leave the cores
+idle between the stages. A lone request waits for nobody.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import asyncpg
+import msgspec
+import structlog
+
+from libs.common.clock import Clock, to_rfc3339
+from libs.common.crash_points import reached
+from libs.common.db.hot import HotConnection
+from libs.common.errors import Conflict, InvariantBroken, Unavailable, Unprocessable
+from libs.common.ids import new_id
+from libs.common.messaging.publisher import Publisher
+from services.gateway.domain.outcomes import Outcome, accepted
+from services.gateway.messages import transfer_requested
+from services.gateway.metrics import INTAKE_LUMP, REPLAYS
+from services.gateway.store.transfers import NewRequest, StoredRequest, find_by_keys, insert_requests
+from services.gateway.use_cases.await_outcomes import Waiters
+from services.gateway.use_cases.prepare_transfer import Draft
+
+log = structlog.get_logger()
+
+LUMP_MAX: Final = 100
+_WAITING_MAX: Final = 20_000
+_TRIES: Final = 3
+
+_encode = msgspec.json.Encoder().encode
+
+RequestKey = tuple[str, str, str]
+"""(principal id, scope, idempotency key)"""
+
+
+@dataclass(slots=True, eq=False)
+class Submission:
+    """One request on its way in. `answer` gets its outcome, or the error to answer with."""
+
+    scope: str
+    idempotency_key: str
+    body_hash: bytes
+    draft: Draft
+    wait_seconds: float
+    answer: asyncio.Future[Outcome]
+    transfer_id: str = ""
+    accepted_at: str = ""
+    stored: StoredRequest | None = field(default=None)
+    """Set when the key was known: what is kept under it."""
+
+    @property
+    def key(self) -> RequestKey:
+        """Return what makes this request the same as another."""
+        return (self.draft.actor_id, self.scope, self.idempotency_key)
+
+
+class Intake:
+    """Keeps and publishes requests. One lump at a time, over one connection."""
+
+    def __init__(self, connection: HotConnection, publisher: Publisher, waiters: Waiters, clock: Clock) -> None:
+        """Use a connection of its own."""
+        self._connection = connection
+        self._publisher = publisher
+        self._waiters = waiters
+        self._clock = clock
+        self._waiting: deque[Submission] = deque()
+        self._not_durable: set[RequestKey] = set()
+        self._wake = asyncio.Event()
+
+    def submit(self, submission: Submission) -> None:
+        """Queue a request. Raises: Conflict request_in_progress, Unavailable overloaded."""
+        self.claim([submission.key])
+        if len(self._waiting) >= _WAITING_MAX:
+            self.release([submission.key])
+            raise Unavailable("overloaded", "Too many requests are waiting; try again.", retry_after_seconds=1)
+        self._waiting.append(submission)
+        self._wake.set()
+
+    def claim(self, keys: Sequence[RequestKey]) -> None:
+        """Mark keys as on their way in. Raises: Conflict when a copy that is not durable yet holds one of them."""
+        for key in keys:
+            if key in self._not_durable:
+                raise Conflict("request_in_progress", "The first request with this key is being stored; try again.")
+        self._not_durable.update(keys)
+
+    def release(self, keys: Sequence[RequestKey]) -> None:
+        """Unmark keys: they are durable now, or were given up."""
+        self._not_durable.difference_update(keys)
+
+    async def run(self) -> None:
+        """Store lump after lump until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                lump = [self._waiting.popleft() for _ in range(min(LUMP_MAX, len(self._waiting)))]
+                await self._store(lump)
+
+    async def _store(self, lump: list[Submission]) -> None:
+        """Store and publish a lump; a lump that fails for one request's data is halved until that one stands alone."""
+        try:
+            await self._commit(lump)
+        except Unavailable as failure:
+            _fail(lump, failure)
+        except asyncpg.PostgresError as failure:
+            if len(lump) > 1:
+                middle = len(lump) // 2
+                await self._store(lump[:middle])
+                await self._store(lump[middle:])
+            else:
+                log.exception("request_not_storable", sqlstate=failure.sqlstate)
+                _fail(lump, InvariantBroken("a validated request can be stored"))
+        finally:
+            self.release([submission.key for submission in lump])
+
+    async def _commit(self, lump: list[Submission]) -> None:
+        lump.sort(key=lambda submission: submission.key)
+        now = self._clock()
+        requested_at = to_rfc3339(now)
+        rows = [self._number(submission, requested_at) for submission in lump]
+        # Registered before the commit: an outcome must not come and find nobody.
+        for submission in lump:
+            self._waiters.add(submission.transfer_id, submission.answer, submission.wait_seconds)
+        reached("gateway.intake_before_commit")
+        try:
+            known = await self._insert(lump, rows, now)
+        except BaseException:
+            for submission in lump:
+                self._waiters.drop(submission.transfer_id)
+            raise
+        reached("gateway.intake_after_commit")
+        INTAKE_LUMP.observe(len(lump))
+        await self._publisher.send(
+            [
+                transfer_requested(row.principal_id, row.transfer_id, row.command)
+                for row in rows
+                if row.transfer_id not in known
+            ]
+        )
+        for submission in lump:
+            if submission.transfer_id not in known and submission.wait_seconds <= 0:
+                self._waiters.resolve(accepted(submission.transfer_id))
+
+    async def _insert(self, lump: list[Submission], rows: list[NewRequest], now: object) -> set[str]:
+        """Insert the rows and settle those whose key was known. Returns the ids that were not stored."""
+        async with self._connection.autocommit() as connection:
+            stored = await _insert_again_after_deadlock(connection, rows, now)
+            if stored == len(rows):
+                return set()
+            kept = await find_by_keys(connection, [submission.key for submission in lump])
+        known: set[str] = set()
+        for submission in lump:
+            earlier = kept[submission.key]
+            if earlier.transfer_id != submission.transfer_id:
+                known.add(submission.transfer_id)
+                self._waiters.drop(submission.transfer_id)
+                self.replay(submission, earlier)
+        return known
+
+    def replay(self, submission: Submission, earlier: StoredRequest) -> None:
+        """Answer a copy from what is kept: its frozen outcome, or together with the first once there is one."""
+        REPLAYS.inc()
+        submission.stored = earlier
+        if earlier.body_hash != submission.body_hash:
+            submission.answer.set_exception(_key_reused())
+        elif earlier.outcome.version > 0 or submission.wait_seconds <= 0:
+            submission.answer.set_result(earlier.outcome)
+        else:
+            self._waiters.add(earlier.transfer_id, submission.answer, submission.wait_seconds)
+
+    def _number(self, submission: Submission, requested_at: str) -> NewRequest:
+        """Give a submission its id and time. Again at every try: a row may only ever be younger than its id."""
+        submission.transfer_id = new_id()
+        submission.accepted_at = requested_at
+        return as_row(submission)
+
+
+def as_row(submission: Submission, batch_id: str | None = None, batch_position: int | None = None) -> NewRequest:
+    """Return a numbered submission as the row to be kept."""
+    draft = submission.draft
+    return NewRequest(
+        submission.transfer_id,
+        draft.actor_id,
+        submission.scope,
+        submission.idempotency_key,
+        submission.body_hash,
+        batch_id,
+        batch_position,
+        _encode(draft.command(submission.transfer_id, submission.accepted_at)),
+        draft.memo,
+        draft.memo_salt,
+    )
+
+
+async def _insert_again_after_deadlock(connection: asyncpg.Connection, rows: list[NewRequest], now: object) -> int:
+    for last_try in (False,) * (_TRIES - 1) + (True,):
+        try:
+            return await insert_requests(connection, rows, now)  # type: ignore[arg-type]
+        except asyncpg.DeadlockDetectedError:
+            if last_try:
+                raise
+    raise InvariantBroken("a loop with a last try ends there")
+
+
+def _key_reused() -> Unprocessable:
+    return Unprocessable(
+        "idempotency_key_reused", "This key was used for another request; use a new key for a new request."
+    )
+
+
+def _fail(lump: Sequence[Submission], failure: Exception) -> None:
+    for submission in lump:
+        if not submission.answer.done():
+            submission.answer.set_exception(failure)

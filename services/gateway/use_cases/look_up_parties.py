@@ -1,0 +1,133 @@
+"""Who owns which account, and how far each customer is verified: a cache over the gateway's own projections.
+
+Every api process follows the owners' topics from their tip and keeps what it has cached current. An account the
+projection does not know yet is asked for once at its owner, before anybody is told that it does not exist.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import httpx2
+import msgspec
+import structlog
+from aiokafka import ConsumerRecord
+
+from libs.common.contracts.accounts import AccountChanged, CustomerChanged
+from libs.common.contracts.kyc import VerificationChanged
+from libs.common.contracts.transfers import Party
+from libs.common.db.hot import HotConnection
+from services.gateway.store.directory import KnownAccount, KnownCustomer, load_accounts, load_customers, save_accounts
+
+log = structlog.get_logger()
+
+_CACHED_MAX: Final = 200_000
+_ASK_SECONDS: Final = 2.0
+
+_read_account = msgspec.json.Decoder(AccountChanged).decode
+_read_customer = msgspec.json.Decoder(CustomerChanged).decode
+_read_verification = msgspec.json.Decoder(VerificationChanged).decode
+
+
+class Directory:
+    """Answers from memory whenever it can; `fetch` brings what is missing."""
+
+    def __init__(self, connection: HotConnection, accounts_api: httpx2.AsyncClient, internal_token: str) -> None:
+        """Use this connection for the projections and this client to ask the accounts service."""
+        self._connection = connection
+        self._accounts_api = accounts_api
+        self._internal_token = internal_token
+        self.accounts: dict[str, KnownAccount] = {}
+        self.customers: dict[str, KnownCustomer] = {}
+
+    def party(self, user_id: str) -> Party:
+        """Return a cached customer as the command carries him. `fetch` must have been called for his accounts."""
+        customer = self.customers[user_id]
+        return Party(user_id, customer.kyc_tier, customer.kyc_version)
+
+    def has(self, account_ids: Iterable[str], user_id: str) -> bool:
+        """Tell whether everything about these accounts and this user is in memory."""
+        customers, accounts = self.customers, self.accounts
+        if user_id not in customers:
+            return False
+        for account_id in account_ids:
+            account = accounts.get(account_id)
+            if account is None or account.owner_id not in customers:
+                return False
+        return True
+
+    async def fetch(self, account_ids: Iterable[str], user_id: str) -> None:
+        """Bring the accounts, their owners and the user into memory, as far as anybody knows them.
+
+        Raises: Unavailable.
+        """
+        if len(self.accounts) > _CACHED_MAX or len(self.customers) > _CACHED_MAX:
+            self.accounts.clear()
+            self.customers.clear()
+        missing = [account_id for account_id in set(account_ids) if account_id not in self.accounts]
+        if missing:
+            await self._fetch_accounts(missing)
+        owners = {self.accounts[a].owner_id for a in account_ids if a in self.accounts} | {user_id}
+        unknown = [owner for owner in owners if owner not in self.customers]
+        if unknown:
+            async with self._connection.autocommit() as connection:
+                found = {customer.user_id: customer for customer in await load_customers(connection, unknown)}
+            for owner in unknown:
+                self.customers[owner] = found.get(owner) or KnownCustomer(owner)
+
+    async def _fetch_accounts(self, missing: Sequence[str]) -> None:
+        async with self._connection.autocommit() as connection:
+            for account in await load_accounts(connection, missing):
+                self.accounts[account.account_id] = account
+        for account_id in missing:
+            if account_id not in self.accounts:
+                asked = await self._ask_owner(account_id)
+                if asked is not None:
+                    async with self._connection.autocommit() as connection:
+                        await save_accounts(connection, [asked])
+                    self.accounts[account_id] = asked
+
+    async def _ask_owner(self, account_id: str) -> KnownAccount | None:
+        """Ask the accounts service once. When it cannot be asked, the ledger will say whether the account exists."""
+        try:
+            answer = await self._accounts_api.get(
+                f"/internal/accounts/{account_id}",
+                headers={"X-Internal-Token": self._internal_token},
+                timeout=_ASK_SECONDS,
+            )
+        except httpx2.HTTPError as failure:
+            log.warning("accounts_not_asked", error=repr(failure))
+            return None
+        if not answer.is_success:
+            return None
+        known = answer.json()
+        return KnownAccount(account_id, known["owner_id"], known["asset"], known["status"], known["version"])
+
+    def follow_accounts(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+        """Keep cached accounts current."""
+        for message in _readable(records, _read_account):
+            known = self.accounts.get(message.account_id)
+            if known is not None and known.version < message.version:
+                known.status, known.version = message.status, message.version
+
+    def follow_customers(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+        """Keep cached customers' profiles current."""
+        for message in _readable(records, _read_customer):
+            known = self.customers.get(message.user_id)
+            if known is not None and known.profile_version < message.version:
+                known.profile, known.profile_version = message.profile, message.version
+
+    def follow_verifications(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+        """Keep cached customers' tiers current."""
+        for message in _readable(records, _read_verification):
+            known = self.customers.get(message.user_id)
+            if known is not None and known.kyc_version < message.version:
+                known.kyc_tier, known.kyc_version = message.tier, message.version
+
+
+def _readable(records: Sequence[ConsumerRecord[Any, Any]], read: Any) -> Iterable[Any]:
+    """Decode what can be decoded; parking the rest is the consumer group's work, not the tip reader's."""
+    for record in records:
+        try:
+            yield read(record.value or b"")
+        except msgspec.MsgspecError:
+            continue
