@@ -1,0 +1,175 @@
+"""Composition root of the ledger: only here are its parts constructed."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from fastapi import APIRouter, FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from libs.common.clock import monotonic_seconds, system_clock
+from libs.common.contracts.fraud import HoldResolved, TransferBatchScreened, TransferScreened
+from libs.common.contracts.topics import ACCOUNTS, SCREENINGS
+from libs.common.db.engine import make_engine
+from libs.common.db.hot import HotConnection
+from libs.common.errors import InvariantBroken
+from libs.common.http.app import make_app
+from libs.common.http.auth import TokenVerifier
+from libs.common.http.health import Health
+from libs.common.messaging.bus import Bus
+from libs.common.messaging.delivery import Handle, Subscription
+from libs.common.messaging.records import Received
+from libs.common.service import Role
+from libs.common.timers import Timers
+from services.ledger.api.accounts import accounts_router
+from services.ledger.api.receipts import receipts_router
+from services.ledger.api.transparency import transparency_router
+from services.ledger.consumers.on_account_changed import OnAccountChanged
+from services.ledger.consumers.on_hold_resolved import on_hold_resolved
+from services.ledger.consumers.on_transfer_batch_screened import on_transfer_batch_screened
+from services.ledger.consumers.on_transfer_screened import on_transfer_screened
+from services.ledger.domain.commands import Command
+from services.ledger.settings import LedgerSettings
+from services.ledger.use_cases.open_accounts import OpenAccounts
+from services.ledger.use_cases.post_transfers import PostTransfers
+from services.ledger.use_cases.publish_checkpoints import PublishCheckpoints
+from services.ledger.use_cases.publish_outcomes import PublishOutcomes
+from services.ledger.use_cases.record_decisions import Signer
+from services.ledger.use_cases.watch_clock import WatchClock
+from services.ledger.use_cases.watch_system_accounts import WatchSystemAccounts
+from services.ledger.views.accounts import AccountView
+from services.ledger.views.reading import Reading
+from services.ledger.views.receipts import ReceiptView
+from services.ledger.views.transparency import TransparencyView
+
+SHARD: Final = 0
+_WATCH_SECONDS: Final = 2.0
+_CHECKPOINT_SECONDS: Final = 1.0
+
+
+def build(role: Role) -> FastAPI:
+    """Construct the process of this role from its settings."""
+    settings = LedgerSettings()
+    dsn = settings.postgres_dsn.get_secret_value()
+    signer = Signer(settings.origin, read_signing_key(settings))
+    engine = make_engine(dsn, f"ledger-{role}")
+    watching = HotConnection(dsn, "ledger-watch")
+    bus = Bus(settings, service="ledger", clock=system_clock)
+    system_accounts = WatchSystemAccounts(watching)
+    timers = Timers()
+    timers.every(_WATCH_SECONDS, "watch-system-accounts", system_accounts.look)
+    health = Health()
+    health.add("ledger.bus", bus.what_is_wrong)
+    health.add("ledger.timers", timers.what_is_wrong)
+    health.add("ledger.system-accounts", system_accounts.trouble)
+    writer = None if role == "api" else Writer(dsn, bus, signer, timers, health)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        try:
+            await system_accounts.look()
+            if writer is not None:
+                await writer.outcomes.start()
+            await bus.start()
+            await timers.start()
+            yield
+        finally:
+            await timers.stop()
+            # The consumers end first and the publisher last of the bus: what was committed is sent, then marked.
+            await bus.stop()
+            if writer is not None:
+                await writer.stop()
+            await watching.close()
+            await engine.dispose()
+
+    return make_app(
+        service="ledger",
+        title="Tallystick ledger",
+        description="Balances, entries, receipts, and what anybody needs to check them.",
+        version="1",
+        routers=[] if role == "worker" else make_routers(engine, signer),
+        lifespan=lifespan,
+        health=health,
+        verifier=TokenVerifier(settings.jwks_file),
+    )
+
+
+class Writer:
+    """The consuming half: the single writer of the shard and what tells of its work."""
+
+    def __init__(self, dsn: str, bus: Bus, signer: Signer, timers: Timers, health: Health) -> None:
+        """Construct and subscribe; the bus starts it."""
+        self._connections = [HotConnection(dsn, f"ledger-{name}") for name in ("writer", "outcomes", "openings")]
+        writing, publishing, opening = self._connections
+        clock = WatchClock(system_clock, monotonic_seconds)
+        health.add("ledger.clock", clock.trouble)
+        self.outcomes = PublishOutcomes(publishing, bus.publisher, SHARD)
+        post_transfers = PostTransfers(hot=writing, outcomes=self.outcomes, signer=signer, clock=clock, shard=SHARD)
+        open_accounts = OpenAccounts(
+            hot=opening, outbox=bus.outbox, clock=system_clock, forget_account=post_transfers.forget_account
+        )
+        bus.subscribe(
+            Subscription(
+                group="ledger.post-transfers",
+                topic=SCREENINGS,
+                handle=screenings_handler(post_transfers),
+                max_records=1000,
+            )
+        )
+        bus.subscribe(
+            Subscription(
+                group="ledger.open-accounts",
+                topic=ACCOUNTS,
+                handle=OnAccountChanged(open_accounts),
+                max_records=500,
+            )
+        )
+        checkpoints = PublishCheckpoints(publishing, bus.publisher, SHARD)
+        timers.every(_CHECKPOINT_SECONDS, "publish-checkpoints", checkpoints)
+
+    async def stop(self) -> None:
+        """Store the mark and disconnect; the consumers have ended."""
+        await self.outcomes.stop()
+        for connection in self._connections:
+            await connection.close()
+
+
+def screenings_handler(post_transfers: PostTransfers) -> Handle:
+    """Return what handles fraud's three messages: read all first, then post them in their order."""
+
+    async def handle(batch: Sequence[Received]) -> None:
+        await post_transfers([_command(received) for received in batch])
+
+    return handle
+
+
+def _command(received: Received) -> Command:
+    match received.message:
+        case TransferScreened() as message:
+            return on_transfer_screened(message)
+        case HoldResolved() as message:
+            return on_hold_resolved(message)
+        case TransferBatchScreened() as message:
+            return on_transfer_batch_screened(message)
+        case other:
+            raise InvariantBroken("the bus delivers only the topic's own messages", type=type(other).__name__)
+
+
+def make_routers(engine: AsyncEngine, signer: Signer) -> Sequence[APIRouter]:
+    """Construct the routes with the views behind them."""
+    reading = Reading(engine)
+    return [
+        accounts_router(AccountView(reading)),
+        receipts_router(ReceiptView(reading)),
+        transparency_router(TransparencyView(reading, SHARD), f"{signer.vkey}\n"),
+    ]
+
+
+def read_signing_key(settings: LedgerSettings) -> Ed25519PrivateKey:
+    """Return the key that signs checkpoints. Raises: ValueError or OSError, which end the start with their reason."""
+    key = load_pem_private_key(settings.signing_key_file.read_bytes(), password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise TypeError(f"{settings.signing_key_file} holds no Ed25519 key")
+    return key

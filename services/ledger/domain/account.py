@@ -1,0 +1,49 @@
+"""An account as the engine sees it: what it holds, what is promised, what it may go down to."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+AccountStatus = Literal["active", "frozen", "suspended", "closed"]
+
+SYSTEM_OWNER: Final = ""
+"""The owner of system accounts, which no customer can be."""
+
+
+@dataclass(slots=True)
+class Account:
+    """State of one account, in minor units of its asset.
+
+    `last_seq` counts its entries from 1; `version` counts all its changes, reservations too. Available is
+    posted - pending_out - minimum: what is reserved for a hold cannot be spent twice.
+    """
+
+    account_id: str
+    owner_id: str
+    asset: str
+    status: AccountStatus
+    posted_minor: int
+    pending_in_minor: int
+    pending_out_minor: int
+    minimum_minor: int
+    last_seq: int
+    version: int
+
+    @property
+    def available_minor(self) -> int:
+        """What the account can pay now."""
+        return self.posted_minor - self.pending_out_minor - self.minimum_minor
+
+    def copy(self) -> "Account":
+        """Return the same state, to be changed by one run of the engine."""
+        return Account(
+            self.account_id,
+            self.owner_id,
+            self.asset,
+            self.status,
+            self.posted_minor,
+            self.pending_in_minor,
+            self.pending_out_minor,
+            self.minimum_minor,
+            self.last_seq,
+            self.version,
+        )

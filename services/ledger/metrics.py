@@ -1,0 +1,26 @@
+"""What the ledger counts, each once, with its unit in its name. Counted per batch, never per transfer."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+OUTCOMES: Final = Counter(
+    "tallystick_ledger_outcomes_total",
+    "States that transfers reached: posted, held, refused, blocked, voided. Answers given again are not counted.",
+    ("status",),
+)
+COMMIT_SECONDS: Final = Histogram(
+    "tallystick_ledger_commit_duration_seconds",
+    "Time one batch's transaction took, from BEGIN to the commit's confirmation.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+CONFLICTS: Final = Counter(
+    "tallystick_ledger_conflicts_total",
+    "Batches decided on a state that somebody else had changed; they were decided again.",
+)
+JOURNAL_RECORDS: Final = Gauge("tallystick_ledger_journal_records", "Records in the journal.", ("shard",))
+UNPUBLISHED_RECORDS: Final = Gauge(
+    "tallystick_ledger_unpublished_records",
+    "Records committed whose outcome the broker has not acknowledged.",
+    ("shard",),
+)

@@ -1,0 +1,18 @@
+"""Settings of the ledger, read from `LEDGER_…` variables."""
+
+from pathlib import Path
+
+from pydantic_settings import SettingsConfigDict
+
+from libs.common.settings import ServiceSettings
+
+
+class LedgerSettings(ServiceSettings):
+    """What the ledger needs beyond every service's settings."""
+
+    model_config = SettingsConfigDict(env_prefix="LEDGER_")
+
+    signing_key_file: Path
+    """Ed25519 private key (PKCS#8 PEM) that signs checkpoints. Whoever has it can sign in the ledger's name."""
+    origin: str
+    """The log's name in every checkpoint (C2SP origin) and the name of its key; it stays with the journal for ever."""

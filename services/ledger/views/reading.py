@@ -1,0 +1,36 @@
+"""How answers are read: single statements on the pool's connections, each its own snapshot."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from libs.common.db.failures import as_unavailable
+from libs.common.errors import Unavailable
+
+
+class Reading:
+    """Lends connections for reading. What the journal holds never changes, so no view needs two reads to agree."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        """Use this engine's pool."""
+        self._engine = engine
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection outside of any transaction. Raises: Unavailable."""
+        try:
+            async with self._engine.connect() as pooled:
+                raw = await pooled.get_raw_connection()
+                driver: asyncpg.Connection = raw.driver_connection
+                yield driver
+        except PoolTimeout as failure:
+            raise Unavailable("database_busy", "All database connections are in use; try again.") from failure
+        except (DBAPIError, asyncpg.PostgresError, OSError) as failure:
+            unavailable = as_unavailable(failure)
+            if unavailable is None:
+                raise
+            raise unavailable from failure

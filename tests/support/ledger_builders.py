@@ -1,0 +1,142 @@
+"""Transfers and accounts for the ledger's tests: builders show only the fields that matter."""
+
+from collections.abc import Sequence
+from uuid import NAMESPACE_OID, uuid5
+
+from libs.common.contracts.fraud import (
+    HoldReason,
+    HoldResolved,
+    Resolution,
+    TransferBatchScreened,
+    TransferScreened,
+    Verdict,
+)
+from libs.common.contracts.transfers import Leg, Party, TransferCommand, TransferKind
+from libs.common.ids import system_account_id
+from services.ledger.domain.account import Account, AccountStatus
+
+NOW = "2026-03-01T09:30:00.000000Z"
+RESERVE = system_account_id("USD", "SYS-RESERVE-0001")
+
+
+def id_of(name: str) -> str:
+    """Return the id that this name always has."""
+    return str(uuid5(NAMESPACE_OID, name))
+
+
+def account(
+    name: str,
+    posted_minor: int = 0,
+    *,
+    owner: str | None = None,
+    asset: str = "USD",
+    status: AccountStatus = "active",
+    pending_in_minor: int = 0,
+    pending_out_minor: int = 0,
+    minimum_minor: int = 0,
+) -> Account:
+    """Return a customer's account; its owner has its name unless another is given. `owner=""`: the house's."""
+    return Account(
+        account_id=id_of(name),
+        owner_id=id_of(f"owner of {name}") if owner is None else owner,
+        asset=asset,
+        status=status,
+        posted_minor=posted_minor,
+        pending_in_minor=pending_in_minor,
+        pending_out_minor=pending_out_minor,
+        minimum_minor=minimum_minor,
+        last_seq=0,
+        version=1,
+    )
+
+
+def leg(source: str, destination: str, amount_minor: int, *, asset: str = "USD", owner: str | None = None) -> Leg:
+    """Return a leg between two named accounts, screened for the destination's own owner unless another is given."""
+    destination_owner = id_of(f"owner of {destination}") if owner is None else owner
+    return Leg(id_of(source), id_of(destination), amount_minor, asset, destination_owner)
+
+
+def command(
+    name: str, legs: Sequence[Leg], *, payer: str = "alice", kind: TransferKind = "transfer"
+) -> TransferCommand:
+    """Return a transfer asked for by the owner of the account `payer`."""
+    payer_id = id_of(f"owner of {payer}")
+    return TransferCommand(
+        transfer_id=id_of(name),
+        kind=kind,
+        actor_id=payer_id,
+        payer=Party(payer_id, 1, 1) if kind == "transfer" else None,
+        payees=tuple(Party(part.destination_owner_id, 1, 1) for part in legs),
+        legs=tuple(legs),
+        memo_commitment="",
+        requested_at=NOW,
+    )
+
+
+def screened(
+    name: str,
+    *legs: Leg,
+    verdict: Verdict = "approve",
+    code: str = "",
+    reasons: tuple[HoldReason, ...] = (),
+    payer: str = "alice",
+    kind: TransferKind = "transfer",
+    facts: dict[str, int | str] | None = None,
+) -> TransferScreened:
+    """Return fraud's verdict on a transfer; approved unless said otherwise."""
+    return TransferScreened(
+        decision_id=id_of(f"decision on {name}"),
+        verdict=verdict,
+        code=code,
+        reasons=reasons,
+        ruleset=1,
+        facts=facts or {},
+        screened_at=NOW,
+        command=command(name, legs, payer=payer, kind=kind),
+    )
+
+
+def held(
+    name: str, *legs: Leg, reasons: tuple[HoldReason, ...] = ("kyc_pending",), payer: str = "alice"
+) -> TransferScreened:
+    """Return a verdict that holds."""
+    return screened(name, *legs, verdict="hold", reasons=reasons, payer=payer)
+
+
+def blocked(name: str, *legs: Leg, code: str = "amount_limit_exceeded") -> TransferScreened:
+    """Return a verdict that blocks."""
+    return screened(name, *legs, verdict="block", code=code, facts={"limit_minor": 1})
+
+
+def batch(name: str, *members: TransferScreened) -> TransferBatchScreened:
+    """Return an atomic batch."""
+    return TransferBatchScreened(batch_id=id_of(name), screenings=members)
+
+
+def resolved(
+    name: str,
+    *legs: Leg,
+    resolution: Resolution = "release",
+    reason: HoldReason = "kyc_pending",
+    remaining: tuple[HoldReason, ...] = (),
+    code: str = "",
+    payer: str = "alice",
+) -> HoldResolved:
+    """Return the resolution of one reason of a hold; a release that leaves none unless said otherwise."""
+    return HoldResolved(
+        resolution_id=id_of(f"{resolution} of {reason} of {name}"),
+        decision_id=id_of(f"decision on {name}"),
+        resolution=resolution,
+        reason=reason,
+        remaining=remaining,
+        code=code,
+        ruleset=1,
+        resolved_at=NOW,
+        command=command(name, legs, payer=payer),
+    )
+
+
+def deposit(name: str, destination: str, amount_minor: int) -> TransferScreened:
+    """Return an approved deposit from the dollar reserve."""
+    part = Leg(RESERVE, id_of(destination), amount_minor, "USD", id_of(f"owner of {destination}"))
+    return screened(name, part, kind="deposit", payer="operator")
