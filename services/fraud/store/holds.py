@@ -15,31 +15,35 @@ _INSERT: Final = """
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) AS h (transfer_id, payees, reasons, opened_at)
 """
 
-_OPEN: Final = """
+_WAIT: Final = """
+    INSERT INTO fraud.hold_payees (payee_id, transfer_id) SELECT * FROM unnest($1::uuid[], $2::uuid[])
+"""
+_WAIT_NO_MORE: Final = """
+    DELETE FROM fraud.hold_payees w USING unnest($1::uuid[], $2::uuid[]) AS gone (payee_id, transfer_id)
+    WHERE w.payee_id = gone.payee_id AND w.transfer_id = gone.transfer_id
+"""
+_WAITING_FOR: Final = """
+    SELECT DISTINCT transfer_id::text FROM fraud.hold_payees WHERE payee_id = ANY($1::uuid[]) ORDER BY 1 LIMIT $2
+"""
+
+_LOCK: Final = """
     SELECT h.transfer_id::text, h.payees::text[], h.reasons, d.decision_id::text, d.user_id::text, d.usd_minor,
            d.decided_at, d.command
     FROM fraud.holds h JOIN fraud.decisions d ON d.transfer_id = h.transfer_id
-    WHERE h.status = 'open' AND 'kyc_pending' = ANY(h.reasons) AND {condition}
-    ORDER BY h.transfer_id LIMIT $2 FOR UPDATE OF h
+    WHERE h.transfer_id = ANY($1::uuid[]) AND h.status = 'open' AND 'kyc_pending' = ANY(h.reasons)
+    ORDER BY h.transfer_id FOR UPDATE OF h
 """
-_OPEN_OF_PAYEES: Final = _OPEN.format(condition="h.payees && $1::uuid[]")
-_OPEN_BY_ID: Final = _OPEN.format(condition="h.transfer_id = ANY($1::uuid[])")
 
 # Looks at one page of open holds, whatever it finds there: the work is bounded, and the next page follows.
 _RESOLVABLE: Final = """
-    WITH page AS (
+    SELECT page.transfer_id::text, 'kyc_pending' = ANY(page.reasons) AND (
+        SELECT bool_and(coalesce(u.kyc_tier, 0) > 0) OR bool_or(coalesce(u.kyc_status, 'none') = 'rejected')
+        FROM unnest(page.payees) AS payee (user_id) LEFT JOIN fraud.users u ON u.user_id = payee.user_id
+    )
+    FROM (
         SELECT transfer_id, payees, reasons FROM fraud.holds
         WHERE status = 'open' AND transfer_id > $1::uuid ORDER BY transfer_id LIMIT $2
-    ), standing AS (
-        SELECT page.transfer_id, bool_and(coalesce(u.kyc_tier, 0) > 0) AS verified,
-               bool_or(coalesce(u.kyc_status, 'none') = 'rejected') AS rejected
-        FROM page CROSS JOIN LATERAL unnest(page.payees) AS payee (user_id)
-        LEFT JOIN fraud.users u ON u.user_id = payee.user_id
-        WHERE 'kyc_pending' = ANY(page.reasons)
-        GROUP BY page.transfer_id
-    )
-    SELECT page.transfer_id::text, coalesce(standing.verified OR standing.rejected, false)
-    FROM page LEFT JOIN standing ON standing.transfer_id = page.transfer_id
+    ) page
     ORDER BY page.transfer_id
 """
 
@@ -102,7 +106,7 @@ class ResolvedHold:
 
 
 async def insert_holds(connection: asyncpg.Connection, holds: Sequence[NewHold]) -> None:
-    """Keep transfers that begin to wait."""
+    """Keep transfers that begin to wait, and for whom."""
     await connection.execute(
         _INSERT,
         [hold.transfer_id for hold in holds],
@@ -110,18 +114,17 @@ async def insert_holds(connection: asyncpg.Connection, holds: Sequence[NewHold])
         [",".join(hold.reasons) for hold in holds],
         [hold.opened_at for hold in holds],
     )
+    await connection.execute(_WAIT, *_pairs(holds))
 
 
-async def lock_holds_of_payees(
-    connection: asyncpg.Connection, user_ids: Sequence[str], *, limit: int
-) -> list[OpenHold]:
-    """Return what waits for the KYC of any of these payees. Locks: the holds, in order of their ids."""
-    return [OpenHold(*row) for row in await connection.fetch(_OPEN_OF_PAYEES, user_ids, limit)]
+async def find_holds_of_payees(connection: asyncpg.Connection, user_ids: Sequence[str], *, limit: int) -> list[str]:
+    """Return the ids of transfers that wait for any of these payees."""
+    return [row[0] for row in await connection.fetch(_WAITING_FOR, user_ids, limit)]
 
 
 async def lock_holds(connection: asyncpg.Connection, transfer_ids: Sequence[str]) -> list[OpenHold]:
     """Return those of these that still wait for KYC. Locks: the holds, in order of their ids."""
-    return [OpenHold(*row) for row in await connection.fetch(_OPEN_BY_ID, transfer_ids, len(transfer_ids))]
+    return [OpenHold(*row) for row in await connection.fetch(_LOCK, transfer_ids)]
 
 
 async def look_for_resolvable(
@@ -149,6 +152,11 @@ async def save_resolutions(connection: asyncpg.Connection, holds: Sequence[Resol
     )
 
 
+async def stop_waiting(connection: asyncpg.Connection, holds: Sequence[OpenHold]) -> None:
+    """Forget for whom these waited: nobody's KYC concerns them any more."""
+    await connection.execute(_WAIT_NO_MORE, *_pairs(holds))
+
+
 async def settle_holds(connection: asyncpg.Connection, transfer_ids: Sequence[str], at: datetime) -> None:
     """Note that the ledger has finished with these; ids that are no holds are ignored."""
     await connection.execute(_SETTLE, transfer_ids, at)
@@ -160,3 +168,9 @@ async def take_unsettled(
     """Return (transfer_id, resolution) of ended holds not known settled; notes that they are sent now."""
     rows = await connection.fetch(_UNSETTLED, now, sent_before, limit)
     return [(transfer_id, resolution) for transfer_id, resolution in rows]
+
+
+def _pairs(holds: Sequence[NewHold] | Sequence[OpenHold]) -> tuple[list[str], list[str]]:
+    """Return the columns (payee_id, transfer_id) of everyone waited for, each pair once."""
+    pairs = [(payee, hold.transfer_id) for hold in holds for payee in dict.fromkeys(hold.payees)]
+    return [payee for payee, _ in pairs], [transfer_id for _, transfer_id in pairs]

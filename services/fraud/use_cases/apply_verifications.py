@@ -5,7 +5,7 @@ from typing import Final
 
 from libs.common.clock import Clock
 from libs.common.contracts.kyc import VerificationChanged
-from services.fraud.store.holds import lock_holds_of_payees
+from services.fraud.store.holds import find_holds_of_payees, lock_holds
 from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.projections import save_verifications
 from services.fraud.store.unit_of_work import UnitOfWork
@@ -41,8 +41,9 @@ class ApplyVerifications:
                 changed = await save_verifications(transaction.connection, newest)
                 settling = [change.user_id for change in newest if change.tier > 0 or change.status == "rejected"]
                 if settling:
-                    holds = await lock_holds_of_payees(transaction.connection, settling, limit=HOLDS_AT_ONCE_MAX)
-                    if holds:
+                    waiting = await find_holds_of_payees(transaction.connection, settling, limit=HOLDS_AT_ONCE_MAX)
+                    if waiting:
+                        holds = await lock_holds(transaction.connection, waiting)
                         await self._resolve(transaction, holds, now, resolved)
         except BaseException:
             self._cache.forget(resolved.moved)

@@ -19,7 +19,7 @@ from services.fraud.domain.payer import Payer
 from services.fraud.domain.screening import RULESET
 from services.fraud.domain.window import DAY_US
 from services.fraud.metrics import HOLDS_RESOLVED
-from services.fraud.store.holds import OpenHold, ResolvedHold, save_resolutions
+from services.fraud.store.holds import OpenHold, ResolvedHold, save_resolutions, stop_waiting
 from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.slots import LateSlot, take_late_slots
 from services.fraud.store.unit_of_work import Transaction
@@ -128,6 +128,7 @@ class ResolveHolds:
             transaction.emit(SCREENINGS, hold.transfer_id, message)
             rows.append(ResolvedHold(hold.transfer_id, _status(ending), ending.remaining, _encode(message)))
         await save_resolutions(transaction.connection, rows, now)
+        await stop_waiting(transaction.connection, [ending.hold for ending in endings])
 
 
 def count_endings(resolved: Resolved) -> None:

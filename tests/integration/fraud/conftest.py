@@ -1,26 +1,25 @@
 """A migrated database for all tests of the fraud service; each test brings users of its own."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from libs.common.db.migrate import migrate_services
+from tallystick.stack.service_settings import dsn_of_role
 from tests.integration.fraud.office import Office
-from tests.support.postgres import fresh_database
+from tests.support.api_world import ROLE_PASSWORD, migrated_database
 
 
 @pytest.fixture(scope="session")
-def fraud_dsn(postgres_dsn: str) -> Iterator[str]:
-    """Give the service role's DSN of a migrated database."""
-    with fresh_database(postgres_dsn) as admin_dsn:
-        asyncio.run(migrate_services(admin_dsn, {"fraud": "fraud-password"}))
-        yield as_role(admin_dsn)
+def fraud_admin_dsn(postgres_dsn: str) -> Iterator[str]:
+    """Give the administrator's DSN of a migrated database."""
+    with migrated_database(postgres_dsn, "fraud") as admin_dsn:
+        yield admin_dsn
 
 
-def as_role(admin_dsn: str) -> str:
-    scheme, _, address = admin_dsn.partition("://")
-    return f"{scheme}://tallystick_fraud:fraud-password@{address.rpartition('@')[2]}"
+@pytest.fixture(scope="session")
+def fraud_dsn(fraud_admin_dsn: str) -> str:
+    """Give the service role's DSN of the same database."""
+    return dsn_of_role(fraud_admin_dsn, "tallystick_fraud", ROLE_PASSWORD)
 
 
 @pytest.fixture

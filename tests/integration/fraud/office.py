@@ -1,7 +1,6 @@
 """One instance of the fraud service's use cases over a real database, with a bus that only remembers."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -18,8 +17,6 @@ from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
 from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
-from libs.common.messaging.outgoing import Outgoing
-from libs.common.messaging.publisher import Publisher
 from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.unit_of_work import UnitOfWork
 from services.fraud.use_cases.apply_customers import ApplyCustomers
@@ -31,24 +28,12 @@ from services.fraud.use_cases.resolve_holds import ResolveHolds
 from services.fraud.use_cases.screen_transfers import ScreenTransfers
 from services.fraud.use_cases.settle_limits import AwaitedHolds, SettleLimits
 from services.fraud.use_cases.sweep_holds import SweepHolds
+from tests.support.api_world import RecordingPublisher
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 READERS: dict[str, Any] = {
     kind.TYPE: msgspec.json.Decoder(kind).decode for kind in (TransferScreened, TransferBatchScreened, HoldResolved)
 }
-
-
-class RememberingPublisher(Publisher):
-    """Takes messages and says they were delivered."""
-
-    def __init__(self) -> None:
-        self.sent: list[Outgoing] = []
-
-    async def send(self, batch: Sequence[Outgoing]) -> asyncio.Future[None]:
-        self.sent += batch
-        acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        acknowledged.set_result(None)
-        return acknowledged
 
 
 class Office:
@@ -58,7 +43,7 @@ class Office:
         self.dsn = dsn
         self.now = NOON
         self.seconds = 0.0
-        self.publisher = RememberingPublisher()
+        self.publisher = RecordingPublisher()
         self.hot = HotConnection(dsn, "fraud-test")
         work = UnitOfWork(self.hot, Outbox("fraud", self.publisher, self.hot))
         self.cache = PayerCache()

@@ -158,11 +158,20 @@ CREATE TABLE fraud.holds (
     CONSTRAINT holds_version_positive CHECK (version >= 1)
 );
 COMMENT ON COLUMN fraud.holds.settled_at IS 'When the ledger was heard to have posted or voided it.';
-CREATE INDEX holds_open_by_payee ON fraud.holds USING gin (payees) WHERE status = 'open';
 CREATE INDEX holds_open ON fraud.holds (transfer_id) WHERE status = 'open';
 CREATE INDEX holds_unsettled ON fraud.holds (sent_at) WHERE status <> 'open' AND settled_at IS NULL;
 
+
+CREATE TABLE fraud.hold_payees (
+    payee_id uuid NOT NULL,
+    transfer_id uuid NOT NULL,
+    CONSTRAINT hold_payees_pkey PRIMARY KEY (payee_id, transfer_id),
+    CONSTRAINT hold_payees_hold_known FOREIGN KEY (transfer_id) REFERENCES fraud.holds (transfer_id)
+);
+COMMENT ON TABLE fraud.hold_payees IS 'Whose KYC is waited for, while it is.';
+
 GRANT SELECT, INSERT, UPDATE ON fraud.holds TO tallystick_fraud;
+GRANT SELECT, INSERT, DELETE ON fraud.hold_payees TO tallystick_fraud;
 """
 
 
@@ -178,7 +187,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(
         """
-        DROP TABLE fraud.holds, fraud.limit_releases, fraud.late_slots, fraud.decisions, fraud.accounts, fraud.users,
+        DROP TABLE fraud.hold_payees, fraud.holds;
+        DROP TABLE fraud.limit_releases, fraud.late_slots, fraud.decisions, fraud.accounts, fraud.users,
             fraud.usd_rates, fraud.limit_profiles, fraud.dead_letters, fraud.outbox, fraud.outbox_lease;
         DROP FUNCTION fraud.refuse_change;
         """

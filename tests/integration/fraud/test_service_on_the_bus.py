@@ -1,0 +1,116 @@
+"""The whole service between a real broker and a real database."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from libs.common.contracts.base import Message
+from libs.common.contracts.fraud import HoldResolved, TransferScreened
+from libs.common.contracts.gateway import TransferRequested
+from libs.common.contracts.kyc import VerificationChanged
+from libs.common.contracts.topics import SCREENINGS, TRANSFER_REQUESTS, VERIFICATIONS, Topic
+from libs.common.ids import new_id
+from libs.common.messaging.outgoing import outgoing
+from libs.common.messaging.publisher import Publisher
+from services.fraud.app import build
+from tallystick.stack.service_settings import dsn_of_role
+from tests.integration.fraud.office import transfer
+from tests.support.api_world import ROLE_PASSWORD, TokenKeys, migrated_database
+from tests.support.broker import BrokerAddress
+
+READERS: dict[bytes, Any] = {
+    kind.TYPE.encode(): msgspec.json.Decoder(kind).decode for kind in (TransferScreened, HoldResolved)
+}
+
+
+@pytest.fixture
+def own_dsn(postgres_dsn: str) -> Iterator[str]:
+    """Give a database of this service's own: its sweeper would speak of what other tests left."""
+    with migrated_database(postgres_dsn, "fraud") as admin_dsn:
+        yield dsn_of_role(admin_dsn, "tallystick_fraud", ROLE_PASSWORD)
+
+
+@pytest.fixture
+def environment(broker: BrokerAddress, own_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {
+        "POSTGRES_DSN": own_dsn,
+        "HTTP_PORT": "1",
+        "KAFKA": broker.address,
+        "KAFKA_IDEMPOTENCE": str(broker.idempotence),
+        "KAFKA_FETCH_MAX_WAIT_MS": "5",
+        "KAFKA_SESSION_TIMEOUT_MS": "6000",
+        "JWKS_FILE": str(TokenKeys(tmp_path).jwks_file),
+        "INTERNAL_TOKEN": "sister to sister",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(f"FRAUD_{name}", value)
+
+
+class Listener:
+    """Collects what fraud says."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self.heard: list[Any] = []
+
+    async def until(self, enough: Callable[[list[Any]], bool]) -> list[Any]:
+        async with asyncio.timeout(30):
+            while not enough(self.heard):
+                found = await self._consumer.getmany(timeout_ms=200)
+                for record in [record for records in found.values() for record in records]:
+                    kind = dict(record.headers)["ce_type"]
+                    self.heard.append((record.key.decode(), READERS[kind](record.value)))
+        return self.heard
+
+
+async def until_ready(client: httpx2.AsyncClient) -> None:
+    deadline = time.monotonic() + 40
+    while (answer := await client.get("/health/ready")).status_code != 200:
+        assert time.monotonic() < deadline, answer.text
+        await asyncio.sleep(0.1)
+
+
+async def test_a_request_is_screened_and_its_hold_released_over_the_bus(
+    environment: None, broker: BrokerAddress
+) -> None:
+    app = build("serve")
+    payee = new_id()
+    approved, held = transfer(new_id()), transfer(new_id(), payee=payee, payee_tier=0)
+    publisher = Publisher(broker.address, idempotence=broker.idempotence, client_id="test")
+    consumer = AIOKafkaConsumer(
+        SCREENINGS.name, bootstrap_servers=broker.address, auto_offset_reset="earliest", fetch_max_wait_ms=5
+    )
+
+    async def say(topic: Topic, key: str, *messages: Message) -> None:
+        await (await publisher.send([outgoing(topic, key, message) for message in messages]))
+
+    async with app.router.lifespan_context(app):
+        client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test")
+        await until_ready(client)
+        await publisher.start()
+        await consumer.start()
+        try:
+            listener = Listener(consumer)
+            await say(TRANSFER_REQUESTS, "x", TransferRequested(command=approved), TransferRequested(command=held))
+            heard = await listener.until(lambda heard: len(heard) >= 2)
+            assert {(key, message.verdict) for key, message in heard} == {
+                (approved.transfer_id, "approve"),
+                (held.transfer_id, "hold"),
+            }
+
+            verified = VerificationChanged(user_id=payee, status="approved", tier=1, version=2, occurred_at="")
+            await say(VERIFICATIONS, payee, verified)
+            heard = await listener.until(lambda heard: isinstance(heard[-1][1], HoldResolved))
+            assert heard[-1][0] == held.transfer_id
+            assert heard[-1][1].resolution == "release"
+        finally:
+            await consumer.stop()
+            await publisher.stop()
+            await client.aclose()
