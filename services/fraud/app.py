@@ -65,7 +65,7 @@ class Worker:
         verifications = ApplyVerifications(work, cache, resolve, clock=system_clock)
         settle = SettleLimits(work, cache, awaited, clock=system_clock)
         for subscription in (
-            Subscription("fraud.screen-transfers", TRANSFER_REQUESTS, OnTransferRequested(screen)),
+            Subscription("fraud.screen-transfers", TRANSFER_REQUESTS, OnTransferRequested(screen), urgent=True),
             Subscription("fraud.apply-verifications", VERIFICATIONS, OnVerificationChanged(verifications)),
             Subscription("fraud.settle-limits", TRANSFERS, OnTransferChanged(settle)),
             Subscription("fraud.apply-customers", CUSTOMERS, OnCustomerChanged(ApplyCustomers(work, cache))),

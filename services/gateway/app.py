@@ -72,7 +72,7 @@ def build(role: Role) -> FastAPI:
     )
     loops = []
     if role in {"serve", "api"}:
-        bus.follow(topics.TRANSFERS, WakeWaiters(waiters))
+        bus.follow(topics.TRANSFERS, WakeWaiters(waiters), urgent=True)
         bus.follow(topics.ACCOUNTS, directory.follow_accounts)
         bus.follow(topics.CUSTOMERS, directory.follow_customers)
         bus.follow(topics.VERIFICATIONS, directory.follow_verifications)

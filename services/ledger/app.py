@@ -116,6 +116,7 @@ class Writer:
                 topic=SCREENINGS,
                 handle=screenings_handler(post_transfers),
                 max_records=1000,
+                urgent=True,
             )
         )
         bus.subscribe(

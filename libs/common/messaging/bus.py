@@ -67,7 +67,7 @@ class Bus:
             request_timeout_ms=5000,
             retry_backoff_ms=100,
             apply_types=False,
-            logger=logging.getLogger("faststream"),
+            logger=logging.getLogger("tallystick.consumers"),
             log_level=logging.DEBUG,
         )
 
@@ -90,12 +90,12 @@ class Bus:
             listener=delivery,
             parser=_keep_raw,
             decoder=_raw_records,
-            **self._fetching(),
+            **self._fetching(urgent=subscription.urgent),
         )
         subscriber(delivery.on_batch)
         self._deliveries.append((delivery, subscriber))
 
-    def follow(self, topic: Topic, look: Follow) -> None:
+    def follow(self, topic: Topic, look: Follow, *, urgent: bool = False) -> None:
         """Read a topic from its tip, in this process alone and without a group: for waiters, never for effects."""
 
         async def on_batch(records: Sequence[ConsumerRecord[Any, Any]]) -> None:
@@ -113,7 +113,7 @@ class Bus:
             batch_timeout_ms=1000,
             parser=_keep_raw,
             decoder=_raw_records,
-            **self._fetching(),
+            **self._fetching(urgent=urgent),
         )
         subscriber(on_batch)
         self._followers.append(subscriber)
@@ -125,7 +125,8 @@ class Bus:
         await self._broker.connect()
         builder = self._broker.config.broker_config.builder
         self._broker.config.broker_config.builder = partial(PatientConsumer, **builder.keywords)
-        await self._broker.start()
+        # All at once instead of `broker.start()`, one after the other: joining a group takes seconds.
+        await asyncio.gather(*(subscriber.start() for subscriber in self._broker.subscribers))
         for delivery, subscriber in self._deliveries:
             delivery.attach(partial(getattr, subscriber, "consumer"))
         await self.outbox.start()
@@ -163,10 +164,11 @@ class Bus:
             return "the message broker did not take the last batch; it is tried again"
         return None
 
-    def _fetching(self) -> dict[str, Any]:
+    def _fetching(self, *, urgent: bool) -> dict[str, Any]:
         settings = self._settings
+        wait_ms = settings.kafka_fetch_max_wait_ms if urgent else settings.kafka_patient_fetch_max_wait_ms
         return {
-            "fetch_max_wait_ms": settings.kafka_fetch_max_wait_ms,
+            "fetch_max_wait_ms": wait_ms,
             "max_partition_fetch_bytes": MAX_MESSAGE_BYTES,
             "session_timeout_ms": settings.kafka_session_timeout_ms,
             "heartbeat_interval_ms": max(200, settings.kafka_session_timeout_ms // 10),

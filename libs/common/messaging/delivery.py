@@ -52,6 +52,8 @@ class Subscription:
     topic: Topic
     handle: Handle
     max_records: int = 500
+    urgent: bool = False
+    """Whether a caller waits for what this group does: then it is fetched without delay."""
 
 
 class _GivenBack(Exception):

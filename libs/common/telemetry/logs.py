@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-_QUIET: Final = ("aiokafka", "faststream", "uvicorn.access", "asyncio", "httpx2", "httpcore2")
+_QUIET: Final = ("aiokafka", "tallystick.consumers", "uvicorn.access", "asyncio", "httpx2", "httpcore2")
 _REPEATS_PER_SECOND: Final = 2
 
 

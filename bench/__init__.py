@@ -1,0 +1,1 @@
+"""What the system does per second, and what that costs: measured over HTTP, counted in the ledger's own tables."""
