@@ -15,7 +15,10 @@ _DAY_MS: Final = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic's fixed facts. `retention_ms` is how long the broker keeps messages; PostgreSQL keeps what matters."""
+    """A topic's fixed facts. `retention_ms` is how long the broker keeps messages; PostgreSQL keeps what matters.
+
+    `unheard_because` says why no service consumes it; empty for a topic that some service does.
+    """
 
     name: str
     owner: str
@@ -24,6 +27,7 @@ class Topic:
     messages: tuple[type[Message], ...]
     partitions: int = 1
     retention_ms: int = 7 * _DAY_MS
+    unheard_because: str = ""
 
 
 TRANSFER_REQUESTS: Final = Topic(
@@ -60,6 +64,7 @@ CHECKPOINTS: Final = Topic(
     key="shard",
     why="a shard's tree heads stay in order",
     messages=(ledger.CheckpointPublished,),
+    unheard_because="it is for witnesses outside, who compare tree heads",
 )
 ACCOUNTS: Final = Topic(
     name="accounts.accounts.v1",
@@ -86,6 +91,7 @@ VERIFICATIONS: Final = Topic(
 
 def dead_letters_of(service: str) -> Topic:
     """Return the topic on which a service says what it parked."""
+    carries_transfers = service in {"fraud", "ledger"}
     return Topic(
         name=f"{service}.dead-letters.v1",
         owner=service,
@@ -93,6 +99,9 @@ def dead_letters_of(service: str) -> Topic:
         why="each stands alone",
         messages=(dead_letters.MessageParked,),
         retention_ms=30 * _DAY_MS,
+        unheard_because=""
+        if carries_transfers
+        else "what it parks is no transfer a customer waits for; people read it",
     )
 
 

@@ -23,7 +23,7 @@ class Leg(msgspec.Struct, frozen=True, gc=False):
 
 
 class Party(msgspec.Struct, frozen=True, gc=False):
-    """A customer as the gateway saw him when it took the command: KYC tier 0 to 3, at this version of his KYC record."""
+    """A customer as the gateway saw him when it took the command: KYC tier 0 to 3, by this version of his record."""
 
     user_id: str
     kyc_tier: int
