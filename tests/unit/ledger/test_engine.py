@@ -1,10 +1,11 @@
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from libs.common.money import MAX_AMOUNT_MINOR
 from services.ledger.domain.account import Account
-from services.ledger.domain.commands import Command
+from services.ledger.domain.commands import Command, TransferScreened
 from services.ledger.domain.engine import Decisions, decide
 from services.ledger.domain.transfer import Transfer
 from tests.support.ledger_builders import (
@@ -40,7 +41,7 @@ def balances(decisions: Decisions) -> dict[str, int]:
     return {account_id: each.posted_minor for account_id, each in decisions.books.changed.items()}
 
 
-def test_an_approved_transfer_moves_its_amount_with_two_entries():
+def test_an_approved_transfer_moves_its_amount_with_two_entries() -> None:
     decisions = run(screened("t", leg("alice", "bob", 300)))
     assert outcomes(decisions) == [("posted", "")]
     entries = decisions.books.entries
@@ -52,12 +53,12 @@ def test_an_approved_transfer_moves_its_amount_with_two_entries():
     assert decisions.answers[0].version == 1
 
 
-def test_the_accounts_that_were_given_stay_as_they_were():
+def test_the_accounts_that_were_given_stay_as_they_were() -> None:
     run(screened("t", leg("alice", "bob", 300)))
     assert (ALICE.posted_minor, ALICE.version, ALICE.last_seq) == (1_000, 1, 0)
 
 
-def test_an_account_touched_twice_gets_consecutive_seqs():
+def test_an_account_touched_twice_gets_consecutive_seqs() -> None:
     decisions = run(screened("t", leg("alice", "bob", 1), leg("alice", "carol", 2)))
     alice = decisions.books.changed[id_of("alice")]
     assert [
@@ -68,7 +69,7 @@ def test_an_account_touched_twice_gets_consecutive_seqs():
     assert (alice.last_seq, alice.version, alice.posted_minor) == (2, 3, 997)
 
 
-def test_all_legs_move_or_none():
+def test_all_legs_move_or_none() -> None:
     decisions = run(screened("t", leg("alice", "bob", 600), leg("alice", "carol", 600)))
     assert outcomes(decisions) == [("refused", "insufficient_funds")]
     assert decisions.answers[0].facts == {"needed_minor": 600, "available_minor": 400}
@@ -76,7 +77,7 @@ def test_all_legs_move_or_none():
     assert len(decisions.books.entries) == 0
 
 
-def test_a_transfer_that_is_known_is_answered_again_and_moves_nothing():
+def test_a_transfer_that_is_known_is_answered_again_and_moves_nothing() -> None:
     once = run(screened("t", leg("alice", "bob", 300)))
     again = run(screened("t", leg("alice", "bob", 300)), known=once.inserted)
     assert again.answers == once.answers
@@ -84,31 +85,31 @@ def test_a_transfer_that_is_known_is_answered_again_and_moves_nothing():
     assert balances(again) == {}
 
 
-def test_a_transfer_named_twice_in_one_run_has_one_effect_and_two_answers():
+def test_a_transfer_named_twice_in_one_run_has_one_effect_and_two_answers() -> None:
     decisions = run(screened("t", leg("alice", "bob", 300)), screened("t", leg("alice", "bob", 300)))
     assert decisions.answers[0] is decisions.answers[1]
     assert balances(decisions)[id_of("alice")] == 700
 
 
-def test_a_deposit_comes_from_the_reserve_which_may_go_below_zero():
+def test_a_deposit_comes_from_the_reserve_which_may_go_below_zero() -> None:
     decisions = run(deposit("d", "carol", 5_000))
     assert outcomes(decisions) == [("posted", "")]
     assert balances(decisions) == {RESERVE: -5_000, id_of("carol"): 5_000}
 
 
-def test_a_deposit_from_anything_but_the_reserve_is_refused():
+def test_a_deposit_from_anything_but_the_reserve_is_refused() -> None:
     decisions = run(screened("d", leg("alice", "bob", 1), kind="deposit"))
     assert outcomes(decisions) == [("refused", "account_not_owned")]
 
 
-def test_a_customer_reaches_no_account_of_the_house():
+def test_a_customer_reaches_no_account_of_the_house() -> None:
     house = account("house", 100, owner="")
     to_house = screened("to", leg("alice", "house", 1, owner=""))
     from_house = screened("from", leg("house", "bob", 1))
     assert outcomes(run(to_house, from_house, accounts=(ALICE, BOB, house))) == [("refused", "unknown_account")] * 2
 
 
-PRECEDENCE = [
+PRECEDENCE: list[tuple[str, dict[str, Account]]] = [
     ("unknown_account", {}),
     ("account_not_owned", {"alice": account("alice", owner=id_of("somebody"), status="closed")}),
     ("asset_mismatch", {"bob": account("bob", asset="EUR", status="closed")}),
@@ -121,7 +122,7 @@ PRECEDENCE = [
 
 
 @pytest.mark.parametrize(("code", "changed"), PRECEDENCE, ids=[code for code, _ in PRECEDENCE])
-def test_refusals_come_in_their_order_of_precedence(code, changed):
+def test_refusals_come_in_their_order_of_precedence(code: str, changed: dict[str, Account]) -> None:
     # Each case breaks several promises, and the earliest in the order is the one named.
     accounts = {"alice": account("alice"), "bob": account("bob"), **changed}
     if code == "unknown_account":
@@ -131,23 +132,23 @@ def test_refusals_come_in_their_order_of_precedence(code, changed):
     assert outcomes(decisions) == [("refused", code)]
 
 
-def test_source_and_destination_are_two_accounts():
+def test_source_and_destination_are_two_accounts() -> None:
     decisions = run(screened("t", leg("alice", "alice", 10, owner=id_of("owner of alice"))))
     assert outcomes(decisions) == [("refused", "same_account")]
 
 
-def test_nobody_is_paid_who_was_not_screened():
+def test_nobody_is_paid_who_was_not_screened() -> None:
     decisions = run(screened("t", leg("alice", "bob", 10, owner=id_of("owner of carol"))))
     assert outcomes(decisions) == [("refused", "unknown_account")]
 
 
-def test_what_is_reserved_cannot_be_spent():
+def test_what_is_reserved_cannot_be_spent() -> None:
     decisions = run(held("h", leg("alice", "bob", 800)), screened("t", leg("alice", "carol", 300)))
     assert outcomes(decisions) == [("held", ""), ("refused", "insufficient_funds")]
     assert decisions.answers[1].facts == {"needed_minor": 300, "available_minor": 200}
 
 
-def test_what_is_held_for_an_account_counts_against_its_bound():
+def test_what_is_held_for_an_account_counts_against_its_bound() -> None:
     nearly = account("bob", MAX_AMOUNT_MINOR - 100)
     decisions = run(
         held("h", leg("alice", "bob", 100)), screened("t", leg("alice", "bob", 1)), accounts=(ALICE, nearly)
@@ -155,7 +156,7 @@ def test_what_is_held_for_an_account_counts_against_its_bound():
     assert outcomes(decisions) == [("held", ""), ("refused", "balance_overflow")]
 
 
-def test_a_hold_reserves_on_both_sides_and_makes_no_entry():
+def test_a_hold_reserves_on_both_sides_and_makes_no_entry() -> None:
     decisions = run(held("h", leg("alice", "bob", 800)))
     alice, bob = decisions.books.changed[id_of("alice")], decisions.books.changed[id_of("bob")]
     assert (alice.posted_minor, alice.pending_out_minor, alice.last_seq, alice.version) == (1_000, 800, 0, 2)
@@ -163,7 +164,7 @@ def test_a_hold_reserves_on_both_sides_and_makes_no_entry():
     assert len(decisions.books.entries) == 0
 
 
-def test_a_hold_posts_once_its_last_reason_is_released():
+def test_a_hold_posts_once_its_last_reason_is_released() -> None:
     part = leg("alice", "bob", 800)
     decisions = run(
         held("h", part, reasons=("kyc_pending", "review")),
@@ -181,7 +182,7 @@ def test_a_hold_posts_once_its_last_reason_is_released():
     assert not decisions.updated
 
 
-def test_a_hold_of_an_earlier_run_is_updated_with_the_legs_it_reserved():
+def test_a_hold_of_an_earlier_run_is_updated_with_the_legs_it_reserved() -> None:
     first = run(held("h", leg("alice", "bob", 800)))
     accounts = tuple(first.books.changed.values())
     decisions = run(resolved("h", leg("alice", "carol", 1)), accounts=accounts, known=first.inserted)
@@ -189,7 +190,7 @@ def test_a_hold_of_an_earlier_run_is_updated_with_the_legs_it_reserved():
     assert balances(decisions) == {id_of("alice"): 200, id_of("bob"): 850}
 
 
-def test_a_rejection_voids_with_its_code_and_gives_the_money_back():
+def test_a_rejection_voids_with_its_code_and_gives_the_money_back() -> None:
     part = leg("alice", "bob", 800)
     decisions = run(held("h", part), resolved("h", part, resolution="reject", code="payee_kyc_rejected"))
     assert outcomes(decisions)[1] == ("voided", "payee_kyc_rejected")
@@ -197,7 +198,7 @@ def test_a_rejection_voids_with_its_code_and_gives_the_money_back():
     assert (alice.posted_minor, alice.pending_out_minor, bob.pending_in_minor) == (1_000, 0, 0)
 
 
-def test_a_release_onto_a_frozen_account_voids():
+def test_a_release_onto_a_frozen_account_voids() -> None:
     first = run(held("h", leg("alice", "bob", 800)))
     alice, bob = first.books.changed[id_of("alice")], first.books.changed[id_of("bob")]
     bob.status = "frozen"
@@ -211,14 +212,16 @@ def test_a_release_onto_a_frozen_account_voids():
     [({}, ("posted", "")), ({"resolution": "reject", "code": "payee_kyc_rejected"}, ("voided", "payee_kyc_rejected"))],
     ids=["release", "reject"],
 )
-def test_a_resolution_before_its_hold_settles_and_the_late_hold_finds_it_settled(resolution, expected):
+def test_a_resolution_before_its_hold_settles_and_the_late_hold_finds_it_settled(
+    resolution: dict[str, Any], expected: tuple[str, str]
+) -> None:
     part = leg("alice", "bob", 800)
     decisions = run(resolved("h", part, **resolution), held("h", part))
     assert outcomes(decisions) == [expected, expected]
     assert len(decisions.changes) == 1
 
 
-def test_a_resolution_that_leaves_reasons_before_its_hold_holds_for_those():
+def test_a_resolution_that_leaves_reasons_before_its_hold_holds_for_those() -> None:
     part = leg("alice", "bob", 800)
     decisions = run(
         resolved("h", part, reason="review", remaining=("kyc_pending",)),
@@ -229,7 +232,7 @@ def test_a_resolution_that_leaves_reasons_before_its_hold_holds_for_those():
     assert decisions.answers[1].reasons == ("kyc_pending",)
 
 
-def test_releases_in_the_other_order_post_too():
+def test_releases_in_the_other_order_post_too() -> None:
     part = leg("alice", "bob", 800)
     decisions = run(
         held("h", part, reasons=("kyc_pending", "review")),
@@ -239,14 +242,14 @@ def test_releases_in_the_other_order_post_too():
     assert [answer.status for answer in decisions.answers] == ["held", "posted", "posted"]
 
 
-def test_a_block_is_written_down_and_moves_nothing():
+def test_a_block_is_written_down_and_moves_nothing() -> None:
     decisions = run(blocked("b", leg("alice", "nobody we know", 10)))
     assert outcomes(decisions) == [("blocked", "amount_limit_exceeded")]
     assert decisions.answers[0].facts == {"limit_minor": 1}
     assert balances(decisions) == {}
 
 
-def test_an_atomic_batch_posts_in_order_and_may_pass_money_on():
+def test_an_atomic_batch_posts_in_order_and_may_pass_money_on() -> None:
     decisions = run(
         batch("all", screened("a", leg("alice", "bob", 1_000)), screened("b", leg("bob", "carol", 1_050), payer="bob"))
     )
@@ -264,7 +267,7 @@ def test_an_atomic_batch_posts_in_order_and_may_pass_money_on():
     ],
     ids=["refused", "held", "blocked", "unknown"],
 )
-def test_an_atomic_batch_with_one_fault_moves_nothing(faulty, expected):
+def test_an_atomic_batch_with_one_fault_moves_nothing(faulty: TransferScreened, expected: tuple[str, str]) -> None:
     decisions = run(
         screened("before", leg("alice", "bob", 1)),
         batch("all", screened("a", leg("alice", "bob", 10)), faulty, screened("c", leg("alice", "bob", 10))),
@@ -281,7 +284,7 @@ def test_an_atomic_batch_with_one_fault_moves_nothing(faulty, expected):
     assert decisions.books.entries.seqs == [1, 1, 2, 2]
 
 
-def test_an_atomic_batch_that_comes_again_is_answered_again():
+def test_an_atomic_batch_that_comes_again_is_answered_again() -> None:
     together = batch("all", screened("a", leg("alice", "bob", 10)), screened("b", leg("alice", "carol", 10)))
     first = run(together)
     again = run(together, known=first.inserted)
@@ -289,7 +292,7 @@ def test_an_atomic_batch_that_comes_again_is_answered_again():
     assert not again.changes
 
 
-def test_an_atomic_batch_that_names_a_transfer_twice_is_refused():
+def test_an_atomic_batch_that_names_a_transfer_twice_is_refused() -> None:
     decisions = run(batch("all", screened("a", leg("alice", "bob", 10)), screened("a", leg("alice", "bob", 10))))
     assert outcomes(decisions) == [("refused", "batch_refused")] * 2
     assert balances(decisions) == {}

@@ -1,6 +1,7 @@
 """The engine against a naive model, over any mixture of commands in any order, cut into batches anywhere."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,11 +33,9 @@ def plans(draw: st.DrawFn) -> list[Command]:
         last = resolved(name, *legs, reason="kyc_pending", payer=payer)
         reject = resolved(name, *legs, resolution="reject", code="payee_kyc_rejected", payer=payer)
         together = batch(name, approve, screened(f"{name} too", *legs[:1], payer=payer))
-        story = draw(
-            st.sampled_from(
-                [[approve], [hold], [hold, first, last], [hold, reject], [blocked(name, *legs)], [together]]
-            )
-        )
+        block = blocked(name, *legs)
+        stories: list[list[Command]] = [[approve], [hold], [hold, first, last], [hold, reject], [together], [block]]
+        story = draw(st.sampled_from(stories))
         commands += story
         if draw(st.booleans()):
             commands.append(draw(st.sampled_from(story)))
@@ -52,7 +51,7 @@ def run_in_batches(
     seqs = dict.fromkeys(accounts, 0)
     index = 0
     edges = sorted({0, len(commands), *(cut % (len(commands) + 1) for cut in cuts)})
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         before = {key: replace(value) for key, value in accounts.items()}
         decisions = decide(commands[start:end], accounts=accounts, known=known, first_index=index, now=NOW)
         assert accounts == before, "what was given was changed"
@@ -95,7 +94,7 @@ class NaiveModel:
 
 @settings(max_examples=300, deadline=None)
 @given(plans(), st.lists(st.integers(0, 40), max_size=4))
-def test_books_balance_whatever_comes_in_whatever_order(commands, cuts):
+def test_books_balance_whatever_comes_in_whatever_order(commands: list[Command], cuts: list[int]) -> None:
     accounts, known, answers = run_in_batches(commands, cuts)
     assert sum(each.posted_minor for each in accounts.values()) == START_MINOR * len(NAMES)
     model = NaiveModel(known)
@@ -110,7 +109,7 @@ def test_books_balance_whatever_comes_in_whatever_order(commands, cuts):
 
 @settings(max_examples=200, deadline=None)
 @given(plans(), st.lists(st.integers(0, 40), max_size=4))
-def test_batches_make_no_difference(commands, cuts):
+def test_batches_make_no_difference(commands: list[Command], cuts: list[int]) -> None:
     whole_accounts, whole_known, _ = run_in_batches(commands, [])
     cut_accounts, cut_known, _ = run_in_batches(commands, cuts)
     assert whole_accounts == cut_accounts
@@ -119,7 +118,7 @@ def test_batches_make_no_difference(commands, cuts):
 
 @settings(max_examples=200, deadline=None)
 @given(plans())
-def test_everything_again_changes_nothing(commands):
+def test_everything_again_changes_nothing(commands: list[Command]) -> None:
     accounts, known, _ = run_in_batches(commands, [])
     decisions = decide(commands, accounts=accounts, known=known, first_index=0, now=NOW)
     settled = {key for key, transfer in known.items() if transfer.status != "held"}

@@ -1,0 +1,142 @@
+"""A ledger's use cases around a real PostgreSQL, as the service's own role, with a list for a bus."""
+
+import asyncio
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+import asyncpg
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from libs.common.clock import monotonic_seconds
+from libs.common.contracts.accounts import AccountChanged, AccountStatus
+from libs.common.contracts.ledger import TransferChanged
+from libs.common.db.hot import HotConnection
+from libs.common.errors import Unavailable
+from libs.common.messaging.outbox import Outbox
+from libs.common.messaging.outgoing import Outgoing
+from services.ledger.domain.commands import Command
+from services.ledger.use_cases.open_accounts import OpenAccounts
+from services.ledger.use_cases.post_transfers import PostTransfers
+from services.ledger.use_cases.publish_outcomes import PublishOutcomes
+from services.ledger.use_cases.record_decisions import Signer
+from services.ledger.use_cases.watch_clock import WatchClock
+from tests.support.api_world import MovedClock, RecordingPublisher
+from tests.support.invariants import check_everything
+from tests.support.ledger_builders import NOW, deposit, id_of
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+SIGNER = Signer("ledger.example/test", KEY)
+SHARD = 0
+
+
+class MoodyPublisher(RecordingPublisher):
+    """Confirms what it is sent, unless a test wants it to fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fails = False
+
+    async def send(self, batch: Sequence[Outgoing]) -> "asyncio.Future[None]":
+        if not self.fails:
+            return await super().send(batch)
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        failed.set_exception(Unavailable("broker_unavailable", "The broker is away."))
+        return failed
+
+
+class Books:
+    """One process of the ledger. Two of them over one database are two writers."""
+
+    def __init__(self, dsn: str, *, clock: MovedClock | None = None, monotonic: MovedClock | None = None) -> None:
+        self._connections = [
+            HotConnection(dsn, f"test-{name}") for name in ("writer", "outcomes", "openings", "outbox")
+        ]
+        writing, publishing, opening, sweeping = self._connections
+        self.publisher = MoodyPublisher()
+        self.clock = clock or MovedClock()
+        self.outcomes = PublishOutcomes(publishing, self.publisher, SHARD)
+        self.watch = WatchClock(self.clock, monotonic_seconds)
+        self.post = PostTransfers(hot=writing, outcomes=self.outcomes, signer=SIGNER, clock=self.watch, shard=SHARD)
+        self.open_accounts = OpenAccounts(
+            hot=opening,
+            outbox=Outbox("ledger", self.publisher, sweeping),
+            clock=self.clock,
+            forget_account=self.post.forget_account,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self.outcomes.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.outcomes.stop()
+        for connection in self._connections:
+            await connection.close()
+
+    async def open(self, *names: str, status: AccountStatus = "opening", version: int = 1) -> None:
+        """Open dollar accounts by name; each one's owner has its name."""
+        await self.open_accounts([account_changed(name, status=status, version=version) for name in names])
+
+    async def fund(self, **amounts_minor: int) -> None:
+        """Open accounts and deposit into them."""
+        await self.open(*amounts_minor)
+        await self.post([deposit(f"start of {name}", name, amount) for name, amount in amounts_minor.items()])
+
+    def told(self, name: str) -> list[TransferChanged]:
+        """What the bus was told of a transfer, in order."""
+        return [
+            msgspec.json.decode(item.payload, type=TransferChanged)
+            for item in self.publisher.sent
+            if item.key == id_of(name)
+        ]
+
+    def last(self, *names: str) -> list[tuple[str, str]]:
+        """The newest state told of each transfer, with its code."""
+        return [(self.told(name)[-1].status, self.told(name)[-1].code) for name in names]
+
+    async def do(self, *commands: Command) -> None:
+        """Post, then wait until the bus confirmed."""
+        await self.post(commands)
+        await asyncio.sleep(0)
+
+
+def account_changed(
+    name: str, *, status: AccountStatus = "opening", version: int = 1, asset: str = "USD"
+) -> AccountChanged:
+    """Return what accounts says of an account."""
+    return AccountChanged(
+        account_id=id_of(name),
+        account_number=f"TS{int(id_of(name)[:8], 16):014}",
+        owner_id=id_of(f"owner of {name}"),
+        asset=asset,
+        status=status,
+        version=version,
+        occurred_at=NOW,
+    )
+
+
+async def until_confirmed(size: int, *ledgers: Books) -> None:
+    """Wait until one of the processes has seen the bus confirm the first `size` records; then all store their marks.
+
+    Of two writers only the one that wrote last knows of all records.
+    """
+    async with asyncio.timeout(10):
+        while max(books.outcomes.confirmed_size for books in ledgers) < size:  # noqa: ASYNC110 -- a number that grows
+            await asyncio.sleep(0.01)
+    for books in ledgers:
+        await books.outcomes.flush()
+
+
+async def check(admin_dsn: str) -> None:
+    """Check every invariant."""
+    # Deleting acknowledged outbox rows is the bus's job, which these tests leave out.
+    connection = await asyncpg.connect(admin_dsn)
+    try:
+        await connection.execute("DELETE FROM ledger.outbox")
+    finally:
+        await connection.close()
+    await check_everything(admin_dsn, SIGNER.vkey)

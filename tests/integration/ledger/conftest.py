@@ -1,0 +1,42 @@
+"""A database for each test of the ledger, since what it proves is about everything in it; migrated once and copied."""
+
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+
+from tallystick.stack.service_settings import dsn_of_role
+from tests.integration.ledger.books import Books
+from tests.support.api_world import ROLE_PASSWORD, admin_connection, migrated_database
+
+
+@pytest.fixture(scope="session")
+def migrated_dsn(postgres_dsn: str) -> Iterator[str]:
+    """Give the administrator's DSN of the database that is copied; nobody else connects to it."""
+    with migrated_database(postgres_dsn, "ledger") as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def admin_dsn(postgres_dsn: str, migrated_dsn: str) -> AsyncIterator[str]:
+    """Give the administrator's DSN of this test's database."""
+    template = urlsplit(migrated_dsn).path[1:]
+    name = f"test_{uuid4().hex[:12]}"
+    async with admin_connection(postgres_dsn) as connection:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield migrated_dsn.replace(f"/{template}", f"/{name}", 1)
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def ledger_dsn(admin_dsn: str) -> str:
+    """Give the service role's DSN of the same database."""
+    return dsn_of_role(admin_dsn, "tallystick_ledger", ROLE_PASSWORD)
+
+
+@pytest.fixture
+async def books(ledger_dsn: str) -> AsyncIterator[Books]:
+    """Give one running ledger."""
+    async with Books(ledger_dsn) as books:
+        yield books

@@ -1,0 +1,161 @@
+"""Balances, entries, receipts and proofs, as clients see them."""
+
+from base64 import b64decode
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from libs.common.db.engine import make_engine
+from libs.common.ids import new_id
+from libs.common.proof.checkpoint import Checkpoint
+from libs.common.proof.merkle import verify_consistency
+from libs.common.proof.receipts import verify_receipt
+from libs.common.proof.signed_note import open_note, parse_vkeys
+from services.ledger.app import make_routers
+from tests.integration.ledger.books import SIGNER, Books
+from tests.support.api_world import TokenKeys, http_client
+from tests.support.ledger_builders import RESERVE, blocked, deposit, held, id_of, leg, screened
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> TokenKeys:
+    return TokenKeys(tmp_path)
+
+
+@pytest.fixture
+async def client(ledger_dsn: str, keys: TokenKeys) -> AsyncIterator[httpx2.AsyncClient]:
+    engine = make_engine(ledger_dsn, "test-views")
+    async with http_client("ledger", make_routers(engine, SIGNER), keys) as client:
+        yield client
+    await engine.dispose()
+
+
+def owner(keys: TokenKeys, name: str) -> dict[str, str]:
+    return keys.bearer(id_of(f"owner of {name}"))
+
+
+async def test_an_owner_sees_his_balance(books: Books, client: httpx2.AsyncClient, keys: TokenKeys) -> None:
+    await books.fund(alice=1_000, bob=1)
+    await books.do(held("h", leg("alice", "bob", 400)))
+    seen = (await client.get(f"/api/v1/accounts/{id_of('alice')}", headers=owner(keys, "alice"))).json()
+    assert seen.pop("account_number").startswith("TS")
+    assert seen == {
+        "account_id": id_of("alice"),
+        "asset": "USD",
+        "status": "active",
+        "posted_minor": 1_000,
+        "available_minor": 600,
+        "pending_out_minor": 400,
+        "held_minor": 0,
+        "version": 3,
+    }
+    seen = (await client.get(f"/api/v1/accounts/{id_of('bob')}", headers=owner(keys, "bob"))).json()
+    assert (seen["posted_minor"], seen["held_minor"], seen["available_minor"]) == (1, 400, 1)
+
+
+@pytest.mark.parametrize("path", ["", "/entries"])
+async def test_an_account_exists_only_for_its_owner_and_staff(
+    books: Books, client: httpx2.AsyncClient, keys: TokenKeys, path: str
+) -> None:
+    await books.fund(alice=1_000, bob=1)
+    address = f"/api/v1/accounts/{id_of('alice')}{path}"
+    assert (await client.get(address)).status_code == 401
+    stranger = await client.get(address, headers=owner(keys, "bob"))
+    assert (stranger.status_code, stranger.json()["code"]) == (404, "account_not_found")
+    assert (await client.get(address, headers=keys.bearer(new_id(), "support"))).status_code == 200
+    assert (await client.get(f"/api/v1/accounts/{RESERVE}{path}", headers=owner(keys, "bob"))).status_code == 404
+    for nonsense in ("x", "%00", new_id(), id_of("alice").upper()):
+        answer = await client.get(f"/api/v1/accounts/{nonsense}{path}", headers=owner(keys, "alice"))
+        assert answer.status_code == 404
+
+
+async def test_entries_are_paged_newest_first(books: Books, client: httpx2.AsyncClient, keys: TokenKeys) -> None:
+    await books.open("alice")
+    await books.do(*(deposit(f"d{number}", "alice", number) for number in range(1, 8)))
+    address = f"/api/v1/accounts/{id_of('alice')}/entries"
+    seen: list[dict[str, object]] = []
+    before: dict[str, int] = {}
+    while True:
+        page = (await client.get(address, params={"limit": 3, **before}, headers=owner(keys, "alice"))).json()
+        seen += page["entries"]
+        if page["next_before_seq"] is None:
+            break
+        before = {"before_seq": page["next_before_seq"]}
+    assert [entry["seq"] for entry in seen] == [7, 6, 5, 4, 3, 2, 1]
+    assert seen[0].keys() == {"seq", "transfer_id", "amount_minor", "balance_after_minor", "posted_at"}
+    assert seen[0]["balance_after_minor"] == 28
+    for wrong in ({"limit": 201}, {"limit": 0}, {"before_seq": 0}, {"before_seq": 2**53}, {"limit": "x"}):
+        assert (await client.get(address, params=wrong, headers=owner(keys, "alice"))).status_code == 422
+
+
+async def test_a_receipt_convinces_whoever_has_the_key(
+    books: Books, client: httpx2.AsyncClient, keys: TokenKeys
+) -> None:
+    await books.fund(alice=1_000, bob=1)
+    await books.do(*(deposit(f"d{number}", "bob", 1) for number in range(300)))
+    await books.do(
+        screened("t", leg("alice", "bob", 300)),
+        screened("no", leg("alice", "nobody", 9)),
+        blocked("b", leg("alice", "bob", 9)),
+    )
+    vkeys = (await client.get("/api/v1/transparency/key")).text
+    assert vkeys == f"{SIGNER.vkey}\n"
+    for name, kind in (
+        ("t", "transfer.posted"),
+        ("no", "transfer.refused"),
+        ("b", "transfer.blocked"),
+        ("d7", "transfer.posted"),
+    ):
+        reader = "bob" if name == "d7" else "alice"
+        receipt = await client.get(f"/api/v1/transfers/{id_of(name)}/receipt", headers=owner(keys, reader))
+        verified = verify_receipt(receipt.content, vkeys)
+        assert verified.record["transfer_id"] == id_of(name)
+        assert verified.record["kind"] == kind
+    assert verified.size == 305
+
+
+async def test_a_receipt_is_for_the_parties_and_staff(
+    books: Books, client: httpx2.AsyncClient, keys: TokenKeys
+) -> None:
+    await books.fund(alice=1_000, bob=1, carol=1)
+    await books.do(screened("t", leg("alice", "bob", 300)))
+    address = f"/api/v1/transfers/{id_of('t')}/receipt"
+    for reader in ("alice", "bob"):
+        assert (await client.get(address, headers=owner(keys, reader))).status_code == 200
+    assert (await client.get(address, headers=keys.bearer(new_id(), "auditor"))).status_code == 200
+    stranger = await client.get(address, headers=owner(keys, "carol"))
+    assert (stranger.status_code, stranger.json()["code"]) == (404, "transfer_not_found")
+    assert (await client.get(address)).status_code == 401
+    for nonsense in ("x", new_id()):
+        answer = await client.get(f"/api/v1/transfers/{nonsense}/receipt", headers=owner(keys, "alice"))
+        assert answer.status_code == 404
+
+
+async def test_anybody_can_check_that_nothing_was_rewritten(books: Books, client: httpx2.AsyncClient) -> None:
+    empty = await client.get("/api/v1/transparency/checkpoint")
+    assert (empty.status_code, empty.json()["code"]) == (404, "checkpoint_not_found")
+    await books.open("alice")
+    heads = []
+    for number in range(4):
+        await books.do(*(deposit(f"{number} {at}", "alice", 1) for at in range(90 * (number + 1))))
+        answer = await client.get("/api/v1/transparency/checkpoint")
+        assert answer.headers["content-type"].startswith("text/plain")
+        heads.append(Checkpoint.parse(open_note(answer.text, parse_vkeys(SIGNER.vkey))))
+    for first in heads:
+        for second in heads[heads.index(first) :]:
+            sizes = {"first": first.size, "second": second.size}
+            proof = (await client.get("/api/v1/transparency/consistency", params=sizes)).json()["proof"]
+            assert verify_consistency(
+                first.size, second.size, first.root, second.root, [b64decode(part) for part in proof]
+            )
+    wrongs: list[dict[str, int | str]] = [
+        {"first": 2, "second": 1},
+        {"first": 0, "second": 901},
+        {"first": -1, "second": 1},
+        {"first": 1},
+        {"first": "x", "second": 10**30},
+    ]
+    for wrong in wrongs:
+        assert (await client.get("/api/v1/transparency/consistency", params=wrong)).status_code == 422

@@ -1,0 +1,51 @@
+import pytest
+
+from libs.common.errors import Unprocessable
+from libs.common.money import MAX_AMOUNT_MINOR
+from services.ledger.consumers.on_hold_resolved import on_hold_resolved
+from services.ledger.consumers.on_transfer_batch_screened import on_transfer_batch_screened
+from services.ledger.consumers.on_transfer_screened import on_transfer_screened
+from services.ledger.domain.commands import Leg
+from tests.support.ledger_builders import batch, leg, resolved, screened
+
+SOUND = leg("alice", "bob", 1)
+
+
+@pytest.mark.parametrize(
+    ("part", "code"),
+    [
+        (leg("alice", "bob", 0), "amount_out_of_bounds"),
+        (leg("alice", "bob", -1), "amount_out_of_bounds"),
+        (leg("alice", "bob", MAX_AMOUNT_MINOR + 1), "amount_out_of_bounds"),
+        (leg("alice", "bob", 1, asset="XXX"), "asset_unknown"),
+    ],
+)
+def test_a_leg_that_no_record_may_hold_parks_its_message(part: Leg, code: str) -> None:
+    with pytest.raises(Unprocessable) as refused:
+        on_transfer_screened(screened("t", SOUND, part))
+    assert refused.value.code == code
+
+
+def test_a_transfer_has_a_bounded_number_of_legs() -> None:
+    for legs in ((), (SOUND,) * 101):
+        with pytest.raises(Unprocessable, match="legs_out_of_bounds"):
+            on_transfer_screened(screened("t", *legs))
+    on_transfer_screened(screened("t", *(SOUND,) * 100))
+
+
+def test_a_verdict_says_enough() -> None:
+    with pytest.raises(Unprocessable, match="hold_without_reason"):
+        on_transfer_screened(screened("t", SOUND, verdict="hold"))
+    with pytest.raises(Unprocessable, match="block_without_code"):
+        on_transfer_screened(screened("t", SOUND, verdict="block"))
+    with pytest.raises(Unprocessable, match="rejection_without_code"):
+        on_hold_resolved(resolved("t", SOUND, resolution="reject"))
+
+
+def test_a_batch_is_bounded_and_sound_in_every_member() -> None:
+    with pytest.raises(Unprocessable, match="batch_out_of_bounds"):
+        on_transfer_batch_screened(batch("none"))
+    with pytest.raises(Unprocessable, match="batch_out_of_bounds"):
+        on_transfer_batch_screened(batch("many", *[screened("t", SOUND)] * 1_001))
+    with pytest.raises(Unprocessable, match="amount_out_of_bounds"):
+        on_transfer_batch_screened(batch("b", screened("t", SOUND), screened("u", leg("alice", "bob", 0))))
