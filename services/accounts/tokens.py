@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -23,17 +23,17 @@ _REFRESH_TOKEN_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What a login and a refresh answer with."""
+    """What a login and a refresh answer with; neither shows in a log."""
 
-    access_token: str
-    refresh_token: str
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
     """A fresh refresh token: the text for the customer, the hash for the database."""
 
-    text: str
+    text: str = field(repr=False)
     sha256: bytes
 
 

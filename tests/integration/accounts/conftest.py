@@ -44,6 +44,7 @@ class World:
     keys: TokenKeys
     consumer: OnLedgerAccountOpened
     passwords: Passwords
+    openings: Openings
     admin_dsn: str
 
     async def register(self, email: str | None = None) -> str:
@@ -105,4 +106,4 @@ async def world(accounts_dsn: str, tmp_path: Path, settings_changes: dict[str, o
         http_client("accounts", make_routers(settings, uow, passwords, openings, clock), keys) as client,
     ):
         consumer = OnLedgerAccountOpened(ActivateAccounts(uow, openings, clock))
-        yield World(client, uow, publisher, clock, keys, consumer, passwords, accounts_dsn)
+        yield World(client, uow, publisher, clock, keys, consumer, passwords, openings, accounts_dsn)

@@ -62,6 +62,14 @@ async def test_a_silent_ledger_leaves_the_account_opening_with_a_place_to_look(w
     assert seen.json() == answer.json()
 
 
+async def test_the_consumer_wakes_whoever_waits_in_its_own_process(world: World) -> None:
+    owner = await world.register()
+    account_id = (await world.open_account(owner)).json()["account_id"]
+    with world.openings.expect(account_id) as opened:
+        await world.hear_opened(account_id, owner)
+        assert opened.is_set()
+
+
 async def test_hearing_twice_changes_nothing_more(world: World) -> None:
     owner = await world.register()
     account_id = (await world.open_account(owner)).json()["account_id"]
