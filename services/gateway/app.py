@@ -1,8 +1,9 @@
 """The gateway's composition root: the only place that constructs."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 import httpx2
 import structlog
@@ -50,9 +51,10 @@ def build(role: Role) -> FastAPI:
         for name in ("intake", "atomic-intake", "projection", "repeats", "lookup")
     }
     clients = {
+        # First, because where two describe one route in OpenAPI the first is taken: the ledger is the one asked first.
+        "ledger": httpx2.AsyncClient(base_url=settings.ledger_url),
         "accounts": httpx2.AsyncClient(base_url=settings.accounts_url),
         "kyc": httpx2.AsyncClient(base_url=settings.kyc_url),
-        "ledger": httpx2.AsyncClient(base_url=settings.ledger_url),
         "fraud": httpx2.AsyncClient(base_url=settings.fraud_url),
     }
     bus = Bus(settings, service="gateway", clock=system_clock)
@@ -70,7 +72,7 @@ def build(role: Role) -> FastAPI:
         lookup=connections["lookup"],
         clock=system_clock,
     )
-    loops = []
+    loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
     if role in {"serve", "api"}:
         bus.follow(topics.TRANSFERS, WakeWaiters(waiters), urgent=True)
         bus.follow(topics.ACCOUNTS, directory.follow_accounts)

@@ -8,15 +8,16 @@ VAGUE = {"util.py", "utils.py", "helper.py", "helpers.py", "misc.py"}
 # What the company does. A new verb is welcome here; a noun in its place is not.
 # fmt: off
 VERBS = {
-    "accept", "activate", "answer", "apply", "approve", "ask", "authenticate", "block", "capture", "change",
-    "charge", "check", "close", "collect", "count", "create", "decide", "deposit", "discard", "emit", "end",
-    "expire", "export", "fetch", "find", "forward", "freeze", "grant", "guard", "halt", "handle", "hold", "import",
-    "issue", "judge", "keep", "list", "log", "merge", "note", "notify", "open", "park", "pay", "post", "project",
-    "prove", "publish", "read", "rebuild", "receive", "reconcile", "record", "refresh", "refuse", "register",
-    "reject", "release", "remember", "remove", "repair", "repeat", "replay", "report", "request", "rescreen",
-    "resolve", "restore", "resume", "reverse", "review", "revoke", "rotate", "run", "screen", "search", "send",
-    "set", "settle", "show", "sign", "start", "stop", "store", "submit", "suspend", "sweep", "take", "tell",
-    "track", "transfer", "unfreeze", "update", "verify", "void", "wait", "wake", "watch", "withdraw", "write",
+    "accept", "activate", "answer", "apply", "approve", "ask", "authenticate", "await", "block", "capture",
+    "change", "charge", "check", "close", "collect", "count", "create", "decide", "deposit", "discard", "emit",
+    "end", "expire", "export", "fetch", "find", "forward", "freeze", "grant", "guard", "halt", "handle", "hold",
+    "import", "issue", "judge", "keep", "list", "log", "look", "merge", "note", "notify", "open", "park", "pay",
+    "post", "prepare", "project", "prove", "publish", "read", "rebuild", "receive", "reconcile", "record",
+    "refresh", "refuse", "register", "reject", "release", "remember", "remove", "repair", "repeat", "replay",
+    "report", "request", "rescreen", "resolve", "restore", "resume", "reverse", "review", "revoke", "rotate", "run",
+    "screen", "search", "send", "set", "settle", "show", "sign", "start", "stop", "store", "submit", "suspend",
+    "sweep", "take", "tell", "track", "transfer", "unfreeze", "update", "verify", "void", "wait", "wake", "watch",
+    "withdraw", "write",
 }
 # fmt: on
 

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from libs.common.errors import TallystickError
+from libs.common.errors import Conflict, Forbidden, Malformed, TallystickError, Unavailable
 from libs.common.http.auth import Principal
 from libs.common.http.problems import problem_body
 from services.gateway.api.money_requests import MoneyRoutes, answer_body
@@ -26,7 +25,10 @@ _BATCH_WAIT_SECONDS = 15.0
 
 
 class BatchResult(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
-    """What became of one transfer of a batch; `problem` is there when it was not accepted."""
+    """What became of one transfer of a batch; `problem` says why it was not carried out.
+
+    `status` is a transfer's, or `unknown`: the transfer could not be taken now, send the same again.
+    """
 
     idempotency_key: str
     status: str
@@ -51,14 +53,12 @@ def batch_routes(parts: MoneyRoutes) -> list[Route]:
         if applied is None:
             wait_seconds = _BATCH_WAIT_SECONDS
         batch = read_batch(await request.body())
-        await parts.admit(request, principal, (principal.user_id, "batch", batch.transfers[0].idempotency_key))
-        request_id = request.scope["request_id"]
-        if batch.mode == "atomic":
-            results, submissions = await _post_atomic(parts, principal, batch, wait_seconds, request_id)
-        else:
-            results, submissions = await _post_independent(parts, principal, batch, wait_seconds, request_id)
-        if submissions:
-            await parts.settle_admission(request, principal, submissions[0])
+        keys = [(principal.user_id, "batch", item.idempotency_key) for item in batch.transfers]
+        counted = await parts.admit(request, principal, keys)
+        post_batch = _post_atomic if batch.mode == "atomic" else _post_independent
+        results, submissions = await post_batch(parts, principal, batch, wait_seconds)
+        if len(submissions) == len(batch.transfers):
+            await parts.settle_admission(request, principal, submissions, counted=counted)
         response = Response(
             _encode(BatchOut(results)), status_code=_status(batch, results), media_type="application/json"
         )
@@ -70,39 +70,42 @@ def batch_routes(parts: MoneyRoutes) -> list[Route]:
 
 
 async def _post_independent(
-    parts: MoneyRoutes, principal: Principal, batch: BatchIn, wait_seconds: float, request_id: str
+    parts: MoneyRoutes, principal: Principal, batch: BatchIn, wait_seconds: float
 ) -> tuple[list[BatchResult], list[Submission]]:
-    """Submit each transfer on its own; one that cannot be taken does not keep the others back."""
-    outcomes: list[Submission | TallystickError] = []
+    """Submit each transfer on its own; one that cannot be taken does not keep the others back.
+
+    Raises: Unavailable, before anything is submitted: when a neighbour is away, it is away for the whole batch.
+    """
+    entries: list[Submission | TallystickError] = []
     for item in batch.transfers:
         try:
-            submission = await _submission(parts, principal, item, hash_body(item), wait_seconds)
-            parts.intake.submit(submission)
-        except TallystickError as error:
-            outcomes.append(error)
-        else:
-            outcomes.append(submission)
-    submitted = [entry for entry in outcomes if isinstance(entry, Submission)]
+            entries.append(await _submission(parts, principal, item, hash_body(item), wait_seconds))
+        except (Malformed, Forbidden) as refusal:
+            entries.append(refusal)
+    entries = [_submitted(parts, entry) for entry in entries]
+    submitted = [entry for entry in entries if isinstance(entry, Submission)]
     await asyncio.gather(*(entry.answer for entry in submitted), return_exceptions=True)
-    results = [
-        _refused(item, entry, request_id) if isinstance(entry, TallystickError) else _result_of(item, entry, request_id)
-        for item, entry in zip(batch.transfers, outcomes, strict=True)
-    ]
-    return results, submitted
+    return [_result_of(item, entry) for item, entry in zip(batch.transfers, entries, strict=True)], submitted
+
+
+def _submitted(parts: MoneyRoutes, entry: Submission | TallystickError) -> Submission | TallystickError:
+    if isinstance(entry, Submission):
+        try:
+            parts.intake.submit(entry)
+        except (Conflict, Unavailable) as error:
+            return error
+    return entry
 
 
 async def _post_atomic(
-    parts: MoneyRoutes, principal: Principal, batch: BatchIn, wait_seconds: float, request_id: str
+    parts: MoneyRoutes, principal: Principal, batch: BatchIn, wait_seconds: float
 ) -> tuple[list[BatchResult], list[Submission]]:
     """Submit the batch whole. Each body hash covers all of it: the same keys in another batch are another request."""
     whole = hash_body(batch)
     submissions = [await _submission(parts, principal, item, whole, wait_seconds) for item in batch.transfers]
     await parts.atomic_intake.submit(submissions)
     await asyncio.gather(*(submission.answer for submission in submissions), return_exceptions=True)
-    results = [
-        _result_of(item, submission, request_id) for item, submission in zip(batch.transfers, submissions, strict=True)
-    ]
-    return results, submissions
+    return [_result_of(item, entry) for item, entry in zip(batch.transfers, submissions, strict=True)], submissions
 
 
 async def _submission(
@@ -114,14 +117,16 @@ async def _submission(
     return Submission("batch", item.idempotency_key, body_hash, draft, wait_seconds, answered)
 
 
-def _result_of(item: BatchItemIn, submission: Submission, request_id: str) -> BatchResult:
-    failure = submission.answer.exception()
+def _result_of(item: BatchItemIn, entry: Submission | TallystickError) -> BatchResult:
+    if isinstance(entry, TallystickError):
+        return _not_taken(item, entry)
+    failure = entry.answer.exception()
+    if isinstance(failure, TallystickError):
+        return _not_taken(item, failure)
     if failure is not None:
-        if not isinstance(failure, TallystickError):
-            raise failure
-        return _refused(item, failure, request_id)
-    outcome = submission.answer.result()
-    status, body, _ = answer_body(submission, outcome, request_id)
+        raise failure
+    outcome = entry.answer.result()
+    status, body, _ = answer_body(entry, outcome)
     return BatchResult(
         idempotency_key=item.idempotency_key,
         status=outcome.status,
@@ -130,10 +135,11 @@ def _result_of(item: BatchItemIn, submission: Submission, request_id: str) -> Ba
     )
 
 
-def _refused(item: BatchItemIn, error: TallystickError, request_id: str) -> BatchResult:
-    facts: dict[str, Any] = error.facts
-    body = problem_body(error.http_status, error.code, error.detail, request_id=request_id, facts=facts)
-    return BatchResult(idempotency_key=item.idempotency_key, status="refused", problem=msgspec.Raw(body))
+def _not_taken(item: BatchItemIn, error: TallystickError) -> BatchResult:
+    """Say that nothing was stored now. After a conflict or a failure an earlier copy may be: that is no refusal."""
+    status = "refused" if isinstance(error, Malformed | Forbidden) else "unknown"
+    body = problem_body(error.http_status, error.code, error.detail, facts=error.facts)
+    return BatchResult(idempotency_key=item.idempotency_key, status=status, problem=msgspec.Raw(body))
 
 
 def _status(batch: BatchIn, results: Sequence[BatchResult]) -> int:

@@ -16,6 +16,7 @@ log = structlog.get_logger()
 
 _KEPT_SECONDS: Final = 60.0
 _ASK_SECONDS: Final = 3.0
+_SCHEMAS: Final = "#/components/schemas/"
 
 
 def merged_openapi_routes(clients: Mapping[str, httpx2.AsyncClient]) -> list[Route]:
@@ -28,7 +29,9 @@ def merged_openapi_routes(clients: Mapping[str, httpx2.AsyncClient]) -> list[Rou
         request.scope["route_template"] = "/openapi.json"
         if monotonic_seconds() > kept_until:
             own = request.app.openapi()
-            theirs = [document for client in clients.values() if (document := await _ask(client)) is not None]
+            theirs = {
+                name: document for name, client in clients.items() if (document := await _ask(client)) is not None
+            }
             kept = merge(own, theirs)
             kept_until = monotonic_seconds() + (_KEPT_SECONDS if len(theirs) == len(clients) else 0)
         return JSONResponse(kept)
@@ -36,20 +39,50 @@ def merged_openapi_routes(clients: Mapping[str, httpx2.AsyncClient]) -> list[Rou
     return [Route("/openapi.json", show, methods=["GET"])]
 
 
-def merge(own: Mapping[str, Any], theirs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Merge documents: the gateway's own routes win, health routes appear once, schemas share one namespace."""
+def merge(own: Mapping[str, Any], theirs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Merge documents, `theirs` by the service's name: the gateway's own routes win, then the first service's.
+
+    Schemas share one namespace. A name that is taken by another schema gets its service's name in front.
+    """
     merged: dict[str, Any] = {**own, "paths": {**own["paths"], **MONEY_PATHS}}
     components: dict[str, Any] = {**own.get("components", {})}
     schemas: dict[str, Any] = {**components.get("schemas", {}), **MONEY_SCHEMAS}
-    for document in theirs:
+    for service, original in theirs.items():
+        document = _without_conflicts(original, schemas, service)
         for path, operations in document["paths"].items():
             merged["paths"].setdefault(path, operations)
-        schemas = {**document.get("components", {}).get("schemas", {}), **schemas}
+        schemas.update(document.get("components", {}).get("schemas", {}))
     components["schemas"] = schemas
     components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     merged["components"] = components
     merged["security"] = [{"bearer": []}]
     return merged
+
+
+def _without_conflicts(document: Mapping[str, Any], taken: Mapping[str, Any], service: str) -> Mapping[str, Any]:
+    schemas = document.get("components", {}).get("schemas", {})
+    renamed = {
+        name: f"{service.capitalize()}{name}"
+        for name, schema in schemas.items()
+        if name in taken and taken[name] != schema
+    }
+    if not renamed:
+        return document
+    refs = {f"{_SCHEMAS}{old}": f"{_SCHEMAS}{new}" for old, new in renamed.items()}
+    moved = {renamed.get(name, name): _with_refs(schema, refs) for name, schema in schemas.items()}
+    return {"paths": _with_refs(document["paths"], refs), "components": {"schemas": moved}}
+
+
+def _with_refs(node: Any, refs: Mapping[str, str]) -> Any:
+    match node:
+        case dict():
+            return {key: _with_refs(value, refs) for key, value in node.items()}
+        case list():
+            return [_with_refs(value, refs) for value in node]
+        case str():
+            return refs.get(node, node)
+        case _:
+            return node
 
 
 async def _ask(client: httpx2.AsyncClient) -> dict[str, Any] | None:

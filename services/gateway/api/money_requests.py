@@ -1,5 +1,6 @@
 """What POST /transfers, /transfers/batch and /deposits share: who, how often, how long, and the answer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -12,11 +13,10 @@ from libs.common.http.auth import Principal, TokenVerifier
 from libs.common.http.problems import problem_body
 from services.gateway.api.rate_limits import RateLimits, address_of
 from services.gateway.domain.outcomes import HTTP_STATUS, Outcome, detail_of
-from services.gateway.store.transfers import find_by_keys
 from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
 from services.gateway.use_cases.accept_transfers import Intake, RequestKey, Submission
 from services.gateway.use_cases.look_up_parties import Directory
-from services.gateway.views.transfers import read_command, render_transfer
+from services.gateway.views.transfers import are_known, read_command, render_transfer
 
 _PROBLEM = "application/problem+json"
 
@@ -33,23 +33,29 @@ class MoneyRoutes:
     lookup: HotConnection
     clock: Clock
 
-    async def admit(self, request: Request, principal: Principal, key: RequestKey) -> None:
-        """Count the request against the rate limits, unless its key is known. Raises: TooManyRequests, Unavailable."""
+    async def admit(self, request: Request, principal: Principal, keys: Sequence[RequestKey]) -> bool:
+        """Count the request against the rate limits and tell whether it was counted.
+
+        Beyond a limit only a replay passes, uncounted: every one of its keys is known. Raises: TooManyRequests,
+        Unavailable.
+        """
         if not self.limits.enabled:
-            return
+            return False
         profile = await self._profile(principal)
         address = address_of(request)
         try:
             await self.limits.take_money_request(principal, address, profile)
         except TooManyRequests:
-            async with self.lookup.autocommit() as connection:
-                known = await find_by_keys(connection, [key])
-            if not known:
+            if not await are_known(self.lookup, keys):
                 raise
+            return False
+        return True
 
-    async def settle_admission(self, request: Request, principal: Principal, submission: Submission) -> None:
-        """Give a replay back what it was counted."""
-        if self.limits.enabled and submission.stored is not None:
+    async def settle_admission(
+        self, request: Request, principal: Principal, submissions: Sequence[Submission], *, counted: bool
+    ) -> None:
+        """Give a replay back what it was counted; a batch is one only if nothing in it is new."""
+        if counted and submissions and all(submission.stored is not None for submission in submissions):
             profile = await self._profile(principal)
             await self.limits.give_back_money_request(principal, address_of(request), profile)
 
@@ -59,12 +65,20 @@ class MoneyRoutes:
         return self.directory.customers[principal.user_id].profile
 
 
-def answer_body(submission: Submission, outcome: Outcome, request_id: str) -> tuple[int, bytes, str]:
-    """Return (status, body, content type) for a request's outcome: the same at the first answer and at a replay."""
+def answer_body(submission: Submission, outcome: Outcome) -> tuple[int, bytes, str]:
+    """Return (status, body, content type) for a request's outcome: the same at the first answer and at a replay.
+
+    So a problem's `instance` is the transfer here, and not the request as elsewhere.
+    """
     status = HTTP_STATUS[outcome.status]
     if status in (403, 422):
-        facts = {**outcome.facts, "transfer_id": outcome.transfer_id, "transfer_status": outcome.status}
-        body = problem_body(status, outcome.code, detail_of(outcome.code), request_id=request_id, facts=facts)
+        facts = {
+            **outcome.facts,
+            "transfer_id": outcome.transfer_id,
+            "transfer_status": outcome.status,
+            "instance": f"/api/v1/transfers/{outcome.transfer_id}",
+        }
+        body = problem_body(status, outcome.code, detail_of(outcome.code), facts=facts)
         return status, body, _PROBLEM
     stored = submission.stored
     if stored is None:
@@ -76,9 +90,9 @@ def answer_body(submission: Submission, outcome: Outcome, request_id: str) -> tu
     return status, body, "application/json"
 
 
-def answer(submission: Submission, outcome: Outcome, request_id: str, applied: str | None) -> Response:
+def answer(submission: Submission, outcome: Outcome, applied: str | None) -> Response:
     """Answer a single request."""
-    status, body, media_type = answer_body(submission, outcome, request_id)
+    status, body, media_type = answer_body(submission, outcome)
     response = Response(body, status_code=status, media_type=media_type)
     if status in (201, 202):
         response.headers["Location"] = f"/api/v1/transfers/{outcome.transfer_id}"

@@ -17,7 +17,7 @@ _KEY_HEADER: Final = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": True,
-    "description": "1 to 255 printable ASCII characters, kept for ever. The same key and body replays the first outcome.",
+    "description": "1 to 255 printable ASCII characters, kept for ever. Same key, same body: the first outcome again.",
     "schema": {"type": "string", "maxLength": 255},
 }
 _PREFER_HEADER: Final = {

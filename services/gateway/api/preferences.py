@@ -5,8 +5,8 @@ from typing import Final
 
 DEFAULT_WAIT_SECONDS: Final = 5.0
 MAX_WAIT_SECONDS: Final = 30.0
-_WAIT: Final = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})(?=$|[,;\s])")
-_ASYNC: Final = re.compile(r"(?:^|[,;\s])respond-async(?=$|[,;\s])")
+_WAIT: Final = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,9})(?=$|[,;\s])", re.IGNORECASE)
+_ASYNC: Final = re.compile(r"(?:^|[,;\s])respond-async(?=$|[,;\s])", re.IGNORECASE)
 
 
 def wait_of(prefer: str | None) -> tuple[float, str | None]:

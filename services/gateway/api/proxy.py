@@ -8,11 +8,14 @@ import httpx2
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Scope
 
-from libs.common.errors import Unavailable
+from libs.common.errors import NotFound, Unavailable
 from services.gateway.api.rate_limits import RateLimits, address_of
 
-_FORWARDED: Final = ("authorization", "content-type", "accept", "user-agent", "idempotency-key", "prefer")
+_FORWARDED: Final = frozenset(
+    {b"authorization", b"content-type", b"accept", b"user-agent", b"idempotency-key", b"prefer"}
+)
 _RETURNED: Final = (
     "content-type",
     "location",
@@ -24,6 +27,7 @@ _RETURNED: Final = (
 )
 _TIMEOUT: Final = httpx2.Timeout(10.0, connect=2.0)
 _NOT_FOUND: Final = 404
+_LOGIN: Final = "/api/v1/auth/login"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +64,15 @@ def proxy_routes(clients: Mapping[str, httpx2.AsyncClient], limits: RateLimits) 
 def _route(owned: Owned, clients: Mapping[str, httpx2.AsyncClient], limits: RateLimits) -> Route:
     async def forward(request: Request) -> Response:
         request.scope["route_template"] = owned.path
-        if request.url.path == "/api/v1/auth/login":
+        target = _target_of(request.scope)
+        if request.scope["path"] == _LOGIN:
             await limits.take_login(address_of(request))
         body = await request.body()
         answer = None
         for service in owned.services:
             if answer is not None:
                 await answer.aclose()
-            answer = await _ask(clients[service], request, body)
+            answer = await _ask(clients[service], request, target, body)
             if answer.status_code != _NOT_FOUND:
                 break
         assert answer is not None  # noqa: S101 -- every owned path names at least one service
@@ -77,15 +82,28 @@ def _route(owned: Owned, clients: Mapping[str, httpx2.AsyncClient], limits: Rate
     return Route(owned.path, forward, methods=list(owned.methods))
 
 
-async def _ask(client: httpx2.AsyncClient, request: Request, body: bytes) -> httpx2.Response:
-    headers = {name: request.headers[name] for name in _FORWARDED if name in request.headers}
-    headers["x-request-id"] = request.scope["request_id"]
-    headers["x-forwarded-for"] = address_of(request)
-    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+def _target_of(scope: Scope) -> str:
+    """Return path and query as they were sent, not decoded: what was one segment stays one.
+
+    Raises: NotFound for dot segments, which the client below would resolve (RFC 3986, 5.2.4): `/api/v1/kyc/../../..`
+    would reach what a service shows only to its neighbours.
+    """
+    if not {".", ".."}.isdisjoint(scope["path"].split("/")):
+        raise NotFound("route_not_found", "There is no such route.")
+    path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+async def _ask(client: httpx2.AsyncClient, request: Request, target: str, body: bytes) -> httpx2.Response:
+    headers = [(name, value) for name, value in request.headers.raw if name in _FORWARDED]
+    headers.append((b"x-request-id", request.scope["request_id"].encode()))
+    headers.append((b"x-forwarded-for", address_of(request).encode()))
     try:
         return await client.send(
-            client.build_request(request.method, path, headers=headers, content=body, timeout=_TIMEOUT), stream=True
+            client.build_request(request.method, target, headers=headers, content=body, timeout=_TIMEOUT), stream=True
         )
+    except httpx2.InvalidURL as failure:
+        raise NotFound("route_not_found", "There is no such route.") from failure
     except httpx2.HTTPError as failure:
         raise Unavailable(
             "service_unavailable", "The service behind this route does not answer; try again."

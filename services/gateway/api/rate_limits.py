@@ -35,13 +35,17 @@ class RateLimits:
         """Count a money request. Raises: TooManyRequests."""
         await self._take(TRANSFERS, principal.user_id)
         if profile == "retail" and not principal.is_staff():
-            await self._take(PEOPLE_PER_ADDRESS, address)
+            try:
+                await self._take(PEOPLE_PER_ADDRESS, address)
+            except TooManyRequests:
+                await self._give_back(TRANSFERS, principal.user_id)
+                raise
 
     async def give_back_money_request(self, principal: Principal, address: str, profile: str) -> None:
         """Uncount what turned out to be a replay."""
-        await self._limiter.hit(TRANSFERS, principal.user_id, cost=-1)
+        await self._give_back(TRANSFERS, principal.user_id)
         if profile == "retail" and not principal.is_staff():
-            await self._limiter.hit(PEOPLE_PER_ADDRESS, address, cost=-1)
+            await self._give_back(PEOPLE_PER_ADDRESS, address)
 
     async def take_login(self, address: str) -> None:
         """Count a log-in. Raises: TooManyRequests."""
@@ -51,7 +55,7 @@ class RateLimits:
     async def _take(self, limit: RateLimitItemPerMinute, who: str) -> None:
         if await self._limiter.hit(limit, who):
             return
-        await self._limiter.hit(limit, who, cost=-1)
+        await self._give_back(limit, who)
         RATE_LIMITED.labels(limit.namespace).inc()
         resets_at, _ = await self._limiter.get_window_stats(limit, who)
         wait_seconds = max(1, int(resets_at - unix_seconds()) + 1)
@@ -62,6 +66,12 @@ class RateLimits:
             limit_count=limit.amount,
             retry_after_seconds=wait_seconds,
         )
+
+    async def _give_back(self, limit: RateLimitItemPerMinute, who: str) -> None:
+        """Uncount one. What was counted in a window that is over gives the new one no credit."""
+        _, remaining = await self._limiter.get_window_stats(limit, who)
+        if remaining < limit.amount:
+            await self._limiter.hit(limit, who, cost=-1)
 
 
 def address_of(request: Request) -> str:

@@ -42,13 +42,13 @@ def _endpoint(parts: MoneyRoutes, scope: str, prepare: _Prepare) -> Callable[[Re
         key = read_key(headers.get("idempotency-key"))
         wait_seconds, applied = wait_of(headers.get("prefer"))
         body_hash, draft = await prepare(parts, principal, await request.body())
-        await parts.admit(request, principal, (principal.user_id, scope, key))
+        counted = await parts.admit(request, principal, [(principal.user_id, scope, key)])
         answered: asyncio.Future[Outcome] = loop_of().create_future()
         submission = Submission(scope, key, body_hash, draft, wait_seconds, answered)
         parts.intake.submit(submission)
         outcome = await answered
-        await parts.settle_admission(request, principal, submission)
-        return answer(submission, outcome, request.scope["request_id"], applied)
+        await parts.settle_admission(request, principal, [submission], counted=counted)
+        return answer(submission, outcome, applied)
 
     return post
 

@@ -6,7 +6,7 @@ from typing import cast
 from libs.common.contracts.accounts import AccountChanged
 from libs.common.db.hot import HotConnection
 from libs.common.messaging.records import Received
-from services.gateway.store.directory import KnownAccount, save_accounts
+from services.gateway.use_cases.project_directory import project_accounts
 
 
 class OnAccountChanged:
@@ -18,14 +18,4 @@ class OnAccountChanged:
 
     async def __call__(self, batch: Sequence[Received]) -> None:
         """Project one batch. Idempotent by: (account id, version)."""
-        newest: dict[str, AccountChanged] = {}
-        for received in batch:
-            message = cast("AccountChanged", received.message)
-            seen = newest.get(message.account_id)
-            if seen is None or seen.version < message.version:
-                newest[message.account_id] = message
-        accounts = [
-            KnownAccount(m.account_id, m.owner_id, m.asset, m.status, m.version) for _, m in sorted(newest.items())
-        ]
-        async with self._connection.autocommit() as connection:
-            await save_accounts(connection, accounts)
+        await project_accounts([cast("AccountChanged", received.message) for received in batch], self._connection)

@@ -6,7 +6,7 @@ from typing import cast
 from libs.common.contracts.accounts import CustomerChanged
 from libs.common.db.hot import HotConnection
 from libs.common.messaging.records import Received
-from services.gateway.store.directory import save_profiles
+from services.gateway.use_cases.project_directory import project_profiles
 
 
 class OnCustomerChanged:
@@ -18,10 +18,4 @@ class OnCustomerChanged:
 
     async def __call__(self, batch: Sequence[Received]) -> None:
         """Project one batch. Idempotent by: (user id, version)."""
-        newest: dict[str, tuple[str, str, int]] = {}
-        for received in batch:
-            message = cast("CustomerChanged", received.message)
-            if message.version > newest.get(message.user_id, ("", "", -1))[2]:
-                newest[message.user_id] = (message.user_id, message.profile, message.version)
-        async with self._connection.autocommit() as connection:
-            await save_profiles(connection, sorted(newest.values()))
+        await project_profiles([cast("CustomerChanged", received.message) for received in batch], self._connection)

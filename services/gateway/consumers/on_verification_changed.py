@@ -6,7 +6,7 @@ from typing import cast
 from libs.common.contracts.kyc import VerificationChanged
 from libs.common.db.hot import HotConnection
 from libs.common.messaging.records import Received
-from services.gateway.store.directory import save_tiers
+from services.gateway.use_cases.project_directory import project_tiers
 
 
 class OnVerificationChanged:
@@ -18,10 +18,4 @@ class OnVerificationChanged:
 
     async def __call__(self, batch: Sequence[Received]) -> None:
         """Project one batch. Idempotent by: (user id, version)."""
-        newest: dict[str, tuple[str, int, int]] = {}
-        for received in batch:
-            message = cast("VerificationChanged", received.message)
-            if message.version > newest.get(message.user_id, ("", 0, -1))[2]:
-                newest[message.user_id] = (message.user_id, message.tier, message.version)
-        async with self._connection.autocommit() as connection:
-            await save_tiers(connection, sorted(newest.values()))
+        await project_tiers([cast("VerificationChanged", received.message) for received in batch], self._connection)

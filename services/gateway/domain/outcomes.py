@@ -2,8 +2,10 @@
 
 from typing import Final
 
+# tidy: allow impure-value-code: a frozen struct is made several times cheaper than a frozen dataclass
 import msgspec
 
+# tidy: allow impure-value-code: which states are final is the ledger's word
 from libs.common.contracts.ledger import FINAL_STATUSES
 
 

@@ -24,15 +24,21 @@ DELETE FROM gateway.repeats r USING gateway.outcomes o
 WHERE o.transfer_id = r.transfer_id AND o.status NOT IN ('held', 'parked') AND r.next_send_at <= $1
 """
 # The wait doubles from 5 s to a minute. Taking a page and putting it off is one statement, so that two processes never
-# take the same page.
+# take the same page. A batch goes out whole, so its transfers on the next page are taken with it: they stand together
+# in this order, and a page grows by less than one batch.
 _TAKE_PAGE = """
 WITH page AS (
     SELECT r.transfer_id FROM gateway.repeats r WHERE r.next_send_at <= $1
-    ORDER BY r.next_send_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+    ORDER BY r.next_send_at, r.transfer_id LIMIT $2 FOR UPDATE SKIP LOCKED),
+whole AS (
+    SELECT page.transfer_id FROM page
+    UNION
+    SELECT mate.transfer_id FROM page JOIN gateway.transfers t USING (transfer_id)
+    JOIN gateway.transfers mate ON mate.batch_id = t.batch_id),
 taken AS (
     UPDATE gateway.repeats r SET attempts = r.attempts + 1,
         next_send_at = $1 + make_interval(secs => least(60, 5 * power(2, least(r.attempts, 4))))
-    FROM page WHERE r.transfer_id = page.transfer_id RETURNING r.transfer_id)
+    FROM whole WHERE r.transfer_id = whole.transfer_id RETURNING r.transfer_id)
 SELECT t.transfer_id::text, t.principal_id::text, t.batch_id::text, t.command
 FROM taken JOIN gateway.transfers t USING (transfer_id) ORDER BY t.transfer_id
 """

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -37,7 +38,7 @@ FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::bytea
 ON CONFLICT ON CONSTRAINT outcomes_pkey DO UPDATE SET status = EXCLUDED.status, version = EXCLUDED.version,
     code = EXCLUDED.code, reasons = EXCLUDED.reasons, facts = EXCLUDED.facts,
     journal_index = EXCLUDED.journal_index, occurred_at = EXCLUDED.occurred_at
-WHERE o.version < EXCLUDED.version
+WHERE o.version < EXCLUDED.version AND o.status NOT IN ('posted', 'refused', 'blocked', 'voided')
 """
 _OUTCOMES = """
 SELECT transfer_id::text, status, version, code, reasons, facts, journal_index, occurred_at
@@ -107,7 +108,10 @@ async def find_by_keys(
 
 
 async def save_outcomes(connection: asyncpg.Connection, outcomes: Sequence[Outcome]) -> None:
-    """Keep each outcome that is newer than what is kept; at most one per transfer in a call."""
+    """Keep each outcome that is newer than what is kept and not final; at most one per transfer in a call.
+
+    The first final outcome stays: it is the answer that every copy of the request gets.
+    """
     await connection.execute(
         _UPSERT_OUTCOMES,
         [o.transfer_id for o in outcomes],
@@ -131,15 +135,6 @@ def _stored(row: asyncpg.Record) -> StoredRequest:
     return StoredRequest(row[0], row[1], row[2], row[3], row[4], row[5], row[6], outcome)
 
 
-def _outcome(row: Sequence[object] | asyncpg.Record) -> Outcome:
+def _outcome(row: Sequence[Any]) -> Outcome:
     transfer_id, status, version, code, reasons, facts, journal_index, occurred_at = row
-    return Outcome(
-        str(transfer_id),
-        str(status),
-        int(version),  # type: ignore[call-overload]
-        str(code),
-        tuple(reasons),  # type: ignore[arg-type]
-        _decode_facts(facts),  # type: ignore[arg-type]
-        int(journal_index),  # type: ignore[call-overload]
-        str(occurred_at),
-    )
+    return Outcome(transfer_id, status, version, code, tuple(reasons), _decode_facts(facts), journal_index, occurred_at)

@@ -8,9 +8,8 @@ from libs.common.db.hot import HotConnection
 from libs.common.errors import Unprocessable
 from libs.common.ids import new_id
 from libs.common.messaging.publisher import Publisher
-from services.gateway.domain.outcomes import accepted
 from services.gateway.messages import batch_requested
-from services.gateway.store.transfers import StoredRequest, find_by_keys, insert_requests
+from services.gateway.store.transfers import NewRequest, StoredRequest, find_by_keys, insert_requests
 from services.gateway.use_cases.accept_transfers import Intake, RequestKey, Submission, as_row
 from services.gateway.use_cases.await_outcomes import Waiters
 
@@ -50,15 +49,13 @@ class AtomicIntake:
             self._intake.release(keys)
 
     async def _store(self, submissions: Sequence[Submission], batch_id: str) -> None:
-        now = self._clock()
-        for submission in submissions:
-            submission.transfer_id = new_id()
-            submission.accepted_at = to_rfc3339(now)
-            self._waiters.add(submission.transfer_id, submission.answer, submission.wait_seconds)
-        rows = [as_row(submission, batch_id, position) for position, submission in enumerate(submissions)]
         try:
             reached("gateway.intake_before_commit")
+            # tidy: allow commit-outside-unit-of-work: a hot path without outbox rows; the request is its own
             async with self._connection.transaction() as connection:
+                # Only now: a row may not be much younger than its id, and the connection may have been waited for.
+                now = self._clock()
+                rows = self._number(submissions, batch_id, to_rfc3339(now))
                 in_key_order = sorted(rows, key=lambda row: (row.principal_id, row.scope, row.idempotency_key))
                 if await insert_requests(connection, in_key_order, now) != len(rows):
                     raise _KeysKnown
@@ -70,8 +67,14 @@ class AtomicIntake:
         actor_id = rows[0].principal_id
         await self._publisher.send([batch_requested(actor_id, batch_id, [row.command for row in rows])])
         for submission in submissions:
-            if submission.wait_seconds <= 0:
-                self._waiters.resolve(accepted(submission.transfer_id))
+            self._waiters.end_after(submission.transfer_id, submission.answer, submission.wait_seconds)
+
+    def _number(self, submissions: Sequence[Submission], batch_id: str, requested_at: str) -> list[NewRequest]:
+        for submission in submissions:
+            submission.transfer_id = new_id()
+            submission.accepted_at = requested_at
+            self._waiters.expect(submission.transfer_id, submission.answer)
+        return [as_row(submission, batch_id, position) for position, submission in enumerate(submissions)]
 
     async def _replay(self, submissions: Sequence[Submission], keys: Sequence[RequestKey]) -> None:
         async with self._connection.autocommit() as connection:

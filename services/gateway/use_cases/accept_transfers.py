@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -20,7 +21,7 @@ from libs.common.db.hot import HotConnection
 from libs.common.errors import Conflict, InvariantBroken, Unavailable, Unprocessable
 from libs.common.ids import new_id
 from libs.common.messaging.publisher import Publisher
-from services.gateway.domain.outcomes import Outcome, accepted
+from services.gateway.domain.outcomes import Outcome
 from services.gateway.messages import transfer_requested
 from services.gateway.metrics import INTAKE_LUMP, REPLAYS
 from services.gateway.store.transfers import NewRequest, StoredRequest, find_by_keys, insert_requests
@@ -108,13 +109,14 @@ class Intake:
             await self._commit(lump)
         except Unavailable as failure:
             _fail(lump, failure)
-        except asyncpg.PostgresError as failure:
+        # tidy: allow broad-except: whatever one request's data does, the loop that stores everybody's outlives it
+        except Exception:
             if len(lump) > 1:
                 middle = len(lump) // 2
                 await self._store(lump[:middle])
                 await self._store(lump[middle:])
             else:
-                log.exception("request_not_storable", sqlstate=failure.sqlstate)
+                log.exception("request_not_storable")
                 _fail(lump, InvariantBroken("a validated request can be stored"))
         finally:
             self.release([submission.key for submission in lump])
@@ -126,7 +128,7 @@ class Intake:
         rows = [self._number(submission, requested_at) for submission in lump]
         # Registered before the commit: an outcome must not come and find nobody.
         for submission in lump:
-            self._waiters.add(submission.transfer_id, submission.answer, submission.wait_seconds)
+            self._waiters.expect(submission.transfer_id, submission.answer)
         reached("gateway.intake_before_commit")
         try:
             known = await self._insert(lump, rows, now)
@@ -144,10 +146,10 @@ class Intake:
             ]
         )
         for submission in lump:
-            if submission.transfer_id not in known and submission.wait_seconds <= 0:
-                self._waiters.resolve(accepted(submission.transfer_id))
+            if submission.transfer_id not in known:
+                self._waiters.end_after(submission.transfer_id, submission.answer, submission.wait_seconds)
 
-    async def _insert(self, lump: list[Submission], rows: list[NewRequest], now: object) -> set[str]:
+    async def _insert(self, lump: list[Submission], rows: list[NewRequest], now: datetime) -> set[str]:
         """Insert the rows and settle those whose key was known. Returns the ids that were not stored."""
         async with self._connection.autocommit() as connection:
             stored = await _insert_again_after_deadlock(connection, rows, now)
@@ -167,12 +169,15 @@ class Intake:
         """Answer a copy from what is kept: its frozen outcome, or together with the first once there is one."""
         REPLAYS.inc()
         submission.stored = earlier
+        if submission.answer.done():
+            return
         if earlier.body_hash != submission.body_hash:
             submission.answer.set_exception(_key_reused())
         elif earlier.outcome.version > 0 or submission.wait_seconds <= 0:
             submission.answer.set_result(earlier.outcome)
         else:
-            self._waiters.add(earlier.transfer_id, submission.answer, submission.wait_seconds)
+            self._waiters.expect(earlier.transfer_id, submission.answer)
+            self._waiters.end_after(earlier.transfer_id, submission.answer, submission.wait_seconds)
 
     def _number(self, submission: Submission, requested_at: str) -> NewRequest:
         """Give a submission its id and time. Again at every try: a row may only ever be younger than its id."""
@@ -198,10 +203,10 @@ def as_row(submission: Submission, batch_id: str | None = None, batch_position: 
     )
 
 
-async def _insert_again_after_deadlock(connection: asyncpg.Connection, rows: list[NewRequest], now: object) -> int:
+async def _insert_again_after_deadlock(connection: asyncpg.Connection, rows: list[NewRequest], now: datetime) -> int:
     for last_try in (False,) * (_TRIES - 1) + (True,):
         try:
-            return await insert_requests(connection, rows, now)  # type: ignore[arg-type]
+            return await insert_requests(connection, rows, now)
         except asyncpg.DeadlockDetectedError:
             if last_try:
                 raise

@@ -15,18 +15,24 @@ class Waiters:
     def __init__(self) -> None:
         """Begin with nobody waiting."""
         self._futures: dict[str, list[asyncio.Future[Outcome]]] = {}
-        self._expiring: dict[int, list[str]] = {}
+        self._expiring: dict[int, list[tuple[str, asyncio.Future[Outcome]]]] = {}
         self._last_tick = self._tick_now()
 
     def __len__(self) -> int:
         """Return for how many transfers somebody waits."""
         return len(self._futures)
 
-    def add(self, transfer_id: str, future: asyncio.Future[Outcome], wait_seconds: float) -> None:
-        """Wait for this transfer at most so long, then get its state `accepted`."""
+    def expect(self, transfer_id: str, future: asyncio.Future[Outcome]) -> None:
+        """Wait for this transfer without end: it is not durable yet, so that no deadline may call it accepted."""
         self._futures.setdefault(transfer_id, []).append(future)
-        tick = self._tick_now() + int(wait_seconds * _TICKS_PER_SECOND) + 1
-        self._expiring.setdefault(tick, []).append(transfer_id)
+
+    def end_after(self, transfer_id: str, future: asyncio.Future[Outcome], wait_seconds: float) -> None:
+        """End one wait for a durable transfer after so long, at once for 0; whoever else waits for it goes on."""
+        if wait_seconds <= 0:
+            self._end(transfer_id, future)
+        elif not future.done():
+            tick = self._tick_now() + int(wait_seconds * _TICKS_PER_SECOND) + 1
+            self._expiring.setdefault(tick, []).append((transfer_id, future))
 
     def drop(self, transfer_id: str) -> None:
         """Forget a transfer that was never stored under this id."""
@@ -50,9 +56,17 @@ class Waiters:
         """End every wait whose time is over; called a few times a second."""
         now = self._tick_now()
         for tick in range(self._last_tick, now + 1):
-            for transfer_id in self._expiring.pop(tick, ()):
-                self.resolve(accepted(transfer_id))
+            for transfer_id, future in self._expiring.pop(tick, ()):
+                self._end(transfer_id, future)
         self._last_tick = now
+
+    def _end(self, transfer_id: str, future: asyncio.Future[Outcome]) -> None:
+        if future.done():
+            return
+        future.set_result(accepted(transfer_id))
+        others = [other for other in self._futures.pop(transfer_id, ()) if other is not future]
+        if others:
+            self._futures[transfer_id] = others
 
     @staticmethod
     def _tick_now() -> int:

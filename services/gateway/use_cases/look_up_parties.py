@@ -16,12 +16,14 @@ from libs.common.contracts.accounts import AccountChanged, CustomerChanged
 from libs.common.contracts.kyc import VerificationChanged
 from libs.common.contracts.transfers import Party
 from libs.common.db.hot import HotConnection
+from libs.common.errors import Unavailable
 from services.gateway.store.directory import KnownAccount, KnownCustomer, load_accounts, load_customers, save_accounts
 
 log = structlog.get_logger()
 
 _CACHED_MAX: Final = 200_000
 _ASK_SECONDS: Final = 2.0
+_NOT_FOUND: Final = 404
 
 _read_account = msgspec.json.Decoder(AccountChanged).decode
 _read_customer = msgspec.json.Decoder(CustomerChanged).decode
@@ -87,7 +89,7 @@ class Directory:
                     self.accounts[account_id] = asked
 
     async def _ask_owner(self, account_id: str) -> KnownAccount | None:
-        """Ask the accounts service once. When it cannot be asked, the ledger will say whether the account exists."""
+        """Ask the accounts service once; None when it knows no such account. Raises: Unavailable."""
         try:
             answer = await self._accounts_api.get(
                 f"/internal/accounts/{account_id}",
@@ -96,9 +98,12 @@ class Directory:
             )
         except httpx2.HTTPError as failure:
             log.warning("accounts_not_asked", error=repr(failure))
+            raise _accounts_unavailable() from failure
+        if answer.status_code == _NOT_FOUND:
             return None
         if not answer.is_success:
-            return None
+            log.warning("accounts_not_asked", status=answer.status_code)
+            raise _accounts_unavailable()
         known = answer.json()
         return KnownAccount(account_id, known["owner_id"], known["asset"], known["status"], known["version"])
 
@@ -122,6 +127,10 @@ class Directory:
             known = self.customers.get(message.user_id)
             if known is not None and known.kyc_version < message.version:
                 known.kyc_tier, known.kyc_version = message.tier, message.version
+
+
+def _accounts_unavailable() -> Unavailable:
+    return Unavailable("accounts_unavailable", "Whose account this is cannot be looked up now; try again.")
 
 
 def _readable(records: Sequence[ConsumerRecord[Any, Any]], read: Any) -> Iterable[Any]:

@@ -47,6 +47,7 @@ async def project_outcomes(messages: Sequence[TransferChanged], connection: HotC
     held = [outcome.transfer_id for outcome in newest.values() if outcome.status == "held"]
     outcomes = sorted(newest.values(), key=lambda outcome: outcome.transfer_id)
     if held:
+        # tidy: allow commit-outside-unit-of-work: a projection says nothing, so there is nothing to publish
         async with connection.transaction() as database:
             await save_outcomes(database, outcomes)
             await schedule_repeats(database, held, after_seconds=60)

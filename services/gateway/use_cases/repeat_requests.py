@@ -56,6 +56,7 @@ class Repeater:
 
     async def _collect(self, patience: timedelta) -> None:
         now = self._clock()
+        # tidy: allow commit-outside-unit-of-work: the list of repeats is the sweeper's own; nothing is emitted
         async with self._connection.transaction() as connection:
             await collect_unsettled(
                 connection,
@@ -66,6 +67,7 @@ class Repeater:
 
     async def _send_due(self) -> None:
         while True:
+            # tidy: allow commit-outside-unit-of-work: as above; what is sent was committed long ago
             async with self._connection.transaction() as connection:
                 due = await take_due(connection, self._clock(), _PAGE)
                 batches = {

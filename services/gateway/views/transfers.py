@@ -8,7 +8,7 @@ import msgspec
 from libs.common.contracts.transfers import Leg, TransferCommand
 from libs.common.db.hot import HotConnection
 from services.gateway.domain.outcomes import Outcome, accepted
-from services.gateway.store.transfers import load_outcomes
+from services.gateway.store.transfers import find_by_keys, load_outcomes
 
 
 class LegView(msgspec.Struct, frozen=True, gc=False):
@@ -63,6 +63,12 @@ def render_transfer(outcome: Outcome, kind: str, legs: Sequence[Leg], memo: byte
 def read_command(command: bytes) -> TransferCommand:
     """Decode a stored command."""
     return _decode_command(command)
+
+
+async def are_known(connection: HotConnection, keys: Sequence[tuple[str, str, str]]) -> bool:
+    """Tell whether each (principal, scope, idempotency key) has been used. Raises: Unavailable."""
+    async with connection.autocommit() as database:
+        return len(await find_by_keys(database, keys)) == len(keys)
 
 
 async def find_transfer(

@@ -53,7 +53,7 @@ CREATE TABLE gateway.repeats (
     next_send_at timestamptz NOT NULL,
     CONSTRAINT repeats_pkey PRIMARY KEY (transfer_id)
 );
-CREATE INDEX repeats_due ON gateway.repeats (next_send_at);
+CREATE INDEX repeats_due ON gateway.repeats (next_send_at, transfer_id);
 
 CREATE TABLE gateway.sweep_marks (
     only_row boolean NOT NULL DEFAULT true,

@@ -1,0 +1,44 @@
+"""Keep what accounts and kyc say of accounts and customers: newest version wins."""
+
+from collections.abc import Sequence
+
+from libs.common.contracts.accounts import AccountChanged, CustomerChanged
+from libs.common.contracts.kyc import VerificationChanged
+from libs.common.db.hot import HotConnection
+from services.gateway.store.directory import KnownAccount, save_accounts, save_profiles, save_tiers
+
+
+async def project_accounts(messages: Sequence[AccountChanged], connection: HotConnection) -> None:
+    """Keep who owns which account. Idempotent by: (account id, version). Raises: Unavailable."""
+    newest: dict[str, AccountChanged] = {}
+    for message in messages:
+        seen = newest.get(message.account_id)
+        if seen is None or seen.version < message.version:
+            newest[message.account_id] = message
+    rows = [KnownAccount(m.account_id, m.owner_id, m.asset, m.status, m.version) for _, m in sorted(newest.items())]
+    async with connection.autocommit() as database:
+        await save_accounts(database, rows)
+
+
+async def project_profiles(messages: Sequence[CustomerChanged], connection: HotConnection) -> None:
+    """Keep which limit profile a customer has. Idempotent by: (user id, version). Raises: Unavailable."""
+    newest: dict[str, CustomerChanged] = {}
+    for message in messages:
+        seen = newest.get(message.user_id)
+        if seen is None or seen.version < message.version:
+            newest[message.user_id] = message
+    rows = [(m.user_id, m.profile, m.version) for _, m in sorted(newest.items())]
+    async with connection.autocommit() as database:
+        await save_profiles(database, rows)
+
+
+async def project_tiers(messages: Sequence[VerificationChanged], connection: HotConnection) -> None:
+    """Keep how far a customer is verified. Idempotent by: (user id, version). Raises: Unavailable."""
+    newest: dict[str, VerificationChanged] = {}
+    for message in messages:
+        seen = newest.get(message.user_id)
+        if seen is None or seen.version < message.version:
+            newest[message.user_id] = message
+    rows = [(m.user_id, m.tier, m.version) for _, m in sorted(newest.items())]
+    async with connection.autocommit() as database:
+        await save_tiers(database, rows)
