@@ -69,7 +69,9 @@ class ScreenTransfers:
             if isinstance(failure, Unavailable) and failure.code in _CONFLICT_CODES:
                 CONFLICTS.inc()
             raise
-        self._set_aside.done(ready)
+        # Also what was found decided: another process may have answered while it waited here.
+        waiting = {one.key for one in fresh}.difference(one.key for one in ready)
+        self._set_aside.done([one for one in asked if one.key not in waiting])
         SET_ASIDE.set(len(self._set_aside))
         if docket is not None:
             self._cache.shrink(slots_taken=len(docket.decisions))

@@ -1,6 +1,6 @@
 """Settle limits by what the ledger did: a transfer that moved nothing gives its slot back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from libs.common.clock import Clock
@@ -14,11 +14,20 @@ _MOVED_NOTHING: Final = frozenset({"refused", "voided"})
 
 
 class AwaitedHolds:
-    """Holds whose resolution was sent and whose end at the ledger was not heard yet, as far as this process knows."""
+    """Holds whose resolution this process sent again in the last two rounds: their end may come at any version."""
 
     def __init__(self) -> None:
-        """Start with none; the sweeper adds what it sends again."""
-        self.transfer_ids: set[str] = set()
+        """Start with none."""
+        self._latest: frozenset[str] = frozenset()
+        self._before: frozenset[str] = frozenset()
+
+    def note_round(self, transfer_ids: Iterable[str]) -> None:
+        """Await these, and no longer those of the round before the last: they are sent again if need be."""
+        self._before, self._latest = self._latest, frozenset(transfer_ids)
+
+    def __contains__(self, transfer_id: str) -> bool:
+        """Tell whether the end of this transfer is awaited."""
+        return transfer_id in self._latest or transfer_id in self._before
 
 
 class SettleLimits:
@@ -54,10 +63,9 @@ class SettleLimits:
         except BaseException:
             self._cache.forget(moved)
             raise
-        self._awaited.transfer_ids.difference_update(ended)
 
     def _may_end_hold(self, change: TransferChanged) -> bool:
         """Tell whether this may be the end of a hold. A transfer that never waited posts at its first version."""
         if change.status == "posted":
-            return change.version > 1 or change.transfer_id in self._awaited.transfer_ids
+            return change.version > 1 or change.transfer_id in self._awaited
         return change.status in _MOVED_NOTHING

@@ -72,6 +72,6 @@ class SweepHolds:
                 transaction.connection, now=now, sent_before=now - UNHEARD_AFTER, limit=SENT_AGAIN_MAX
             )
             # Known before they are sent: the answer may be here before the next statement.
-            self._awaited.transfer_ids.update(transfer_id for transfer_id, _ in due)
+            self._awaited.note_round(transfer_id for transfer_id, _ in due)
             for transfer_id, resolution in due:
                 transaction.emit(SCREENINGS, transfer_id, _read_resolution(resolution))

@@ -216,3 +216,18 @@ async def test_an_account_nobody_knows_is_left_to_the_ledger_after_five_seconds(
     assert (screened.verdict, screened.command.legs[0].destination_owner_id) == ("approve", "")
     await office.screen.retry_set_aside()
     assert len(office.said) == 1
+
+
+async def test_a_request_that_another_instance_answered_meanwhile_waits_no_longer_here(
+    office: Office, second_office: Office
+) -> None:
+    account_id = new_id()
+    late = msgspec.structs.replace(transfer(new_id(), legs=(Leg(new_id(), account_id, 5_00, "USD", ""),)), payees=())
+    await office.screen([Asked((late,))])
+    await second_office.open_account(account_id, new_id())
+    answered = await second_office.ask_one(late)
+
+    await office.screen.retry_set_aside()
+    await office.screen.retry_set_aside()
+
+    assert office.said == [answered]
