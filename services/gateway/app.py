@@ -19,13 +19,13 @@ from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
-from services.gateway.api.batches import batch_routes
+from services.gateway.api.batches import batch_endpoint
 from services.gateway.api.merged_openapi import merged_openapi_routes
 from services.gateway.api.money_requests import MoneyRoutes
 from services.gateway.api.proxy import proxy_routes
 from services.gateway.api.rate_limits import RateLimits
 from services.gateway.api.transfer_status import transfer_status_router
-from services.gateway.api.transfers import money_routes
+from services.gateway.api.transfers import money_endpoints
 from services.gateway.consumers.on_account_changed import OnAccountChanged
 from services.gateway.consumers.on_customer_changed import OnCustomerChanged
 from services.gateway.consumers.on_message_parked import OnMessageParked
@@ -106,9 +106,8 @@ def build(role: Role) -> FastAPI:
         description="Moves money between accounts and can prove afterwards that it did so correctly.",
         version="0.1.0",
         routers=[transfer_status_router(connections["lookup"])] if takes_requests else [],
-        hot_routes=[
-            *money_routes(money),
-            *batch_routes(money),
+        hot={**money_endpoints(money), **batch_endpoint(money)} if takes_requests else {},
+        routes=[
             *proxy_routes(clients, limits),
             *merged_openapi_routes(clients),
         ]

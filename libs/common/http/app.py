@@ -1,8 +1,8 @@
 """Makes the FastAPI application that every service is: routes, problems, probes, metrics, one middleware."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -10,11 +10,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
 
 from libs.common.errors import TallystickError
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.edge import Edge
 from libs.common.http.health import Health
+from libs.common.http.hot import HotEndpoint
 from libs.common.http.problems import error_response, problem_response
 
 _HTTP_CODES: Final = {
@@ -30,7 +32,20 @@ _ERRORS_SHOWN_MAX: Final = 20
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def make_app(
+class Application(FastAPI):
+    """FastAPI inside our edge, which must be outermost: it answers hot endpoints without the framework."""
+
+    def __init__(self, *, hot: Mapping[str, HotEndpoint], **options: Any) -> None:
+        """Make it; options are FastAPI's."""
+        super().__init__(**options)
+        self._edge = Edge(super().__call__, hot)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI event."""
+        await self._edge(scope, receive, send)
+
+
+def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put together
     *,
     service: str,
     title: str,
@@ -40,10 +55,12 @@ def make_app(
     lifespan: Lifespan,
     health: Health,
     verifier: TokenVerifier | None = None,
-    hot_routes: Sequence[BaseRoute] = (),
+    hot: Mapping[str, HotEndpoint] | None = None,
+    routes: Sequence[BaseRoute] = (),
 ) -> FastAPI:
-    """Put a service's application together. Hot routes are plain Starlette routes and are matched first."""
-    app = FastAPI(
+    """Put a service's application together. `routes` are plain Starlette routes; hot endpoints come before all."""
+    app = Application(
+        hot=hot or {},
         title=title,
         description=description,
         version=version,
@@ -53,7 +70,7 @@ def make_app(
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,
-        routes=list(hot_routes),
+        routes=list(routes),
         exception_handlers={
             TallystickError: _on_error,
             RequestValidationError: _on_invalid,
@@ -66,7 +83,6 @@ def make_app(
         app.include_router(router)
     app.include_router(health.router())
     app.add_route("/metrics", _metrics, methods=["GET"], include_in_schema=False)
-    app.add_middleware(Edge)
     return app
 
 

@@ -1,4 +1,4 @@
-"""Access tokens: Ed25519 JWTs (RFC 7519, RFC 8037) verified with the keys of a JWKS file, remembered until they expire."""
+"""Access tokens: Ed25519 JWTs (RFC 7519, RFC 8037), verified by the keys of a JWKS file, remembered until expiry."""
 
 from dataclasses import dataclass
 from pathlib import Path

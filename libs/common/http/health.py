@@ -1,4 +1,4 @@
-"""Liveness and readiness. Live: the loop turns. Ready: every check is content; what is wrong says which command mends it."""
+"""Liveness: the loop turns. Readiness: every check is content; one that is not says which command mends it."""
 
 from collections.abc import Callable
 

@@ -4,12 +4,10 @@ import asyncio
 from collections.abc import Sequence
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from libs.common.errors import Conflict, Forbidden, Malformed, TallystickError, Unavailable
 from libs.common.http.auth import Principal
+from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
 from libs.common.http.problems import problem_body
 from services.gateway.api.money_requests import MoneyRoutes, answer_body
 from services.gateway.api.preferences import wait_of
@@ -20,7 +18,6 @@ from services.gateway.use_cases.accept_transfers import Submission
 from services.gateway.use_cases.prepare_transfer import prepare_transfer
 
 _encode = msgspec.json.Encoder().encode
-_TEMPLATE = "/api/v1/transfers/batch"
 _BATCH_WAIT_SECONDS = 15.0
 
 
@@ -42,31 +39,25 @@ class BatchOut(msgspec.Struct, frozen=True, gc=False):
     results: list[BatchResult]
 
 
-def batch_routes(parts: MoneyRoutes) -> list[Route]:
-    """Return the route."""
+def batch_endpoint(parts: MoneyRoutes) -> dict[str, HotEndpoint]:
+    """Return path → endpoint."""
 
-    async def post(request: Request) -> Response:
-        request.scope["route_template"] = _TEMPLATE
-        principal = parts.verifier.verify(request.headers.get("authorization"))
-        prefer = request.headers.get("prefer")
-        wait_seconds, applied = wait_of(prefer)
+    async def post(request: HotRequest) -> HotAnswer:
+        principal = parts.verifier.verify(request.authorization)
+        wait_seconds, applied = wait_of(request.prefer)
         if applied is None:
             wait_seconds = _BATCH_WAIT_SECONDS
-        batch = read_batch(await request.body())
+        batch = read_batch(request.body)
         keys = [(principal.user_id, "batch", item.idempotency_key) for item in batch.transfers]
-        counted = await parts.admit(request, principal, keys)
+        counted = await parts.admit(request.address, principal, keys)
         post_batch = _post_atomic if batch.mode == "atomic" else _post_independent
         results, submissions = await post_batch(parts, principal, batch, wait_seconds)
-        if len(submissions) == len(batch.transfers):
-            await parts.settle_admission(request, principal, submissions, counted=counted)
-        response = Response(
-            _encode(BatchOut(results)), status_code=_status(batch, results), media_type="application/json"
-        )
-        if applied is not None:
-            response.headers["Preference-Applied"] = applied
-        return response
+        if counted and len(submissions) == len(batch.transfers):
+            await parts.give_back_replay(request.address, principal, submissions)
+        headers = [] if applied is None else [(b"preference-applied", applied.encode())]
+        return HotAnswer(_status(batch, results), _encode(BatchOut(results)), headers=headers)
 
-    return [Route(_TEMPLATE, post, methods=["POST"])]
+    return {"/api/v1/transfers/batch": post}
 
 
 async def _post_independent(

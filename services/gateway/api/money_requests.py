@@ -3,22 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from libs.common.clock import Clock
 from libs.common.db.hot import HotConnection
 from libs.common.errors import TooManyRequests
 from libs.common.http.auth import Principal, TokenVerifier
+from libs.common.http.hot import HotAnswer
 from libs.common.http.problems import problem_body
-from services.gateway.api.rate_limits import RateLimits, address_of
+from services.gateway.api.rate_limits import RateLimits
 from services.gateway.domain.outcomes import HTTP_STATUS, Outcome, detail_of
 from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
 from services.gateway.use_cases.accept_transfers import Intake, RequestKey, Submission
 from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.views.transfers import are_known, read_command, render_transfer
 
-_PROBLEM = "application/problem+json"
+_PROBLEM = b"application/problem+json"
 
 
 @dataclass(slots=True)
@@ -33,7 +31,7 @@ class MoneyRoutes:
     lookup: HotConnection
     clock: Clock
 
-    async def admit(self, request: Request, principal: Principal, keys: Sequence[RequestKey]) -> bool:
+    async def admit(self, address: str, principal: Principal, keys: Sequence[RequestKey]) -> bool:
         """Count the request against the rate limits and tell whether it was counted.
 
         Beyond a limit only a replay passes, uncounted: every one of its keys is known. Raises: TooManyRequests,
@@ -42,7 +40,6 @@ class MoneyRoutes:
         if not self.limits.enabled:
             return False
         profile = await self._profile(principal)
-        address = address_of(request)
         try:
             await self.limits.take_money_request(principal, address, profile)
         except TooManyRequests:
@@ -51,13 +48,11 @@ class MoneyRoutes:
             return False
         return True
 
-    async def settle_admission(
-        self, request: Request, principal: Principal, submissions: Sequence[Submission], *, counted: bool
-    ) -> None:
-        """Give a replay back what it was counted; a batch is one only if nothing in it is new."""
-        if counted and submissions and all(submission.stored is not None for submission in submissions):
+    async def give_back_replay(self, address: str, principal: Principal, submissions: Sequence[Submission]) -> None:
+        """Give a counted request back what it cost if it was a replay; a batch is one only if nothing in it is new."""
+        if submissions and all(submission.stored is not None for submission in submissions):
             profile = await self._profile(principal)
-            await self.limits.give_back_money_request(principal, address_of(request), profile)
+            await self.limits.give_back_money_request(principal, address, profile)
 
     async def _profile(self, principal: Principal) -> str:
         if principal.user_id not in self.directory.customers:
@@ -65,7 +60,7 @@ class MoneyRoutes:
         return self.directory.customers[principal.user_id].profile
 
 
-def answer_body(submission: Submission, outcome: Outcome) -> tuple[int, bytes, str]:
+def answer_body(submission: Submission, outcome: Outcome) -> tuple[int, bytes, bytes]:
     """Return (status, body, content type) for a request's outcome: the same at the first answer and at a replay.
 
     So a problem's `instance` is the transfer here, and not the request as elsewhere.
@@ -87,17 +82,17 @@ def answer_body(submission: Submission, outcome: Outcome) -> tuple[int, bytes, s
     else:
         command = read_command(stored.command)
         body = render_transfer(outcome, command.kind, command.legs, stored.memo, command.requested_at)
-    return status, body, "application/json"
+    return status, body, b"application/json"
 
 
-def answer(submission: Submission, outcome: Outcome, applied: str | None) -> Response:
+def answer(submission: Submission, outcome: Outcome, applied: str | None) -> HotAnswer:
     """Answer a single request."""
     status, body, media_type = answer_body(submission, outcome)
-    response = Response(body, status_code=status, media_type=media_type)
+    headers: list[tuple[bytes, bytes]] = []
     if status in (201, 202):
-        response.headers["Location"] = f"/api/v1/transfers/{outcome.transfer_id}"
+        headers.append((b"location", b"/api/v1/transfers/" + outcome.transfer_id.encode()))
     if applied is not None:
-        response.headers["Preference-Applied"] = applied
+        headers.append((b"preference-applied", applied.encode()))
     if submission.stored is not None:
-        response.headers["Idempotency-Replayed"] = "true"
-    return response
+        headers.append((b"idempotency-replayed", b"true"))
+    return HotAnswer(status, body, media_type, headers)

@@ -1,0 +1,46 @@
+"""Hot endpoints: POST routes answered right at the edge, below the framework's routing and its layers.
+
+Between uvicorn and a Starlette route of a FastAPI application stand six wrappers and a search through all routes: as
+much as the rest of the work of a transfer request. A hot endpoint has one exact path, reads three headers and a body,
+and returns bytes.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from libs.common.errors import TallystickError
+from libs.common.http.problems import error_response
+
+
+@dataclass(slots=True)
+class HotRequest:
+    """What a hot endpoint may know of its request."""
+
+    authorization: str | None
+    idempotency_key: str | None
+    prefer: str | None
+    address: str
+    """The peer's address; a proxy's own header would let anybody name himself."""
+    request_id: str
+    body: bytes = b""
+
+
+@dataclass(slots=True)
+class HotAnswer:
+    """What it answers; the edge adds length, security headers and the request id."""
+
+    status: int
+    body: bytes
+    media_type: bytes = b"application/json"
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+
+HotEndpoint = Callable[[HotRequest], Awaitable[HotAnswer]]
+"""Raises errors of our tree; the edge makes problem documents of them."""
+
+
+def error_answer(error: TallystickError, request_id: str) -> HotAnswer:
+    """Return an error as the same document the framework's handlers make of it."""
+    response = error_response(error, request_id)
+    headers = [pair for pair in response.raw_headers if pair[0] not in {b"content-length", b"content-type"}]
+    return HotAnswer(response.status_code, bytes(response.body), b"application/problem+json", headers)
