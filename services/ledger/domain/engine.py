@@ -119,9 +119,7 @@ class _Run:
         else:
             # Both sides shrink: what fraud says remains, and what this ledger still waits for. The order in which
             # resolutions arrive then makes no difference.
-            reasons = tuple(
-                reason for reason in known.reasons if reason in resolution.remaining and reason != resolution.reason
-            )
+            reasons = tuple(reason for reason in known.reasons if reason in resolution.remaining)
             if not reasons:
                 self._end_hold(known, resolution, refuse_settlement(known.legs, self.books.read))
             elif reasons == known.reasons:

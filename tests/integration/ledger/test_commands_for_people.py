@@ -1,0 +1,66 @@
+"""`tallystick verify` and `tallystick reconcile`, as a person or a script runs them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.integration.ledger.books import SIGNER, Books
+from tests.support.api_world import admin_connection
+from tests.support.ledger_builders import held, id_of, leg, screened
+
+
+def tallystick(*words: str) -> tuple[int, Any]:
+    finished = subprocess.run(
+        [sys.executable, "-m", "tallystick.cli", *words, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert finished.stdout, finished.stderr
+    return finished.returncode, json.loads(finished.stdout)
+
+
+async def written(books: Books) -> None:
+    await books.fund(alice=1_000, bob=1)
+    await books.do(screened("t", leg("alice", "bob", 300)), held("h", leg("alice", "bob", 10)))
+    await books.outcomes.flush()
+
+
+async def test_verify_says_what_was_changed(books: Books, admin_dsn: str, tmp_path: Path) -> None:
+    await written(books)
+    key = tmp_path / "vkeys"
+    key.write_text(SIGNER.vkey + "\n")
+    words = ("verify", "--postgres", admin_dsn, "--key", str(key))
+    code, report = tallystick(*words)
+    assert (code, report["verified"], report["records"], report["findings"]) == (0, True, 4, [])
+    assert report["records_per_second"] > 0
+    async with admin_connection(admin_dsn) as connection:
+        await connection.execute(
+            "UPDATE ledger.accounts SET posted_minor = posted_minor + 1 WHERE account_id = $1", id_of("bob")
+        )
+    code, report = tallystick(*words)
+    assert (code, report["verified"]) == (1, False)
+    (finding,) = report["findings"]
+    assert (finding["check"], finding["fields"]) == ("balance_differs", ["posted_minor"])
+    assert (finding["stored"], finding["computed"]) == ("posted_minor=302", "posted_minor=301")
+
+
+async def test_reconcile_counts_what_differs(books: Books, admin_dsn: str) -> None:
+    await written(books)
+    code, report = tallystick("reconcile", "--all", "--postgres", admin_dsn)
+    assert (code, report["agrees"]) == (0, True)
+    checks = {check["name"]: check for check in report["checks"]}
+    assert not checks["balances"]["skipped"]
+    assert checks["gateway_agrees"]["skipped"], "there is no gateway in this database"
+    async with admin_connection(admin_dsn) as connection:
+        await connection.execute(
+            "UPDATE ledger.accounts SET posted_minor = posted_minor + 1, pending_in_minor = 0 WHERE account_id = $1",
+            id_of("bob"),
+        )
+    code, report = tallystick("reconcile", "--all", "--postgres", admin_dsn)
+    assert (code, report["agrees"]) == (1, False)
+    broken = {check["name"] for check in report["checks"] if check["differences"]}
+    assert broken == {"trial_balance", "balances", "held_amounts"}
