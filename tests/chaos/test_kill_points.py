@@ -1,0 +1,89 @@
+"""A process dies exactly where a crash hurts most; afterwards every promise holds and clients were told the truth."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import pytest_asyncio
+
+from tests.support.chaos_api import Api
+from tests.support.chaos_stack import ChaosStack, Circle, found_circle, fund, settle_and_check
+from tests.support.crashing import CrashOrder, order_crash
+from tests.support.load import Load
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+REQUESTS_PER_SECOND = 60.0
+SENT_SECONDS = 0.1
+"""Long enough for a message to reach the broker, a fifth of the pause between two commits of offsets."""
+
+Say = Callable[[str], None]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def circle(stack: ChaosStack) -> AsyncIterator[tuple[Circle, Load]]:
+    api = Api(stack.running.api)
+    found = await found_circle(stack, api, customers=2, accounts=20)
+    load = Load(api, found.customers, rng=random.Random("kill points"), rate=REQUESTS_PER_SECOND)
+    await fund(found, load)
+    yield found, load
+    await api.close()
+
+
+async def crash(stack: ChaosStack, circle: tuple[Circle, Load], order: CrashOrder, say: Say) -> None:
+    """Send until the crash has happened and a moment longer, then let everything come to rest and check it."""
+    people, load = circle
+    load.start()
+    try:
+        await order.wait(seconds=30)
+        killed_at = time.monotonic()
+        await asyncio.sleep(0.3)
+    finally:
+        await load.finish()
+    answered_seconds = time.monotonic() - killed_at
+    quiet_seconds = await settle_and_check(stack, people, load)
+    say(f"  {order.file.name}: all answered after {answered_seconds:.1f} s, at rest after {quiet_seconds:.1f} s more")
+
+
+@pytest.mark.parametrize("reached", [1, 12])
+async def test_gateway_dies_before_intake_commits(
+    stack: ChaosStack, circle: tuple[Circle, Load], reached: int, say: Say
+) -> None:
+    await crash(
+        stack, circle, order_crash(stack.orders, "gateway", "gateway.intake_before_commit", reached=reached), say
+    )
+
+
+@pytest.mark.parametrize("reached", [1, 12])
+async def test_gateway_dies_after_intake_committed_and_before_it_published(
+    stack: ChaosStack, circle: tuple[Circle, Load], reached: int, say: Say
+) -> None:
+    await crash(
+        stack, circle, order_crash(stack.orders, "gateway", "gateway.intake_after_commit", reached=reached), say
+    )
+
+
+@pytest.mark.parametrize("service", ["fraud", "ledger"])
+async def test_worker_dies_in_the_middle_of_a_batch(
+    stack: ChaosStack, circle: tuple[Circle, Load], service: str, say: Say
+) -> None:
+    await crash(stack, circle, order_crash(stack.orders, service, f"{service}.before_commit", reached=5), say)
+
+
+@pytest.mark.parametrize("service", ["fraud", "ledger"])
+async def test_worker_dies_after_its_commit_and_before_it_published(
+    stack: ChaosStack, circle: tuple[Circle, Load], service: str, say: Say
+) -> None:
+    point = f"{service}.after_commit_before_publish"
+    await crash(stack, circle, order_crash(stack.orders, service, point, reached=5), say)
+
+
+@pytest.mark.parametrize("service", ["fraud", "ledger"])
+async def test_worker_dies_after_it_published_and_before_it_commits_its_offsets(
+    stack: ChaosStack, circle: tuple[Circle, Load], service: str, say: Say
+) -> None:
+    point = "delivery.before_offset_commit"
+    order = order_crash(stack.orders, service, point, reached=5, later_seconds=SENT_SECONDS)
+    await crash(stack, circle, order, say)

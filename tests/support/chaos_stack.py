@@ -1,0 +1,146 @@
+"""A stack to be killed piece by piece, on the local broker or on Apache Kafka, with people and money in it."""
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.chaos_api import Api, Person
+from tests.support.chaos_books import check_answers, wait_until_quiet
+from tests.support.crashing import VARIABLE
+from tests.support.invariants import check_everything
+from tests.support.kafka import ApacheKafka
+from tests.support.load import Load
+from tests.support.stack import RunningStack
+
+SERVICES = ("gateway", "fraud", "ledger", "kyc", "accounts")
+VICTIMS = (*SERVICES, "broker", "postgres")
+
+_UP = (sys.executable, str(Path(__file__).with_name("chaos_up.py")))
+_OPENING_BALANCE_MINOR = 50_000
+_AT_ONCE = 40
+_QUIET_SECONDS = 120.0
+
+
+@dataclass
+class ChaosStack:
+    """The stack, its broker where that is one of ours, and the folder in which crashes are ordered."""
+
+    running: RunningStack
+    folder: Path
+    orders: Path
+    kafka: ApacheKafka | None
+
+    def kill(self, victim: str) -> None:
+        """Kill one of VICTIMS with SIGKILL; the supervisor starts it again, or we do when Kafka is ours."""
+        if victim == "broker" and self.kafka is not None:
+            self.kafka.kill()
+            self.kafka.spawn()
+            return
+        kills = {"postgres": self.running.kill_postgres, "broker": self.running.kill_broker}
+        killed = kills[victim]() if victim in kills else self.running.kill_service(victim)
+        assert killed, f"{victim} was not there to be killed"
+
+    @property
+    def dsn(self) -> str:
+        """The administrator's DSN."""
+        return str(self.running.stack["postgres"])
+
+
+@contextmanager
+def chaos_stack(*, keep: Callable[[], bool]) -> Iterator[ChaosStack]:
+    """Run a stack whose services obey crash orders. Its folder stays when `keep` says so at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="tallystick-chaos-"))
+    with _kafka(folder) as kafka:
+        orders = folder / "orders"
+        orders.mkdir()
+        environment = {VARIABLE: str(orders)} | ({"TALLYSTICK_KAFKA": kafka.address} if kafka else {})
+        with RunningStack(folder / "data", command=_UP, environment=environment) as running:
+            yield ChaosStack(running, folder, orders, kafka)
+    if not keep():
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _kafka(folder: Path) -> Iterator[ApacheKafka | None]:
+    if os.environ.get("TALLYSTICK_TEST_KAFKA") != "apache":
+        yield None
+        return
+    (folder / "kafka").mkdir()
+    kafka = ApacheKafka(folder / "kafka")
+    kafka.start()
+    try:
+        yield kafka
+    finally:
+        kafka.stop()
+
+
+@dataclass
+class Circle:
+    """A few verified businesses who pay each other, and the operator who gave them their first money."""
+
+    api: Api
+    admin: Person
+    admin_password: str
+    vkey: str
+    customers: list[Person] = field(default_factory=list)
+
+    async def renew_tokens(self) -> None:
+        """Log in again whoever's token has become old."""
+        await self.api.log_in(self.admin, self.admin_password)
+        for person in self.customers:
+            await self.api.log_in(person)
+
+
+async def found_circle(stack: ChaosStack, api: Api, *, customers: int, accounts: int) -> Circle:
+    """Register, verify and give accounts to the customers; `accounts` is the number of all of them together."""
+    account = stack.running.stack["admin"]
+    admin = await api.log_in(Person(account["email"]), account["password"])
+    admin.user_id = (await api.insist("GET", "/api/v1/me", admin))["user_id"]
+    vkey = (await api.ask("GET", "/api/v1/transparency/key")).text
+    circle = Circle(api, admin, account["password"], vkey)
+    for number in range(customers):
+        person = await api.register(f"business.{number}@example.com")
+        profile = f"/api/v1/admin/users/{person.user_id}/profile"
+        await api.insist("PUT", profile, admin, {"profile": "business"})
+        await api.apply_for_kyc(person)
+        await api.approve(admin, person)
+        circle.customers.append(person)
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def open_account(person: Person) -> None:
+        async with gate:
+            await api.open_account(person)
+
+    await asyncio.gather(*(open_account(circle.customers[n % customers]) for n in range(accounts)))
+    return circle
+
+
+async def fund(circle: Circle, load: Load) -> None:
+    """Give every account its first money."""
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def deposit(account_id: str) -> None:
+        async with gate:
+            await load.deposit(circle.admin, account_id, _OPENING_BALANCE_MINOR)
+
+    await asyncio.gather(*(deposit(account_id) for person in circle.customers for account_id in person.account_ids))
+
+
+async def settle_and_check(stack: ChaosStack, circle: Circle, load: Load) -> float:
+    """Let everything come to rest, then check all promises; return how many seconds the rest took to come."""
+    await load.finish()
+    quiet_seconds = await wait_until_quiet(stack.dsn, seconds=_QUIET_SECONDS)
+    undecided = [
+        move for move in load.moves if move.answers and all(answer.http_status == 202 for answer in move.answers)
+    ]
+    await load.ask_again(undecided)
+    assert load.unexpected == [], "\n".join(load.unexpected[:20])
+    await check_answers(stack.dsn, load.moves)
+    await check_everything(stack.dsn, circle.vkey)
+    return quiet_seconds
