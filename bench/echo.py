@@ -1,4 +1,4 @@
-"""The yardstick: a bare uvicorn and Starlette that reads a body and sends it back, on the same machine at the same time."""
+"""The yardstick: a bare uvicorn and Starlette that reads a body and sends it back, measured in the same run."""
 
 import sys
 

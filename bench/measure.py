@@ -1,0 +1,66 @@
+"""One measured row: load for some seconds, transfers counted in the ledger's tables, CPU by process."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from bench.cpu import cpu_seconds, postgres_pids, spent
+from bench.wrk import Load, Measured, run_load
+from tallystick.stack.stack_file import Stack
+
+WARM_UP_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one load did: rates per second of wall time, CPU in microseconds a transfer."""
+
+    name: str
+    connections: int
+    transfers: int
+    transfers_per_second: float
+    latency: Measured
+    cpu_us: dict[str, float]
+
+    @property
+    def cpu_us_sum(self) -> float:
+        """Return the CPU of everything, generator included, a transfer."""
+        return sum(self.cpu_us.values())
+
+
+def measure_row(name: str, load: Load, stack: Stack, world: Path, seconds: int) -> Row:
+    """Warm up, then measure. Posted transfers are counted in PostgreSQL, not taken from the generator's word."""
+    run_load(load, stack.api, world, WARM_UP_SECONDS)
+    pids = _pids(stack)
+    before, counted_before = cpu_seconds(pids), asyncio.run(count_posted(stack.postgres))
+    latency = run_load(load, stack.api, world, seconds)
+    transfers = asyncio.run(count_posted(stack.postgres)) - counted_before
+    used = spent(before, cpu_seconds(pids)) | {"generator": latency.generator_cpu_seconds}
+    return Row(
+        name=name,
+        connections=load.connections,
+        transfers=transfers,
+        transfers_per_second=transfers / latency.seconds,
+        latency=latency,
+        cpu_us={part: 1e6 * cpu / max(transfers, 1) for part, cpu in used.items()},
+    )
+
+
+async def count_posted(dsn: str) -> int:
+    """Return how many transfers the ledger has posted."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return int(await connection.fetchval("SELECT count(*) FROM ledger.transfers WHERE status = 'posted'"))
+    finally:
+        await connection.close()
+
+
+def _pids(stack: Stack) -> dict[str, Sequence[int]]:
+    pids: dict[str, Sequence[int]] = {name: service.pids for name, service in stack.services.items()}
+    for name, part in stack.infrastructure.items():
+        own = part["pids"]
+        pids[name] = postgres_pids(own[0]) if name == "postgres" and own else own
+    return pids

@@ -1,0 +1,69 @@
+"""Which loads are measured, and in which order: what is compared runs side by side."""
+
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.measure import Row, measure_row
+from bench.world import Customer
+from bench.wrk import Load, Measured, run_load
+from tallystick.stack.ports import free_port
+from tallystick.stack.stack_file import Stack
+
+CONNECTIONS = (1, 16, 64, 256, 512)
+BULKS = ((100, 8), (1000, 4))
+PAIRS = 5
+PAIR_CONNECTIONS = 256
+PAIR_SECONDS = 4
+ECHO_SECONDS = 3
+
+Say = Callable[[str], None]
+
+
+@contextmanager
+def echo_server() -> Iterator[str]:
+    """Run the bare echo; yields its address."""
+    port = free_port()
+    with subprocess.Popen([sys.executable, "-m", "bench.echo", str(port)]) as process:
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def single_rows(stack: Stack, world: Path, seconds: int, say: Say) -> list[tuple[Row, Measured]]:
+    """Measure single transfers at each number of connections, each beside the echo of the same bodies."""
+    rows = []
+    with echo_server() as echo:
+        for connections in CONNECTIONS:
+            say(f"single transfers, {connections} connections")
+            row = measure_row("single", Load(connections), stack, world, seconds)
+            run_load(Load(connections, echo=True), echo, world, 1)
+            rows.append((row, run_load(Load(connections, echo=True), echo, world, ECHO_SECONDS)))
+    return rows
+
+
+def bulk_rows(stack: Stack, world: Path, seconds: int, say: Say) -> list[Row]:
+    """Measure requests of 100 and of 1,000 independent transfers."""
+    rows = []
+    for size, connections in BULKS:
+        say(f"bulk of {size}, {connections} connections")
+        rows.append(measure_row(f"bulk of {size}", Load(connections, bulk=size), stack, world, seconds))
+    return rows
+
+
+def hot_destination(stack: Stack, world: Path, customers: list[Customer], say: Say) -> tuple[list[Row], float]:
+    """Measure pairs of uniform and hot load in turn. Returns (the rows, the median of hot / uniform)."""
+    hot = customers[0].account_ids[0]
+    rows: list[Row] = []
+    ratios: list[float] = []
+    for number in range(PAIRS):
+        say(f"hot destination against uniform, pair {number + 1} of {PAIRS}")
+        uniform = measure_row("uniform", Load(PAIR_CONNECTIONS), stack, world, PAIR_SECONDS)
+        onto_one = measure_row("hot destination", Load(PAIR_CONNECTIONS, hot=hot), stack, world, PAIR_SECONDS)
+        rows += [uniform, onto_one]
+        ratios.append(onto_one.transfers_per_second / uniform.transfers_per_second)
+    return rows, statistics.median(ratios)
