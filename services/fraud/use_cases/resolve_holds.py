@@ -13,7 +13,7 @@ from libs.common.contracts.topics import SCREENINGS
 from libs.common.contracts.transfers import TransferCommand
 from libs.common.ids import new_id
 from services.fraud.domain.holds import KYC_PENDING, PAYEE_REJECTED_CODE, Standing, settle_kyc
-from services.fraud.domain.limits import find_breach
+from services.fraud.domain.limits import Breach, LimitProfile, find_breach
 from services.fraud.domain.moments import from_us, to_us
 from services.fraud.domain.payer import Payer
 from services.fraud.domain.screening import RULESET
@@ -83,7 +83,7 @@ class ResolveHolds:
         self, transaction: Transaction, released: list[Ending], now: datetime, resolved: Resolved
     ) -> list[Ending]:
         """Let releases pass whose slot still counts; the others need a new one, taken now, or end here."""
-        late = [ending for ending in released if not ending.remaining and _slot_is_gone(ending.hold, now)]
+        late = [ending for ending in released if _needs_new_slot(ending, now)]
         if not late:
             return released
         policy = await self._policy.read(transaction.connection)
@@ -91,22 +91,19 @@ class ResolveHolds:
         resolved.moved.update(user_ids)
         customers = await load_customers(transaction.connection, user_ids)
         payers = await load_payers(transaction.connection, self._cache, user_ids, customers, now)
-        endings = [ending for ending in released if ending not in late]
-        slots = []
+        endings = [ending for ending in released if not _needs_new_slot(ending, now)]
+        slots: list[LateSlot] = []
         for ending in late:
             payer = payers[ending.hold.user_id]
-            moment_us = payer.moment(to_us(now))
-            payer.last_decided_us = moment_us
-            usd_minor = ending.hold.usd_minor
-            limits = policy.limits_of(payer.profile)
-            breach = find_breach(limits, payer.window, usd_minor=usd_minor, now_us=moment_us)
-            if breach is not None:
-                endings.append(_rejected(ending.hold, breach.code))
-                continue
-            payer.window.take(moment_us, usd_minor)
-            slots.append(LateSlot(ending.hold.transfer_id, payer.user_id, usd_minor, from_us(moment_us)))
-            endings.append(ending)
-        await _save_late(transaction, list(payers.values()), slots)
+            taken = _take_slot(payer, ending.hold, policy.limits_of(payer.profile), now)
+            if isinstance(taken, LateSlot):
+                slots.append(taken)
+                endings.append(ending)
+            else:
+                endings.append(_rejected(ending.hold, taken.code))
+        await advance_payers(transaction.connection, payers.values())
+        if slots:
+            await take_late_slots(transaction.connection, slots)
         return endings
 
     async def _send(self, transaction: Transaction, endings: Sequence[Ending], now: datetime) -> None:
@@ -137,14 +134,20 @@ def count_endings(resolved: Resolved) -> None:
         HOLDS_RESOLVED.labels(ending.resolution).inc()
 
 
-async def _save_late(transaction: Transaction, payers: Sequence[Payer], slots: Sequence[LateSlot]) -> None:
-    await advance_payers(transaction.connection, payers)
-    if slots:
-        await take_late_slots(transaction.connection, slots)
+def _needs_new_slot(ending: Ending, now: datetime) -> bool:
+    """Tell whether this release would post now, though its first slot has left the day's window."""
+    return not ending.remaining and to_us(ending.hold.decided_at) <= to_us(now) - DAY_US
 
 
-def _slot_is_gone(hold: OpenHold, now: datetime) -> bool:
-    return to_us(hold.decided_at) <= to_us(now) - DAY_US
+def _take_slot(payer: Payer, hold: OpenHold, limits: LimitProfile, now: datetime) -> LateSlot | Breach:
+    """Use a slot of the payer's limits now, or return the limit that forbids it."""
+    moment_us = payer.moment(to_us(now))
+    payer.last_decided_us = moment_us
+    breach = find_breach(limits, payer.window, usd_minor=hold.usd_minor, now_us=moment_us)
+    if breach is not None:
+        return breach
+    payer.window.take(moment_us, hold.usd_minor)
+    return LateSlot(hold.transfer_id, payer.user_id, hold.usd_minor, from_us(moment_us))
 
 
 def _released(hold: OpenHold) -> Ending:
