@@ -29,7 +29,7 @@ class BatchResult(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_
 
     idempotency_key: str
     status: str
-    transfer_id: str | None = None
+    transfer_id: str | None
     problem: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -130,7 +130,7 @@ def _not_taken(item: BatchItemIn, error: TallystickError) -> BatchResult:
     """Say that nothing was stored now. After a conflict or a failure an earlier copy may be: that is no refusal."""
     status = "refused" if isinstance(error, Malformed | Forbidden) else "unknown"
     body = problem_body(error.http_status, error.code, error.detail, facts=error.facts)
-    return BatchResult(idempotency_key=item.idempotency_key, status=status, problem=msgspec.Raw(body))
+    return BatchResult(idempotency_key=item.idempotency_key, status=status, transfer_id=None, problem=msgspec.Raw(body))
 
 
 def _status(batch: BatchIn, results: Sequence[BatchResult]) -> int:

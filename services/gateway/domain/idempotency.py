@@ -22,7 +22,7 @@ def read_key(header: str | None) -> str:
         raise Malformed(
             "idempotency_key_missing", "Send an Idempotency-Key header: 1 to 255 printable ASCII characters."
         )
-    key = header[1:-1] if len(header) > 2 and header[0] == header[-1] == '"' else header  # noqa: PLR2004 -- two quotes
+    key = header[1:-1] if len(header) >= 2 and header[0] == header[-1] == '"' else header  # noqa: PLR2004 -- two quotes
     if not _KEY.fullmatch(key):
         raise Malformed(
             "idempotency_key_invalid", "An Idempotency-Key has 1 to 255 printable ASCII characters, no spaces."
