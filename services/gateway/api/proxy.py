@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import httpx2
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -12,6 +13,8 @@ from starlette.types import Scope
 
 from libs.common.errors import NotFound, Unavailable
 from services.gateway.api.rate_limits import RateLimits, address_of
+
+log = structlog.get_logger()
 
 _FORWARDED: Final = frozenset(
     {b"authorization", b"content-type", b"accept", b"user-agent", b"idempotency-key", b"prefer"}
@@ -105,6 +108,7 @@ async def _ask(client: httpx2.AsyncClient, request: Request, target: str, body: 
     except httpx2.InvalidURL as failure:
         raise NotFound("route_not_found", "There is no such route.") from failure
     except httpx2.HTTPError as failure:
+        log.warning("service_did_not_answer", service=str(client.base_url), error=repr(failure))
         raise Unavailable(
             "service_unavailable", "The service behind this route does not answer; try again."
         ) from failure
