@@ -1,4 +1,4 @@
-"""Settings every service has. They come from the environment, one prefix per service, and fail at start when missing."""
+"""Settings every service has: from the environment, one prefix per service; what is missing fails the start."""
 
 from pathlib import Path
 

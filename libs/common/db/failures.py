@@ -36,11 +36,12 @@ _LOST: Final = (
 
 def as_unavailable(failure: BaseException) -> Unavailable | None:
     """Return the failure as Unavailable when the same work may succeed later, else None."""
-    original = failure
-    if isinstance(failure, DBAPIError):
-        original = failure.driver_exception if failure.driver_exception is not None else failure
-        if isinstance(failure, InterfaceError) or failure.connection_invalidated:
-            return Unavailable("database_unavailable", "The database connection was lost; try again.")
+    original = failure.driver_exception if isinstance(failure, DBAPIError) else failure
+    if isinstance(original, ValueError):
+        # asyncpg's DataError is an InterfaceError too: an argument it cannot encode fails again at every repetition.
+        return None
+    if isinstance(failure, DBAPIError) and (isinstance(failure, InterfaceError) or failure.connection_invalidated):
+        return Unavailable("database_unavailable", "The database connection was lost; try again.")
     if isinstance(original, asyncpg.PostgresError) and original.sqlstate in _PASSING:
         return Unavailable(
             "database_busy", "The database could not finish this now; try again.", sqlstate=original.sqlstate

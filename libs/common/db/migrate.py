@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 from alembic.config import Config
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.runtime.environment import EnvironmentContext
@@ -25,7 +26,7 @@ _ONE_MIGRATOR_LOCK: Final = 0x7A11_7571
 
 
 class _ScriptingImpl(PostgresqlImpl):
-    """Runs a revision's plain text through the simple query protocol: asyncpg prepares nothing of several statements."""
+    """Runs a revision's text through the simple query protocol: asyncpg cannot prepare several statements at once."""
 
     __dialect__ = "postgresql"
 
@@ -33,7 +34,8 @@ class _ScriptingImpl(PostgresqlImpl):
         if not isinstance(sql, str) or self.connection is None:
             super().execute(sql, execution_options)
             return
-        await_only(self.connection.connection.driver_connection.execute(sql))
+        driver: asyncpg.Connection = self.connection.connection.driver_connection
+        await_only(driver.execute(sql))
 
 
 def migrate_all(admin_dsn: str, roles: Mapping[str, str]) -> None:

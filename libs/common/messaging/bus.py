@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
@@ -20,14 +20,14 @@ from faststream.kafka.subscriber.usecase import BatchSubscriber
 from faststream.message import StreamMessage
 
 from libs.common.clock import Clock
-from libs.common.contracts.topics import Topic
+from libs.common.contracts.topics import ALL_TOPICS, Topic
 from libs.common.db.hot import HotConnection
 from libs.common.messaging.consumer import PatientConsumer
 from libs.common.messaging.dead_letters import DeadLetters
 from libs.common.messaging.delivery import Delivery, Subscription
 from libs.common.messaging.outbox import Outbox
-from libs.common.messaging.publisher import MAX_MESSAGE_BYTES, Publisher
-from libs.common.messaging.topics_admin import watch_topics
+from libs.common.messaging.publisher import Publisher
+from libs.common.messaging.topics_admin import MAX_MESSAGE_BYTES, watch_topics
 from libs.common.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -37,19 +37,22 @@ Follow = Callable[[Sequence[ConsumerRecord[Any, Any]]], None]
 
 _STOP_SECONDS: Final = 12.0
 _GRACEFUL_SECONDS: Final = 8.0
+_CUT_SECONDS: Final = 1.0
 
 
 class Bus:
     """Connects a service. Subscribe before `start`; stop in reverse."""
 
-    def __init__(self, settings: ServiceSettings, *, service: str, clock: Clock) -> None:
-        """Construct the parts; nothing connects yet."""
+    def __init__(
+        self, settings: ServiceSettings, *, service: str, clock: Clock, topics: Sequence[Topic] = ALL_TOPICS
+    ) -> None:
+        """Construct the parts; nothing connects yet. `topics` is what it makes sure of on the broker."""
         self._settings = settings
-        self._service = service
+        self._topics = topics
         dsn = settings.postgres_dsn.get_secret_value()
         self._connection = HotConnection(dsn, f"{service}-outbox")
         self.publisher = Publisher(
-            settings.kafka, idempotence=settings.kafka_idempotence, client_id=f"tallystick-{service}"
+            settings.kafka, idempotence=settings.kafka_idempotence, client_id=f"tallystick-{service}", topics=topics
         )
         self.outbox = Outbox(service, self.publisher, self._connection)
         self.dead_letters = DeadLetters(service, self._connection, self.outbox, clock)
@@ -63,7 +66,7 @@ class Bus:
             client_id=f"tallystick-{service}",
             consumer_only=True,
             allow_auto_create_topics=False,
-            graceful_timeout=_GRACEFUL_SECONDS,
+            graceful_timeout=_CUT_SECONDS,  # `drain` has waited for the running batches already
             request_timeout_ms=5000,
             retry_backoff_ms=100,
             apply_types=False,
@@ -123,8 +126,9 @@ class Bus:
         await self._connection.connect()
         await self.publisher.start()
         await self._broker.connect()
-        builder = self._broker.config.broker_config.builder
-        self._broker.config.broker_config.builder = partial(PatientConsumer, **builder.keywords)
+        config = self._broker.config.broker_config
+        options = cast("partial[AIOKafkaConsumer]", config.builder).keywords
+        config.builder = partial(PatientConsumer, **options)
         # All at once instead of `broker.start()`, one after the other: joining a group takes seconds.
         await asyncio.gather(*(subscriber.start() for subscriber in self._broker.subscribers))
         for delivery, subscriber in self._deliveries:
@@ -133,14 +137,13 @@ class Bus:
         for subscriber in self._followers:
             await _fix_position(subscriber.consumer)
         self._tips_fixed = True
-        self._watch = asyncio.create_task(watch_topics(self._settings.kafka), name="topics-watch")
+        self._watch = asyncio.create_task(watch_topics(self._settings.kafka, self._topics), name="topics-watch")
 
     async def stop(self) -> None:
         """Finish running batches, commit offsets, send what waits, disconnect; all within a bound."""
         if self._watch is not None:
             self._watch.cancel()
-        for delivery, _ in self._deliveries:
-            await delivery.detach()
+        await asyncio.gather(*(delivery.drain(_GRACEFUL_SECONDS) for delivery, _ in self._deliveries))
         try:
             async with asyncio.timeout(_STOP_SECONDS):
                 await self._broker.stop()
@@ -151,7 +154,7 @@ class Bus:
         await self._connection.close()
 
     def what_is_wrong(self) -> str | None:
-        """Return why this process is not ready, or None: a worker is ready when the group has given it its partitions."""
+        """Return why this process is not ready, or None; a worker is when its groups have given it partitions."""
         for delivery, _ in self._deliveries:
             group = delivery.subscription.group
             if delivery.stopped_because is not None:
@@ -162,7 +165,7 @@ class Bus:
             return "the tip reader's position is not fixed yet"
         if not self.publisher.is_connected():
             return "the message broker did not take the last batch; it is tried again"
-        return None
+        return self.outbox.what_is_wrong()
 
     def _fetching(self, *, urgent: bool) -> dict[str, Any]:
         settings = self._settings

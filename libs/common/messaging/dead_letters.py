@@ -20,10 +20,20 @@ from libs.common.errors import TallystickError
 from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
 from libs.common.messaging.outgoing import outgoing
+from libs.common.messaging.stored_headers import stored_headers
 
 _STACK_CHARACTERS: Final = 8000
 _CAUSE_CHARACTERS: Final = 1000
-_HEADER_CHARACTERS: Final = 200
+
+_UPSERT: Final = (
+    "INSERT INTO {schema}.dead_letters AS d (dead_letter_id, consumer_group, message_id, topic,"
+    " partition_number, message_offset, message_key, message_type, headers, payload, cause_code, cause, stack,"
+    " transfer_ids) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9::jsonb,$10,$11,$12,$13,$14)"
+    " ON CONFLICT ON CONSTRAINT dead_letters_message_unique DO UPDATE SET attempts = d.attempts + 1,"
+    " last_seen_at = now(), cause_code = EXCLUDED.cause_code, cause = EXCLUDED.cause, stack = EXCLUDED.stack,"
+    " status = 'parked', topic = EXCLUDED.topic, message_offset = EXCLUDED.message_offset"
+    " RETURNING dead_letter_id::text"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +56,7 @@ class DeadLetters:
         self._outbox = outbox
         self._clock = clock
         self._topic = dead_letters_of(service)
-        self._upsert = (
-            f"INSERT INTO {service}.dead_letters AS d (dead_letter_id, consumer_group, message_id, topic,"
-            " partition_number, message_offset, message_key, message_type, headers, payload, cause_code, cause, stack,"
-            " transfer_ids) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9::jsonb,$10,$11,$12,$13,$14)"
-            " ON CONFLICT ON CONSTRAINT dead_letters_message_unique DO UPDATE SET attempts = d.attempts + 1,"
-            " last_seen_at = now(), cause_code = EXCLUDED.cause_code, cause = EXCLUDED.cause, stack = EXCLUDED.stack,"
-            " status = 'parked', topic = EXCLUDED.topic, message_offset = EXCLUDED.message_offset"
-            " RETURNING dead_letter_id::text"
-        )
+        self._upsert = _UPSERT.replace("{schema}", service)
 
     async def park(self, group: str, parked: Parked) -> None:
         """Keep the message and say so on the bus.
@@ -94,7 +96,7 @@ class DeadLetters:
                 record.offset,
                 record.key,
                 parked.message_type,
-                json.dumps(readable_headers(record)),
+                json.dumps(stored_headers(record.headers)),
                 record.value,
                 _cause_code(parked.cause),
                 _storable(str(parked.cause))[:_CAUSE_CHARACTERS],
@@ -117,15 +119,6 @@ def transfer_ids_of(message: Message | None) -> tuple[str, ...]:
             return (message.transfer_id,)
         case _:
             return ()
-
-
-def readable_headers(record: ConsumerRecord) -> list[list[str]]:
-    """Return the headers as text pairs in their order; what is not UTF-8 is shown escaped, a null as `<null>`."""
-    pairs: list[list[str]] = []
-    for name, value in record.headers:
-        text = "<null>" if value is None else bytes(value).decode("utf-8", "backslashreplace")
-        pairs.append([_storable(str(name))[:_HEADER_CHARACTERS], _storable(text)[:_HEADER_CHARACTERS]])
-    return pairs
 
 
 def _cause_code(cause: BaseException) -> str:

@@ -2,12 +2,14 @@
 
 A batch is one unit of work. What the handler raises decides:
   Unavailable      the same batch again, in order, after a growing pause with jitter
-  InvariantBroken  the consumer stops here, nothing is acknowledged, the process is not ready
+  InvariantBroken  the consumer stops here, nothing is acknowledged, the process is not ready; so it does when a
+                   message can be neither processed nor parked
   anything else    the batch is split until the guilty message stands alone; it is parked, the others go through
 Offsets are a hint, committed every 500 ms, on revocation and on stop; natural keys make the effect once.
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -60,7 +62,7 @@ class _GivenBack(Exception):
     """The batch is left unacknowledged: its partition was revoked, or it waited too long."""
 
 
-class Delivery(ConsumerRebalanceListener):
+class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """Runs one subscription. Also the rebalance listener: a revoked partition waits for the running batch."""
 
     def __init__(self, subscription: Subscription, dead_letters: DeadLetters) -> None:
@@ -71,7 +73,8 @@ class Delivery(ConsumerRebalanceListener):
         self._dead_letters = dead_letters
         self._reader = Reader(subscription.topic)
         self._working = asyncio.Lock()
-        self._revoking = False
+        self._leaving = 0  # how many wait for the running batch to end: a revocation, a stop
+        self._owned: set[TopicPartition] = set()
         self._done: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._parked_in_a_row = 0
@@ -86,8 +89,12 @@ class Delivery(ConsumerRebalanceListener):
         self._consumer_of = consumer_of
         self._committer = asyncio.create_task(self._keep_committing(), name=f"{self.subscription.group}-offsets")
 
-    async def detach(self) -> None:
-        """Commit what is done and stop committing."""
+    async def drain(self, within_seconds: float) -> None:
+        """Let the running batch finish, begin no other, commit what is done. A batch that takes longer comes again."""
+        self._leaving += 1
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_seconds), self._working:
+                self.stopped_because = self.stopped_because or "the process is stopping"
         if self._committer is not None:
             self._committer.cancel()
             await asyncio.gather(self._committer, return_exceptions=True)
@@ -105,12 +112,17 @@ class Delivery(ConsumerRebalanceListener):
                 self._give_back(records)
                 await asyncio.sleep(_LONGEST_PAUSE_SECONDS)
                 return
+            if not self._owns(records):
+                # Revoked between the poll and now; another consumer may have them already.
+                self._give_back(records)
+                await asyncio.sleep(_FIRST_PAUSE_SECONDS)
+                return
             try:
                 await self._process(records)
             except _GivenBack:
                 self._give_back(records)
                 return
-            except InvariantBroken as broken:
+            except Exception as broken:  # noqa: BLE001 -- beside InvariantBroken: parking failed, so nothing may pass
                 self._stop_for_good(records, broken)
                 return
             for record in records:
@@ -119,18 +131,20 @@ class Delivery(ConsumerRebalanceListener):
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Wait for the running batch, then commit: the next owner begins where this one really ended."""
-        self._revoking = True
+        self._leaving += 1
         try:
             async with self._working:
+                self._owned.difference_update(revoked)
                 await self._commit()
                 for partition in revoked:
                     self._done.pop(partition, None)
                     self._committed.pop(partition, None)
         finally:
-            self._revoking = False
+            self._leaving -= 1
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        """Say what this process now owns."""
+        """Remember and say what this process now owns."""
+        self._owned.update(assigned)
         log.info("partitions_assigned", group=self.subscription.group, partitions=[p.partition for p in assigned])
 
     async def _process(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
@@ -190,12 +204,15 @@ class Delivery(ConsumerRebalanceListener):
                 BATCH_RETRIES.labels(self.subscription.group, reason.code).inc()
                 if pause >= _LONGEST_PAUSE_SECONDS:
                     log.warning("batch_waits", group=self.subscription.group, code=reason.code)
-                if self._revoking or monotonic_seconds() > give_back_at:
+                if self._leaving or monotonic_seconds() > give_back_at:
                     raise _GivenBack from reason
             else:
                 return
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- jitter, not a secret
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _owns(self, records: Sequence[ConsumerRecord[Any, Any]]) -> bool:
+        return {TopicPartition(record.topic, record.partition) for record in records} <= self._owned
 
     def _give_back(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
         consumer = self._consumer_of()
@@ -208,7 +225,7 @@ class Delivery(ConsumerRebalanceListener):
             if partition in consumer.assignment():
                 consumer.seek(partition, offset)
 
-    def _stop_for_good(self, records: Sequence[ConsumerRecord[Any, Any]], broken: InvariantBroken) -> None:
+    def _stop_for_good(self, records: Sequence[ConsumerRecord[Any, Any]], broken: Exception) -> None:
         self.stopped_because = str(broken)
         log.critical("consumer_stopped", group=self.subscription.group, reason=str(broken), exc_info=broken)
         self._give_back(records)
@@ -234,7 +251,7 @@ class Delivery(ConsumerRebalanceListener):
         try:
             async with asyncio.timeout(_LONGEST_PAUSE_SECONDS):
                 await consumer.commit(moved)
-        except (KafkaError, TimeoutError) as failure:
+        except (KafkaError, OSError, TimeoutError) as failure:
             # Only a hint is lost: the messages come again and are answered again.
             log.info("offsets_not_committed", group=self.subscription.group, error=repr(failure))
         else:

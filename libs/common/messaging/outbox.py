@@ -24,9 +24,24 @@ from libs.common.telemetry.metrics import OUTBOX_SWEPT
 log = structlog.get_logger()
 
 _SWEEP_SECONDS: Final = 1.0
-_LEASE_SECONDS: Final = 10
-_OLDER_THAN_SECONDS: Final = 3
+_LEASE_SECONDS: Final = 10.0
+_OLDER_THAN_SECONDS: Final = 3.0
 _PAGE: Final = 20
+
+# One statement: the deletion of what was acknowledged since costs no round trip of its own.
+_INSERT: Final = (
+    "WITH finished AS (DELETE FROM {schema}.outbox WHERE row_id = ANY($3::uuid[]))"
+    " INSERT INTO {schema}.outbox (row_id, payload) VALUES ($1, $2)"
+)
+_FLUSH: Final = "DELETE FROM {schema}.outbox WHERE row_id = ANY($1::uuid[])"
+_LEASE: Final = (
+    "UPDATE {schema}.outbox_lease SET holder = $1, expires_at = now() + make_interval(secs => $2)"
+    " WHERE holder = $1 OR expires_at < now() RETURNING true"
+)
+_LEFT: Final = (
+    "SELECT row_id::text, payload FROM {schema}.outbox WHERE NOT row_id = ANY($1::uuid[])"
+    " AND ($2 OR recorded_at < now() - make_interval(secs => $3)) ORDER BY row_id LIMIT $4"
+)
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(list[Outgoing]).decode
@@ -53,21 +68,10 @@ class Outbox:
         self._in_flight: set[str] = set()
         self._finished: list[str] = []
         self._task: asyncio.Task[None] | None = None
-        # One statement: the deletion of what was acknowledged since costs no round trip of its own.
-        self.insert_sql: Final = (
-            f"WITH finished AS (DELETE FROM {schema}.outbox WHERE row_id = ANY($3::uuid[]))"
-            f" INSERT INTO {schema}.outbox (row_id, payload) VALUES ($1, $2)"
-        )
-        self._flush_sql = f"DELETE FROM {schema}.outbox WHERE row_id = ANY($1::uuid[])"
-        self._lease_sql = (
-            f"UPDATE {schema}.outbox_lease SET holder = $1, expires_at = now() + make_interval(secs => {_LEASE_SECONDS})"
-            f" WHERE holder = $1 OR expires_at < now() RETURNING true"
-        )
-        self._left_sql = (
-            f"SELECT row_id::text, payload FROM {schema}.outbox WHERE NOT row_id = ANY($1::uuid[])"
-            f" AND ($2 OR recorded_at < now() - make_interval(secs => {_OLDER_THAN_SECONDS}))"
-            f" ORDER BY row_id LIMIT {_PAGE}"
-        )
+        self.insert_sql: Final = _INSERT.replace("{schema}", schema)
+        self._flush_sql = _FLUSH.replace("{schema}", schema)
+        self._lease_sql = _LEASE.replace("{schema}", schema)
+        self._left_sql = _LEFT.replace("{schema}", schema)
 
     def row(self, batch: Sequence[Outgoing]) -> OutboxRow:
         """Pack the messages of one transaction."""
@@ -103,6 +107,13 @@ class Outbox:
         """Publish what an earlier process left, then keep looking."""
         self._task = asyncio.create_task(self._keep_sweeping(), name=f"{self._schema}-outbox")
 
+    def what_is_wrong(self) -> str | None:
+        """Return why rows are no longer swept, or None."""
+        if self._task is None or not self._task.done():
+            return None
+        failure = None if self._task.cancelled() else self._task.exception()
+        return f"the outbox's sweeper has ended: {failure!r}"
+
     async def stop(self) -> None:
         """Delete what is acknowledged and stop looking."""
         if self._task is not None:
@@ -131,17 +142,17 @@ class Outbox:
         try:
             async with self._connection.autocommit() as connection:
                 await connection.execute(self._flush_sql, finished)
-        except Unavailable:
+        except BaseException:
             self._finished += finished
             raise
 
     async def _sweep(self, *, everything: bool) -> None:
         """Publish one page of rows that nobody here has in flight; at start also young ones."""
         async with self._connection.autocommit() as connection:
-            if await connection.fetchval(self._lease_sql, self._holder) is None:
+            if await connection.fetchval(self._lease_sql, self._holder, _LEASE_SECONDS) is None:
                 return
             known = [*self._in_flight, *self._finished]
-            left = await connection.fetch(self._left_sql, known, everything)
+            left = await connection.fetch(self._left_sql, known, everything, _OLDER_THAN_SECONDS, _PAGE)
         for row_id, payload in left:
             if row_id in self._in_flight or row_id in self._finished:
                 continue

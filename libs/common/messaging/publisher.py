@@ -16,38 +16,34 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from libs.common.contracts.topics import ALL_TOPICS
+from libs.common.contracts.topics import ALL_TOPICS, Topic
 from libs.common.errors import Unavailable
 from libs.common.messaging.outgoing import Outgoing
-from libs.common.messaging.topics_admin import ensure_topics
+from libs.common.messaging.topics_admin import MAX_MESSAGE_BYTES, ensure_topics
 from libs.common.telemetry.metrics import SEND_FAILURES, SENT_MESSAGES
 
 log = structlog.get_logger()
 
-MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 _BATCH_BYTES: Final = 1024 * 1024
 _WAITING_MAX: Final = 50_000
 _REQUEST_MS: Final = 5000
 _STOP_SECONDS: Final = 5.0
 _RECONNECT_SECONDS: Final = 0.3
-_PARTITIONS: Final = {topic.name: topic.partitions for topic in ALL_TOPICS}
 _VERSION_HEADER: Final = ("ce_specversion", b"1.0")
 
 _Acknowledged = asyncio.Future[None]
 
 
-def partition_of(topic: str, key: str) -> int:
-    """Choose the partition of a key: CRC-32 of its UTF-8 bytes, modulo the topic's partitions."""
-    count = _PARTITIONS[topic]
-    return zlib.crc32(key.encode()) % count if count > 1 else 0
-
-
 class Publisher:
     """Sends committed messages. Never raises into the business: what fails is repeated from PostgreSQL."""
 
-    def __init__(self, bootstrap: str, *, idempotence: bool, client_id: str) -> None:
-        """Remember where to send; `start` connects."""
+    def __init__(
+        self, bootstrap: str, *, idempotence: bool, client_id: str, topics: Sequence[Topic] = ALL_TOPICS
+    ) -> None:
+        """Remember where to send; `start` connects. `topics` is what it may send to, and makes when missing."""
         self._bootstrap = bootstrap
+        self._topics = topics
+        self._partitions = {topic.name: topic.partitions for topic in topics}
         self._options: dict[str, Any] = {
             "bootstrap_servers": bootstrap,
             "client_id": client_id,
@@ -66,6 +62,7 @@ class Publisher:
         self._producer: AIOKafkaProducer | None = None
         self._task: asyncio.Task[None] | None = None
         self._broken = False
+        self._handed_over: set[asyncio.Future[Any]] = set()
 
     async def start(self) -> None:
         """Connect, making the topics first. Raises: Unavailable."""
@@ -76,7 +73,7 @@ class Publisher:
         """Send what still waits, within a bound, then disconnect."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
-                while self._waiting:
+                while self._waiting:  # noqa: ASYNC110 -- once, at the end; an event would cost every batch
                     await asyncio.sleep(0.01)
         if self._task is not None:
             self._task.cancel()
@@ -86,7 +83,8 @@ class Publisher:
 
     def is_connected(self) -> bool:
         """Tell whether the last batch went through, as far as we know."""
-        return self._producer is not None and not self._broken
+        pumping = self._task is not None and not self._task.done()
+        return pumping and self._producer is not None and not self._broken
 
     async def send(self, batch: Sequence[Outgoing]) -> _Acknowledged:
         """Queue committed messages in order. The future resolves when the broker has acknowledged all of them.
@@ -123,7 +121,7 @@ class Publisher:
         by_partition: dict[tuple[str, int], list[Outgoing]] = {}
         for batch, _ in taken:
             for item in batch:
-                by_partition.setdefault((item.topic, partition_of(item.topic, item.key)), []).append(item)
+                by_partition.setdefault((item.topic, self._partition_of(item)), []).append(item)
         try:
             sent = [
                 future
@@ -133,8 +131,17 @@ class Publisher:
         except (KafkaError, OSError, TimeoutError) as failure:
             self._note_failure(failure, taken)
             return
+        except asyncio.CancelledError:
+            self._note_failure(None, taken)
+            raise
         whole = asyncio.gather(*sent)
+        self._handed_over.add(whole)
         whole.add_done_callback(lambda done: self._resolve(done, taken))
+
+    def _partition_of(self, item: Outgoing) -> int:
+        """Choose the partition of a key: CRC-32 of its UTF-8 bytes, modulo the topic's partitions."""
+        count = self._partitions[item.topic]
+        return zlib.crc32(item.key.encode()) % count if count > 1 else 0
 
     async def _send_partition(self, topic: str, partition: int, items: list[Outgoing]) -> list[asyncio.Future[Any]]:
         producer = self._producer
@@ -159,6 +166,7 @@ class Publisher:
         return sent
 
     def _resolve(self, whole: asyncio.Future[Any], taken: list[tuple[Sequence[Outgoing], _Acknowledged]]) -> None:
+        self._handed_over.discard(whole)
         failure = None if whole.cancelled() else whole.exception()
         if whole.cancelled() or failure is not None:
             self._note_failure(failure, taken)
@@ -190,7 +198,7 @@ class Publisher:
                 return
 
     async def _connect(self) -> None:
-        await ensure_topics(self._bootstrap)
+        await ensure_topics(self._bootstrap, self._topics)
         producer = AIOKafkaProducer(**self._options)
         try:
             await producer.start()
@@ -210,6 +218,11 @@ class Publisher:
         with contextlib.suppress(TimeoutError, KafkaError, OSError):
             async with asyncio.timeout(_STOP_SECONDS):
                 await producer.stop()
+        # What the producer never answered would be in flight for ever, and no sweeper would send it again.
+        unanswered = tuple(self._handed_over)
+        for whole in unanswered:
+            whole.cancel()
+        await asyncio.gather(*unanswered, return_exceptions=True)
 
     def _fail_waiting(self) -> None:
         while self._waiting:

@@ -40,8 +40,8 @@ class Reader:
     def read(self, record: ConsumerRecord) -> Received:
         """Return the decoded message.
 
-        Raises: Malformed with code header_missing, header_unreadable, message_oversized, message_type_unknown,
-        key_unreadable or payload_unreadable, in that order.
+        Raises: Malformed with code header_missing, payload_missing, message_oversized, message_type_unknown,
+        header_unreadable, key_unreadable or payload_unreadable, in that order.
         """
         identity = kind = None
         for name, value in record.headers:
@@ -52,24 +52,35 @@ class Reader:
         if identity is None or kind is None:
             raise Malformed("header_missing", "The message has no ce_id or no ce_type, or one of them is null.")
         payload = record.value
-        if payload is None or len(payload) > MAX_PAYLOAD_BYTES:
-            raise Malformed("message_oversized", f"The payload is null or above {MAX_PAYLOAD_BYTES} bytes.")
+        if payload is None:
+            raise Malformed("payload_missing", "The message has no payload.")
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            raise Malformed("message_oversized", f"The payload is above {MAX_PAYLOAD_BYTES} bytes.")
         decode = self._decoders.get(kind)
         if decode is None:
             raise Malformed("message_type_unknown", "The message's ce_type does not belong to this topic.")
+        message_id = _text(identity, "header_unreadable", "The ce_id is not UTF-8.")
+        key = "" if record.key is None else _text(record.key, "key_unreadable", "The key is not UTF-8.")
         try:
-            return Received(
-                message=decode(payload),
-                message_id=identity.decode(),
-                key="" if record.key is None else record.key.decode(),
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-            )
-        except UnicodeDecodeError as failure:
-            raise Malformed("header_unreadable", "A header, the key or the text is not UTF-8.") from failure
-        except msgspec.MsgspecError as failure:
+            message = decode(payload)
+        # Beside what msgspec says itself: text that is no UTF-8, and arrays nested deeper than the stack.
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
             raise Malformed("payload_unreadable", f"The payload is not what its type says: {failure}") from failure
+        return Received(
+            message=message,
+            message_id=message_id,
+            key=key,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+        )
+
+
+def _text(value: bytes, code: str, detail: str) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as failure:
+        raise Malformed(code, detail) from failure
 
 
 def identify(record: ConsumerRecord) -> tuple[str, str]:

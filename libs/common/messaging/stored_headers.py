@@ -1,0 +1,37 @@
+"""A record's headers as JSON and back, byte for byte: what is sent again must be what came.
+
+A header is a pair [name, value]. What is plain text stands as text, so that people can read and query it; null stays
+null; anything else (bytes that are no UTF-8, NUL, which PostgreSQL's jsonb cannot hold) stands as {"base64": …}.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+Stored = str | dict[str, str] | None
+
+
+def stored_headers(headers: Iterable[tuple[str, bytes | None]]) -> list[tuple[Stored, Stored]]:
+    """Return the pairs as JSON-able values, in their order."""
+    return [(_stored(name.encode("utf-8", "surrogateescape")), _stored(value)) for name, value in headers]
+
+
+def original_headers(stored: Iterable[Sequence[Any]]) -> list[tuple[str, bytes | None]]:
+    """Return what `stored_headers` was given."""
+    return [((_original(name) or b"").decode("utf-8", "surrogateescape"), _original(value)) for name, value in stored]
+
+
+def _stored(value: bytes | None) -> Stored:
+    if value is None:
+        return None
+    try:
+        text = bytes(value).decode()
+    except UnicodeDecodeError:
+        text = "\x00"
+    return {"base64": b64encode(value).decode()} if "\x00" in text else text
+
+
+def _original(stored: Stored) -> bytes | None:
+    if isinstance(stored, dict):
+        return b64decode(stored["base64"])
+    return None if stored is None else stored.encode()

@@ -1,0 +1,100 @@
+"""What a transaction says is said, whatever happens after its commit, and the outbox is empty in the end."""
+
+from collections.abc import Sequence
+
+import asyncpg
+import msgspec
+import pytest
+
+from libs.common.db.hot import HotConnection
+from libs.common.messaging.bus import Bus
+from libs.common.messaging.outbox import Outbox, OutboxRow
+from libs.common.messaging.outgoing import outgoing
+from libs.common.messaging.publisher import Publisher
+from tests.integration.messaging.conftest import SERVICE, Noted, World, until
+
+
+async def commit(world: World, outbox: Outbox, found: Sequence[int], then: str = "SELECT 1") -> OutboxRow:
+    """Commit a row that says these numbers, and go no further: as a process that is killed right after."""
+    connection = HotConnection(world.settings().postgres_dsn.get_secret_value(), "test")
+    row = outbox.row([outgoing(world.topic, "key", Noted(number=number)) for number in found])
+    try:
+        async with connection.transaction() as database:
+            await outbox.insert(database, row)
+            await database.execute(then)
+    finally:
+        await connection.close()
+    return row
+
+
+async def said(world: World, enough: int) -> list[int]:
+    records = await world.on_the_bus(world.topic.name, enough)
+    return [msgspec.json.decode(record.value, type=Noted).number for record in records]
+
+
+async def is_empty(world: World) -> bool:
+    return await world.rows(f"SELECT FROM {SERVICE}.outbox") == []
+
+
+def idle_outbox(world: World, bus: Bus) -> Outbox:
+    """An outbox of another process, which does not sweep."""
+    dsn = world.settings().postgres_dsn.get_secret_value()
+    return Outbox(SERVICE, bus.publisher, HotConnection(dsn, "other"))
+
+
+async def test_what_a_crash_left_between_commit_and_publishing_is_published_at_the_next_start(world: World) -> None:
+    dead = Outbox(SERVICE, Publisher("nowhere:1", idempotence=False, client_id="dead"), HotConnection("", ""))
+    await commit(world, dead, [1, 2])
+    await commit(world, dead, [3])
+    await world.start()
+    assert await said(world, 3) == [1, 2, 3]
+    await until(lambda: is_empty(world))
+
+
+async def test_what_another_process_left_is_published_while_this_one_runs(world: World) -> None:
+    bus = await world.start()
+    await commit(world, idle_outbox(world, bus), [1])
+    assert await said(world, 1) == [1]
+    await until(lambda: is_empty(world))
+
+
+async def test_a_row_is_deleted_once_the_broker_has_acknowledged_it_also_when_nothing_follows(world: World) -> None:
+    bus = await world.start()
+    await bus.outbox.publish(await commit(world, bus.outbox, [1]))
+    assert await said(world, 1) == [1]
+    await until(lambda: is_empty(world))
+
+
+async def test_the_next_insert_takes_the_acknowledged_row_away(world: World) -> None:
+    bus = await world.start()
+    other = idle_outbox(world, bus)
+    first = await commit(world, other, [1])
+    await other.publish(first)
+    await until(lambda: bool(other._finished))
+    second = await commit(world, other, [2])
+    left = await world.rows(f"SELECT row_id::text FROM {SERVICE}.outbox WHERE row_id = ANY($1)", [first.row_id])
+    assert left == []
+    await other.publish(second)
+
+
+async def test_a_rolled_back_transaction_says_nothing_and_gives_back_what_it_would_have_deleted(world: World) -> None:
+    bus = await world.start()
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await commit(world, bus.outbox, [1], then="INSERT INTO delivery.nowhere DEFAULT VALUES")
+    await bus.outbox.publish(await commit(world, bus.outbox, [2]))
+    assert await said(world, 1) == [2]
+    await until(lambda: is_empty(world))
+
+
+async def test_only_the_holder_of_the_lease_sweeps(world: World) -> None:
+    await world.rows(
+        f"UPDATE {SERVICE}.outbox_lease SET holder = 'somebody', expires_at = now() + interval '4 seconds'"
+    )
+    dead = Outbox(SERVICE, Publisher("nowhere:1", idempotence=False, client_id="dead"), HotConnection("", ""))
+    await commit(world, dead, [1])
+    await world.start()
+    assert not await is_empty(world)
+    (held,) = await world.rows(f"SELECT expires_at < now() AS expired FROM {SERVICE}.outbox_lease")
+    assert await said(world, 1) == [1]
+    (lease,) = await world.rows(f"SELECT holder FROM {SERVICE}.outbox_lease")
+    assert (held["expired"], lease["holder"] == "somebody") == (False, False)
