@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import httpx2
 
-from libs.common.clock import monotonic_seconds
 from tallystick.stack.errors import StackError
 
 _CONNECTIONS: Final = 32
@@ -17,6 +16,7 @@ _OUTCOME_SECONDS: Final = 30
 """How long an answer may wait for what becomes of a transfer: long enough that `accepted` means something is wrong."""
 _TIMEOUT: Final = httpx2.Timeout(40.0, connect=5.0)
 _WAITS_MAX: Final = 20
+_SHOWN_MAX: Final = 500
 _BUSY: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 Told = Callable[[str], None]
@@ -29,13 +29,16 @@ class DemoFailed(StackError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer. `seconds` is what it took, without the time a rate limit made us wait before."""
+    """An HTTP answer, and what it answers."""
 
     asked: str
     status: int
     body: bytes
-    is_replay: bool
-    seconds: float
+
+    @property
+    def text(self) -> str:
+        """Return status and body as they came: two answers with the same text are the same, byte for byte."""
+        return f"{self.status} {self.body.decode('utf-8', 'backslashreplace')}"
 
     def json(self) -> dict[str, Any]:
         """Return the body's object. Raises: DemoFailed."""
@@ -50,7 +53,7 @@ class Answer:
     def expect(self, *statuses: int) -> dict[str, Any]:
         """Return the body's object when the status is one of these. Raises: DemoFailed."""
         if self.status not in statuses:
-            raise DemoFailed(f"{self.asked} answered {self.status}: {self.body[:500].decode('utf-8', 'replace')}")
+            raise DemoFailed(f"{self.asked} answered {self.text[:_SHOWN_MAX]}")
         return self.json()
 
 
@@ -84,19 +87,12 @@ class Api:
             headers["Idempotency-Key"] = key
         asked = f"{method} {path}"
         for _ in range(_WAITS_MAX):
-            began = monotonic_seconds()
             try:
                 response = await self._client.request(method, f"/api/v1{path}", json=body, headers=headers)
             except httpx2.HTTPError as error:
                 raise DemoFailed(f"{asked} got no answer: {error!r}") from error
             if response.status_code not in _BUSY:
-                return Answer(
-                    asked,
-                    response.status_code,
-                    response.content,
-                    response.headers.get("idempotency-replayed") == "true",
-                    monotonic_seconds() - began,
-                )
+                return Answer(asked, response.status_code, response.content)
             await self._wait(asked, response)
         raise DemoFailed(f"{asked} was put off {_WAITS_MAX} times")
 

@@ -12,7 +12,8 @@ from tallystick.demo.api import Api
 from tallystick.demo.at_once import each
 from tallystick.demo.progress import Advance
 
-_RECEIPTS_AT_ONCE: Final = 16
+_RECEIPTS_AT_ONCE: Final = 8
+"""As many connections as the ledger keeps for reading."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def _singles(told: Told) -> Iterator[Figure]:
     yield Figure(
         "its limit and what was used", (HOURLY_LIMIT, HOURLY_LIMIT), (over.get("limit_count"), over.get("used_count"))
     )
-    yield Figure("facts it is missing", set(), {"resets_at"} - over.keys())
+    yield Figure("facts it does not tell", [], sorted({"resets_at"} - over.keys()))
     yield Figure("a gift between employees", "posted", singles.gift.status)
     yield Figure("more than one has", ("refused", "insufficient_funds"), (singles.too_much.status, little.get("code")))
 
@@ -110,6 +110,6 @@ def _proof(told: Told) -> Iterator[Figure]:
     first, again = told.singles.first, told.replayed
     yield Figure("receipts verified offline", transfers, len(told.receipts.proven))
     yield Figure("receipts that prove something else", [], told.receipts.faults)
-    yield Figure("a replayed key, byte for byte", (first.status, first.body), (again.status, again.body))
+    yield Figure("a replayed key, byte for byte", first.text, again.text)
     yield Figure("books: assets that do not sum to zero", {}, {a: s for a, s in told.books.sums_minor.items() if s})
     yield Figure("journal recomputed, services compared", [], told.books.differences)
