@@ -43,26 +43,18 @@ async def crash(stack: ChaosStack, circle: tuple[Circle, Load], order: CrashOrde
     finally:
         await load.finish()
     answered_seconds = time.monotonic() - killed_at
-    quiet_seconds = await settle_and_check(stack, people, load)
-    say(f"  {order.file.name}: all answered after {answered_seconds:.1f} s, at rest after {quiet_seconds:.1f} s more")
+    rest = await settle_and_check(stack, people, load)
+    say(f"  {order.file.name}: all answered after {answered_seconds:.1f} s, {rest}")
 
 
-@pytest.mark.parametrize("reached", [1, 12])
-async def test_gateway_dies_before_intake_commits(
-    stack: ChaosStack, circle: tuple[Circle, Load], reached: int, say: Say
-) -> None:
-    await crash(
-        stack, circle, order_crash(stack.orders, "gateway", "gateway.intake_before_commit", reached=reached), say
-    )
+async def test_gateway_dies_before_intake_commits(stack: ChaosStack, circle: tuple[Circle, Load], say: Say) -> None:
+    await crash(stack, circle, order_crash(stack.orders, "gateway", "gateway.intake_before_commit", reached=8), say)
 
 
-@pytest.mark.parametrize("reached", [1, 12])
 async def test_gateway_dies_after_intake_committed_and_before_it_published(
-    stack: ChaosStack, circle: tuple[Circle, Load], reached: int, say: Say
+    stack: ChaosStack, circle: tuple[Circle, Load], say: Say
 ) -> None:
-    await crash(
-        stack, circle, order_crash(stack.orders, "gateway", "gateway.intake_after_commit", reached=reached), say
-    )
+    await crash(stack, circle, order_crash(stack.orders, "gateway", "gateway.intake_after_commit", reached=8), say)
 
 
 @pytest.mark.parametrize("service", ["fraud", "ledger"])

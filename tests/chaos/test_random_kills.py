@@ -66,11 +66,11 @@ async def _round(
         said.append(f"{victim} {recoveries[victim][-1]:.1f}")
     await asyncio.sleep(rng.uniform(0.0, 1.0))
     await newcomers.finish()
-    quiet_seconds = await settle_and_check(stack, circle, load)
+    rest = await settle_and_check(stack, circle, load)
     late = [str(move) for move in newcomers.payments if move.answers[-1].http_status != 201]
     assert late == [], f"paid to people who were verified then, and not posted: {late}"
     return (
-        f"{', '.join(said)} s; at rest after {quiet_seconds:.1f} s; {len(load.moves)} transfers,"
+        f"{', '.join(said)} s; {rest}; {len(load.moves)} transfers,"
         f" {len(newcomers.payments)} held ones released; {dict(load.tries)}"
     )
 

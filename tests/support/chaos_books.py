@@ -44,19 +44,20 @@ _ENTRIES = "SELECT transfer_id::text, account_id::text, amount_minor FROM ledger
 _BALANCES = "SELECT account_id::text, posted_minor FROM ledger.accounts WHERE posted_minor <> 0"
 
 
-async def wait_until_quiet(dsn: str, *, seconds: float) -> float:
-    """Wait until every transfer is final and everything is told; return how long it took.
+async def wait_until_quiet(dsn: str, *, seconds: float) -> tuple[float, str]:
+    """Wait until every transfer is final and everything is told; return how long it took and what was last.
 
     Raises: AssertionError naming what is still under way after `seconds`.
     """
-    began = time.monotonic()
+    began, last = time.monotonic(), "nothing was open"
     connection = await asyncpg.connect(dsn)
     try:
         while True:
             open_ends = [row[0] for row in await connection.fetch(_UNSETTLED)]
             open_ends += [row[0] for row in await connection.fetch(_UNTOLD)]
             if not open_ends:
-                return time.monotonic() - began
+                return time.monotonic() - began, last
+            last = f"{len(open_ends)} at last, such as {open_ends[0]}"
             if time.monotonic() - began > seconds:
                 raise AssertionError(f"not at rest after {seconds:.0f} s, {_listed(open_ends)}")
             await asyncio.sleep(_QUIET_POLL_SECONDS)

@@ -25,6 +25,7 @@ _UP = (sys.executable, str(Path(__file__).with_name("chaos_up.py")))
 _OPENING_BALANCE_MINOR = 50_000
 _AT_ONCE = 40
 _QUIET_SECONDS = 120.0
+_LONG_SECONDS = 10.0
 
 
 @dataclass
@@ -132,10 +133,10 @@ async def fund(circle: Circle, load: Load) -> None:
     await asyncio.gather(*(deposit(account_id) for person in circle.customers for account_id in person.account_ids))
 
 
-async def settle_and_check(stack: ChaosStack, circle: Circle, load: Load) -> float:
-    """Let everything come to rest, then check all promises; return how many seconds the rest took to come."""
+async def settle_and_check(stack: ChaosStack, circle: Circle, load: Load) -> str:
+    """Let everything come to rest, then check all promises; return how long the rest took to come and for what."""
     await load.finish()
-    quiet_seconds = await wait_until_quiet(stack.dsn, seconds=_QUIET_SECONDS)
+    quiet_seconds, last = await wait_until_quiet(stack.dsn, seconds=_QUIET_SECONDS)
     undecided = [
         move for move in load.moves if move.answers and all(answer.http_status == 202 for answer in move.answers)
     ]
@@ -143,4 +144,4 @@ async def settle_and_check(stack: ChaosStack, circle: Circle, load: Load) -> flo
     assert load.unexpected == [], "\n".join(load.unexpected[:20])
     await check_answers(stack.dsn, load.moves)
     await check_everything(stack.dsn, circle.vkey)
-    return quiet_seconds
+    return f"at rest after {quiet_seconds:.1f} s" + (f" ({last})" if quiet_seconds > _LONG_SECONDS else "")

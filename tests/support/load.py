@@ -192,7 +192,7 @@ class Load:
             for move in moves:
                 move.together = moves[0].key
         body = {"mode": mode, "transfers": [{"idempotency_key": move.key, **_body_of(move)} for move in moves]}
-        return Request(person, BATCH, body, moves)
+        return Request(person, BATCH, body, moves, prefer="wait=5")
 
     def _move(self, person: Person, scope: str, source: str, destination: str, amount_minor: int) -> Move:
         key = f"{self._name}-{len(self.moves)}"

@@ -14,6 +14,8 @@ from typing import Any, Self
 
 import psutil
 
+from tallystick.stack.local_process import die_with_parent
+
 ROOT = Path(__file__).parents[2]
 UP = (sys.executable, "-m", "tallystick.cli", "up", "--json", "--port", "0", "--data")
 
@@ -78,6 +80,8 @@ class RunningStack:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
+                # Should the tests themselves be killed, `up` stops everything in order.
+                preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 -- only prctl runs in the child
             )
         try:
             self.ready = json.loads(self._read_line())
