@@ -10,6 +10,7 @@ from typing import Final, Literal, cast
 import uvicorn
 from fastapi import FastAPI
 
+from libs.common.http.hot_protocol import HotHttpProtocol
 from libs.common.settings import ServiceSettings
 from libs.common.telemetry.logs import configure_logs
 
@@ -43,7 +44,7 @@ def run_service(name: str, load_settings: Callable[[], ServiceSettings], build: 
         host=settings.http_host,
         port=settings.http_port,
         loop="uvloop",
-        http="httptools",
+        http=HotHttpProtocol,
         lifespan="on",
         access_log=False,
         log_config=None,

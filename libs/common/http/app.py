@@ -38,6 +38,8 @@ class Application(FastAPI):
     def __init__(self, *, hot: Mapping[str, HotEndpoint], **options: Any) -> None:
         """Make it; options are FastAPI's."""
         super().__init__(**options)
+        self.hot = hot
+        """path → endpoint; the server's protocol answers these itself."""
         self._edge = Edge(super().__call__, hot)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,7 +3,7 @@
 A plain ASGI callable, because Starlette's BaseHTTPMiddleware costs 0.2 ms a request.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 MAX_BODY_BYTES: Final = 1024 * 1024
 
 # The API serves no pages: nothing may be framed, run or sniffed (OWASP secure headers; RFC 6797 for HSTS).
-_SECURITY_HEADERS: Final = [
+SECURITY_HEADERS: Final = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
     (b"x-content-type-options", b"nosniff"),
@@ -64,7 +64,7 @@ class Edge:
                 status = message["status"]
                 message["headers"] = [
                     *message.get("headers", ()),
-                    *_SECURITY_HEADERS,
+                    *SECURITY_HEADERS,
                     (b"x-request-id", request_id.encode()),
                 ]
             await send(message)
@@ -84,53 +84,70 @@ class Edge:
             response = problem_response(500, "internal_error", "Our fault; try again later.", request_id=request_id)
             await response(scope, receive, send_marked)
         finally:
-            _observe(scope, status, monotonic_seconds() - began)
+            method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+            _observe((method, _route_of(scope), status), monotonic_seconds() - began)
 
 
 async def _serve_hot(endpoint: HotEndpoint, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a hot endpoint's request, with the same errors, headers and metrics as everything else."""
-    began = monotonic_seconds()
-    request = _hot_request(scope)
+    """Answer a hot endpoint's request that came over ASGI (an `Expect` header, a test's client)."""
+    request, _ = hot_request(scope["headers"], scope["client"])
+    request.path = scope["path"]
     try:
-        if scope["method"] != "POST":
-            answer = _method_not_allowed(request.request_id)
-        else:
-            request.body = await _read_body(receive)
-            answer = await endpoint(request)
-    except TallystickError as error:
-        answer = error_answer(error, request.request_id)
-    except Exception:  # the edge answers for everything, as above
-        log.exception("request_failed", request_id=request.request_id, path=scope["path"])
-        body = problem_body(500, "internal_error", "Our fault; try again later.", request_id=request.request_id)
-        answer = HotAnswer(500, body, b"application/problem+json")
+        request.body = await _read_body(receive)
+    except TooLarge:
+        answer = too_large_answer(request)
+    else:
+        answer = await answer_hot(endpoint, request) if scope["method"] == "POST" else _method_not_allowed(request)
     headers = [
         (b"content-type", answer.media_type),
         (b"content-length", b"%d" % len(answer.body)),
         *answer.headers,
-        *_SECURITY_HEADERS,
+        *SECURITY_HEADERS,
         (b"x-request-id", request.request_id.encode()),
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
-    scope["route_template"] = scope["path"]
-    _observe(scope, answer.status, monotonic_seconds() - began)
 
 
-def _hot_request(scope: Scope) -> HotRequest:
+async def answer_hot(endpoint: HotEndpoint, request: HotRequest) -> HotAnswer:
+    """Ask the endpoint; every failure becomes a problem document, and every answer is measured."""
+    began = monotonic_seconds()
+    try:
+        answer = await endpoint(request)
+    except TallystickError as error:
+        answer = error_answer(error, request.request_id)
+    except Exception:  # the edge answers for everything, as above
+        log.exception("request_failed", request_id=request.request_id, path=request.path)
+        body = problem_body(500, "internal_error", "Our fault; try again later.", request_id=request.request_id)
+        answer = HotAnswer(500, body, b"application/problem+json")
+    _observe(("POST", request.path, answer.status), monotonic_seconds() - began)
+    return answer
+
+
+def too_large_answer(request: HotRequest) -> HotAnswer:
+    """Answer a body beyond the bound."""
+    _observe(("POST", request.path, 413), 0.0)
+    return error_answer(_too_large(), request.request_id)
+
+
+def hot_request(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] | None) -> tuple[HotRequest, int]:
+    """Return (what a hot endpoint may know of its request, the announced length of its body)."""
     authorization = key = prefer = None
     request_id = ""
-    for name, value in scope["headers"]:
+    length = 0
+    for name, value in headers:
         if name == b"authorization":
             authorization = value.decode("latin-1")
         elif name == b"idempotency-key":
             key = value.decode("latin-1")
+        elif name == b"content-length":
+            length = int(value) if value.isdigit() else MAX_BODY_BYTES + 1
         elif name == b"prefer":
             prefer = value.decode("latin-1")
         elif name == b"x-request-id":
             text = value.decode("latin-1")
             request_id = text if is_id(text) else ""
-    client = scope["client"]
-    return HotRequest(authorization, key, prefer, client[0] if client else "unknown", request_id or new_id())
+    return HotRequest(authorization, key, prefer, client[0] if client else "unknown", request_id or new_id()), length
 
 
 async def _read_body(receive: Receive) -> bytes:
@@ -145,9 +162,9 @@ async def _read_body(receive: Receive) -> bytes:
     return body
 
 
-def _method_not_allowed(request_id: str) -> HotAnswer:
+def _method_not_allowed(request: HotRequest) -> HotAnswer:
     detail = "This route does not offer that method."
-    body = problem_body(405, "method_not_allowed", detail, request_id=request_id)
+    body = problem_body(405, "method_not_allowed", detail, request_id=request.request_id)
     return HotAnswer(405, body, b"application/problem+json", [(b"allow", b"POST")])
 
 
@@ -190,9 +207,7 @@ def _route_of(scope: Scope) -> str:
     return str(getattr(scope.get("route"), "path", None) or scope.get("route_template", _UNMATCHED))
 
 
-def _observe(scope: Scope, status: int, seconds: float) -> None:
-    method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-    key = (method, _route_of(scope), status)
+def _observe(key: tuple[str, str, int], seconds: float) -> None:
     child = _children.get(key)
     if child is None:
         child = _children[key] = HTTP_REQUEST_SECONDS.labels(*key)

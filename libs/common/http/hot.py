@@ -22,6 +22,7 @@ class HotRequest:
     address: str
     """The peer's address; a proxy's own header would let anybody name himself."""
     request_id: str
+    path: str = ""
     body: bytes = b""
 
 
