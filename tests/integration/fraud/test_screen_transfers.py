@@ -200,6 +200,8 @@ async def test_an_unknown_payee_waits_while_the_others_go_on_and_is_found_when_h
     assert office.said[-1].command.transfer_id == late.transfer_id
     assert office.said[-1].verdict == "approve"
     assert office.said[-1].command.legs[0].destination_owner_id == payee
+    first = office.said[-1]
+    assert await office.ask_one(late) == first, "as it was sent on, not as it was asked"
 
 
 async def test_an_account_nobody_knows_is_left_to_the_ledger_after_five_seconds(office: Office) -> None:
