@@ -174,7 +174,7 @@ class Bus:
             "fetch_max_wait_ms": wait_ms,
             "max_partition_fetch_bytes": MAX_MESSAGE_BYTES,
             "session_timeout_ms": settings.kafka_session_timeout_ms,
-            "heartbeat_interval_ms": max(200, settings.kafka_session_timeout_ms // 10),
+            "heartbeat_interval_ms": max(200, settings.kafka_session_timeout_ms // 5),
         }
 
     def _instance(self, group: str) -> str | None:

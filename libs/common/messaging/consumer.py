@@ -10,7 +10,7 @@ _PACE_MS_MAX: Final = 10
 _RECORDS_PER_MS: Final = 12
 _PACED_BYTES: Final = 1024 * 1024
 _IDLE_MS: Final = 25
-_SLEEPING_BROKER_MS_MAX: Final = 200
+_SLEEPING_BROKER_MS_MAX: Final = 250
 """Waits up to here are chosen for the local broker, longer ones for Kafka."""
 
 
