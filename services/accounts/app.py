@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from fastapi import APIRouter, FastAPI
@@ -16,6 +17,7 @@ from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
+from libs.common.starting import until_available
 from libs.common.timers import Timers
 from services.accounts.api.accounts import accounts_router
 from services.accounts.api.admin_users import admin_users_router
@@ -71,9 +73,9 @@ def build(role: Role) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
-            await bus.start()
+            await until_available(bus.start)
             if role != "worker":
-                await _register_first_admin(settings, uow, passwords)
+                await until_available(partial(_register_first_admin, settings, uow, passwords))
             await timers.start()
             yield
         finally:

@@ -17,6 +17,7 @@ from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
+from libs.common.starting import until_available
 from libs.common.timers import Timers
 from services.fraud.api.decisions import decisions_router
 from services.fraud.consumers.on_account_changed import OnAccountChanged
@@ -76,12 +77,12 @@ class Worker:
         self.timers.every(LOOK_AGAIN_SECONDS, "fraud-look-for-payees", screen.retry_set_aside)
 
     async def start(self) -> None:
-        """Connect, then begin. Raises: Unavailable."""
+        """Connect, however long that takes, then begin."""
         if self._lifted:
             log.warning("velocity_limits_lifted", meaning="counts and daily sums block nobody")
-        await self._hot.connect()
-        await self.bus.start()
-        await self._sweep()
+        await until_available(self._hot.connect)
+        await until_available(self.bus.start)
+        await until_available(self._sweep)
         await self.timers.start()
 
     async def stop(self) -> None:

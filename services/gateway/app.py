@@ -6,19 +6,18 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import httpx2
-import structlog
 from fastapi import FastAPI
 
 from libs.common.clock import system_clock
 from libs.common.contracts import topics
 from libs.common.db.hot import HotConnection
-from libs.common.errors import Unavailable
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
+from libs.common.starting import until_available
 from services.gateway.api.batches import batch_endpoint
 from services.gateway.api.merged_openapi import merged_openapi_routes
 from services.gateway.api.money_requests import MoneyRoutes
@@ -38,8 +37,6 @@ from services.gateway.use_cases.await_outcomes import Waiters
 from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.project_outcomes import poll_outcomes
 from services.gateway.use_cases.repeat_requests import Repeater
-
-log = structlog.get_logger()
 
 
 def build(role: Role) -> FastAPI:
@@ -90,7 +87,7 @@ def build(role: Role) -> FastAPI:
                 stack.push_async_callback(client.aclose)
             for connection in connections.values():
                 stack.push_async_callback(connection.close)
-            await _start_when_possible(bus)
+            await until_available(bus.start)
             stack.push_async_callback(bus.stop)
             tasks = [asyncio.create_task(loop()) for loop in loops]
             stack.push_async_callback(_end, tasks)
@@ -130,18 +127,6 @@ def _subscribe(bus: Bus, projection: HotConnection) -> None:
     )
     for subscription in subscriptions:
         bus.subscribe(subscription)
-
-
-async def _start_when_possible(bus: Bus) -> None:
-    """Wait for PostgreSQL and the broker instead of dying: the supervisor would only start us again."""
-    while True:
-        try:
-            await bus.start()
-        except Unavailable as reason:
-            log.warning("start_postponed", code=reason.code)
-            await asyncio.sleep(0.2)
-        else:
-            return
 
 
 async def _tick(waiters: Waiters) -> None:

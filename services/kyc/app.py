@@ -14,6 +14,7 @@ from libs.common.http.auth import TokenVerifier
 from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.service import Role
+from libs.common.starting import until_available
 from libs.common.timers import Timers
 from services.kyc.api.admin_reviews import admin_reviews_router
 from services.kyc.api.application import application_router
@@ -39,7 +40,7 @@ def build(role: Role) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
-            await bus.start()
+            await until_available(bus.start)
             await timers.start()
             yield
         finally:

@@ -22,6 +22,7 @@ from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Handle, Subscription
 from libs.common.messaging.records import Received
 from libs.common.service import Role
+from libs.common.starting import until_available
 from libs.common.timers import Timers
 from services.ledger.api.accounts import accounts_router
 from services.ledger.api.receipts import receipts_router
@@ -69,10 +70,10 @@ def build(role: Role) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
-            await system_accounts.look()
+            await until_available(system_accounts.look)
             if writer is not None:
-                await writer.outcomes.start()
-            await bus.start()
+                await until_available(writer.outcomes.start)
+            await until_available(bus.start)
             await timers.start()
             yield
         finally:
