@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 
 PASSWORD = "correct horse battery staple"
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 120.0
 _PAUSE_SECONDS = 0.1
 _TOKEN_SECONDS = 600.0
 """An access token lives for 15 minutes; ours is renewed before it can expire under a retry."""
@@ -32,7 +32,7 @@ class Api:
 
     def __init__(self, url: str) -> None:
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=200)
-        self._client = httpx2.AsyncClient(base_url=url, limits=limits, timeout=httpx2.Timeout(40.0, connect=2.0))
+        self._client = httpx2.AsyncClient(base_url=url, limits=limits, timeout=httpx2.Timeout(40.0, connect=10.0))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -56,7 +56,7 @@ class Api:
         *,
         expect: Collection[int] = (200, 201),
     ) -> Mapping[str, Any]:
-        """Ask until it is answered with an expected status; fail after a minute, or at once on another refusal."""
+        """Ask until it is answered with an expected status; fail after two minutes, or at once on another refusal."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
             try:
@@ -69,7 +69,7 @@ class Api:
                     return content
                 what = f"{answer.status_code} {answer.text}"
                 assert answer.status_code in PASSING, f"{method} {path}: {what}"
-            assert time.monotonic() < deadline, f"{method} {path} was not answered for a minute: {what}"
+            assert time.monotonic() < deadline, f"{method} {path} was not answered for two minutes: {what}"
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def log_in(self, person: Person, password: str = PASSWORD) -> Person:
@@ -95,7 +95,7 @@ class Api:
         account_id: str = account["account_id"]
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while account["status"] != "active":
-            assert time.monotonic() < deadline, f"account {account_id} is {account['status']} after a minute"
+            assert time.monotonic() < deadline, f"account {account_id} is {account['status']} after two minutes"
             await asyncio.sleep(_PAUSE_SECONDS)
             account = await self.insist("GET", f"/api/v1/accounts/{account_id}", person)
         person.account_ids.append(account_id)
