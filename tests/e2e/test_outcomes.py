@@ -1,6 +1,7 @@
 """How long a caller waits, what he is told, who may ask later, and what proves it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import monotonic
 
 import pytest
@@ -107,12 +108,16 @@ def test_a_refusal_says_what_is_missing_and_leaves_a_receipt(api: Api, bob: Pers
     assert proven(api, document["transfer_id"], poor.token) == ("transfer.refused", "insufficient_funds")
 
 
+def is_shown(api: Api, path: str, token: str) -> bool:
+    return api.get(path, token).status_code == 200
+
+
 def test_only_parties_and_staff_see_a_transfer_and_its_receipt(
     api: Api, alice: Person, bob: Person, stranger: Person
 ) -> None:
     transfer_id = api.pay(alice, bob, 5).json()["transfer_id"]
     for path in (f"/transfers/{transfer_id}", f"/transfers/{transfer_id}/receipt"):
-        wait_until("the receipt", lambda path=path: api.get(path, alice.token).status_code == 200)  # type: ignore[misc]
+        wait_until("the receipt", partial(is_shown, api, path, alice.token))
         assert [api.get(path, who).status_code for who in (alice.token, bob.token, api.admin_token)] == [200] * 3
         foreign = problem(api.get(path, stranger.token), 404, "transfer_not_found")
         unknown = problem(api.get(path.replace(transfer_id, new_id()), stranger.token), 404, "transfer_not_found")

@@ -1,6 +1,7 @@
 """Callers who wait for the outcome of their transfer, woken by the tip reader, by a poll, or by their deadline."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from libs.common.clock import monotonic_seconds
@@ -12,8 +13,9 @@ _TICKS_PER_SECOND: Final = 10
 class Waiters:
     """transfer id → the futures of those who wait for it. One ticking task ends waits; a timer each would cost more."""
 
-    def __init__(self) -> None:
-        """Begin with nobody waiting."""
+    def __init__(self, seconds: Callable[[], float] = monotonic_seconds) -> None:
+        """Begin with nobody waiting; `seconds` is a clock that never goes back."""
+        self._seconds = seconds
         self._futures: dict[str, list[asyncio.Future[Outcome]]] = {}
         self._expiring: dict[int, list[tuple[str, asyncio.Future[Outcome]]]] = {}
         self._last_tick = self._tick_now()
@@ -68,6 +70,5 @@ class Waiters:
         if others:
             self._futures[transfer_id] = others
 
-    @staticmethod
-    def _tick_now() -> int:
-        return int(monotonic_seconds() * _TICKS_PER_SECOND)
+    def _tick_now(self) -> int:
+        return int(self._seconds() * _TICKS_PER_SECOND)

@@ -1,0 +1,110 @@
+"""So many requests a minute, whoever asks; who repeats himself is not counted."""
+
+from typing import Any
+
+import httpx2
+
+from libs.common.ids import new_id
+from services.gateway.api.rate_limits import LOGINS, PEOPLE_PER_ADDRESS, TRANSFERS
+from services.gateway.store.directory import KnownAccount
+from tests.integration.gateway.counter import Counter
+
+
+async def pay(counter: Counter, http: httpx2.AsyncClient, who: KnownAccount, key: str, **body: Any) -> httpx2.Response:
+    headers = {**counter.keys.bearer(who.owner_id), "Idempotency-Key": key, "Prefer": "wait=0"}
+    return await http.post("/api/v1/transfers", json=counter.body(who, **body), headers=headers)
+
+
+def assert_limited(answer: httpx2.Response, limit: str) -> None:
+    assert answer.status_code == 429, answer.text
+    document = answer.json()
+    assert (document["code"], document["limit"]) == ("rate_limited", limit)
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    assert document["retry_after_seconds"] == int(answer.headers["retry-after"])
+
+
+async def test_a_principal_may_send_twenty_money_requests_a_minute(limited: Counter) -> None:
+    business, other = limited.knows_customer("business"), limited.knows_customer("business")
+    async with limited.http() as http:
+        answers = [await pay(limited, http, business, new_id()) for _ in range(TRANSFERS.amount)]
+        assert {answer.status_code for answer in answers} == {202}
+        before = await limited.rows("SELECT count(*) FROM gateway.transfers")
+        assert_limited(await pay(limited, http, business, new_id()), "transfers")
+        assert await limited.rows("SELECT count(*) FROM gateway.transfers") == before
+        assert (await pay(limited, http, other, new_id())).status_code == 202
+
+
+async def test_people_share_ten_money_requests_a_minute_from_one_address(limited: Counter) -> None:
+    people = [limited.knows_customer() for _ in range(3)]
+    async with limited.http("192.0.2.7") as http, limited.http("192.0.2.8") as elsewhere:
+        for number in range(PEOPLE_PER_ADDRESS.amount):
+            assert (await pay(limited, http, people[number % 3], new_id())).status_code == 202
+        assert_limited(await pay(limited, http, people[0], new_id()), "money-by-address")
+        assert (await pay(limited, elsewhere, people[0], new_id())).status_code == 202
+        business = limited.knows_customer("business")
+        assert (await pay(limited, http, business, new_id())).status_code == 202
+
+
+async def test_what_the_address_was_refused_does_not_count_against_the_principal(limited: Counter) -> None:
+    person = limited.knows_customer()
+    async with limited.http("192.0.2.7") as http, limited.http("192.0.2.8") as elsewhere:
+        for _ in range(PEOPLE_PER_ADDRESS.amount):
+            await pay(limited, http, person, new_id())
+        for _ in range(TRANSFERS.amount):
+            assert_limited(await pay(limited, http, person, new_id()), "money-by-address")
+        assert (await pay(limited, elsewhere, person, new_id())).status_code == 202
+
+
+async def test_replays_do_not_count_and_pass_beyond_the_limit(limited: Counter) -> None:
+    business = limited.knows_customer("business")
+    async with limited.http() as http:
+        first = await pay(limited, http, business, "again")
+        for _ in range(2 * TRANSFERS.amount):
+            assert (await pay(limited, http, business, "again")).content == first.content
+        for _ in range(TRANSFERS.amount - 1):
+            assert (await pay(limited, http, business, new_id())).status_code == 202
+        assert (await pay(limited, http, business, "again")).content == first.content
+
+
+async def test_a_replay_beyond_the_limit_earns_no_new_request(limited: Counter) -> None:
+    business = limited.knows_customer("business")
+    async with limited.http() as http:
+        for number in range(TRANSFERS.amount):
+            await pay(limited, http, business, f"full-{number}")
+        for _ in range(5):
+            assert (await pay(limited, http, business, "full-0")).status_code == 202
+            assert_limited(await pay(limited, http, business, new_id()), "transfers")
+
+
+async def test_a_batch_with_anything_new_in_it_is_no_replay(limited: Counter) -> None:
+    business = limited.knows_customer("business")
+    known = limited.body(business, idempotency_key="known")
+    headers = {**limited.keys.bearer(business.owner_id), "Prefer": "wait=0"}
+
+    async with limited.http() as http:
+
+        async def batch(*more: dict[str, Any]) -> httpx2.Response:
+            body = {"mode": "independent", "transfers": [known, *more]}
+            return await http.post("/api/v1/transfers/batch", json=body, headers=headers)
+
+        for _ in range(TRANSFERS.amount):
+            assert (await batch(limited.body(business, idempotency_key=new_id()))).status_code == 200
+        assert_limited(await batch(limited.body(business, idempotency_key=new_id())), "transfers")
+        assert (await batch()).status_code == 200
+
+
+async def test_five_log_ins_a_minute_from_one_address(limited: Counter) -> None:
+    limited.neighbour.status = 401
+    async with limited.http() as http:
+        spellings = ["login", "%6cogin", "login", "login?x=1", "l%6Fgin"]
+        for spelling in spellings[: LOGINS.amount]:
+            assert (await http.post(f"/api/v1/auth/{spelling}", json={})).status_code == 401
+        assert_limited(await http.post("/api/v1/auth/login", json={}), "logins")
+        assert_limited(await http.post("/api/v1/auth/%6Cogin", json={}), "logins")
+    assert len(limited.neighbour.asked) == LOGINS.amount
+
+
+async def test_other_routes_are_not_counted(limited: Counter) -> None:
+    async with limited.http() as http:
+        for _ in range(30):
+            assert (await http.get("/api/v1/me")).status_code == 404

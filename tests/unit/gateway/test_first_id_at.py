@@ -1,0 +1,35 @@
+"""Bounds of UUIDv7 by time."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.clock import system_clock
+from libs.common.ids import is_id, new_id
+from services.gateway.use_cases.repeat_requests import first_id_at
+
+MILLISECOND = timedelta(milliseconds=1)
+MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 -- as hypothesis asks
+
+
+@given(MOMENTS)
+def test_the_bound_is_the_smallest_id_of_its_millisecond(moment: datetime) -> None:
+    bound = first_id_at(moment)
+    assert is_id(bound)
+    assert (UUID(bound).version, UUID(bound).variant) == (7, "specified in RFC 4122")
+    assert UUID(bound).int >> 80 == int(moment.timestamp() * 1000)
+    assert UUID(bound).int & ((1 << 62) - 1) == 0
+
+
+@given(MOMENTS)
+def test_bounds_sort_as_their_times_do(moment: datetime) -> None:
+    assert first_id_at(moment) < first_id_at(moment + MILLISECOND)
+
+
+def test_an_id_made_now_lies_between_the_bounds_around_now() -> None:
+    before = system_clock()
+    made = new_id()
+    after = system_clock()
+    assert first_id_at(before) <= made < first_id_at(after + MILLISECOND)

@@ -1,0 +1,78 @@
+"""One OpenAPI document from five."""
+
+from typing import Any
+
+from services.gateway.api.merged_openapi import merge
+
+OWN: dict[str, Any] = {"openapi": "3.1.0", "info": {"title": "x", "version": "1"}, "paths": {"/own": {"get": {}}}}
+
+
+def document(path: str, **schemas: Any) -> dict[str, Any]:
+    name = next(iter(schemas), "None")
+    operation = {"get": {"responses": {"200": {"schema": {"$ref": f"#/components/schemas/{name}"}}}}}
+    return {"paths": {path: operation}, "components": {"schemas": schemas}}
+
+
+def ref_at(merged: dict[str, Any], path: str) -> str:
+    return str(merged["paths"][path]["get"]["responses"]["200"]["schema"]["$ref"])
+
+
+def test_everybodys_routes_and_schemas_are_in_it() -> None:
+    merged = merge(OWN, {"kyc": document("/kyc", Status={"type": "object"}), "fraud": document("/fraud")})
+    assert {"/own", "/kyc", "/fraud", "/api/v1/transfers"} <= merged["paths"].keys()
+    assert merged["components"]["schemas"]["Status"] == {"type": "object"}
+    assert (merged["openapi"], merged["info"]) == ("3.1.0", OWN["info"])
+    assert merged["security"] == [{"bearer": []}]
+    assert "bearer" in merged["components"]["securitySchemes"]
+
+
+def test_a_route_that_two_describe_is_the_first_ones() -> None:
+    merged = merge(
+        OWN, {"ledger": document("/same", A={"title": "A"}), "accounts": document("/same", B={"title": "B"})}
+    )
+    assert ref_at(merged, "/same") == "#/components/schemas/A"
+
+
+def test_two_schemas_of_one_name_are_told_apart() -> None:
+    theirs = {
+        "ledger": document("/ledger", Answer={"title": "ledger's"}),
+        "accounts": document("/accounts", Answer={"title": "accounts'"}),
+    }
+    merged = merge(OWN, theirs)
+    schemas = merged["components"]["schemas"]
+    assert schemas["Answer"] == {"title": "ledger's"}
+    assert schemas["AccountsAnswer"] == {"title": "accounts'"}
+    assert ref_at(merged, "/ledger") == "#/components/schemas/Answer"
+    assert ref_at(merged, "/accounts") == "#/components/schemas/AccountsAnswer"
+
+
+def test_one_schema_in_two_documents_stays_one() -> None:
+    merged = merge(OWN, {"kyc": document("/a", Same={"type": "null"}), "fraud": document("/b", Same={"type": "null"})})
+    assert ref_at(merged, "/a") == ref_at(merged, "/b") == "#/components/schemas/Same"
+
+
+def test_the_documents_given_are_not_changed() -> None:
+    merge(OWN, {"kyc": document("/kyc", TransferIn={"title": "another"})})
+    assert OWN["paths"] == {"/own": {"get": {}}}
+
+
+def test_the_hot_routes_say_which_headers_they_read() -> None:
+    paths = merge(OWN, {})["paths"]
+    for path, wanted in (
+        ("/api/v1/transfers", {"Idempotency-Key", "Prefer"}),
+        ("/api/v1/deposits", {"Idempotency-Key", "Prefer"}),
+        ("/api/v1/transfers/batch", {"Prefer"}),
+    ):
+        parameters = paths[path]["post"]["parameters"]
+        assert {parameter["name"] for parameter in parameters} == wanted
+        assert all(parameter["in"] == "header" for parameter in parameters)
+        assert paths[path]["post"]["requestBody"]["required"] is True
+        assert {"201", "400", "401", "409", "413", "429", "503"} <= paths[path]["post"]["responses"].keys()
+
+
+def test_what_the_hot_routes_read_is_described_with_its_bounds() -> None:
+    schemas = merge(OWN, {})["components"]["schemas"]
+    leg = schemas["LegIn"]["properties"]
+    assert (leg["amount_minor"]["minimum"], leg["amount_minor"]["maximum"]) == (1, 2**53 - 1)
+    assert schemas["LegIn"]["additionalProperties"] is False
+    assert schemas["BatchIn"]["properties"]["transfers"]["maxItems"] == 1000

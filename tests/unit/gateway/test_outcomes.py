@@ -1,0 +1,31 @@
+"""What became of a transfer, as it is answered."""
+
+from typing import get_args
+
+from libs.common.contracts.ledger import FINAL_STATUSES, TransferStatus
+from services.gateway.domain.outcomes import DETAILS, HTTP_STATUS, accepted, detail_of
+from services.gateway.store.transfers import _UPSERT_OUTCOMES
+
+
+def test_every_status_has_an_answer() -> None:
+    assert set(get_args(TransferStatus)) | {"accepted", "parked"} == HTTP_STATUS.keys()
+
+
+def test_only_posted_is_created_and_only_what_is_final_is_refused() -> None:
+    assert {status for status, number in HTTP_STATUS.items() if number == 201} == {"posted"}
+    assert {status for status, number in HTTP_STATUS.items() if number != 202} == FINAL_STATUSES
+
+
+def test_what_the_projection_never_overwrites_is_what_is_final() -> None:
+    listed = _UPSERT_OUTCOMES.rpartition("NOT IN (")[2].rpartition(")")[0]
+    assert {status.strip(" '") for status in listed.split(",")} == FINAL_STATUSES
+
+
+def test_nothing_is_known_of_what_was_just_accepted() -> None:
+    outcome = accepted("t")
+    assert (outcome.status, outcome.version, outcome.is_final()) == ("accepted", 0, False)
+
+
+def test_every_code_has_a_sentence_even_one_of_tomorrow() -> None:
+    assert all(detail.endswith(".") for detail in DETAILS.values())
+    assert detail_of("a_code_of_tomorrow").endswith(".")
