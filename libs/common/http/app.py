@@ -8,9 +8,10 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.responses import Response
 from starlette.routing import BaseRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.common.errors import TallystickError
 from libs.common.http.auth import TokenVerifier
@@ -41,6 +42,11 @@ class Application(FastAPI):
         self.hot = hot
         """path → endpoint; the server's protocol answers these itself."""
         self._edge = Edge(super().__call__, hot)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Leave out the outermost layer, Starlette's last catch: it answers in plain text before our edge can."""
+        stack = super().build_middleware_stack()
+        return stack.app if isinstance(stack, ServerErrorMiddleware) else stack
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI event."""

@@ -1,5 +1,6 @@
 """Access tokens: Ed25519 JWTs (RFC 7519, RFC 8037), verified by the keys of a JWKS file, remembered until expiry."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -38,18 +39,19 @@ class Principal:
 class TokenVerifier:
     """Verifies bearer tokens. A signature costs 100 µs, so each token is verified once and then looked up."""
 
-    def __init__(self, jwks_file: Path) -> None:
-        """Read the keys now, and again whenever the file changes."""
+    def __init__(self, jwks_file: Path, now: Callable[[], float] = unix_seconds) -> None:
+        """Read the keys now, and again whenever the file changes. `now` returns seconds since 1970."""
         self._file = jwks_file
+        self._now = now
         self._keys: dict[str, jwt.PyJWK] = {}
         self._read_at = float("-inf")
         self._changed_at = -1
         self._remembered: dict[str, Principal] = {}
-        self._reread(unix_seconds())
+        self._reread(now())
 
     def verify(self, authorization: str | None) -> Principal:
         """Return who the `Authorization` header names. Raises: Unauthenticated."""
-        now = unix_seconds()
+        now = self._now()
         if now - self._read_at > _REREAD_SECONDS:
             self._reread(now)
         if authorization is None:
@@ -87,7 +89,8 @@ class TokenVerifier:
             raise Unauthenticated(
                 "token_expired", "The access token has expired; refresh it or log in again."
             ) from failure
-        except (jwt.PyJWTError, KeyError, TypeError, ValueError) as failure:
+        # RecursionError: a token's header may be nested deeper than the JSON reader's stack.
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError, RecursionError) as failure:
             raise _invalid() from failure
         return Principal(str(claims["sub"]), frozenset(roles), str(claims["jti"]), float(claims["exp"]))
 

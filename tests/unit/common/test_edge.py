@@ -1,0 +1,175 @@
+"""What every answer of every service has in common, whatever route gave it."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import APIRouter, FastAPI, Request
+
+from libs.common.errors import InvariantBroken, Rejected
+from libs.common.http.app import make_app
+from libs.common.http.health import Health
+from libs.common.ids import is_id, new_id
+
+LIMIT = 1024 * 1024
+SECURITY = {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "strict-transport-security": "max-age=31536000; includeSubDomains",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+
+
+@asynccontextmanager
+async def nothing(_app: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+def routes() -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/size")
+    async def size(request: Request) -> dict[str, int]:
+        return {"bytes": len(await request.body())}
+
+    @router.get("/crash")
+    async def crash() -> None:
+        raise ZeroDivisionError("the password is hunter2")
+
+    @router.get("/broken")
+    async def broken() -> None:
+        raise InvariantBroken("entries must balance", total_minor=7)
+
+    @router.get("/refused")
+    async def refused() -> None:
+        raise Rejected("insufficient_funds", "Pay in first.", needed_minor=5)
+
+    @router.get("/items/{number}")
+    async def item(number: int) -> int:
+        return number
+
+    return router
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health()
+
+
+@pytest.fixture
+async def client(health: Health) -> AsyncIterator[httpx2.AsyncClient]:
+    app = make_app(
+        service="test", title="Test", description="", version="1", routers=[routes()], lifespan=nothing, health=health
+    )
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as made:
+        yield made
+
+
+def problem(answer: httpx2.Response) -> dict[str, Any]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = answer.json()
+    assert document["status"] == answer.status_code
+    assert document["instance"] == f"urn:tallystick:request:{answer.headers['x-request-id']}"
+    return document
+
+
+async def in_pieces(length: int) -> AsyncIterator[bytes]:
+    for _ in range(length // 1024):
+        yield b"x" * 1024
+    yield b"x" * (length % 1024)
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/nowhere", "/crash", "/refused", "/metrics"])
+async def test_every_answer_carries_the_security_headers_and_a_request_id(
+    client: httpx2.AsyncClient, path: str
+) -> None:
+    answer = await client.get(path)
+    assert {name: answer.headers[name] for name in SECURITY} == SECURITY
+    assert is_id(answer.headers["x-request-id"])
+
+
+async def test_the_callers_request_id_is_kept_when_it_is_one_and_replaced_when_not(client: httpx2.AsyncClient) -> None:
+    mine = new_id()
+    assert (await client.get("/health/live", headers={"X-Request-Id": mine})).headers["x-request-id"] == mine
+    for strange in ("1", "x" * 36, '"><script>'):
+        given = (await client.get("/health/live", headers={"X-Request-Id": strange})).headers["x-request-id"]
+        assert is_id(given)
+
+
+async def test_a_body_at_the_limit_is_read_and_one_beyond_it_refused(client: httpx2.AsyncClient) -> None:
+    assert (await client.post("/size", content=b"x" * LIMIT)).json() == {"bytes": LIMIT}
+    answer = await client.post("/size", content=b"x" * (LIMIT + 1))
+    assert (answer.status_code, problem(answer)["code"]) == (413, "body_too_large")
+
+
+async def test_a_body_that_does_not_say_its_length_is_counted_as_it_comes(client: httpx2.AsyncClient) -> None:
+    assert (await client.post("/size", content=in_pieces(LIMIT))).json() == {"bytes": LIMIT}
+    answer = await client.post("/size", content=in_pieces(LIMIT + 1))
+    assert (answer.status_code, problem(answer)["code"]) == (413, "body_too_large")
+
+
+async def test_a_length_that_is_no_number_is_refused(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/size", content=b"x", headers={"Content-Length": "-1"})
+    assert (answer.status_code, problem(answer)["code"]) == (413, "body_too_large")
+
+
+async def test_what_nobody_caught_is_a_problem_without_our_insides(client: httpx2.AsyncClient) -> None:
+    answer = await client.get("/crash")
+    assert (answer.status_code, problem(answer)["code"]) == (500, "internal_error")
+    assert "hunter2" not in answer.text
+    assert "ZeroDivision" not in answer.text
+
+
+async def test_a_broken_promise_is_told_to_us_and_not_to_the_caller(client: httpx2.AsyncClient) -> None:
+    answer = await client.get("/broken")
+    assert (answer.status_code, problem(answer)["code"]) == (500, "invariant_broken")
+    assert "balance" not in answer.text
+
+
+async def test_a_refusal_is_a_problem_with_its_code_and_facts(client: httpx2.AsyncClient) -> None:
+    document = problem(await client.get("/refused"))
+    assert (document["status"], document["code"], document["needed_minor"]) == (422, "insufficient_funds", 5)
+
+
+async def test_unknown_routes_methods_and_values_are_problems_too(client: httpx2.AsyncClient) -> None:
+    assert problem(await client.get("/nowhere"))["code"] == "route_not_found"
+    not_offered = await client.delete("/size")
+    assert problem(not_offered)["code"] == "method_not_allowed"
+    assert not_offered.headers["allow"] == "POST"
+    assert problem(await client.get("/items/one"))["code"] == "invalid_request"
+
+
+async def test_a_refused_value_is_not_repeated_to_whoever_reads_the_answer(client: httpx2.AsyncClient) -> None:
+    answer = await client.get("/items/hunter2")
+    assert problem(answer)["errors"][0]["where"] == "path.number"
+    assert "hunter2" not in json.dumps(answer.json())
+
+
+async def test_alive_is_not_yet_ready(client: httpx2.AsyncClient, health: Health) -> None:
+    wrong = ["no reserve: run `tallystick migrate`"]
+    health.add("ledger.reserve", lambda: wrong[0] if wrong else None)
+    health.add("ledger.bus", lambda: None)
+    assert (await client.get("/health/live")).status_code == 200
+    answer = await client.get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.json() == {"status": "not_ready", "problems": {"ledger.reserve": wrong[0]}}
+
+    wrong.clear()
+    answer = await client.get("/health/ready")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
+
+
+async def test_requests_are_measured_by_route_and_never_by_what_callers_wrote(client: httpx2.AsyncClient) -> None:
+    await client.get("/items/41")
+    await client.get("/items/42")
+    await client.get("/a-path-nobody-offers")
+    metrics = (await client.get("/metrics")).text
+    assert 'http_route="/items/{number}"' in metrics
+    assert "/items/41" not in metrics
+    assert "a-path-nobody-offers" not in metrics

@@ -1,0 +1,193 @@
+"""Only our own, living tokens pass; what was remembered is forgotten when it expires or its key leaves."""
+
+import json
+import os
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from libs.common.errors import Unauthenticated
+from libs.common.http.auth import TokenVerifier
+from tallystick.stack.jwks import key_set
+
+
+@dataclass
+class Issuer:
+    """Signs tokens with a key of its own."""
+
+    key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+
+    @property
+    def jwks(self) -> dict[str, Any]:
+        return dict(key_set(self.key.public_key()))
+
+    def token(self, *, kid: str | None = None, without: str = "", **changes: Any) -> str:
+        now = int(time.time())
+        claims: dict[str, object] = {
+            "iss": "tallystick",
+            "aud": "tallystick",
+            "sub": "ada",
+            "jti": "t1",
+            "iat": now,
+            "exp": now + 600,
+            "roles": ["customer"],
+        } | changes
+        claims.pop(without, None)
+        headers = {"kid": kid or self.jwks["keys"][0]["kid"]}
+        return "Bearer " + jwt.encode(claims, self.key, algorithm="EdDSA", headers=headers)
+
+
+@dataclass
+class Watch:
+    """A clock that the test moves."""
+
+    seconds: float = field(default_factory=time.time)
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    return Issuer()
+
+
+@pytest.fixture
+def jwks_file(tmp_path: Path, issuer: Issuer) -> Path:
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps(issuer.jwks))
+    return path
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture
+def verifier(jwks_file: Path, watch: Watch) -> TokenVerifier:
+    return TokenVerifier(jwks_file, now=watch)
+
+
+def code_of(verify: Callable[[str | None], object], authorization: str | None) -> str:
+    with pytest.raises(Unauthenticated) as refused:
+        verify(authorization)
+    return refused.value.code
+
+
+def unsigned(header: dict[str, object], claims: str) -> str:
+    def encode(data: bytes) -> str:
+        return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+    return f"Bearer {encode(json.dumps(header).encode())}.{claims}."
+
+
+def test_our_own_token_names_its_user_and_roles(verifier: TokenVerifier, issuer: Issuer) -> None:
+    principal = verifier.verify(issuer.token(roles=["customer", "operator"]))
+    assert (principal.user_id, principal.token_id) == ("ada", "t1")
+    assert principal.roles == {"customer", "operator"}
+    assert principal.is_staff()
+    assert not verifier.verify(issuer.token(jti="t2")).is_staff()
+
+
+def test_no_token_is_not_the_same_as_a_wrong_one(verifier: TokenVerifier) -> None:
+    assert code_of(verifier.verify, None) == "token_missing"
+    assert code_of(verifier.verify, "") == "token_invalid"
+
+
+def test_an_expired_token_says_so(verifier: TokenVerifier, issuer: Issuer) -> None:
+    assert code_of(verifier.verify, issuer.token(exp=int(time.time()) - 1)) == "token_expired"
+
+
+def test_a_token_signed_by_somebody_else_is_refused_also_under_our_key_id(
+    verifier: TokenVerifier, issuer: Issuer
+) -> None:
+    assert code_of(verifier.verify, Issuer().token(kid=issuer.jwks["keys"][0]["kid"])) == "token_invalid"
+
+
+def test_a_token_with_another_body_under_a_good_signature_is_refused(verifier: TokenVerifier, issuer: Issuer) -> None:
+    header, _, signature = issuer.token().split(".")
+    _, other_body, _ = issuer.token(roles=["admin"]).split(".")
+    assert code_of(verifier.verify, f"{header}.{other_body}.{signature}") == "token_invalid"
+
+
+def test_an_unsigned_token_is_refused(verifier: TokenVerifier, issuer: Issuer) -> None:
+    claims = issuer.token().split(".")[1]
+    kid = issuer.jwks["keys"][0]["kid"]
+    assert code_of(verifier.verify, unsigned({"alg": "none", "kid": kid}, claims)) == "token_invalid"
+
+
+def test_the_public_key_is_no_shared_secret(verifier: TokenVerifier, issuer: Issuer) -> None:
+    key = issuer.jwks["keys"][0]
+    forged = jwt.encode({"sub": "ada"}, key["x"] + "=" * 40, algorithm="HS256", headers={"kid": key["kid"]})
+    assert code_of(verifier.verify, f"Bearer {forged}") == "token_invalid"
+
+
+@pytest.mark.parametrize("changes", [{"aud": "another"}, {"iss": "another"}, {"roles": ["root"]}, {"roles": "admin"}])
+def test_a_token_for_or_by_another_or_with_unknown_roles_is_refused(
+    verifier: TokenVerifier, issuer: Issuer, changes: dict[str, Any]
+) -> None:
+    assert code_of(verifier.verify, issuer.token(**changes)) == "token_invalid"
+
+
+@pytest.mark.parametrize("claim", ["exp", "iat", "sub", "jti", "aud", "iss", "roles"])
+def test_a_token_without_one_of_its_claims_is_refused(verifier: TokenVerifier, issuer: Issuer, claim: str) -> None:
+    assert code_of(verifier.verify, issuer.token(without=claim)) == "token_invalid"
+
+
+def test_a_token_under_an_unknown_key_id_is_refused(verifier: TokenVerifier, issuer: Issuer) -> None:
+    assert code_of(verifier.verify, issuer.token(kid="nobody's")) == "token_invalid"
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "Bearer",
+        "Bearer ",
+        "Basic YTpi",
+        "Bearer x",
+        "Bearer a.b.c",
+        "Bearer \xff\xff.\xff.\xff",
+        "Bearer " + "a" * 5000,
+        unsigned({"alg": "EdDSA", "kid": ["a", "list"]}, "e30"),
+        unsigned({"alg": "EdDSA"}, "e30"),
+        "Bearer " + urlsafe_b64encode(b"[" * 3000).decode() + ".e30.AA",
+    ],
+)
+def test_whatever_else_is_sent_is_refused_without_a_crash(verifier: TokenVerifier, authorization: str) -> None:
+    assert code_of(verifier.verify, authorization) == "token_invalid"
+
+
+def test_a_remembered_token_expires_all_the_same(verifier: TokenVerifier, issuer: Issuer, watch: Watch) -> None:
+    token = issuer.token()
+    verifier.verify(token)
+    watch.seconds += 599
+    verifier.verify(token)
+    watch.seconds += 2
+    assert code_of(verifier.verify, token) == "token_expired"
+
+
+def test_keys_rotate_by_changing_the_file(
+    verifier: TokenVerifier, issuer: Issuer, watch: Watch, jwks_file: Path
+) -> None:
+    old, successor = issuer.token(), Issuer()
+    verifier.verify(old)
+    assert code_of(verifier.verify, successor.token()) == "token_invalid"
+
+    jwks_file.write_text(json.dumps({"keys": [*successor.jwks["keys"], *issuer.jwks["keys"]]}))
+    os.utime(jwks_file, ns=(1, 1))
+    watch.seconds += 3
+    verifier.verify(successor.token())
+    verifier.verify(old)
+
+    jwks_file.write_text(json.dumps(successor.jwks))
+    os.utime(jwks_file, ns=(2, 2))
+    watch.seconds += 3
+    assert code_of(verifier.verify, old) == "token_invalid"  # remembered, and forgotten with its key
