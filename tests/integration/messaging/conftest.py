@@ -1,4 +1,4 @@
-"""A small service of the suite's own between a real broker and a real PostgreSQL: schema `delivery`, own topics."""
+"""A small service of the suite's own between a real broker and a real PostgreSQL: own schema, own topics."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ from tallystick.stack.service_settings import dsn_of_role
 from tests.support.broker import BrokerAddress
 from tests.support.kafka import ApacheKafka
 
-SERVICE = "delivery"
+SERVICE = "kyc"
 PASSWORD = "only for a test"
 SESSION_MS = 2000
 
@@ -214,7 +214,7 @@ def own_broker(tmp_path: Path) -> Iterator[LocalBroker | ApacheKafka]:
     """Give a broker that a test may stop and start: Apache Kafka where the suite runs on it, else the wheel's."""
     wanted = os.environ.get("TALLYSTICK_TEST_KAFKA") == "apache"
     broker = ApacheKafka(tmp_path) if wanted else LocalBroker(tmp_path / "broker.log")
-    broker.start()
+    broker.start(timeout_seconds=90)
     yield broker
     broker.stop()
 

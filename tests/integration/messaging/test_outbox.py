@@ -80,7 +80,7 @@ async def test_the_next_insert_takes_the_acknowledged_row_away(world: World) -> 
 async def test_a_rolled_back_transaction_says_nothing_and_gives_back_what_it_would_have_deleted(world: World) -> None:
     bus = await world.start()
     with pytest.raises(asyncpg.UndefinedTableError):
-        await commit(world, bus.outbox, [1], then="INSERT INTO delivery.nowhere DEFAULT VALUES")
+        await commit(world, bus.outbox, [1], then="INSERT INTO nowhere DEFAULT VALUES")
     await bus.outbox.publish(await commit(world, bus.outbox, [2]))
     assert await said(world, 1) == [2]
     await until(lambda: is_empty(world))

@@ -82,7 +82,7 @@ async def test_the_broker_may_go_and_come_back_empty_and_the_outbox_repeats_what
     assert first is (None if shaky.broker.idempotence else False)
     if not shaky.broker.idempotence:
         assert "did not take the last batch" in (bus.what_is_wrong() or "")
-    own_broker.start()
+    own_broker.start(timeout_seconds=90)
 
     await until(lambda: bus.what_is_wrong() is None, seconds=60)
     assert await outcome(bus, shaky.topic, 4, seconds=30)

@@ -1,7 +1,7 @@
 """What may pass is repeated in order; a broken promise stops the line; nothing is skipped by either."""
 
 from libs.common.errors import InvariantBroken, Unavailable
-from tests.integration.messaging.conftest import Notebook, World, until
+from tests.integration.messaging.conftest import SERVICE, Notebook, World, until
 
 
 class Failing:
@@ -37,7 +37,7 @@ async def test_the_database_may_restart_while_a_message_is_being_parked(world: W
     await world.start(notebook)
     await world.rows(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE application_name = 'delivery-outbox' AND datname = current_database()"
+        f" WHERE application_name = '{SERVICE}-outbox' AND datname = current_database()"
     )
     await world.send((b"no json", [("ce_id", b"x"), ("ce_type", b"y")]))
     await world.send_numbers(1)
