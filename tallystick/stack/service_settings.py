@@ -51,7 +51,11 @@ def _kafka_timing(plan: StackPlan) -> dict[str, str]:
     """
     if plan.kafka_idempotence:
         return {"KAFKA_SESSION_TIMEOUT_MS": "6000", "KAFKA_INSTANCE": "local"}
-    return {"KAFKA_SESSION_TIMEOUT_MS": "3000", "KAFKA_FETCH_MAX_WAIT_MS": "2", "KAFKA_PATIENT_FETCH_MAX_WAIT_MS": "200"}
+    return {
+        "KAFKA_SESSION_TIMEOUT_MS": "3000",
+        "KAFKA_FETCH_MAX_WAIT_MS": "2",
+        "KAFKA_PATIENT_FETCH_MAX_WAIT_MS": "200",
+    }
 
 
 def _own_settings(service: str, plan: StackPlan) -> dict[str, str]:

@@ -16,7 +16,7 @@ from libs.common.contracts.transfers import Party, TransferCommand
 from services.fraud.store.projections import find_owners
 from services.fraud.store.users import Customer
 
-PATIENCE_SECONDS: Final = 5.0
+PATIENCE_SECONDS: Final = 2.0
 WAITING_MAX: Final = 10_000
 _GIVEN_UP: Final = float("-inf")
 
