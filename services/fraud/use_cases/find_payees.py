@@ -1,6 +1,6 @@
 """Who is paid: found in our own projection where the gateway did not know the destination yet.
 
-A projection lags by moments. A request whose payee nobody here knows waits up to five seconds while the others go on;
+A projection lags by moments. A request whose payee nobody here knows waits up to two seconds while the others go on;
 then it is judged as it stands, and the ledger refuses an account it does not know. What waits lives in memory only:
 the gateway repeats a request until its outcome is known.
 """
