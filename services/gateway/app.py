@@ -102,7 +102,7 @@ def build(role: Role) -> FastAPI:
         title="Tallystick",
         description="Moves money between accounts and can prove afterwards that it did so correctly.",
         version="0.1.0",
-        routers=[transfer_status_router(connections["lookup"])] if takes_requests else [],
+        routers=[transfer_status_router(connections["lookup"], waiters)] if takes_requests else [],
         hot={**money_endpoints(money), **batch_endpoint(money)} if takes_requests else {},
         routes=[
             *proxy_routes(clients, limits),

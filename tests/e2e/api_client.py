@@ -80,6 +80,9 @@ class Api:
         assert self.post("/kyc/application", body, token=person.token).status_code == 201
         approved = self.post(f"/admin/kyc/{person.user_id}/approve", {"reason": "seen"}, token=self.admin_token)
         assert approved.status_code == 200, approved.text
+        # Over the bus: a transfer sent at once would be blocked as an unverified customer's.
+        known = f"user_id = '{person.user_id}' AND kyc_tier > 0"
+        wait_until("the approval to be known", lambda: self.count("gateway.customers", known) == 1)
 
     def deposit(self, person: Person, amount_minor: int, **changes: Any) -> httpx2.Response:
         body = {"account_id": person.account_id, "amount_minor": amount_minor, "asset": "USD", "reference": "cash"}

@@ -10,10 +10,11 @@ from libs.common.errors import NotFound
 from libs.common.http.auth import CurrentPrincipal
 from libs.common.http.policy import require_reader
 from libs.common.ids import is_id
+from services.gateway.use_cases.await_outcomes import Waiters
 from services.gateway.views.transfers import find_transfer, render_transfer
 
 
-def transfer_status_router(connection: HotConnection) -> APIRouter:
+def transfer_status_router(connection: HotConnection, waiters: Waiters) -> APIRouter:
     """Return the route."""
     router = APIRouter(prefix="/api/v1", tags=["transfers"])
 
@@ -33,7 +34,7 @@ def transfer_status_router(connection: HotConnection) -> APIRouter:
         if principal.user_id not in parties:
             require_reader(principal, command.actor_id, what="transfer")
         return Response(
-            render_transfer(outcome, command.kind, command.legs, memo, command.requested_at),
+            render_transfer(waiters.newest(outcome), command.kind, command.legs, memo, command.requested_at),
             media_type="application/json",
         )
 

@@ -171,10 +171,11 @@ class Intake:
         submission.stored = earlier
         if submission.answer.done():
             return
+        outcome = self._waiters.newest(earlier.outcome)
         if earlier.body_hash != submission.body_hash:
             submission.answer.set_exception(_key_reused())
-        elif earlier.outcome.version > 0 or submission.wait_seconds <= 0:
-            submission.answer.set_result(earlier.outcome)
+        elif outcome.version > 0 or submission.wait_seconds <= 0:
+            submission.answer.set_result(outcome)
         else:
             self._waiters.expect(earlier.transfer_id, submission.answer)
             self._waiters.end_after(earlier.transfer_id, submission.answer, submission.wait_seconds)

@@ -8,6 +8,7 @@ from libs.common.clock import monotonic_seconds
 from services.gateway.domain.outcomes import Outcome, accepted
 
 _TICKS_PER_SECOND: Final = 10
+_TOLD_MAX: Final = 10_000
 
 
 class Waiters:
@@ -18,6 +19,7 @@ class Waiters:
         self._seconds = seconds
         self._futures: dict[str, list[asyncio.Future[Outcome]]] = {}
         self._expiring: dict[int, list[tuple[str, asyncio.Future[Outcome]]]] = {}
+        self._told: dict[str, Outcome] = {}
         self._last_tick = self._tick_now()
 
     def __len__(self) -> int:
@@ -45,10 +47,23 @@ class Waiters:
         return transfer_id in self._futures
 
     def resolve(self, outcome: Outcome) -> None:
-        """Give everybody who waits for this transfer its outcome."""
-        for future in self._futures.pop(outcome.transfer_id, ()):
+        """Give everybody who waits for this transfer its outcome, and remember it for those who ask next."""
+        futures = self._futures.pop(outcome.transfer_id, ())
+        for future in futures:
             if not future.done():
                 future.set_result(outcome)
+        if futures:
+            self._told[outcome.transfer_id] = outcome
+            if len(self._told) > _TOLD_MAX:
+                del self._told[next(iter(self._told))]
+
+    def newest(self, known: Outcome) -> Outcome:
+        """Return the newer of what the projection knows and what somebody was told here.
+
+        The projection comes a moment after the tip: nobody who was answered `posted` is then shown `accepted`.
+        """
+        told = self._told.get(known.transfer_id)
+        return told if told is not None and told.version > known.version else known
 
     def some_ids(self, count: int) -> list[str]:
         """Return up to `count` transfers somebody waits for, those who have waited longest first."""

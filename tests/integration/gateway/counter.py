@@ -138,7 +138,7 @@ class Counter:
             title="gateway",
             description="gateway",
             version="1",
-            routers=[transfer_status_router(self.connections["lookup"])],
+            routers=[transfer_status_router(self.connections["lookup"], self.waiters)],
             hot={**money_endpoints(money), **batch_endpoint(money)},
             routes=proxy_routes(clients, self.limits),
             lifespan=nothing,

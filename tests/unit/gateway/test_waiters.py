@@ -123,3 +123,23 @@ async def test_those_who_have_waited_longest_are_looked_up_first(seconds: Second
     for number in range(5):
         waiters.expect(f"t{number}", future())
     assert waiters.some_ids(3) == ["t0", "t1", "t2"]
+
+
+async def test_what_somebody_was_told_is_known_before_the_projection_and_no_longer_after(seconds: Seconds) -> None:
+    waiters = Waiters(seconds)
+    waiters.expect("t", future())
+    waiters.resolve(POSTED)
+    assert waiters.newest(accepted("t")) == POSTED
+    voided = Outcome("t", "voided", 2, "", (), {}, 1, "")
+    assert waiters.newest(voided) == voided
+    waiters.resolve(Outcome("u", "posted", 1, "", (), {}, 2, ""))
+    assert waiters.newest(accepted("u")) == accepted("u"), "nobody asked for it here"
+
+
+async def test_what_somebody_was_told_is_remembered_in_bounds(seconds: Seconds) -> None:
+    waiters = Waiters(seconds)
+    for number in range(10_001):
+        waiters.expect(f"t{number}", future())
+        waiters.resolve(Outcome(f"t{number}", "posted", 1, "", (), {}, 0, ""))
+    assert waiters.newest(accepted("t0")) == accepted("t0")
+    assert waiters.newest(accepted("t10000")).status == "posted"
