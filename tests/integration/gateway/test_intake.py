@@ -13,6 +13,7 @@ from libs.common.ids import new_id
 from services.gateway.domain.outcomes import Outcome
 from services.gateway.use_cases.project_outcomes import outcome_of
 from tests.integration.gateway.counter import Counter, changed, locked, open_counter
+from tests.support.api_world import admin_connection
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -143,6 +144,35 @@ async def test_two_gateways_with_shuffled_shared_keys_neither_deadlock_nor_doubl
             assert len(by_key[0]) == 60, [a for a in answers[0] + answers[1] if isinstance(a, BaseException)]
         sent = counter.sent_ids() + other.sent_ids()
     assert len(sent) == len(set(sent)) == 12 * 60
+
+
+_CLAIM = """
+INSERT INTO gateway.transfers (transfer_id, principal_id, scope, idempotency_key, body_hash, command, accepted_at)
+VALUES ($1, $2, 'transfers', 'm', '', '', now())
+"""
+_BLOCKED = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+
+
+async def test_two_gateways_lock_shared_keys_in_one_order(counter: Counter, gateway_dsn: str, tmp_path: Path) -> None:
+    """A third one holds the middle key until both have begun: in opposite orders they would wait for each other."""
+    payer_id = counter.payer.owner_id
+    async with open_counter(gateway_dsn, tmp_path) as other, admin_connection(gateway_dsn) as third:
+        for gateway in (counter, other):
+            await gateway.take(gateway.submission())  # connected from here on
+        holding = third.transaction()
+        await holding.start()
+        await third.execute(_CLAIM, new_id(), payer_id)
+        taking = [
+            asyncio.create_task(gateway.take(*(gateway.submission(key, actor_id=payer_id) for key in keys)))
+            for gateway, keys in ((counter, "amz"), (other, "zma"))
+        ]
+        async with asyncio.timeout(1.5):
+            while await third.fetchval(_BLOCKED) < len(taking):  # noqa: ASYNC110 -- PostgreSQL tells nobody
+                await asyncio.sleep(0.01)
+        await holding.rollback()
+        first, second = await asyncio.gather(*taking)
+    assert ids_by_key(list("amz"), first) == ids_by_key(list("zma"), second)
+    assert len(ids_by_key(list("amz"), first)) == 3
     # A deadlock would be tried again and pass unseen; PostgreSQL counts it, a second late.
     await asyncio.sleep(1.5)
     [row] = await counter.rows("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
