@@ -3,7 +3,13 @@
 import asyncio
 from typing import Any, Final
 
+import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import UnknownMemberIdError
+from aiokafka.protocol.commit import OffsetCommitRequest
+
+log = structlog.get_logger()
 
 _LONG_POLL_MS: Final = 1000
 _PACE_MS_MAX: Final = 10
@@ -36,8 +42,39 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships
                 *partitions, timeout_ms=_LONG_POLL_MS, max_records=max_records
             )
             self._pace(sum(len(batch) for batch in records.values()))
+            self._return_to_the_log()
             if records:
                 return records
+
+    def _return_to_the_log(self) -> None:
+        """Go to the beginning of each partition that ends before our position: the broker forgot what we had read.
+
+        Kafka says so itself. The local broker does not: it lets us wait until the new log is as long as the old one.
+        """
+        for partition in self.assignment():
+            place = self._subscription.subscription.assignment.state_value(partition)
+            end: int | None = place.highwater
+            if end is not None and place.has_valid_position and place.position > end:
+                log.warning("log_begins_again", topic=partition.topic, position=place.position, end=end)
+                self.seek(partition, 0)
+
+    async def start(self) -> None:
+        """Start, and commit offsets as a member of the group or not at all.
+
+        Who has lost his membership asks as nobody, and a broker that forgot the group believes him: an offset of the
+        old log then stands for the new one, and what is before it is skipped.
+        """
+        await super().start()
+        coordinator = self._coordinator
+        if isinstance(coordinator, GroupCoordinator):
+            commit = coordinator._do_commit_offsets  # noqa: SLF001 -- only here membership and request are one moment
+
+            async def commit_as_member(*arguments: Any) -> None:
+                if coordinator.generation == OffsetCommitRequest.DEFAULT_GENERATION_ID:
+                    raise UnknownMemberIdError(self._group_id)
+                await commit(*arguments)
+
+            coordinator._do_commit_offsets = commit_as_member  # noqa: SLF001 -- as above
 
     def _pace(self, records: int) -> None:
         """Let the next fetch wait as suits what this one brought: `records`, or none for a second.
