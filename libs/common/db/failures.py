@@ -38,7 +38,8 @@ def as_unavailable(failure: BaseException) -> Unavailable | None:
     """Return the failure as Unavailable when the same work may succeed later, else None."""
     original = failure.driver_exception if isinstance(failure, DBAPIError) else failure
     if isinstance(original, ValueError):
-        # asyncpg's DataError is an InterfaceError too: an argument it cannot encode fails again at every repetition.
+        # asyncpg's complaints about what it was given, such as a malformed address, are InterfaceErrors too; they
+        # come again at every repetition.
         return None
     if isinstance(failure, DBAPIError) and (isinstance(failure, InterfaceError) or failure.connection_invalidated):
         return Unavailable("database_unavailable", "The database connection was lost; try again.")

@@ -109,7 +109,7 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
         """Process one poll's records and remember how far we are."""
         async with self._working:
             if self.stopped_because is not None:
-                self._give_back(records)
+                # Read past, but never processed nor acknowledged: the successor begins where this one stopped.
                 await asyncio.sleep(_LONGEST_PAUSE_SECONDS)
                 return
             if not self._owns(records):
@@ -123,7 +123,7 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
                 self._give_back(records)
                 return
             except Exception as broken:  # noqa: BLE001 -- beside InvariantBroken: parking failed, so nothing may pass
-                self._stop_for_good(records, broken)
+                self._stop_for_good(broken)
                 return
             for record in records:
                 self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
@@ -225,10 +225,9 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
             if partition in consumer.assignment():
                 consumer.seek(partition, offset)
 
-    def _stop_for_good(self, records: Sequence[ConsumerRecord[Any, Any]], broken: Exception) -> None:
+    def _stop_for_good(self, broken: Exception) -> None:
         self.stopped_because = str(broken)
         log.critical("consumer_stopped", group=self.subscription.group, reason=str(broken), exc_info=broken)
-        self._give_back(records)
 
     async def _keep_committing(self) -> None:
         while True:
