@@ -74,7 +74,8 @@ def build(role: Role) -> FastAPI:
         bus.follow(topics.TRANSFERS, WakeWaiters(waiters), urgent=True)
         bus.follow(topics.ACCOUNTS, directory.follow_accounts)
         bus.follow(topics.CUSTOMERS, directory.follow_customers)
-        bus.follow(topics.VERIFICATIONS, directory.follow_verifications)
+        # Urgent: who was just approved sends at once, and a block for a stale tier would be frozen under his key.
+        bus.follow(topics.VERIFICATIONS, directory.follow_verifications, urgent=True)
         loops += [intake.run, lambda: _tick(waiters), lambda: poll_outcomes(waiters, connections["lookup"])]
     if role in {"serve", "worker"}:
         _subscribe(bus, connections["projection"])
