@@ -89,8 +89,7 @@ class TokenVerifier:
             raise Unauthenticated(
                 "token_expired", "The access token has expired; refresh it or log in again."
             ) from failure
-        # RecursionError: a token's header may be nested deeper than the JSON reader's stack.
-        except (jwt.PyJWTError, KeyError, TypeError, ValueError, RecursionError) as failure:
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError) as failure:
             raise _invalid() from failure
         return Principal(str(claims["sub"]), frozenset(roles), str(claims["jti"]), float(claims["exp"]))
 
