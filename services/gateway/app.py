@@ -71,11 +71,16 @@ def build(role: Role) -> FastAPI:
     )
     loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
     if role in {"serve", "api"}:
-        bus.follow(topics.TRANSFERS, WakeWaiters(waiters), urgent=True)
-        bus.follow(topics.ACCOUNTS, directory.follow_accounts)
-        bus.follow(topics.CUSTOMERS, directory.follow_customers)
-        # Urgent: who was just approved sends at once, and a block for a stale tier would be frozen under his key.
-        bus.follow(topics.VERIFICATIONS, directory.follow_verifications, urgent=True)
+        # All urgent: a caller waits for his outcome; who was just approved sends at once, and a block for a stale tier
+        # would be frozen under his key.
+        bus.follow(
+            {
+                topics.TRANSFERS: WakeWaiters(waiters),
+                topics.ACCOUNTS: directory.follow_accounts,
+                topics.CUSTOMERS: directory.follow_customers,
+                topics.VERIFICATIONS: directory.follow_verifications,
+            }
+        )
         loops += [intake.run, lambda: _tick(waiters), lambda: poll_outcomes(waiters, connections["lookup"])]
     if role in {"serve", "worker"}:
         _subscribe(bus, connections["projection"])

@@ -5,8 +5,9 @@ start at the newest, reply to whoever asks.
 """
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, cast
 
@@ -98,14 +99,19 @@ class Bus:
         subscriber(delivery.on_batch)
         self._deliveries.append((delivery, subscriber))
 
-    def follow(self, topic: Topic, look: Follow, *, urgent: bool = False) -> None:
-        """Read a topic from its tip, in this process alone and without a group: for waiters, never for effects."""
+    def follow(self, looks: Mapping[Topic, Follow]) -> None:
+        """Read topics from their tips, in this process alone and without a group: for waiters, never for effects.
+
+        One consumer for all of them: each polls the broker on its own, idle or not, at a millisecond of CPU a poll.
+        """
+        by_name = {topic.name: look for topic, look in looks.items()}
 
         async def on_batch(records: Sequence[ConsumerRecord[Any, Any]]) -> None:
-            look(records)
+            for name, run in itertools.groupby(records, key=lambda record: record.topic):
+                by_name[name](list(run))
 
         subscriber = self._broker.subscriber(
-            partitions=[TopicPartition(topic.name, number) for number in range(topic.partitions)],
+            partitions=[TopicPartition(topic.name, number) for topic in looks for number in range(topic.partitions)],
             batch=True,
             group_id=None,
             ack_policy=AckPolicy.MANUAL,
@@ -116,7 +122,7 @@ class Bus:
             batch_timeout_ms=1000,
             parser=_keep_raw,
             decoder=_raw_records,
-            **self._fetching(urgent=urgent),
+            **self._fetching(urgent=True),
         )
         subscriber(on_batch)
         self._followers.append(subscriber)
