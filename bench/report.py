@@ -13,8 +13,8 @@ from bench.wrk import Measured
 def show_rows(console: Console, title: str, rows: Sequence[Row], echoes: Sequence[Measured | None]) -> None:
     """Print rows; an echo beside a row says what a bare server does with the same bodies."""
     table = Table(title=title, title_justify="left")
-    for heading in ("load", "conns", "transfers/s", "of echo", "p50 ms", "p95", "p99", "errors", "CPU µs a transfer"):
-        table.add_column(heading, justify="left" if heading in {"load", "CPU µs a transfer"} else "right")
+    for heading in ("load", "conns", "transfers/s", "of echo", "p50 ms", "p95", "p99", "errors", "CPU µs"):
+        table.add_column(heading, justify="left" if heading == "load" else "right", no_wrap=True)
     for row, echo in zip(rows, echoes, strict=True):
         seen = row.latency
         table.add_row(
@@ -26,9 +26,12 @@ def show_rows(console: Console, title: str, rows: Sequence[Row], echoes: Sequenc
             f"{seen.p95_ms:.1f}",
             f"{seen.p99_ms:.1f}",
             str(seen.not_2xx + seen.socket_errors + seen.timeouts),
-            f"{row.cpu_us_sum:,.0f}: " + " ".join(f"{part} {cpu:.0f}" for part, cpu in row.cpu_us.items()),
+            f"{row.cpu_us_sum:,.0f}",
         )
     console.print(table)
+    for row in rows:
+        parts = " · ".join(f"{part} {cpu:,.0f}" for part, cpu in row.cpu_us.items())
+        console.print(f"  {row.name}, {row.connections} connections, CPU µs a transfer: {parts}", soft_wrap=True)
 
 
 def row_document(row: Row, echo: Measured | None = None) -> dict[str, Any]:
