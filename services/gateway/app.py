@@ -71,16 +71,7 @@ def build(role: Role) -> FastAPI:
     )
     loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
     if role in {"serve", "api"}:
-        # All urgent: a caller waits for his outcome; who was just approved sends at once, and a block for a stale tier
-        # would be frozen under his key.
-        bus.follow(
-            {
-                topics.TRANSFERS: WakeWaiters(waiters),
-                topics.ACCOUNTS: directory.follow_accounts,
-                topics.CUSTOMERS: directory.follow_customers,
-                topics.VERIFICATIONS: directory.follow_verifications,
-            }
-        )
+        _follow(bus, waiters, directory)
         loops += [intake.run, lambda: _tick(waiters), lambda: poll_outcomes(waiters, connections["lookup"])]
     if role in {"serve", "worker"}:
         _subscribe(bus, connections["projection"])
@@ -119,6 +110,22 @@ def build(role: Role) -> FastAPI:
         lifespan=lifespan,
         health=health,
         verifier=verifier,
+    )
+
+
+def _follow(bus: Bus, waiters: Waiters, directory: Directory) -> None:
+    """Follow what this process must know at once.
+
+    A caller waits for his outcome; who was just approved sends at once, and a block for a stale tier would be frozen
+    under his key.
+    """
+    bus.follow(
+        {
+            topics.TRANSFERS: WakeWaiters(waiters),
+            topics.ACCOUNTS: directory.follow_accounts,
+            topics.CUSTOMERS: directory.follow_customers,
+            topics.VERIFICATIONS: directory.follow_verifications,
+        }
     )
 
 
