@@ -1,6 +1,7 @@
 """The Kafka consumer under FastStream's subscribers: patient, paced under load, and able to stop."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Any, Final
 
 import structlog
@@ -26,6 +27,11 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships
     _configured: tuple[int, int] | None = None
     """(longest wait in ms, fewest bytes) of a fetch as configured."""
 
+    def __init__(self, *topics: str, **options: Any) -> None:
+        """Take aiokafka's own arguments."""
+        super().__init__(*topics, **options)
+        self._read_at_ms: dict[TopicPartition, int | None] = {}
+
     async def getmany(
         self,
         *partitions: TopicPartition,
@@ -42,19 +48,26 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships
                 *partitions, timeout_ms=_LONG_POLL_MS, max_records=max_records
             )
             self._pace(sum(len(batch) for batch in records.values()))
-            self._return_to_the_log()
+            self._return_to_the_log(records.keys())
             if records:
                 return records
 
-    def _return_to_the_log(self) -> None:
+    def _return_to_the_log(self, just_read: Collection[TopicPartition]) -> None:
         """Go to the beginning of each partition that ends before our position: the broker forgot what we had read.
 
         Kafka says so itself. The local broker does not: it lets us wait until the new log is as long as the old one.
+        Kafka reads the end before it reads the records, so an answer may bring records beyond the end it names: only
+        an answer younger than the one that brought our last records tells where the log ends now.
         """
         for partition in self.assignment():
             place = self._subscription.subscription.assignment.state_value(partition)
+            if partition in just_read:
+                self._read_at_ms[partition] = place.timestamp
+                continue
             end: int | None = place.highwater
-            if end is not None and place.has_valid_position and place.position > end:
+            if end is None or place.timestamp == self._read_at_ms.get(partition) or not place.has_valid_position:
+                continue
+            if place.position > end:
                 log.warning("log_begins_again", topic=partition.topic, position=place.position, end=end)
                 self.seek(partition, 0)
 

@@ -88,14 +88,13 @@ async def test_a_rolled_back_transaction_says_nothing_and_gives_back_what_it_wou
 
 
 async def test_only_the_holder_of_the_lease_sweeps(world: World) -> None:
-    await world.rows(f"UPDATE {SERVICE}.outbox_lease SET holder = 'other', expires_at = now() + interval '6 seconds'")
+    await world.rows(f"UPDATE {SERVICE}.outbox_lease SET holder = 'other', expires_at = 'infinity'")
     dead = Outbox(SERVICE, Publisher("nowhere:1", idempotence=False, client_id="dead"), HotConnection("", ""))
     await commit(world, dead, [1])
     await world.start()
     await asyncio.sleep(3)  # three rounds of the sweeper, which could have published and deleted the row
-    (lease,) = await world.rows(f"SELECT holder, expires_at > now() AS held FROM {SERVICE}.outbox_lease")
-    assert lease == {"holder": "other", "held": True}
     assert not await is_empty(world)
 
+    await world.rows(f"UPDATE {SERVICE}.outbox_lease SET expires_at = now()")
     assert await said(world, 1) == [1]
     await until(lambda: is_empty(world))
