@@ -149,6 +149,7 @@ class Bus:
         """Finish running batches, commit offsets, send what waits, disconnect; all within a bound."""
         if self._watch is not None:
             self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
         await asyncio.gather(*(delivery.drain(_GRACEFUL_SECONDS) for delivery, _ in self._deliveries))
         try:
             async with asyncio.timeout(_STOP_SECONDS):
