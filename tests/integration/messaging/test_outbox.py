@@ -62,7 +62,7 @@ async def test_what_another_process_left_is_published_while_this_one_runs(world:
 async def test_a_row_is_deleted_once_the_broker_has_acknowledged_it_also_when_nothing_follows(world: World) -> None:
     bus = await world.start()
     await bus.outbox.publish(await commit(world, bus.outbox, [1]))
-    assert await said(world, 1) == [1]
+    assert set(await said(world, 1)) == {1}  # twice, when the first round of sweeping came between
     await until(lambda: is_empty(world))
 
 
@@ -83,7 +83,7 @@ async def test_a_rolled_back_transaction_says_nothing_and_gives_back_what_it_wou
     with pytest.raises(asyncpg.UndefinedTableError):
         await commit(world, bus.outbox, [1], then="INSERT INTO nowhere DEFAULT VALUES")
     await bus.outbox.publish(await commit(world, bus.outbox, [2]))
-    assert await said(world, 1) == [2]
+    assert set(await said(world, 1)) == {2}
     await until(lambda: is_empty(world))
 
 
