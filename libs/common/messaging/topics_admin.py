@@ -63,6 +63,9 @@ async def watch_topics(bootstrap: str, topics: Sequence[Topic]) -> None:
     One client looks for as long as the broker answers it: connecting each time cost 3% of a service's CPU.
     """
     was_away = False
+    # The publisher has just looked; and cut off while it connects, as by a stop right after the start, aiokafka would
+    # leave the connection open.
+    await asyncio.sleep(_WATCH_SECONDS)
     while True:
         try:
             admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_MS)
