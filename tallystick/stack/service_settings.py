@@ -53,7 +53,7 @@ def _kafka_timing(plan: StackPlan) -> dict[str, str]:
         return {"KAFKA_SESSION_TIMEOUT_MS": "6000", "KAFKA_INSTANCE": "local"}
     return {
         "KAFKA_SESSION_TIMEOUT_MS": "3000",
-        "KAFKA_FETCH_MAX_WAIT_MS": "2",
+        "KAFKA_FETCH_MAX_WAIT_MS": "4",
         "KAFKA_PATIENT_FETCH_MAX_WAIT_MS": "200",
     }
 

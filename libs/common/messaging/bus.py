@@ -36,6 +36,7 @@ log = structlog.get_logger()
 Follow = Callable[[Sequence[ConsumerRecord[Any, Any]]], None]
 """Looks at records as they come, undecoded, and must not fail; a tip reader has no retry and no dead letters."""
 
+_REST_SECONDS: Final = 0.1
 _STOP_SECONDS: Final = 12.0
 _GRACEFUL_SECONDS: Final = 8.0
 _CUT_SECONDS: Final = 1.0
@@ -139,6 +140,8 @@ class Bus:
         await asyncio.gather(*(subscriber.start() for subscriber in self._broker.subscribers))
         for delivery, subscriber in self._deliveries:
             delivery.attach(partial(getattr, subscriber, "consumer"))
+            if not delivery.subscription.urgent and subscriber.consumer is not None:
+                cast("PatientConsumer", subscriber.consumer).rest_seconds = _REST_SECONDS
         await self.outbox.start()
         for subscriber in self._followers:
             await _fix_position(subscriber.consumer)

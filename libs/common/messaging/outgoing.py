@@ -1,7 +1,5 @@
 """A message ready to be sent: encoded once, kept as bytes from then on."""
 
-from dataclasses import dataclass
-
 import msgspec
 
 from libs.common.contracts.base import Message
@@ -11,8 +9,7 @@ from libs.common.ids import new_id
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """Where it goes, under which key, and what. `message_id` is the CloudEvents id, the same at every repetition."""
 
     topic: str

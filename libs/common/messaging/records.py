@@ -1,7 +1,6 @@
 """Reads a record of the bus safely: any bytes may arrive, and none may stop the stream."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -16,8 +15,7 @@ MAX_PAYLOAD_BYTES: Final = 2 * 1024 * 1024
 Decode = Callable[[bytes], Message]
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True, gc=False):
     """One message, decoded, with where it stood."""
 
     message: Message

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
+import msgspec
 
 from libs.common.contracts.fraud import HoldReason, Verdict
 from libs.common.errors import Unavailable
@@ -51,8 +52,7 @@ class StoredDecision:
     command: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class NewDecision:
+class NewDecision(msgspec.Struct, frozen=True, gc=False):
     """A decision to be kept. `reasons` are joined by commas; `features` is JSON."""
 
     transfer_id: str

@@ -1,11 +1,11 @@
 """`fraud.users`: one row a customer, whose version guards his limits and everything they rest on."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
+import msgspec
 
 from libs.common.errors import Unavailable
 from services.fraud.domain.holds import Standing
@@ -59,8 +59,7 @@ _BUMP: Final = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
+class Customer(msgspec.Struct, frozen=True, gc=False):
     """A customer's row as stored."""
 
     version: int

@@ -46,8 +46,7 @@ class Features(msgspec.Struct, gc=False):
     day_sum_minor: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True, gc=False):
     """A ruling with what it rested on. `payer` is None for a deposit, which uses nobody's limits."""
 
     command: TransferCommand

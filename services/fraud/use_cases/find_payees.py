@@ -6,7 +6,6 @@ the gateway repeats a request until its outcome is known.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
@@ -21,8 +20,7 @@ WAITING_MAX: Final = 10_000
 _GIVEN_UP: Final = float("-inf")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """A request as it is judged: one transfer, or with a `batch_id` transfers that post together or not at all."""
 
     commands: tuple[TransferCommand, ...]

@@ -60,8 +60,7 @@ class StoredRequest:
     outcome: Outcome
 
 
-@dataclass(slots=True)
-class NewRequest:
+class NewRequest(msgspec.Struct, gc=False):
     """A request to be kept."""
 
     transfer_id: str

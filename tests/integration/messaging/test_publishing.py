@@ -1,7 +1,6 @@
 """The publisher keeps the order of a key, survives the broker, and answers for every batch it was given."""
 
 import asyncio
-from dataclasses import replace
 
 import msgspec
 import pytest
@@ -45,7 +44,7 @@ async def test_a_message_of_the_largest_readable_size_goes_through(world: World)
     bus = await world.start(notebook)
     small = saying(world.topic, "key", 7)
     padding = b" " * (MAX_PAYLOAD_BYTES - len(small.payload))
-    large = replace(small, payload=small.payload + padding)
+    large = msgspec.structs.replace(small, payload=small.payload + padding)
     await (await bus.publisher.send([saying(world.topic, "key", 6), large, saying(world.topic, "key", 8)]))
     await until(lambda: notebook.noted == [6, 7, 8])
 
