@@ -94,6 +94,7 @@ class World:
         self.topics = (self.topic, dead_letters_of(SERVICE))
         self.group = f"delivery.note-{uuid4().hex[:8]}"
         self.running: list[Bus] = []
+        self.fetch_max_wait_ms = 5
 
     def settings(self) -> ServiceSettings:
         return ServiceSettings(
@@ -101,8 +102,8 @@ class World:
             http_port=1,
             kafka=self.broker.address,
             kafka_idempotence=self.broker.idempotence,
-            kafka_fetch_max_wait_ms=5,
-            kafka_patient_fetch_max_wait_ms=5,
+            kafka_fetch_max_wait_ms=self.fetch_max_wait_ms,
+            kafka_patient_fetch_max_wait_ms=self.fetch_max_wait_ms,
             kafka_session_timeout_ms=SESSION_MS,
             jwks_file=Path("nowhere"),
             internal_token=SecretStr(""),
