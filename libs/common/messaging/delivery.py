@@ -125,8 +125,8 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
             except Exception as broken:  # noqa: BLE001 -- beside InvariantBroken: parking failed, so nothing may pass
                 self._stop_for_good(broken)
                 return
-            for record in records:
-                self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
+            ends = {(record.topic, record.partition): record.offset + 1 for record in records}
+            self._done.update((TopicPartition(*place), end) for place, end in ends.items())
             reached("delivery.before_offset_commit")
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
@@ -212,7 +212,7 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     def _owns(self, records: Sequence[ConsumerRecord[Any, Any]]) -> bool:
-        return {TopicPartition(record.topic, record.partition) for record in records} <= self._owned
+        return {(record.topic, record.partition) for record in records} <= self._owned
 
     def _give_back(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
         consumer = self._consumer_of()

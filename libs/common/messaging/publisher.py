@@ -10,6 +10,7 @@ import contextlib
 import zlib
 from collections import deque
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import structlog
@@ -153,8 +154,8 @@ class Publisher:
             headers = [
                 _VERSION_HEADER,
                 ("ce_id", item.message_id.encode()),
-                ("ce_type", item.message_type.encode()),
-                ("ce_source", item.source.encode()),
+                _text_header("ce_type", item.message_type),
+                _text_header("ce_source", item.source),
             ]
             key = item.key.encode()
             if builder.append(timestamp=None, key=key, value=item.payload, headers=headers) is None:
@@ -246,6 +247,11 @@ def _brake_metadata_loop(producer: AIOKafkaProducer) -> None:
         return updated
 
     producer.client._metadata_update = patient  # noqa: SLF001 -- as above
+
+
+@lru_cache(maxsize=200)
+def _text_header(name: str, text: str) -> tuple[str, bytes]:
+    return (name, text.encode())
 
 
 def _undelivered() -> Unavailable:

@@ -75,7 +75,7 @@ async def _post_independent(
             entries.append(refusal)
     entries = [_submitted(parts, entry) for entry in entries]
     submitted = [entry for entry in entries if isinstance(entry, Submission)]
-    await asyncio.gather(*(entry.answer for entry in submitted), return_exceptions=True)
+    await _settled(submitted)
     return [_result_of(item, entry) for item, entry in zip(batch.transfers, entries, strict=True)], submitted
 
 
@@ -95,7 +95,7 @@ async def _post_atomic(
     whole = hash_body(batch)
     submissions = [await _submission(parts, principal, item, whole, wait_seconds) for item in batch.transfers]
     await parts.atomic_intake.submit(submissions)
-    await asyncio.gather(*(submission.answer for submission in submissions), return_exceptions=True)
+    await _settled(submissions)
     return [_result_of(item, entry) for item, entry in zip(batch.transfers, submissions, strict=True)], submissions
 
 
@@ -106,6 +106,13 @@ async def _submission(
     draft = await prepare_transfer(principal, legs_of(item), memo, parts.directory)
     answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
     return Submission("batch", item.idempotency_key, body_hash, draft, wait_seconds, answered)
+
+
+async def _settled(submissions: Sequence[Submission]) -> None:
+    """Wait for every answer. One after the other, because they come hundreds at a time: most are there already."""
+    for submission in submissions:
+        if not submission.answer.done():
+            await asyncio.wait([submission.answer])
 
 
 def _result_of(item: BatchItemIn, entry: Submission | TallystickError) -> BatchResult:

@@ -1,7 +1,8 @@
 """Intake: requests are kept before they are acknowledged, a lump in one commit, then published.
 
-What has arrived while the previous commit was under way makes the next lump, at most 100: larger lumps leave the cores
-idle between the stages. A lone request waits for nobody.
+What has arrived while the previous commit was under way makes the next lump. Of single requests at most 100, because
+larger lumps leave the cores idle between the stages; of a long queue, which bulk makes, a quarter and at most 500. A
+lone request waits for nobody.
 """
 
 import asyncio
@@ -30,7 +31,8 @@ from services.gateway.use_cases.prepare_transfer import Draft
 
 log = structlog.get_logger()
 
-LUMP_MAX: Final = 100
+_LUMP: Final = 100
+_LUMP_MAX: Final = 500
 _WAITING_MAX: Final = 20_000
 _TRIES: Final = 3
 
@@ -100,8 +102,8 @@ class Intake:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                lump = [self._waiting.popleft() for _ in range(min(LUMP_MAX, len(self._waiting)))]
-                await self._store(lump)
+                size = min(max(_LUMP, len(self._waiting) // 4), _LUMP_MAX, len(self._waiting))
+                await self._store([self._waiting.popleft() for _ in range(size)])
 
     async def _store(self, lump: list[Submission]) -> None:
         """Store and publish a lump; a lump that fails for one request's data is halved until that one stands alone."""
