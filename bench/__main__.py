@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from rich.console import Console
 
 from bench.measure import Row, measure_row
 from bench.report import row_document, show_rows
-from bench.running_stack import bench_stack
+from bench.running_stack import bench_stack, with_empty_broker
 from bench.scenarios import bulk_rows, hot_destination, single_rows
 from bench.world import make_world, write_world
 from bench.wrk import Load, NoGenerator, require_generator
@@ -27,6 +28,8 @@ from tests.support.kafka import ApacheKafka
 RESULTS: Final = Path(__file__).with_name("results")
 KAFKA_CONNECTIONS: Final = (1, 64, 512)
 KAFKA_WARM_UP_SECONDS: Final = 20
+_WIDTH: Final = 120
+"""Columns of a table that goes to a file."""
 
 
 def main() -> int:
@@ -36,6 +39,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print the document instead of the tables")
     arguments = parser.parse_args()
     console = Console(stderr=arguments.json)
+    if not console.is_terminal:
+        console = Console(stderr=arguments.json, width=_WIDTH)
     try:
         require_generator()
     except NoGenerator as missing:
@@ -62,9 +67,10 @@ def on_local_broker(folder: Path, seconds: int, console: Console) -> dict[str, A
         customers = asyncio.run(make_world(stack.api, {"email": stack.admin.email, "password": stack.admin.password}))
         world = folder / "world"
         write_world(customers, world)
-        singles = single_rows(stack, world, seconds, console.print)
-        bulks = bulk_rows(stack, world, seconds, console.print)
-        pairs, ratio = hot_destination(stack, world, customers, console.print)
+        renew = partial(with_empty_broker, folder / "local")
+        singles = single_rows(renew, world, seconds, console.print)
+        bulks = bulk_rows(renew, world, seconds, console.print)
+        pairs, ratio = hot_destination(renew, world, customers, console.print)
     show_rows(console, "Single transfers, answered 201 after posting", *_apart(singles))
     show_rows(console, "Bulk", bulks, [None] * len(bulks))
     show_rows(console, "Hot destination", pairs, [None] * len(pairs))

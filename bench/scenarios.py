@@ -21,6 +21,8 @@ PAIR_SECONDS = 4
 ECHO_SECONDS = 3
 
 Say = Callable[[str], None]
+Renew = Callable[[], Stack]
+"""Gives the broker an empty log and returns the stack as it is then."""
 
 
 @contextmanager
@@ -34,36 +36,39 @@ def echo_server() -> Iterator[str]:
             process.terminate()
 
 
-def single_rows(stack: Stack, world: Path, seconds: int, say: Say) -> list[tuple[Row, Measured]]:
+def single_rows(renew: Renew, world: Path, seconds: int, say: Say) -> list[tuple[Row, Measured]]:
     """Measure single transfers at each number of connections, each beside the echo of the same bodies."""
     rows = []
     with echo_server() as echo:
         for connections in CONNECTIONS:
             say(f"single transfers, {connections} connections")
-            row = measure_row("single", Load(connections), stack, world, seconds)
+            row = measure_row("single", Load(connections), renew(), world, seconds)
             run_load(Load(connections, echo=True), echo, world, 1)
             rows.append((row, run_load(Load(connections, echo=True), echo, world, ECHO_SECONDS)))
     return rows
 
 
-def bulk_rows(stack: Stack, world: Path, seconds: int, say: Say) -> list[Row]:
+def bulk_rows(renew: Renew, world: Path, seconds: int, say: Say) -> list[Row]:
     """Measure requests of 100 and of 1,000 independent transfers."""
     rows = []
     for size, connections in BULKS:
         say(f"bulk of {size}, {connections} connections")
-        rows.append(measure_row(f"bulk of {size}", Load(connections, bulk=size), stack, world, seconds))
+        rows.append(measure_row(f"bulk of {size}", Load(connections, bulk=size), renew(), world, seconds))
     return rows
 
 
-def hot_destination(stack: Stack, world: Path, customers: list[Customer], say: Say) -> tuple[list[Row], float]:
-    """Measure pairs of uniform and hot load in turn. Returns (the rows, the median of hot / uniform)."""
-    hot = customers[0].account_ids[0]
+def hot_destination(renew: Renew, world: Path, customers: list[Customer], say: Say) -> tuple[list[Row], float]:
+    """Measure pairs of uniform and hot load, every other pair hot first. Returns (rows, median of hot / uniform)."""
+    hot = Load(PAIR_CONNECTIONS, hot=customers[0].account_ids[0])
     rows: list[Row] = []
     ratios: list[float] = []
     for number in range(PAIRS):
         say(f"hot destination against uniform, pair {number + 1} of {PAIRS}")
-        uniform = measure_row("uniform", Load(PAIR_CONNECTIONS), stack, world, PAIR_SECONDS)
-        onto_one = measure_row("hot destination", Load(PAIR_CONNECTIONS, hot=hot), stack, world, PAIR_SECONDS)
-        rows += [uniform, onto_one]
-        ratios.append(onto_one.transfers_per_second / uniform.transfers_per_second)
+        stack = renew()
+        in_turn = [("uniform", Load(PAIR_CONNECTIONS)), ("hot destination", hot)]
+        if number % 2:
+            in_turn.reverse()
+        pair = {name: measure_row(name, load, stack, world, PAIR_SECONDS) for name, load in in_turn}
+        rows += [pair["uniform"], pair["hot destination"]]
+        ratios.append(pair["hot destination"].transfers_per_second / pair["uniform"].transfers_per_second)
     return rows, statistics.median(ratios)
