@@ -17,6 +17,7 @@ from tallystick.stack.stack_file import Stack, find_stack
 
 _STOP_SECONDS = 40
 _READY_SECONDS = 60
+_SETTLE_SECONDS = 8
 
 
 @contextmanager
@@ -37,20 +38,21 @@ def bench_stack(folder: Path, *options: str) -> Iterator[Stack]:
 
 
 def with_empty_broker(folder: Path) -> Stack:
-    """End the stack's local broker, wait until its successor serves everybody, and return the stack as it is then.
+    """Kill the stack's local broker, wait until its successor serves everybody, and return the stack as it is then.
 
     For each fetch that broker looks through its whole log: what ran before would slow down what is measured next.
     Raises: TimeoutError.
     """
     before = find_stack(folder, {}).infrastructure["kafka"]["pids"]
     for pid in before:
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGKILL)
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
         time.sleep(0.5)
         stack = find_stack(folder, {})
         after = stack.infrastructure["kafka"]["pids"]
         if after and after != before and all(_is_ready(service.url) for service in stack.services.values()):
+            time.sleep(_SETTLE_SECONDS)  # until every group has noticed and every request of before is answered
             return stack
     message = f"the services were not ready {_READY_SECONDS} s after the broker had ended; their logs are in {folder}"
     raise TimeoutError(message)
