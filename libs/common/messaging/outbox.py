@@ -24,7 +24,7 @@ from libs.common.telemetry.metrics import OUTBOX_SWEPT
 log = structlog.get_logger()
 
 _SWEEP_SECONDS: Final = 1.0
-_LEASE_SECONDS: Final = 10.0
+_LEASE_SECONDS: Final = 4.0
 _OLDER_THAN_SECONDS: Final = 3.0
 _PAGE: Final = 20
 
