@@ -145,6 +145,14 @@ async def test_unknown_routes_methods_and_values_are_problems_too(client: httpx2
     assert problem(await client.get("/items/one"))["code"] == "invalid_request"
 
 
+@pytest.mark.parametrize(
+    "path", ["/size%0a", "/size%0A", "/items/4%002", "/items/4%7f2", "/items/4%c2%852", "/%09size"]
+)
+async def test_no_route_has_a_control_character_in_its_path(client: httpx2.AsyncClient, path: str) -> None:
+    for answer in (await client.post(path), await client.get(path)):
+        assert (answer.status_code, problem(answer)["code"]) == (404, "route_not_found")
+
+
 async def test_a_refused_value_is_not_repeated_to_whoever_reads_the_answer(client: httpx2.AsyncClient) -> None:
     answer = await client.get("/items/hunter2")
     assert problem(answer)["errors"][0]["where"] == "path.number"
