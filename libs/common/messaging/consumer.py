@@ -89,6 +89,10 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships
             commit = coordinator._do_commit_offsets  # noqa: SLF001 -- only here membership and request are one moment
 
             async def commit_as_member(*arguments: Any) -> None:
+                task = asyncio.current_task()
+                if task is not None:
+                    # aiokafka shields it: when the caller's patience ends first, nobody would look at how it ended.
+                    task.add_done_callback(_look_at)
                 if coordinator.generation == OffsetCommitRequest.DEFAULT_GENERATION_ID:
                     raise UnknownMemberIdError(self._group_id)
                 await commit(*arguments)
@@ -130,3 +134,9 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships
             if task is not None and task.cancelling():
                 raise
             await self._client.close()
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    """Retrieve the exception, so that asyncio does not complain about an offset that is committed again anyway."""
+    if not task.cancelled():
+        task.exception()

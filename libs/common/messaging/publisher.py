@@ -196,7 +196,9 @@ class Publisher:
 
     def _note_failure(self, failure: BaseException | None, taken: list[_Waiting]) -> None:
         self._broken = True
-        log.warning("delivery_failed", error=repr(failure), batches=len(taken))
+        given_up = failure is None or isinstance(failure, asyncio.CancelledError)
+        reason = "given up with its connection" if given_up else repr(failure)
+        log.warning("delivery_failed", reason=reason, batches=len(taken))
         for waiting in taken:
             SEND_FAILURES.labels(waiting.batch[0].topic).inc()
             waiting.tries_left -= 1
