@@ -34,6 +34,7 @@ SECURITY_HEADERS: Final = [
 _UNMATCHED: Final = "unmatched"
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
+_LENGTH_DIGITS_MAX: Final = 16
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _children: dict[tuple[str, str, int], Histogram] = {}
@@ -148,7 +149,7 @@ def hot_request(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] 
         elif name == b"idempotency-key":
             key = value.decode("latin-1")
         elif name == b"content-length":
-            length = int(value) if value.isdigit() else MAX_BODY_BYTES + 1
+            length = _length_of(value)
         elif name == b"prefer":
             prefer = value.decode("latin-1")
         elif name == b"x-request-id":
@@ -182,13 +183,22 @@ def _read_headers(scope: Scope) -> tuple[int, bool, str]:
     request_id = ""
     for name, value in scope["headers"]:
         if name == b"content-length":
-            length = int(value) if value.isdigit() else MAX_BODY_BYTES + 1
+            length = _length_of(value)
         elif name == b"transfer-encoding":
             chunked = True
         elif name == b"x-request-id":
             text = value.decode("latin-1")
             request_id = text if is_id(text) else ""
     return length, chunked, request_id or new_id()
+
+
+def _length_of(value: bytes) -> int:
+    """Read a Content-Length; what is no number, or has more digits than any, is as good as too large.
+
+    Python itself refuses to read more than 4,300 digits.
+    """
+    digits = value.strip(b" \t")
+    return int(digits) if digits.isdigit() and len(digits) <= _LENGTH_DIGITS_MAX else MAX_BODY_BYTES + 1
 
 
 def _bounded(receive: Receive) -> Receive:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI, Request
 
 from libs.common.errors import InvariantBroken, Rejected
 from libs.common.http.app import make_app
+from libs.common.http.edge import hot_request
 from libs.common.http.health import Health
 from libs.common.ids import is_id, new_id
 
@@ -117,6 +118,24 @@ async def test_a_body_that_does_not_say_its_length_is_counted_as_it_comes(client
 async def test_a_length_that_is_no_number_is_refused(client: httpx2.AsyncClient) -> None:
     answer = await client.post("/size", content=b"x", headers={"Content-Length": "-1"})
     assert (answer.status_code, problem(answer)["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("digits", ["0" * 5_000, "9" * 5_000, "9" * 17])
+async def test_a_length_of_absurdly_many_digits_is_refused(client: httpx2.AsyncClient, digits: str) -> None:
+    answer = await client.post("/size", content=b"x", headers={"Content-Length": digits})
+    assert (answer.status_code, problem(answer)["code"]) == (413, "body_too_large")
+
+
+async def test_whitespace_around_a_length_is_not_part_of_it(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/size", content=b"xx", headers=[(b"Content-Length", b" 2 \t")])
+    assert answer.json() == {"bytes": 2}
+
+
+@pytest.mark.parametrize(
+    ("value", "length"), [(b"2 ", 2), (b"2", 2), (b"0" * 5_000, LIMIT + 1), (b"\xb2", LIMIT + 1), (b"", LIMIT + 1)]
+)
+def test_a_hot_request_reads_its_length_the_same_way(value: bytes, length: int) -> None:
+    assert hot_request([(b"content-length", value)], None)[1] == length
 
 
 async def test_what_nobody_caught_is_a_problem_without_our_insides(client: httpx2.AsyncClient) -> None:
