@@ -83,7 +83,9 @@ def curl_lines(api: str, *, email: str) -> list[str]:
     person = {"email": email, "password": "correct horse battery staple", "full_name": "Ada Lovelace"}
     login = {"email": person["email"], "password": person["password"]}
     post = "curl -sS -H 'Content-Type: application/json'"
-    pick = """python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])'"""
+    pick = (
+        """python3 -c 'import json, sys; a = json.load(sys.stdin); print(a.get("access_token") or sys.exit(f"{a}"))'"""
+    )
     return [
         f"{post} {api}/api/v1/users -d '{json.dumps(person)}'",
         f"TOKEN=$({post} {api}/api/v1/auth/login -d '{json.dumps(login)}' | {pick})",
