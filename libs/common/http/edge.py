@@ -101,10 +101,13 @@ async def _serve_hot(endpoint: HotEndpoint, scope: Scope, receive: Receive, send
     request, _ = hot_request(scope["headers"], scope["client"])
     request.path = scope["path"]
     try:
-        request.body = await _read_body(receive)
+        body = await _read_body(receive)
     except TooLarge:
         answer = too_large_answer(request)
     else:
+        if body is None:
+            return
+        request.body = body
         answer = await answer_hot(endpoint, request) if scope["method"] == "POST" else _method_not_allowed(request)
     headers = [
         (b"content-type", answer.media_type),
@@ -138,6 +141,11 @@ def too_large_answer(request: HotRequest) -> HotAnswer:
     return error_answer(_too_large(), request.request_id)
 
 
+def observe_refused(status: int) -> None:
+    """Count what was refused before it had a method or a route."""
+    _observe(("OTHER", _UNMATCHED, status), 0.0)
+
+
 def hot_request(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] | None) -> tuple[HotRequest, int]:
     """Return (what a hot endpoint may know of its request, the announced length of its body)."""
     authorization = key = prefer = None
@@ -158,13 +166,15 @@ def hot_request(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] 
     return HotRequest(authorization, key, prefer, client[0] if client else "unknown", request_id or new_id()), length
 
 
-async def _read_body(receive: Receive) -> bytes:
-    """Read a body of any framing up to the bound. Raises: TooLarge."""
+async def _read_body(receive: Receive) -> bytes | None:
+    """Read a body of any framing up to the bound; None when the caller left before its end. Raises: TooLarge."""
     message = await receive()
     body: bytes = message.get("body", b"")
     while message.get("more_body") and len(body) <= MAX_BODY_BYTES:
         message = await receive()
         body += message.get("body", b"")
+    if message["type"] == "http.disconnect":
+        return None
     if len(body) > MAX_BODY_BYTES:
         raise _too_large()
     return body

@@ -7,17 +7,14 @@ header checks and two writes cost as much as the endpoint itself.
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-
-from libs.common.http.edge import MAX_BODY_BYTES, SECURITY_HEADERS, answer_hot, hot_request, too_large_answer
+from libs.common.http.bounded_protocol import BoundedHttpProtocol, answer_bytes
+from libs.common.http.edge import MAX_BODY_BYTES, answer_hot, hot_request, too_large_answer
 from libs.common.http.hot import HotAnswer, HotEndpoint
 
-_STANDING: Final = b"".join(b"%b: %b\r\n" % pair for pair in SECURITY_HEADERS)
 
-
-class HotHttpProtocol(HttpToolsProtocol):
+class HotHttpProtocol(BoundedHttpProtocol):
     """Serves one connection. Which endpoints are hot stands in the application's `hot`."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -48,6 +45,7 @@ class HotHttpProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((cycle, self.app))
         else:
             self._start_asgi_task(cycle, self.app)
+        self.note_head_complete()
 
 
 class _HotCycle:
@@ -71,6 +69,9 @@ class _HotCycle:
     async def run_asgi(self, _app: object) -> None:
         """Read the body, ask the endpoint, write the answer; named as uvicorn calls it."""
         if await self._read_body():
+            if self.more_body:
+                # Whoever left in the middle has not asked for anything (RFC 9112, 8).
+                return
             self._request.body = bytes(self.body)
             answer = await answer_hot(self._endpoint, self._request)
         else:
@@ -95,17 +96,9 @@ class _HotCycle:
         if self.disconnected or self._transport.is_closing():
             self._on_response()
             return
-        head = [
-            STATUS_LINE[answer.status],
-            *(b"%b: %b\r\n" % pair for pair in self._default_headers),
-            b"content-type: %b\r\ncontent-length: %d\r\n" % (answer.media_type, len(answer.body)),
-            *(b"%b: %b\r\n" % pair for pair in answer.headers),
-            _STANDING,
-            b"x-request-id: %b\r\n" % self._request.request_id.encode(),
-        ]
-        if not self.keep_alive:
-            head.append(b"connection: close\r\n")
-        self._transport.write(b"%b\r\n%b" % (b"".join(head), answer.body))
+        self._transport.write(
+            answer_bytes(answer, self._default_headers, self._request.request_id, keep_alive=self.keep_alive)
+        )
         if not self.keep_alive:
             self._transport.close()
         self._on_response()

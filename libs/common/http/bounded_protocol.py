@@ -1,0 +1,212 @@
+"""Uvicorn's HTTP protocol with bounds: how large a head may be, how long a request may take to arrive.
+
+Uvicorn itself keeps a header of any size in memory and waits for the rest of a request for ever; one peer with a few
+connections could take all memory, or all file descriptors.
+"""
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, Final
+from weakref import WeakSet
+
+import httptools
+import structlog
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from libs.common.clock import monotonic_seconds
+from libs.common.http.edge import SECURITY_HEADERS, observe_refused
+from libs.common.http.hot import HotAnswer
+from libs.common.http.unreadable import headers_too_large, malformed_http, request_timeout
+from libs.common.ids import new_id
+
+log = structlog.get_logger()
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""Request line, names and values."""
+MAX_HEADERS: Final = 100
+ARRIVAL_SECONDS: Final = 30.0
+"""From a request's first byte to its last."""
+_SWEEP_SECONDS: Final = 3.0
+_AROUND_HEADER_BYTES: Final = len(b": \r\n")
+
+_STANDING: Final = b"".join(b"%b: %b\r\n" % pair for pair in SECURITY_HEADERS)
+_swept: Final[WeakSet[ServerState]] = WeakSet()
+"""The servers whose connections a sweep looks at."""
+
+
+class _Awaited(IntEnum):
+    """What of a request a connection waits for."""
+
+    BEGINNING = 0
+    HEAD = 1
+    BODY = 2
+
+
+class _HeadTooLargeError(Exception):
+    """Stops the parser, which hands it on as an error of its own."""
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """Serves one connection. What cannot be read, is too large or comes too slowly is refused, and it closes."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Take what uvicorn gives its protocols."""
+        super().__init__(*arguments, **options)
+        self._awaited = _Awaited.BEGINNING
+        self._waits_since: float | None = None
+        self._head_bytes = 0
+        self._unheard_bytes = 0
+        """Bytes since the parser last told us anything: it keeps a header to itself until that is complete."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait, and see to it that somebody looks how long."""
+        super().connection_made(transport)
+        self._waits_since = monotonic_seconds()
+        # A timer for each request would cost more than the rest of this class.
+        if self.server_state not in _swept:
+            _swept.add(self.server_state)
+            self.loop.call_later(_SWEEP_SECONDS, _sweep_again, self.loop, self.server_state)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came."""
+        self._unset_keepalive_if_required()
+        self._unheard_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # We speak nothing else, so the request is answered as if it had not asked (RFC 9110, 7.8).
+            return
+        except httptools.HttpParserError as failure:
+            if isinstance(failure.__context__, _HeadTooLargeError):
+                self._refuse(headers_too_large)
+            else:
+                self.send_400_response(str(failure))
+            return
+        if self._unheard_bytes:
+            if self._unheard_bytes > MAX_HEAD_BYTES:
+                self._refuse(headers_too_large)
+            elif self._waits_since is None:
+                # Empty lines before a request: they end keep-alive's own timer and begin nothing.
+                self._waits_since = monotonic_seconds()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; `msg` is the parser's and only for whoever looks for a fault."""
+        log.debug("malformed_http", error=msg)
+        self._refuse(malformed_http)
+
+    def on_message_begin(self) -> None:
+        """Begin a request; the parser calls this and the following."""
+        super().on_message_begin()
+        self._awaited = _Awaited.HEAD
+        self._waits_since = monotonic_seconds()
+        self._head_bytes = self._unheard_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the target."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, without the whitespace around its value (RFC 9110, 5.5)."""
+        self._count(len(name) + len(value) + _AROUND_HEADER_BYTES)
+        # A trailer is counted and dropped: as a header it could name another principal or length (RFC 9110, 6.5.1).
+        if self._awaited is _Awaited.HEAD:
+            super().on_header(name, value.strip(b" \t"))
+            if len(self.headers) > MAX_HEADERS:
+                raise _HeadTooLargeError
+
+    def on_headers_complete(self) -> None:
+        """Begin the answer."""
+        super().on_headers_complete()
+        self.note_head_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._unheard_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the request."""
+        self._awaited = _Awaited.BEGINNING
+        self._waits_since = None
+        self._unheard_bytes = 0
+        super().on_message_complete()
+
+    def note_head_complete(self) -> None:
+        """Wait for the body from now on."""
+        self._awaited = _Awaited.BODY
+        self._unheard_bytes = 0
+
+    def end_if_late(self, now: float) -> None:
+        """Close if what is awaited should have arrived by `now`, in seconds of the steady clock."""
+        if self._waits_since is None or self.transport.is_closing():
+            return
+        if self._is_answer_due():
+            # Reading may have paused for that; the peer's time begins when it can be heard again.
+            self._waits_since = now
+        elif now - self._waits_since > ARRIVAL_SECONDS:
+            if self._awaited is _Awaited.BEGINNING:
+                self.transport.close()
+            else:
+                self._refuse(request_timeout)
+
+    def _count(self, length: int) -> None:
+        self._unheard_bytes = 0
+        self._head_bytes += length
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise _HeadTooLargeError
+
+    def _is_answer_due(self) -> bool:
+        """Tell whether a request that came whole, or another before the last, is not answered yet."""
+        cycle: Any = self.cycle  # None until the first request, whatever uvicorn declares
+        return bool(self.pipeline) or (cycle is not None and not cycle.response_complete and not cycle.more_body)
+
+    def _refuse(self, answer_of: Callable[[str], HotAnswer]) -> None:
+        if self.transport.is_closing():
+            return
+        cycle: Any = self.cycle
+        if self._is_answer_due():
+            # The refusal would be taken for the answer to an earlier request: that one is answered, then it closes.
+            cycle.keep_alive = False
+            self.flow.pause_reading()
+            return
+        begun = cycle is not None and (cycle.response_complete or getattr(cycle, "response_started", False))
+        if self._awaited is not _Awaited.BODY or not begun:
+            request_id = new_id()
+            answer = answer_of(request_id)
+            observe_refused(answer.status)
+            self.transport.write(answer_bytes(answer, self.server_state.default_headers, request_id, keep_alive=False))
+        self.transport.close()
+
+
+def answer_bytes(
+    answer: HotAnswer, default_headers: list[tuple[bytes, bytes]], request_id: str, *, keep_alive: bool
+) -> bytes:
+    """Return the answer as it goes over the wire, in one piece."""
+    head = [
+        STATUS_LINE[answer.status],
+        *(b"%b: %b\r\n" % pair for pair in default_headers),
+        b"content-type: %b\r\ncontent-length: %d\r\n" % (answer.media_type, len(answer.body)),
+        *(b"%b: %b\r\n" % pair for pair in answer.headers),
+        _STANDING,
+        b"x-request-id: %b\r\n" % request_id.encode(),
+    ]
+    if not keep_alive:
+        head.append(b"connection: close\r\n")
+    return b"%b\r\n%b" % (b"".join(head), answer.body)
+
+
+def sweep(server_state: ServerState, now: float) -> None:
+    """Close the server's connections on which a request takes too long to arrive."""
+    for connection in tuple(server_state.connections):
+        if isinstance(connection, BoundedHttpProtocol):
+            connection.end_if_late(now)
+
+
+def _sweep_again(loop: Any, server_state: ServerState) -> None:
+    sweep(server_state, monotonic_seconds())
+    if server_state.connections:
+        loop.call_later(_SWEEP_SECONDS, _sweep_again, loop, server_state)
+    else:
+        _swept.discard(server_state)

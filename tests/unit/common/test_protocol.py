@@ -1,0 +1,336 @@
+"""What a connection takes before there is a request, and how long it waits for one."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import APIRouter, FastAPI, Request
+from uvicorn.server import ServerState
+
+from libs.common.clock import monotonic_seconds
+from libs.common.http.app import make_app
+from libs.common.http.bounded_protocol import ARRIVAL_SECONDS, MAX_HEAD_BYTES, MAX_HEADERS, sweep
+from libs.common.http.health import Health
+from libs.common.http.hot import HotAnswer, HotRequest
+from libs.common.http.hot_protocol import HotHttpProtocol
+
+LATE = ARRIVAL_SECONDS + 1
+
+
+class Wire(asyncio.Transport):
+    """The way back to the peer: keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("192.0.2.1", 1)})
+        self.written = b""
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        assert not self.closed
+        self.written += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+
+@dataclass
+class Server:
+    """A server that was never started, and the requests its hot endpoint heard."""
+
+    state: ServerState = field(default_factory=ServerState)
+    heard: list[HotRequest] = field(default_factory=list)
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.may_answer.set()
+
+    async def hot(self, request: HotRequest) -> HotAnswer:
+        self.heard.append(request)
+        await self.may_answer.wait()
+        return HotAnswer(200, b"hot")
+
+    def app(self) -> FastAPI:
+        router = APIRouter()
+
+        @router.get("/headers")
+        async def headers(request: Request) -> dict[str, str]:
+            return dict(request.headers)
+
+        @router.post("/size")
+        async def size(request: Request) -> dict[str, int]:
+            return {"bytes": len(await request.body())}
+
+        return make_app(
+            service="test",
+            title="Test",
+            description="",
+            version="1",
+            routers=[router],
+            lifespan=nothing,
+            health=Health(),
+            hot={"/hot": self.hot},
+        )
+
+    def connect(self) -> tuple[HotHttpProtocol, Wire]:
+        config = uvicorn.Config(
+            self.app(), lifespan="off", log_config=None, ws="none", access_log=False, proxy_headers=False
+        )
+        protocol, wire = HotHttpProtocol(config=config, server_state=self.state, app_state={}), Wire()
+        protocol.connection_made(wire)
+        return protocol, wire
+
+    def sweep_after(self, seconds: float) -> None:
+        sweep(self.state, monotonic_seconds() + seconds)
+
+
+@asynccontextmanager
+async def nothing(_app: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+@pytest.fixture
+async def server() -> Server:
+    return Server()
+
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+def read(wire: Wire) -> Answer:
+    head, _, body = wire.written.partition(b"\r\n\r\n")
+    line, *rest = head.decode().split("\r\n")
+    return int(line.split()[1]), {name.lower(): value for name, value in (r.split(": ", 1) for r in rest)}, body
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 -- what is waited for knows of no test
+            await asyncio.sleep(0.001)
+
+
+async def answered(wire: Wire) -> Answer:
+    await until(lambda: wire.written)
+    return read(wire)
+
+
+def assert_refused(wire: Wire, status: int, code: str) -> None:
+    got, headers, body = read(wire)
+    document = json.loads(body)
+    assert (got, document["status"], document["code"]) == (status, status, code)
+    assert document["instance"] == f"urn:tallystick:request:{headers['x-request-id']}"
+    assert (headers["content-type"], headers["connection"]) == ("application/problem+json", "close")
+    assert (int(headers["content-length"]), headers["x-content-type-options"]) == (len(body), "nosniff")
+    assert wire.closed
+
+
+def head(path: str = "/headers", method: str = "GET", *headers: str) -> bytes:
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *headers, "", ""]).encode("latin-1")
+
+
+@pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00", b"GET / HTTP/9.9\r\n\r\n", b"GET /\xff HTTP/1.1\r\n\r\n"])
+async def test_what_is_no_http_gets_a_problem_document(server: Server, garbage: bytes) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(garbage)
+    assert_refused(wire, 400, "malformed_http")
+
+
+async def test_garbage_after_an_answer_is_refused_too(server: Server) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(head("/hot", "POST", "Content-Length: 1") + b"x")
+    await answered(wire)
+    wire.written = b""
+    protocol.data_received(b"CONNECT x:1 HTTP/1.1\r\n\r\n")
+    assert_refused(wire, 400, "malformed_http")
+
+
+async def test_a_refusal_is_never_taken_for_the_answer_to_the_request_before(server: Server) -> None:
+    server.may_answer.clear()
+    protocol, wire = server.connect()
+    protocol.data_received(head("/hot", "POST", "Content-Length: 1") + b"x" + b"garbage\r\n\r\n")
+    server.may_answer.set()
+    status, headers, body = await answered(wire)
+    assert (status, headers["connection"], body) == (200, "close", b"hot")
+    assert wire.closed
+
+
+async def test_whitespace_around_a_header_is_not_part_of_it(server: Server) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(head("/headers", "GET", "Authorization:\t Bearer x \t", "X-Empty:"))
+    headers = json.loads((await answered(wire))[2])
+    assert (headers["authorization"], headers["x-empty"]) == ("Bearer x", "")
+
+
+@pytest.mark.parametrize("path", ["/hot", "/size"])
+async def test_a_length_may_have_whitespace_and_not_thousands_of_digits(server: Server, path: str) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(head(path, "POST", "Content-Length: 2 ") + b"xx")
+    assert (await answered(wire))[0] == 200
+    protocol, wire = server.connect()
+    protocol.data_received(head(path, "POST", f"Content-Length: {'0' * 5_000}"))
+    await answered(wire)
+    assert json.loads(read(wire)[2])["code"] == "body_too_large"
+
+
+async def test_a_head_at_its_bounds_is_read(server: Server) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(head("/headers", "GET", *(f"X-{n}: {n}" for n in range(MAX_HEADERS - 1))))
+    assert len(json.loads((await answered(wire))[2])) == MAX_HEADERS
+    protocol, wire = server.connect()
+    big = head("/headers", "GET", f"X: {'x' * (MAX_HEAD_BYTES - 100)}")
+    for start in range(0, len(big), 1_000):
+        protocol.data_received(big[start : start + 1_000])
+    assert (await answered(wire))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "big",
+    [
+        head("/headers", "GET", *(f"X-{n}: {n}" for n in range(MAX_HEADERS))),
+        head("/headers", "GET", f"X: {'x' * MAX_HEAD_BYTES}"),
+        head("/headers", "GET", *(f"X: {'x' * 10_000}" for _ in range(7))),
+        head("/" + "x" * MAX_HEAD_BYTES),
+    ],
+    ids=["count", "one", "sum", "target"],
+)
+async def test_a_head_beyond_its_bounds_is_refused(server: Server, big: bytes) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(big)
+    assert_refused(wire, 431, "headers_too_large")
+
+
+@pytest.mark.parametrize(
+    ("before", "piece"),
+    [
+        (b"GET / HTTP/1.1\r\nX: ", b"x" * 1_000),
+        (b"GET / HTTP/1.1\r\n", b"x" * 1_000),
+        (b"GET /", b"x" * 1_000),
+        (b"", b"\r\n" * 500),
+        (b"GET / HTTP/1.1\r\n", b"X: 1\r\n" * 50),
+        (head("/size", "POST", "Transfer-Encoding: chunked") + b"1\r\nx\r\n0\r\nX: ", b"x" * 1_000),
+        (head("/size", "POST", "Transfer-Encoding: chunked") + b"1\r\nx\r\n0\r\n", b"X: 1\r\n" * 50),
+    ],
+    ids=["value", "name", "target", "empty lines", "count", "trailer", "trailers"],
+)
+async def test_a_large_head_is_noticed_while_it_arrives(server: Server, before: bytes, piece: bytes) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(before)
+    pieces = 0
+    while not wire.closed and pieces < 1_000:
+        protocol.data_received(piece)
+        pieces += 1
+    assert_refused(wire, 431, "headers_too_large")
+    assert pieces * len(piece) < 2 * MAX_HEAD_BYTES + 60_000
+
+
+async def test_a_body_and_the_next_head_in_one_piece_are_no_large_head(server: Server) -> None:
+    protocol, _wire = server.connect()
+    body = b"x" * (3 * MAX_HEAD_BYTES)
+    first = head("/hot", "POST", f"Content-Length: {len(body)}")
+    protocol.data_received(first)
+    protocol.data_received(body + first[:20])
+    protocol.data_received(first[20:] + body)
+    await until(lambda: len(server.heard) == 2)
+    assert [request.body for request in server.heard] == [body, body]
+
+
+async def test_a_trailer_is_no_header(server: Server) -> None:
+    protocol, wire = server.connect()
+    chunked = head("/headers", "GET", "Transfer-Encoding: chunked")
+    protocol.data_received(chunked + b"0\r\nAuthorization: Bearer x\r\n\r\n")
+    assert "authorization" not in json.loads((await answered(wire))[2])
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        b"G",
+        head()[:-2],
+        head("/size", "POST", "Content-Length: 2") + b"x",
+        head("/hot", "POST", "Content-Length: 2") + b"x",
+        head("/hot", "POST", "Transfer-Encoding: chunked") + b"1\r\nx\r\n",
+    ],
+    ids=["a byte", "a head", "a body", "a hot body", "chunks"],
+)
+async def test_a_request_that_does_not_arrive_in_time_is_refused(server: Server, half: bytes) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(half)
+    await asyncio.sleep(0)
+    server.sweep_after(ARRIVAL_SECONDS - 1)
+    assert not wire.closed
+    server.sweep_after(LATE)
+    assert_refused(wire, 408, "request_timeout")
+    protocol.connection_lost(None)
+    await until(lambda: not server.state.tasks)
+    assert server.heard == []
+
+
+async def test_dripping_bytes_buy_no_time(server: Server) -> None:
+    protocol, wire = server.connect()
+    for byte in head()[:-2]:
+        protocol.data_received(bytes([byte]))
+    server.sweep_after(LATE)
+    assert_refused(wire, 408, "request_timeout")
+
+
+async def test_a_connection_that_asks_nothing_is_closed_in_silence(server: Server) -> None:
+    _, silent = server.connect()
+    first, before_its_first = server.connect()
+    first.data_received(b"\r\n")
+    second, after_its_first = server.connect()
+    second.data_received(head("/hot", "POST", "Content-Length: 1") + b"x")
+    await answered(after_its_first)
+    after_its_first.written = b""
+    second.data_received(b"\r\n")
+    server.sweep_after(LATE)
+    assert [(wire.closed, wire.written) for wire in (silent, before_its_first, after_its_first)] == [(True, b"")] * 3
+
+
+async def test_who_waits_for_an_answer_is_not_late(server: Server) -> None:
+    server.may_answer.clear()
+    protocol, wire = server.connect()
+    whole = head("/hot", "POST", "Content-Length: 1") + b"x"
+    protocol.data_received(whole + whole + whole[:30])
+    await until(lambda: server.heard)
+    server.sweep_after(LATE)
+    assert (wire.closed, wire.written) == (False, b"")
+    server.may_answer.set()
+    await until(lambda: len(server.heard) == 2)
+
+
+async def test_between_two_requests_a_connection_is_not_late(server: Server) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(head("/hot", "POST", "Content-Length: 1") + b"x")
+    await answered(wire)
+    server.sweep_after(LATE)
+    assert not wire.closed
+
+
+@pytest.mark.parametrize("headers", [(), ("Expect: 100-continue",)])
+async def test_half_a_request_reaches_no_endpoint(server: Server, headers: tuple[str, ...]) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(head("/hot", "POST", "Content-Length: 4", *headers) + b"{}")
+    await asyncio.sleep(0)
+    wire.closed = True
+    protocol.connection_lost(ConnectionResetError())
+    await until(lambda: not server.state.tasks)
+    assert server.heard == []
+
+
+async def test_one_sweep_serves_all_connections_of_a_server(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Awaitable[None] | object] = []
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "call_later", lambda *arguments: begun.append(arguments))
+    for _ in range(3):
+        server.connect()
+    assert len(begun) == 1
