@@ -16,13 +16,15 @@ _HASHER: Final = PasswordHasher(
     time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16, encoding="utf-8", type=Type.ID
 )
 _AT_ONCE: Final = 2
-_WAITING_MAX: Final = 100
+_WAITING_MAX: Final = 32
+_WAIT_SECONDS: Final = 3.0
+"""For a turn. The gateway gives up after 10 s, and then its caller hears only that accounts does not answer."""
 
 _Answer = TypeVar("_Answer")
 
 
 class Passwords:
-    """Hashes and verifies. Beyond a bound of waiting calls it says so at once instead of queueing for seconds."""
+    """Hashes and verifies. Beyond a bound of waiting calls, or of seconds, it says so instead of queueing on."""
 
     def __init__(self) -> None:
         """Make the hash that unknown e-mails are verified against."""
@@ -45,14 +47,28 @@ class Passwords:
 
     async def _run(self, work: Callable[..., _Answer], *arguments: str) -> _Answer:
         if self._waiting >= _WAITING_MAX:
-            raise Unavailable("login_busy", "Too many people log in at this moment; try again in a second.")
+            raise _busy()
         self._waiting += 1
         try:
-            async with self._turn:
+            await self._take_turn()
+            try:
                 # Argon2 gives up the interpreter lock, so the loop goes on meanwhile.
                 return await asyncio.to_thread(work, *arguments)
+            finally:
+                self._turn.release()
         finally:
             self._waiting -= 1
+
+    async def _take_turn(self) -> None:
+        try:
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await self._turn.acquire()
+        except TimeoutError as failure:
+            raise _busy() from failure
+
+
+def _busy() -> Unavailable:
+    return Unavailable("login_busy", "Too many people log in at this moment; try again in a second.")
 
 
 def _verify(stored_hash: str, password: str) -> bool:

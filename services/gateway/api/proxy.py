@@ -31,6 +31,7 @@ _RETURNED: Final = (
 _TIMEOUT: Final = httpx2.Timeout(10.0, connect=2.0)
 _NOT_FOUND: Final = 404
 _LOGIN: Final = "/api/v1/auth/login"
+_REGISTER: Final = "/api/v1/users"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ def _route(owned: Owned, clients: Mapping[str, httpx2.AsyncClient], limits: Rate
         target = _target_of(request.scope)
         if request.scope["path"] == _LOGIN:
             await limits.take_login(address_of(request))
+        elif request.scope["path"] == _REGISTER:
+            await limits.take_registration(address_of(request))
         body = await request.body()
         answer = None
         for service in owned.services:

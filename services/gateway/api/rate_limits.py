@@ -1,4 +1,4 @@
-"""Rate limits of the edge: so many money requests a minute per principal and per address, so many log-ins.
+"""Rate limits of the edge: so many money requests a minute per principal and per address, log-ins, registrations.
 
 A replay of a known key is given back what it cost: whoever asks again what became of his money is not slowed down.
 """
@@ -21,6 +21,8 @@ PEOPLE_PER_ADDRESS: Final = RateLimitItemPerMinute(10, 1, "money-by-address")
 """Money requests a minute per address, for customers of the profile `retail`."""
 LOGINS: Final = RateLimitItemPerMinute(5, 1, "logins")
 """Log-ins a minute per address."""
+REGISTRATIONS: Final = RateLimitItemPerMinute(10, 1, "registrations")
+"""Registrations a minute per address; each costs as much as a log-in and waits in the same queue."""
 
 
 class RateLimits:
@@ -51,6 +53,11 @@ class RateLimits:
         """Count a log-in. Raises: TooManyRequests."""
         if self.enabled:
             await self._take(LOGINS, address)
+
+    async def take_registration(self, address: str) -> None:
+        """Count a registration. Raises: TooManyRequests."""
+        if self.enabled:
+            await self._take(REGISTRATIONS, address)
 
     async def _take(self, limit: RateLimitItemPerMinute, who: str) -> None:
         if await self._limiter.hit(limit, who):

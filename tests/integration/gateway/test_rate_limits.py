@@ -5,7 +5,7 @@ from typing import Any
 import httpx2
 
 from libs.common.ids import new_id
-from services.gateway.api.rate_limits import LOGINS, PEOPLE_PER_ADDRESS, TRANSFERS
+from services.gateway.api.rate_limits import LOGINS, PEOPLE_PER_ADDRESS, REGISTRATIONS, TRANSFERS
 from services.gateway.store.directory import KnownAccount
 from tests.integration.gateway.counter import Counter
 
@@ -102,6 +102,25 @@ async def test_five_log_ins_a_minute_from_one_address(limited: Counter) -> None:
         assert_limited(await http.post("/api/v1/auth/login", json={}), "logins")
         assert_limited(await http.post("/api/v1/auth/%6Cogin", json={}), "logins")
     assert len(limited.neighbour.asked) == LOGINS.amount
+
+
+async def test_ten_registrations_a_minute_from_one_address(limited: Counter) -> None:
+    limited.neighbour.status = 422
+    async with limited.http("192.0.2.7") as http, limited.http("192.0.2.8") as elsewhere:
+        for number in range(REGISTRATIONS.amount):
+            spelling = ("users", "%75sers", "users?x=1")[number % 3]
+            assert (await http.post(f"/api/v1/{spelling}", json={})).status_code == 422
+        assert_limited(await http.post("/api/v1/users", json={}), "registrations")
+        assert len(limited.neighbour.asked) == REGISTRATIONS.amount == 10
+        assert (await elsewhere.post("/api/v1/users", json={})).status_code == 422
+        assert (await http.post("/api/v1/auth/login", json={})).status_code == 422
+
+
+async def test_without_limits_anybody_registers(counter: Counter) -> None:
+    counter.neighbour.status = 422
+    async with counter.http() as http:
+        answers = [await http.post("/api/v1/users", json={}) for _ in range(2 * REGISTRATIONS.amount)]
+    assert {answer.status_code for answer in answers} == {422}
 
 
 async def test_no_spelling_of_log_in_evades_its_limit(limited: Counter) -> None:

@@ -1,6 +1,8 @@
 """Passwords are hashed with what OWASP asks for, a few at a time."""
 
 import asyncio
+import time
+from typing import Any
 
 import pytest
 
@@ -27,3 +29,17 @@ async def test_a_rush_of_logins_is_turned_away_instead_of_queued_for_ever(monkey
     passwords = Passwords()
     answers = await asyncio.gather(*(passwords.verify(None, "x" * 12) for _ in range(3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [bool, bool, Unavailable]
+
+
+async def test_nobody_waits_for_his_turn_as_long_as_the_gateway_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*_: Any) -> bool:
+        time.sleep(0.3)
+        return True
+
+    assert module._WAIT_SECONDS <= 5.0
+    monkeypatch.setattr(module, "_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(module, "_verify", slow)
+    passwords = Passwords()
+    answers = await asyncio.gather(*(passwords.verify(None, "x" * 12) for _ in range(4)), return_exceptions=True)
+    assert [getattr(answer, "code", answer) for answer in answers] == [False, False, "login_busy", "login_busy"]
+    assert await passwords.verify("known", "x" * 12)
