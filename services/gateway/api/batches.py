@@ -48,10 +48,11 @@ def batch_endpoint(parts: MoneyRoutes) -> dict[str, HotEndpoint]:
         if applied is None:
             wait_seconds = _BATCH_WAIT_SECONDS
         batch = read_batch(request.body)
-        keys = [(principal.user_id, "batch", item.idempotency_key) for item in batch.transfers]
-        counted = await parts.admit(request.address, principal, keys)
+        hashes = _body_hashes(batch)
+        keys = ((principal.user_id, "batch", item.idempotency_key) for item in batch.transfers)
+        counted = await parts.admit(request.address, principal, dict(zip(keys, hashes, strict=True)))
         post_batch = _post_atomic if batch.mode == "atomic" else _post_independent
-        results, submissions = await post_batch(parts, principal, batch, wait_seconds)
+        results, submissions = await post_batch(parts, principal, batch, hashes, wait_seconds)
         if counted and len(submissions) == len(batch.transfers):
             await parts.give_back_replay(request.address, principal, submissions)
         headers = [] if applied is None else [(b"preference-applied", applied.encode())]
@@ -60,17 +61,27 @@ def batch_endpoint(parts: MoneyRoutes) -> dict[str, HotEndpoint]:
     return {"/api/v1/transfers/batch": post}
 
 
+def _body_hashes(batch: BatchIn) -> list[bytes]:
+    """Return the body hash of each transfer.
+
+    That of an atomic batch covers all of it: the same keys in another batch are another request.
+    """
+    if batch.mode == "atomic":
+        return [hash_body(batch)] * len(batch.transfers)
+    return [hash_body(item) for item in batch.transfers]
+
+
 async def _post_independent(
-    parts: MoneyRoutes, principal: Principal, batch: BatchIn, wait_seconds: float
+    parts: MoneyRoutes, principal: Principal, batch: BatchIn, hashes: Sequence[bytes], wait_seconds: float
 ) -> tuple[list[BatchResult], list[Submission]]:
     """Submit each transfer on its own; one that cannot be taken does not keep the others back.
 
     Raises: Unavailable, before anything is submitted: when a neighbour is away, it is away for the whole batch.
     """
     entries: list[Submission | TallystickError] = []
-    for item in batch.transfers:
+    for item, body_hash in zip(batch.transfers, hashes, strict=True):
         try:
-            entries.append(await _submission(parts, principal, item, hash_body(item), wait_seconds))
+            entries.append(await _submission(parts, principal, item, body_hash, wait_seconds))
         except (Malformed, Forbidden) as refusal:
             entries.append(refusal)
     entries = [_submitted(parts, entry) for entry in entries]
@@ -89,11 +100,13 @@ def _submitted(parts: MoneyRoutes, entry: Submission | TallystickError) -> Submi
 
 
 async def _post_atomic(
-    parts: MoneyRoutes, principal: Principal, batch: BatchIn, wait_seconds: float
+    parts: MoneyRoutes, principal: Principal, batch: BatchIn, hashes: Sequence[bytes], wait_seconds: float
 ) -> tuple[list[BatchResult], list[Submission]]:
-    """Submit the batch whole. Each body hash covers all of it: the same keys in another batch are another request."""
-    whole = hash_body(batch)
-    submissions = [await _submission(parts, principal, item, whole, wait_seconds) for item in batch.transfers]
+    """Submit the batch whole."""
+    submissions = [
+        await _submission(parts, principal, item, body_hash, wait_seconds)
+        for item, body_hash in zip(batch.transfers, hashes, strict=True)
+    ]
     await parts.atomic_intake.submit(submissions)
     await _settled(submissions)
     return [_result_of(item, entry) for item, entry in zip(batch.transfers, submissions, strict=True)], submissions

@@ -1,6 +1,6 @@
 """What POST /transfers, /transfers/batch and /deposits share: who, how often, how long, and the answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from libs.common.clock import Clock
@@ -14,7 +14,7 @@ from services.gateway.domain.outcomes import HTTP_STATUS, Outcome, detail_of
 from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
 from services.gateway.use_cases.accept_transfers import Intake, RequestKey, Submission
 from services.gateway.use_cases.look_up_parties import Directory
-from services.gateway.views.transfers import are_known, read_command, render_transfer
+from services.gateway.views.transfers import are_replays, read_command, render_transfer
 
 _PROBLEM = b"application/problem+json"
 
@@ -31,11 +31,13 @@ class MoneyRoutes:
     lookup: HotConnection
     clock: Clock
 
-    async def admit(self, address: str, principal: Principal, keys: Sequence[RequestKey]) -> bool:
+    async def admit(self, address: str, principal: Principal, asked: Mapping[RequestKey, bytes]) -> bool:
         """Count the request against the rate limits and tell whether it was counted.
 
-        Beyond a limit only a replay passes, uncounted: every one of its keys is known. Raises: TooManyRequests,
-        Unavailable.
+        Called before anybody is asked whose the accounts are: that may take a call for each. `asked` has the hash of
+        the body for each key. Beyond a limit only a replay passes, uncounted: all its keys are known with these bodies.
+
+        Raises: TooManyRequests, Unavailable.
         """
         if not self.limits.enabled:
             return False
@@ -43,7 +45,7 @@ class MoneyRoutes:
         try:
             await self.limits.take_money_request(principal, address, profile)
         except TooManyRequests:
-            if not await are_known(self.lookup, keys):
+            if not await are_replays(self.lookup, asked):
                 raise
             return False
         return True

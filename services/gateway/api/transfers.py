@@ -6,6 +6,7 @@ whole platform. Their OpenAPI text stands in `openapi_money.py`, made from the s
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from libs.common.http.auth import Principal
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
@@ -13,30 +14,37 @@ from services.gateway.api.money_requests import MoneyRoutes, answer
 from services.gateway.api.preferences import wait_of
 from services.gateway.domain.idempotency import hash_body, read_key
 from services.gateway.domain.outcomes import Outcome
-from services.gateway.domain.requests import legs_of, memo_of, read_deposit, read_transfer
+from services.gateway.domain.requests import DepositIn, TransferIn, legs_of, memo_of, read_deposit, read_transfer
 from services.gateway.use_cases.accept_transfers import Submission
 from services.gateway.use_cases.prepare_transfer import Draft, prepare_deposit, prepare_transfer
 
-_Prepare = Callable[[MoneyRoutes, Principal, bytes], Awaitable[tuple[bytes, Draft]]]
+_Asked = TypeVar("_Asked")
 
 
 def money_endpoints(parts: MoneyRoutes) -> dict[str, HotEndpoint]:
     """Return path → endpoint."""
     return {
-        "/api/v1/transfers": _endpoint(parts, "transfers", _transfer),
-        "/api/v1/deposits": _endpoint(parts, "deposits", _deposit),
+        "/api/v1/transfers": _endpoint(parts, "transfers", read_transfer, _prepare_transfer),
+        "/api/v1/deposits": _endpoint(parts, "deposits", read_deposit, _prepare_deposit),
     }
 
 
-def _endpoint(parts: MoneyRoutes, scope: str, prepare: _Prepare) -> HotEndpoint:
+def _endpoint(
+    parts: MoneyRoutes,
+    scope: str,
+    read: Callable[[bytes], _Asked],
+    prepare: Callable[[MoneyRoutes, Principal, _Asked], Awaitable[Draft]],
+) -> HotEndpoint:
     loop_of = asyncio.get_running_loop
 
     async def post(request: HotRequest) -> HotAnswer:
         principal = parts.verifier.verify(request.authorization)
         key = read_key(request.idempotency_key)
         wait_seconds, applied = wait_of(request.prefer)
-        body_hash, draft = await prepare(parts, principal, request.body)
-        counted = await parts.admit(request.address, principal, [(principal.user_id, scope, key)])
+        asked = read(request.body)
+        body_hash = hash_body(asked)
+        counted = await parts.admit(request.address, principal, {(principal.user_id, scope, key): body_hash})
+        draft = await prepare(parts, principal, asked)
         answered: asyncio.Future[Outcome] = loop_of().create_future()
         submission = Submission(scope, key, body_hash, draft, wait_seconds, answered)
         parts.intake.submit(submission)
@@ -48,12 +56,10 @@ def _endpoint(parts: MoneyRoutes, scope: str, prepare: _Prepare) -> HotEndpoint:
     return post
 
 
-async def _transfer(parts: MoneyRoutes, principal: Principal, body: bytes) -> tuple[bytes, Draft]:
-    asked = read_transfer(body)
+async def _prepare_transfer(parts: MoneyRoutes, principal: Principal, asked: TransferIn) -> Draft:
     memo = memo_of(asked.description, asked.metadata)
-    return hash_body(asked), await prepare_transfer(principal, legs_of(asked), memo, parts.directory)
+    return await prepare_transfer(principal, legs_of(asked), memo, parts.directory)
 
 
-async def _deposit(parts: MoneyRoutes, principal: Principal, body: bytes) -> tuple[bytes, Draft]:
-    asked = read_deposit(body)
-    return hash_body(asked), await prepare_deposit(principal, asked, parts.directory)
+async def _prepare_deposit(parts: MoneyRoutes, principal: Principal, asked: DepositIn) -> Draft:
+    return await prepare_deposit(principal, asked, parts.directory)

@@ -1,6 +1,6 @@
 """Transfers as they are shown: the same document at the first answer, at a replay, and when asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 import msgspec
@@ -65,10 +65,11 @@ def read_command(command: bytes) -> TransferCommand:
     return _decode_command(command)
 
 
-async def are_known(connection: HotConnection, keys: Sequence[tuple[str, str, str]]) -> bool:
-    """Tell whether each (principal, scope, idempotency key) has been used. Raises: Unavailable."""
+async def are_replays(connection: HotConnection, asked: Mapping[tuple[str, str, str], bytes]) -> bool:
+    """Tell whether each (principal, scope, idempotency key) is kept with this hash of its body. Raises: Unavailable."""
     async with connection.autocommit() as database:
-        return len(await find_by_keys(database, keys)) == len(keys)
+        kept = await find_by_keys(database, list(asked))
+    return all(key in kept and kept[key].body_hash == body_hash for key, body_hash in asked.items())
 
 
 async def find_transfer(

@@ -76,6 +76,47 @@ async def test_a_replay_beyond_the_limit_earns_no_new_request(limited: Counter) 
             assert_limited(await pay(limited, http, business, new_id()), "transfers")
 
 
+async def test_beyond_the_limit_nobody_is_asked_whose_an_account_is(limited: Counter) -> None:
+    business = limited.knows_customer("business")
+    headers = limited.keys.bearer(business.owner_id)
+
+    def many() -> list[dict[str, Any]]:
+        return [limited.body(business, destination_account_id=new_id()) for _ in range(3)]
+
+    async with limited.http() as http:
+
+        async def post(key: str) -> httpx2.Response:
+            mine = {**headers, "Idempotency-Key": key, "Prefer": "wait=0"}
+            return await http.post("/api/v1/transfers", json={"legs": many()}, headers=mine)
+
+        async def post_batch(mode: str, key: str) -> httpx2.Response:
+            body = {"mode": mode, "transfers": [{"legs": many(), "idempotency_key": key}]}
+            return await http.post("/api/v1/transfers/batch", json=body, headers=headers)
+
+        for number in range(TRANSFERS.amount):
+            assert (await post(f"asked-{number}")).status_code == 202
+        asked = list(limited.neighbour.asked)
+        assert len(asked) == 3 * TRANSFERS.amount
+        for answer in (
+            await post(new_id()),
+            await post("asked-0"),
+            await post_batch("atomic", new_id()),
+            await post_batch("independent", new_id()),
+        ):
+            assert_limited(answer, "transfers")
+        assert limited.neighbour.asked == asked
+
+
+async def test_what_is_refused_for_its_accounts_counts(limited: Counter) -> None:
+    business = limited.knows_customer("business")
+    async with limited.http() as http:
+        for _ in range(TRANSFERS.amount):
+            answer = await pay(limited, http, business, new_id(), source_account_id=new_id())
+            assert answer.json()["code"] == "source_account_not_yours"
+        assert_limited(await pay(limited, http, business, new_id(), source_account_id=new_id()), "transfers")
+        assert len(limited.neighbour.asked) == TRANSFERS.amount
+
+
 async def test_a_batch_with_anything_new_in_it_is_no_replay(limited: Counter) -> None:
     business = limited.knows_customer("business")
     known = limited.body(business, idempotency_key="known")
