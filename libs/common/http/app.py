@@ -29,6 +29,7 @@ _HTTP_CODES: Final = {
 }
 _BAD_REQUEST: Final = 400
 _ERRORS_SHOWN_MAX: Final = 20
+_SHOWN_CHARACTERS_MAX: Final = 100
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -115,7 +116,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         return problem_response(400, "malformed_json", "The body is not valid JSON.", request_id=request_id_of(request))
     # The values themselves are left out: they may be a password.
     errors = [
-        {"where": ".".join(str(part) for part in item["loc"]), "what": item["msg"]}
+        {"where": _in_short(".".join(str(part) for part in item["loc"])), "what": _in_short(item["msg"])}
         for item in found[:_ERRORS_SHOWN_MAX]
     ]
     return problem_response(
@@ -125,6 +126,11 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         request_id=request_id_of(request),
         facts={"errors": errors},
     )
+
+
+def _in_short(text: str) -> str:
+    """Bound what may repeat a field name of the caller's, however long that is."""
+    return text if len(text) <= _SHOWN_CHARACTERS_MAX else f"{text[:_SHOWN_CHARACTERS_MAX]}…"
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI, Request
+from pydantic import BaseModel, ConfigDict
 
 from libs.common.errors import InvariantBroken, Rejected
 from libs.common.http.app import make_app
@@ -29,6 +30,11 @@ SECURITY = {
 @asynccontextmanager
 async def nothing(_app: FastAPI) -> AsyncIterator[None]:
     yield
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    number: int = 0
 
 
 def routes() -> APIRouter:
@@ -53,6 +59,10 @@ def routes() -> APIRouter:
     @router.get("/items/{number}")
     async def item(number: int) -> int:
         return number
+
+    @router.post("/strict")
+    async def strict(asked: Strict) -> int:
+        return asked.number
 
     return router
 
@@ -176,6 +186,14 @@ async def test_a_refused_value_is_not_repeated_to_whoever_reads_the_answer(clien
     answer = await client.get("/items/hunter2")
     assert problem(answer)["errors"][0]["where"] == "path.number"
     assert "hunter2" not in json.dumps(answer.json())
+
+
+async def test_of_a_long_unknown_field_only_the_beginning_is_repeated(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/strict", json={"x" * 1_000_000: 1, "short": 1})
+    long, short = problem(answer)["errors"]
+    assert long["where"] == ("body." + "x" * 100)[:100] + "…"
+    assert short["where"] == "body.short"
+    assert len(answer.content) < 1_000
 
 
 async def test_alive_is_not_yet_ready(client: httpx2.AsyncClient, health: Health) -> None:
