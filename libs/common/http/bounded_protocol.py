@@ -56,6 +56,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._awaited = _Awaited.BEGINNING
         self._waits_since: float | None = None
         self._head_bytes = 0
+        self._is_refused = False
         self._unheard_bytes = 0
         """Bytes since the parser last told us anything: it keeps a header to itself until that is complete."""
 
@@ -70,6 +71,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came."""
+        if self._is_refused:
+            return
         self._unset_keepalive_if_required()
         self._unheard_bytes += len(data)
         try:
@@ -140,7 +143,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def end_if_late(self, now: float) -> None:
         """Close if what is awaited should have arrived by `now`, in seconds of the steady clock."""
-        if self._waits_since is None or self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self._is_refused:
+            self.transport.close()
+            return
+        if self._waits_since is None:
             return
         if self._is_answer_due():
             # Reading may have paused for that; the peer's time begins when it can be heard again.
@@ -163,7 +171,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         return bool(self.pipeline) or (cycle is not None and not cycle.response_complete and not cycle.more_body)
 
     def _refuse(self, answer_of: Callable[[str], HotAnswer]) -> None:
-        if self.transport.is_closing():
+        if self._is_refused or self.transport.is_closing():
             return
         cycle: Any = self.cycle
         if self._is_answer_due():
@@ -172,12 +180,21 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
             return
         begun = cycle is not None and (cycle.response_complete or getattr(cycle, "response_started", False))
-        if self._awaited is not _Awaited.BODY or not begun:
-            request_id = new_id()
-            answer = answer_of(request_id)
-            observe_refused(answer.status)
-            self.transport.write(answer_bytes(answer, self.server_state.default_headers, request_id, keep_alive=False))
-        self.transport.close()
+        if self._awaited is _Awaited.BODY and begun:
+            self.transport.close()
+            return
+        if cycle is not None:
+            # Nobody answers half a request any more.
+            cycle.disconnected = True
+            cycle.message_event.set()
+        request_id = new_id()
+        answer = answer_of(request_id)
+        observe_refused(answer.status)
+        self.transport.write(answer_bytes(answer, self.server_state.default_headers, request_id, keep_alive=False))
+        # Closing while the peer still sends would reset the connection and take the answer with it (RFC 9112, 9.6):
+        # what comes is dropped until the next sweep.
+        self.transport.write_eof()
+        self._is_refused = True
 
 
 def answer_bytes(

@@ -29,10 +29,15 @@ class Wire(asyncio.Transport):
         super().__init__({"peername": ("192.0.2.1", 1)})
         self.written = b""
         self.closed = False
+        self.ended = False
 
     def write(self, data: Any) -> None:
         assert not self.closed
+        assert not self.ended
         self.written += data
+
+    def write_eof(self) -> None:
+        self.ended = True
 
     def close(self) -> None:
         self.closed = True
@@ -131,7 +136,7 @@ def assert_refused(wire: Wire, status: int, code: str) -> None:
     assert document["instance"] == f"urn:tallystick:request:{headers['x-request-id']}"
     assert (headers["content-type"], headers["connection"]) == ("application/problem+json", "close")
     assert (int(headers["content-length"]), headers["x-content-type-options"]) == (len(body), "nosniff")
-    assert wire.closed
+    assert wire.ended
 
 
 def head(path: str = "/headers", method: str = "GET", *headers: str) -> bytes:
@@ -226,11 +231,22 @@ async def test_a_large_head_is_noticed_while_it_arrives(server: Server, before: 
     protocol, wire = server.connect()
     protocol.data_received(before)
     pieces = 0
-    while not wire.closed and pieces < 1_000:
+    while not wire.ended and pieces < 1_000:
         protocol.data_received(piece)
         pieces += 1
     assert_refused(wire, 431, "headers_too_large")
     assert pieces * len(piece) < 2 * MAX_HEAD_BYTES + 60_000
+
+
+async def test_who_still_sends_when_refused_can_read_why_before_it_closes(server: Server) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(b"GET / HTTP/1.1\r\nX: " + b"x" * (2 * MAX_HEAD_BYTES))
+    for _ in range(100):
+        protocol.data_received(b"x" * MAX_HEAD_BYTES)
+    assert_refused(wire, 431, "headers_too_large")
+    assert not wire.closed
+    server.sweep_after(0)
+    assert wire.closed
 
 
 async def test_a_body_and_the_next_head_in_one_piece_are_no_large_head(server: Server) -> None:
