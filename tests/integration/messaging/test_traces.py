@@ -1,5 +1,7 @@
 """The context of a trace travels in a header, through the outbox too; what is not traced carries none."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from libs.common.messaging.outgoing import Outgoing, outgoing
@@ -15,7 +17,7 @@ class Listener:
     def __init__(self) -> None:
         self.heard: dict[int, str] = {}
 
-    async def __call__(self, batch: list[Received]) -> None:
+    async def __call__(self, batch: Sequence[Received]) -> None:
         self.heard |= {one.message.number: one.traceparent for one in batch if isinstance(one.message, Noted)}
 
 
