@@ -17,4 +17,10 @@ WAITING: Final = Gauge("tallystick_gateway_waiting_transfers", "Transfers whose 
 REPEATED: Final = Counter(
     "tallystick_gateway_requests_repeated_total", "Requests sent again because their outcome had not come."
 )
+UNDECIDED: Final = Gauge(
+    "tallystick_gateway_undecided_transfers", "Accepted transfers that have waited over 5 s for any outcome."
+)
+OLDEST_UNDECIDED_SECONDS: Final = Gauge(
+    "tallystick_gateway_oldest_undecided_seconds", "Age of the oldest of them; 0 when there is none."
+)
 RATE_LIMITED: Final = Counter("tallystick_gateway_rate_limited_total", "Requests refused by a rate limit.", ("limit",))

@@ -14,7 +14,10 @@ def bench_command(
     seconds: Annotated[int, typer.Option(help="Length of each measured row.", min=2, max=120)] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Measure single transfers, bulk, a hot account and the ledger alone, beside a bare echo. Takes ten minutes."""
+    """Measure single transfers, bulk, a hot account and the ledger alone, beside a bare echo.
+
+    Takes seven minutes; needs wrk, and for the rows on Apache Kafka a JDK and Maven.
+    """
     if not (_ROOT / "bench").is_dir():
         typer.echo("tallystick bench runs from a source checkout: its load and yardstick are in bench/.", err=True)
         raise typer.Exit(2)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from libs.common.clock import to_rfc3339
@@ -21,6 +21,7 @@ from tallystick.stack.errors import StackError
 from tallystick.stack.stack_file import find_stack
 
 _PAYLOAD_CHARACTERS_MAX: Final = 20_000
+_ID_CHARACTERS: Final = 36
 
 Answer = TypeVar("Answer")
 Data = Annotated[Path, typer.Option(help="Folder of the stack.")]
@@ -50,7 +51,8 @@ def list_command(
     if as_json:
         typer.echo(json.dumps([_summary(letter) for letter in letters]))
         return
-    table = Table("id", "status", "service", "message", "cause", "attempts", "last seen")
+    whole_id = Column("id", no_wrap=True, min_width=_ID_CHARACTERS)
+    table = Table(whole_id, "status", "service", "message", "cause", "attempts", "last seen")
     for letter in letters:
         columns = (letter.dead_letter_id, letter.status, letter.service, letter.message_type, letter.cause_code)
         table.add_row(*map(Text, (*columns, str(letter.attempts), to_rfc3339(letter.last_seen_at))))
@@ -85,7 +87,7 @@ def replay_command(
     kafka: Kafka = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send the message again as it came: same topic, key, headers and payload. Do it when the cause is mended."""
+    """Send the message again as it came, only a missing ce_id is added. Do it when the cause is mended."""
     bootstrap = kafka or find_stack(data).kafka
     letter = _ask(
         postgres or find_stack(data).postgres,

@@ -276,6 +276,9 @@ def _print(outcomes: Sequence[Outcome], *, agrees: bool) -> None:
         for difference in outcome.differences[:_SHOWN_MAX]:
             console.print(Text(f"{outcome.name}: {difference}"))
     if agrees:
-        console.print(Text("All agree.", style="bold green"))
+        left_out = f"what changed in the last {GRACE_SECONDS} s may still be on its way and was left out"
+        console.print(Text(f"All agree; {left_out}.", style="bold green"))
     else:
-        console.print(Text("They differ. Run `tallystick verify`: the journal says who is right.", style="bold red"))
+        stopped = "A service that hangs or was stopped looks like this too: see that all are ready, and try again."
+        console.print(Text(f"They differ. {stopped}", style="bold red"))
+        console.print("If it stays, run `tallystick verify`: the journal says who is right.")

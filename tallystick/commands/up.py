@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from libs.common.clock import system_clock, to_rfc3339
 from tallystick.stack.local_stack import LocalStack, StackOptions
 from tallystick.stack.service_settings import dsn_without_password
 from tallystick.stack.stack_file import STACK_FILE, Stack
@@ -42,7 +43,11 @@ def up_command(
         else:
             _greet(stack, options)
 
-    LocalStack(options, announce=announce, say=lambda text: typer.echo(f"tallystick: {text}", err=True)).run()
+    LocalStack(options, announce=announce, say=_say).run()
+
+
+def _say(text: str) -> None:
+    typer.echo(f"{to_rfc3339(system_clock())} tallystick: {text}", err=True)
 
 
 def ready_line(stack: Stack, options: StackOptions) -> dict[str, Any]:
@@ -78,7 +83,9 @@ def curl_lines(api: str, *, email: str) -> list[str]:
     person = {"email": email, "password": "correct horse battery staple", "full_name": "Ada Lovelace"}
     login = {"email": person["email"], "password": person["password"]}
     post = "curl -sS -H 'Content-Type: application/json'"
-    pick = """python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])'"""
+    pick = (
+        """python3 -c 'import json, sys; a = json.load(sys.stdin); print(a.get("access_token") or sys.exit(f"{a}"))'"""
+    )
     return [
         f"{post} {api}/api/v1/users -d '{json.dumps(person)}'",
         f"TOKEN=$({post} {api}/api/v1/auth/login -d '{json.dumps(login)}' | {pick})",

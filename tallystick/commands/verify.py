@@ -50,6 +50,8 @@ def trusted_keys(data: Path, key: Path | None) -> list[Vkey]:
 
     Raises: StackError with what to do.
     """
+    if key is None and not data.exists():
+        raise StackError(f"there is no stack in {data}; name its folder with --data, or its keys with --key")
     try:
         if key is not None:
             return parse_vkeys(key.read_text())

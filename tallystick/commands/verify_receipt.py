@@ -27,7 +27,7 @@ EXIT_UNREADABLE: Final = 2
 def verify_receipt(file: Path, key: Path, *, as_json: bool) -> int:
     """Print what the receipt proves, or why it proves nothing and what to do.
 
-    Returns the exit code: 0 verified, 1 a bad receipt, 2 a receipt or key file that cannot be read.
+    Returns the exit code: 0 verified, 1 a bad receipt, 2 a file that cannot be opened, or no key in it.
     """
     try:
         receipt, vkeys = _read(file), _read(key).decode("utf-8")
@@ -50,7 +50,10 @@ def verify_receipt_command(
     key: Annotated[Path, typer.Option("--key", help="The keys you trust, one vkey a line.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Check a receipt offline: record, place in the journal, signature. Exit 0 good, 1 bad, 2 unreadable."""
+    """Check a receipt offline: record, place in the journal, signature.
+
+    Exit 0: good. 1: not a good receipt. 2: a file is missing, or there is no key in it.
+    """
     raise typer.Exit(verify_receipt(file, key, as_json=as_json))
 
 

@@ -28,6 +28,8 @@ class _Child:
     policy: RestartPolicy = field(default_factory=RestartPolicy)
     spawned_at: float = 0.0
     start_again_at: float | None = None
+    returning: bool = False
+    """It died, and has not been ready since."""
 
 
 class Supervisor:
@@ -102,11 +104,15 @@ class Supervisor:
                 self._schedule(child)
             if child.start_again_at is not None and child.start_again_at <= time.monotonic():
                 self._start_again(child)
+            if child.returning and child.process.is_alive() and child.process.is_ready():
+                child.returning = False
+                self._say(f"{child.process.name} is ready again")
 
     def _schedule(self, child: _Child) -> None:
         now = time.monotonic()
         delay_seconds = child.policy.delay_after(now - child.spawned_at)
         child.start_again_at = now + delay_seconds
+        child.returning = True
         when = f"in {delay_seconds:.2g} s" if delay_seconds else "now"
         self._say(f"{child.process.name} ended (exit code {child.process.exit_code}), starting it again {when}")
 

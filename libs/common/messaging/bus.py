@@ -135,7 +135,7 @@ class Bus:
         await self._broker.connect()
         config = self._broker.config.broker_config
         options = cast("partial[AIOKafkaConsumer]", config.builder).keywords
-        config.builder = partial(PatientConsumer, **options)
+        config.builder = partial(PatientConsumer, broker_forgets=not self._settings.kafka_idempotence, **options)
         # All at once instead of `broker.start()`, one after the other: joining a group takes seconds.
         await asyncio.gather(*(subscriber.start() for subscriber in self._broker.subscribers))
         for delivery, subscriber in self._deliveries:

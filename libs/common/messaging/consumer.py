@@ -1,7 +1,7 @@
 """The Kafka consumer under FastStream's subscribers: it fetches when its handler is free, and is able to stop."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
@@ -24,13 +24,13 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships
     Without it, whatever came while a batch was under way makes the next one.
     """
 
-    def __init__(self, *topics: str, **options: Any) -> None:
-        """Take aiokafka's own arguments."""
+    def __init__(self, *topics: str, broker_forgets: bool, **options: Any) -> None:
+        """Take aiokafka's own arguments, and whether this is the local broker, which keeps everything in memory."""
         super().__init__(*topics, **options)
-        self._read_at_ms: dict[TopicPartition, int | None] = {}
+        self._broker_forgets = broker_forgets
         self._wanted = asyncio.Event()
         self._fewest_ms: int = self._fetch_max_wait_ms
-        self._starved: set[tuple[str, int, int]] = set()
+        self._starved: set[tuple[TopicPartition, int]] = set()
         self._fetch_again_at = 0.0
         self.rest_seconds = 0.0
         """How long to let records gather after a fetch that brought some; for readers nobody waits for."""
@@ -54,29 +54,9 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships
             self._wanted.clear()
             # An idle reader of the local broker, which it asks every few milliseconds, asks less often.
             self._fetcher._fetch_max_wait_ms = max(self._fewest_ms, 0 if records else _IDLE_MS)  # noqa: SLF001 -- read per fetch
-            self._return_to_the_log(records.keys())
             if records:
                 self._fetch_again_at = asyncio.get_running_loop().time() + self.rest_seconds
                 return records
-
-    def _return_to_the_log(self, just_read: Collection[TopicPartition]) -> None:
-        """Go to the beginning of each partition that ends before our position: the broker forgot what we had read.
-
-        Kafka says so itself. The local broker does not: it lets us wait until the new log is as long as the old one.
-        Kafka reads the end before it reads the records, so an answer may bring records beyond the end it names: only
-        an answer younger than the one that brought our last records tells where the log ends now.
-        """
-        for partition in self.assignment():
-            place = self._subscription.subscription.assignment.state_value(partition)
-            if partition in just_read:
-                self._read_at_ms[partition] = place.timestamp
-                continue
-            end: int | None = place.highwater
-            if end is None or place.timestamp == self._read_at_ms.get(partition) or not place.has_valid_position:
-                continue
-            if place.position > end:
-                log.warning("log_begins_again", topic=partition.topic, position=place.position, end=end)
-                self.seek(partition, 0)
 
     async def start(self) -> None:
         """Start; fetch for a waiting handler only, and commit offsets as a member of the group or not at all.
@@ -94,9 +74,14 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships
                 await asyncio.sleep(self._fetch_again_at - asyncio.get_running_loop().time())
             except asyncio.CancelledError:
                 return False  # as aiokafka's own does: whoever cancels it awaits it
+            asked = [
+                (partition, offset, assignment.state_value(partition).timestamp)
+                for topic, partitions in request.topics
+                for partition, offset in ((TopicPartition(topic, number), offset) for number, offset, _ in partitions)
+            ]
             brought: bool = await fetch(assignment, node_id, request)
-            if not brought and assignment.active:
-                self._note_starvation(assignment, request)
+            if self._broker_forgets and assignment.active:
+                self._look_behind(assignment, asked)
             return brought
 
         fetcher._proc_fetch_request = fetch_when_wanted  # noqa: SLF001 -- as above
@@ -104,24 +89,34 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships
             commit = coordinator._do_commit_offsets  # noqa: SLF001 -- only here membership and request are one moment
 
             async def commit_as_member(*arguments: Any) -> None:
+                task = asyncio.current_task()
+                if task is not None:
+                    # aiokafka shields it: when the caller's patience ends first, nobody would look at how it ended.
+                    task.add_done_callback(_look_at)
                 if coordinator.generation == OffsetCommitRequest.DEFAULT_GENERATION_ID:
                     raise UnknownMemberIdError(self._group_id)
                 await commit(*arguments)
 
             coordinator._do_commit_offsets = commit_as_member  # noqa: SLF001 -- as above
 
-    def _note_starvation(self, assignment: Any, request: Any) -> None:
-        """Give the broker longer when it twice named an end beyond our position, but no record.
+    def _look_behind(self, assignment: Any, asked: Sequence[tuple[TopicPartition, int, int | None]]) -> None:
+        """See why the local broker answered without a record; `asked` is (where, from which offset, last answered at).
 
-        The local broker looks through a partition's whole log for each fetch, and answers with nothing when the wait
-        we allow is over: a log of 5,000 batches takes it 3 ms. Once is no sign: it reads the end after the records.
+        It may have forgotten what we had read. Kafka says so itself; this one lets us wait until the new log is as
+        long as the old one was. Or it needs longer: for each fetch it looks through the whole log, 3 ms for 5,000
+        batches, and answers with nothing when the wait we allow is over. Once is no sign of that, because it reads the
+        end after the records.
         """
-        starved = {
-            (topic, number, offset)
-            for topic, partitions in request.topics
-            for number, offset, _ in partitions
-            if (assignment.state_value(TopicPartition(topic, number)).highwater or 0) > offset
-        }
+        starved: set[tuple[TopicPartition, int]] = set()
+        for partition, offset, answered_before in asked:
+            place = assignment.state_value(partition)
+            if place.timestamp == answered_before or place.position != offset or partition in self._fetcher._records:  # noqa: SLF001 -- what it brought
+                continue
+            if place.highwater > offset:
+                starved.add((partition, offset))
+            elif place.highwater < offset:
+                log.warning("log_begins_again", topic=partition.topic, position=offset, end=place.highwater)
+                self.seek(partition, 0)
         if starved & self._starved:
             self._fewest_ms = min(2 * self._fewest_ms, _STARVED_MS_MAX)
             self._fetcher._fetch_max_wait_ms = self._fewest_ms  # noqa: SLF001 -- as above
@@ -139,3 +134,9 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships
             if task is not None and task.cancelling():
                 raise
             await self._client.close()
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    """Retrieve the exception, so that asyncio does not complain about an offset that is committed again anyway."""
+    if not task.cancelled():
+        task.exception()

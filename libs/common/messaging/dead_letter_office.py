@@ -80,7 +80,9 @@ class DeadLetterOffice:
         return await self._find(_FIND, dead_letter_id)
 
     async def replay(self, dead_letter_id: str, *, bootstrap: str, by: str) -> DeadLetter:
-        """Send the message again, unedited, and mark the letter.
+        """Send the message again and mark the letter. Unedited, but for a missing `ce_id`: it gets the letter's.
+
+        So that it is known when it comes again: without a name each coming would be another letter.
 
         Locks: the row, until the broker has acknowledged, so that a message parked again while we look ends `parked`.
         Raises: NotFound, Conflict unless it is parked, Unavailable (then nothing is marked).
@@ -93,7 +95,7 @@ class DeadLetterOffice:
                     topic=letter.topic,
                     partition=letter.partition_number,
                     key=letter.message_key,
-                    headers=original_headers(letter.headers),
+                    headers=_named(original_headers(letter.headers), letter.message_id),
                     payload=letter.payload,
                 ),
             )
@@ -136,6 +138,12 @@ class DeadLetterOffice:
             for service in SERVICES
             if await self._connection.fetchval("SELECT to_regclass($1)", f"{service}.dead_letters") is not None
         ]
+
+
+def _named(headers: list[tuple[str, bytes | None]], message_id: str) -> list[tuple[str, bytes | None]]:
+    if any(name == "ce_id" and value for name, value in headers):
+        return headers
+    return [*((name, value) for name, value in headers if name != "ce_id"), ("ce_id", message_id.encode())]
 
 
 @asynccontextmanager

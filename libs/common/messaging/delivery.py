@@ -252,7 +252,7 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
                 await consumer.commit(moved)
         except (KafkaError, OSError, TimeoutError) as failure:
             # Only a hint is lost: the messages come again and are answered again.
-            log.info("offsets_not_committed", group=self.subscription.group, error=repr(failure))
+            log.info("offsets_not_committed", group=self.subscription.group, error=type(failure).__name__)
         else:
             self._committed.update(moved)
 

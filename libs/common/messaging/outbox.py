@@ -14,6 +14,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from libs.common.clock import monotonic_seconds
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
 from libs.common.ids import new_id
@@ -24,9 +25,10 @@ from libs.common.telemetry.metrics import OUTBOX_SWEPT
 log = structlog.get_logger()
 
 _SWEEP_SECONDS: Final = 1.0
-_LEASE_SECONDS: Final = 10.0
+_LEASE_SECONDS: Final = 4.0
 _OLDER_THAN_SECONDS: Final = 3.0
 _PAGE: Final = 20
+_SILENT_SECONDS: Final = 5.0
 
 # One statement: the deletion of what was acknowledged since costs no round trip of its own.
 _INSERT: Final = (
@@ -68,6 +70,7 @@ class Outbox:
         self._in_flight: set[str] = set()
         self._finished: list[str] = []
         self._task: asyncio.Task[None] | None = None
+        self._looked_at = monotonic_seconds()
         self.insert_sql: Final = _INSERT.replace("{schema}", schema)
         self._flush_sql = _FLUSH.replace("{schema}", schema)
         self._lease_sql = _LEASE.replace("{schema}", schema)
@@ -105,12 +108,16 @@ class Outbox:
 
     async def start(self) -> None:
         """Publish what an earlier process left, then keep looking."""
+        self._looked_at = monotonic_seconds()
         self._task = asyncio.create_task(self._keep_sweeping(), name=f"{self._schema}-outbox")
 
     def what_is_wrong(self) -> str | None:
-        """Return why rows are no longer swept, or None."""
-        if self._task is None or not self._task.done():
+        """Return why rows are no longer swept, or None; it looks every second, so it knows of a silent database."""
+        if self._task is None:
             return None
+        if not self._task.done():
+            silent = monotonic_seconds() - self._looked_at
+            return f"the database has not answered for {silent:.0f} s" if silent > _SILENT_SECONDS else None
         failure = None if self._task.cancelled() else self._task.exception()
         return f"the outbox's sweeper has ended: {failure!r}"
 
@@ -131,6 +138,7 @@ class Outbox:
                 await self._flush()
                 await self._sweep(everything=first)
                 first = False
+                self._looked_at = monotonic_seconds()
             except Unavailable as reason:
                 log.warning("outbox_sweep_postponed", code=reason.code)
             await asyncio.sleep(_SWEEP_SECONDS)

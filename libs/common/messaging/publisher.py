@@ -1,15 +1,18 @@
 """The only place that produces to Kafka. It is given what is committed and hands it to the broker, in order.
 
 One task takes whatever waits and sends it as one batch a topic and partition: under load batches grow by themselves.
+What the broker did not take is sent again, in its order, as soon as there is a connection; after the third try it is
+left to the sweepers, because it may be the message itself that cannot be sent.
 aiokafka's `create_batch`/`send_batch` costs a third of its `send` a message; FastStream's `publish_batch` would ignore
 the keys. Delivery is at least once: natural keys make the effect once.
 """
 
 import asyncio
 import contextlib
+import itertools
 import zlib
-from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -32,7 +35,19 @@ _STOP_SECONDS: Final = 5.0
 _RECONNECT_SECONDS: Final = 0.3
 _VERSION_HEADER: Final = ("ce_specversion", b"1.0")
 
+_TRIES: Final = 3
+
 _Acknowledged = asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A batch on its way, and who waits for its acknowledgement. `number` counts batches in the order they came."""
+
+    number: int
+    batch: Sequence[Outgoing]
+    acknowledged: _Acknowledged
+    tries_left: int = _TRIES
 
 
 class Publisher:
@@ -57,8 +72,9 @@ class Publisher:
             "retry_backoff_ms": 100,
             "compression_type": None,
         }
-        self._waiting: deque[tuple[Sequence[Outgoing], _Acknowledged]] = deque()
+        self._waiting: list[_Waiting] = []
         self._waiting_messages = 0
+        self._numbers = itertools.count()
         self._wake = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
         self._task: asyncio.Task[None] | None = None
@@ -90,8 +106,8 @@ class Publisher:
     async def send(self, batch: Sequence[Outgoing]) -> _Acknowledged:
         """Queue committed messages in order. The future resolves when the broker has acknowledged all of them.
 
-        Its exception is Unavailable when delivery failed or too much waits already; the messages stay in PostgreSQL
-        and a sweeper sends them again.
+        Its exception is Unavailable when delivery failed for good or too much waits already; the messages stay in
+        PostgreSQL and a sweeper sends them again.
         """
         acknowledged: _Acknowledged = asyncio.get_running_loop().create_future()
         acknowledged.add_done_callback(_look_at)
@@ -100,9 +116,7 @@ class Publisher:
         elif self._waiting_messages + len(batch) > _WAITING_MAX:
             acknowledged.set_exception(_undelivered())
         else:
-            self._waiting.append((batch, acknowledged))
-            self._waiting_messages += len(batch)
-            self._wake.set()
+            self._wait(_Waiting(next(self._numbers), batch, acknowledged))
         return acknowledged
 
     async def _pump(self) -> None:
@@ -112,16 +126,20 @@ class Publisher:
             while self._waiting:
                 if self._broken:
                     await self._reconnect()
-                taken = list(self._waiting)
-                self._waiting.clear()
+                taken, self._waiting = self._waiting, []
                 self._waiting_messages = 0
                 await self._hand_over(taken)
 
-    async def _hand_over(self, taken: list[tuple[Sequence[Outgoing], _Acknowledged]]) -> None:
+    def _wait(self, waiting: _Waiting) -> None:
+        self._waiting.append(waiting)
+        self._waiting_messages += len(waiting.batch)
+        self._wake.set()
+
+    async def _hand_over(self, taken: list[_Waiting]) -> None:
         """Give everything taken to the producer; each caller's future follows the batches that carry his messages."""
         by_partition: dict[tuple[str, int], list[Outgoing]] = {}
-        for batch, _ in taken:
-            for item in batch:
+        for waiting in taken:
+            for item in waiting.batch:
                 by_partition.setdefault((item.topic, self._partition_of(item)), []).append(item)
         try:
             sent = [
@@ -168,25 +186,31 @@ class Publisher:
         SENT_MESSAGES.labels(topic).inc(len(items))
         return sent
 
-    def _resolve(self, whole: asyncio.Future[Any], taken: list[tuple[Sequence[Outgoing], _Acknowledged]]) -> None:
+    def _resolve(self, whole: asyncio.Future[Any], taken: list[_Waiting]) -> None:
         self._handed_over.discard(whole)
         failure = None if whole.cancelled() else whole.exception()
         if whole.cancelled() or failure is not None:
             self._note_failure(failure, taken)
             return
-        for _, acknowledged in taken:
-            if not acknowledged.done():
-                acknowledged.set_result(None)
+        for waiting in taken:
+            if not waiting.acknowledged.done():
+                waiting.acknowledged.set_result(None)
 
-    def _note_failure(
-        self, failure: BaseException | None, taken: list[tuple[Sequence[Outgoing], _Acknowledged]]
-    ) -> None:
+    def _note_failure(self, failure: BaseException | None, taken: list[_Waiting]) -> None:
         self._broken = True
-        log.warning("delivery_failed", error=repr(failure), batches=len(taken))
-        for batch, acknowledged in taken:
-            SEND_FAILURES.labels(batch[0].topic).inc()
-            if not acknowledged.done():
-                acknowledged.set_exception(_undelivered())
+        given_up = failure is None or isinstance(failure, asyncio.CancelledError)
+        reason = "given up with its connection" if given_up else repr(failure)
+        log.warning("delivery_failed", reason=reason, batches=len(taken))
+        for waiting in taken:
+            SEND_FAILURES.labels(waiting.batch[0].topic).inc()
+            waiting.tries_left -= 1
+            if waiting.acknowledged.done():
+                continue
+            if waiting.tries_left > 0:
+                self._wait(waiting)
+            else:
+                waiting.acknowledged.set_exception(_undelivered())
+        self._waiting.sort(key=lambda waiting: waiting.number)
         self._wake.set()
 
     async def _reconnect(self) -> None:
@@ -228,10 +252,10 @@ class Publisher:
         await asyncio.gather(*unanswered, return_exceptions=True)
 
     def _fail_waiting(self) -> None:
-        while self._waiting:
-            _, acknowledged = self._waiting.popleft()
-            if not acknowledged.done():
-                acknowledged.set_exception(_undelivered())
+        for waiting in self._waiting:
+            if not waiting.acknowledged.done():
+                waiting.acknowledged.set_exception(_undelivered())
+        self._waiting.clear()
 
 
 def _brake_metadata_loop(producer: AIOKafkaProducer) -> None:

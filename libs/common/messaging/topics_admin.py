@@ -73,8 +73,10 @@ async def watch_topics(bootstrap: str, topics: Sequence[Topic]) -> None:
                 await admin.start()
                 while True:
                     made = await _create_missing(admin, topics)
-                    if was_away or made:
+                    if was_away:
                         log.warning("broker_back", topics_made_again=made)
+                    elif made:
+                        log.warning("topics_made_again", topics=made)
                     was_away = False
                     await asyncio.sleep(_WATCH_SECONDS)
             finally:

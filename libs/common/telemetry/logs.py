@@ -56,8 +56,9 @@ def configure_logs(service: str) -> None:
     structlog.contextvars.bind_contextvars(service=service)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-        handlers_filter = _Calm()
-        logging.getLogger(name).addFilter(handlers_filter)
+        logging.getLogger(name).addFilter(_Calm())
+    # FastStream warns at every start that the broker makes no topics by itself: we make them.
+    logging.getLogger("tallystick.consumers").setLevel(logging.ERROR)
     for name in (
         "aiokafka.consumer.group_coordinator",
         "aiokafka.conn",

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+import structlog
+
 from libs.common.clock import Clock, monotonic_seconds
 from libs.common.contracts.fraud import TransferBatchScreened, TransferScreened
 from libs.common.contracts.topics import SCREENINGS
@@ -20,6 +22,8 @@ from services.fraud.use_cases.answer_again import stored_answer
 from services.fraud.use_cases.decide_transfers import Docket
 from services.fraud.use_cases.find_payees import Asked, SetAside, complete_payees, with_payees
 from services.fraud.use_cases.read_policy import PolicyInForce
+
+log = structlog.get_logger()
 
 _CONFLICT_CODES: Final = frozenset({"limits_moved", "decided_elsewhere"})
 
@@ -171,6 +175,16 @@ def _send(transaction: Transaction, answer: TransferScreened | TransferBatchScre
 
 
 def _count(docket: Docket) -> None:
+    for decision in docket.decisions:
+        if decision.verdict != "approve":
+            log.info(
+                "transfer_not_approved",
+                transfer_id=decision.transfer_id,
+                decision_id=decision.decision_id,
+                verdict=decision.verdict,
+                code=decision.code,
+                reasons=decision.reasons,
+            )
     BATCH_DECISIONS.observe(len(docket.decisions))
     verdicts = [decision.verdict for decision in docket.decisions]
     for verdict in set(verdicts):

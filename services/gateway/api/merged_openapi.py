@@ -89,7 +89,7 @@ async def _ask(client: httpx2.AsyncClient) -> dict[str, Any] | None:
     try:
         answer = await client.get("/openapi.json", timeout=_ASK_SECONDS)
     except httpx2.HTTPError as failure:
-        log.warning("openapi_not_merged", service=str(client.base_url), error=repr(failure))
+        log.warning("openapi_not_merged", neighbour=str(client.base_url), error=type(failure).__name__)
         return None
     document: dict[str, Any] | None = answer.json() if answer.is_success else None
     return document

@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Scope
 
-from libs.common.errors import NotFound, Unavailable
+from libs.common.errors import Malformed, NotFound, Unavailable
 from services.gateway.api.rate_limits import RateLimits, address_of
 
 log = structlog.get_logger()
@@ -98,7 +98,8 @@ def _target_of(scope: Scope) -> str:
 
 
 async def _ask(client: httpx2.AsyncClient, request: Request, target: str, body: bytes) -> httpx2.Response:
-    headers = [(name, value) for name, value in request.headers.raw if name in _FORWARDED]
+    # Whitespace around a value is not part of it (RFC 9110, 5.5), and the client below refuses to send it.
+    headers = [(name, value.strip(b" \t")) for name, value in request.headers.raw if name in _FORWARDED]
     headers.append((b"x-request-id", request.scope["request_id"].encode()))
     headers.append((b"x-forwarded-for", address_of(request).encode()))
     try:
@@ -107,8 +108,11 @@ async def _ask(client: httpx2.AsyncClient, request: Request, target: str, body: 
         )
     except httpx2.InvalidURL as failure:
         raise NotFound("route_not_found", "There is no such route.") from failure
+    except httpx2.LocalProtocolError:
+        # Its text holds the header, which may be a token: no log may get it, not even as a cause.
+        raise Malformed("malformed_request", "A header has a character that cannot be handed on.") from None
     except httpx2.HTTPError as failure:
-        log.warning("service_did_not_answer", service=str(client.base_url), error=repr(failure))
+        log.warning("service_did_not_answer", neighbour=str(client.base_url), error=type(failure).__name__)
         raise Unavailable(
             "service_unavailable", "The service behind this route does not answer; try again."
         ) from failure

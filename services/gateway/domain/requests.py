@@ -15,9 +15,12 @@ MAX_LEGS: Final = 100
 MAX_BATCH: Final = 1000
 _DETAIL_CHARACTERS_MAX: Final = 300
 
-_ID_PATTERN: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-_NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f]*$"
-_KEY_PATTERN: Final = r"^[\x21-\x7e]+$"
+# Python's `$` matches before a last newline too. Its `\Z` would end that, but these patterns are published in the
+# OpenAPI document, and ECMA-262 knows no `\Z`; the lookahead means the same in both.
+_END: Final = r"$(?!\n)"
+_ID_PATTERN: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}" + _END
+_NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f]*" + _END
+_KEY_PATTERN: Final = r"^[\x21-\x7e]+" + _END
 
 AccountIdText = Annotated[str, msgspec.Meta(pattern=_ID_PATTERN, max_length=36)]
 AmountMinor = Annotated[int, msgspec.Meta(ge=1, le=MAX_AMOUNT_MINOR)]

@@ -42,6 +42,12 @@ taken AS (
 SELECT t.transfer_id::text, t.principal_id::text, t.batch_id::text, t.command
 FROM taken JOIN gateway.transfers t USING (transfer_id) ORDER BY t.transfer_id
 """
+_UNDECIDED = """
+WITH undecided AS (
+    SELECT r.transfer_id FROM gateway.repeats r
+    WHERE NOT EXISTS (SELECT 1 FROM gateway.outcomes o WHERE o.transfer_id = r.transfer_id))
+SELECT (SELECT transfer_id::text FROM undecided ORDER BY transfer_id LIMIT 1), (SELECT count(*) FROM undecided)
+"""
 _BATCH = "SELECT t.command FROM gateway.transfers t WHERE t.batch_id = $1 ORDER BY t.batch_position"
 
 
@@ -72,6 +78,12 @@ async def take_due(connection: asyncpg.Connection, now: object, page: int) -> li
     """Forget what is settled, take up to a page of what is due and put it off."""
     await connection.execute(_FORGET_SETTLED, now)
     return [DueRequest(*row) for row in await connection.fetch(_TAKE_PAGE, now, page)]
+
+
+async def find_undecided(connection: asyncpg.Connection) -> tuple[str | None, int]:
+    """Return (the oldest transfer on the list that has no outcome at all, how many there are)."""
+    oldest, number = await connection.fetchrow(_UNDECIDED)
+    return oldest, number
 
 
 async def load_batch_commands(connection: asyncpg.Connection, batch_id: str) -> list[bytes]:

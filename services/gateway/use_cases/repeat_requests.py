@@ -5,7 +5,7 @@ everything included. It never makes a storm: a page at a time, at most some perc
 """
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -17,8 +17,8 @@ from libs.common.errors import Unavailable
 from libs.common.messaging.outgoing import Outgoing
 from libs.common.messaging.publisher import Publisher
 from services.gateway.messages import batch_requested, transfer_requested
-from services.gateway.metrics import REPEATED
-from services.gateway.store.repeats import collect_unsettled, load_batch_commands, take_due
+from services.gateway.metrics import OLDEST_UNDECIDED_SECONDS, REPEATED, UNDECIDED
+from services.gateway.store.repeats import collect_unsettled, find_undecided, load_batch_commands, take_due
 
 log = structlog.get_logger()
 
@@ -48,6 +48,7 @@ class Repeater:
                 if rounds % _COLLECT_EVERY == 0:
                     await self._collect(patience)
                     patience = _PATIENCE
+                    await self._measure()
                 await self._send_due()
                 rounds += 1
             except Unavailable as reason:
@@ -64,6 +65,12 @@ class Repeater:
                 mark_to_id=first_id_at(now - _MARK_BEHIND),
                 due_at=now,
             )
+
+    async def _measure(self) -> None:
+        async with self._connection.autocommit() as connection:
+            oldest, number = await find_undecided(connection)
+        UNDECIDED.set(number)
+        OLDEST_UNDECIDED_SECONDS.set(0 if oldest is None else (self._clock() - moment_of(oldest)).total_seconds())
 
     async def _send_due(self) -> None:
         while True:
@@ -89,6 +96,11 @@ class Repeater:
             log.info("requests_repeated", requests=len(due))
             await self._publisher.send(messages)
             await asyncio.sleep(_PAUSE_BETWEEN_PAGES_SECONDS)
+
+
+def moment_of(transfer_id: str) -> datetime:
+    """Return when a UUIDv7 (RFC 9562, 5.7) was made, to the millisecond."""
+    return datetime.fromtimestamp((UUID(transfer_id).int >> 80) / 1000, UTC)
 
 
 def first_id_at(moment: datetime) -> str:

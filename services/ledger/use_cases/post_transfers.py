@@ -163,6 +163,15 @@ class PostTransfers:
 
 
 def _count(decisions: Decisions) -> None:
+    for transfer, _ in decisions.changes:
+        if transfer.status != "posted":
+            log.info(
+                "transfer_not_posted",
+                transfer_id=transfer.transfer_id,
+                status=transfer.status,
+                code=transfer.code,
+                journal_index=transfer.journal_index,
+            )
     for status, number in Counter(transfer.status for transfer, _ in decisions.changes).items():
         OUTCOMES.labels(status).inc(number)
 

@@ -45,10 +45,16 @@ class Neighbour:
     status: int = 404
     body: dict[str, Any] = field(default_factory=dict)
     away: bool = False
+    failure: httpx2.HTTPError | None = None
+    """What the way to it raises instead of an answer."""
     asked: list[str] = field(default_factory=list)
+    heard: list[httpx2.Headers] = field(default_factory=list)
 
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
         self.asked.append(request.url.raw_path.decode())
+        self.heard.append(request.headers)
+        if self.failure is not None:
+            raise self.failure
         if self.away:
             raise httpx2.ConnectError("refused")
         return httpx2.Response(self.status, json=self.body)

@@ -104,6 +104,14 @@ async def test_five_log_ins_a_minute_from_one_address(limited: Counter) -> None:
     assert len(limited.neighbour.asked) == LOGINS.amount
 
 
+async def test_no_spelling_of_log_in_evades_its_limit(limited: Counter) -> None:
+    async with limited.http() as http:
+        for spelling in ("login%0a", "login%0A", "login%0d", "%0alogin"):
+            answer = await http.post(f"/api/v1/auth/{spelling}", json={})
+            assert (answer.status_code, answer.json()["code"]) == (404, "route_not_found")
+    assert limited.neighbour.asked == []
+
+
 async def test_other_routes_are_not_counted(limited: Counter) -> None:
     async with limited.http() as http:
         for _ in range(30):

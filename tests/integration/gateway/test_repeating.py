@@ -8,6 +8,7 @@ import pytest
 from libs.common.clock import system_clock
 from libs.common.contracts.dead_letters import MessageParked
 from libs.common.ids import new_id
+from services.gateway.metrics import OLDEST_UNDECIDED_SECONDS, UNDECIDED
 from services.gateway.store.repeats import take_due
 from services.gateway.use_cases.accept_transfers import Submission
 from services.gateway.use_cases.project_outcomes import mark_parked
@@ -72,6 +73,20 @@ async def test_a_request_younger_than_the_patience_is_left_alone(counter: Counte
     assert await sweep(counter, now, patience_seconds=60) == []
     later = now + timedelta(seconds=61)
     assert await sweep(counter, later, patience_seconds=60) == [submission.transfer_id]
+
+
+async def test_how_many_wait_for_any_outcome_and_how_long_is_measured(counter: Counter) -> None:
+    submissions = [counter.submission() for _ in range(3)]
+    now = await taken(counter, *submissions)
+    await sweep(counter, now)
+    await counter.hear(submissions[0].transfer_id, "held")
+    later = Repeater(counter.connections["repeats"], counter.publisher, lambda: now + timedelta(seconds=40))
+    await later._measure()
+    assert UNDECIDED._value.get() == 2
+    assert 40 <= OLDEST_UNDECIDED_SECONDS._value.get() < 45
+    await counter.rows("DELETE FROM gateway.repeats")
+    await later._measure()
+    assert (UNDECIDED._value.get(), OLDEST_UNDECIDED_SECONDS._value.get()) == (0, 0)
 
 
 async def test_the_wait_grows_with_every_repetition(counter: Counter) -> None:

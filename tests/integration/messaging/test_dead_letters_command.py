@@ -110,6 +110,21 @@ async def test_a_message_is_sent_again_unedited_whatever_bytes_it_is_made_of(
     assert again.partition == first.partition
 
 
+async def test_a_message_without_a_name_gets_its_letters_and_is_the_same_letter_when_it_fails_again(
+    world: World, tallystick: CommandLine
+) -> None:
+    notebook = Notebook()
+    await world.start(notebook)
+    await world.send((b"no json", [("ce_type", Noted.TYPE.encode()), ("ce_id", None)]))
+    found = await parked_id(world)
+    await tallystick.json("replay", found)
+    await world.send_numbers(1)
+    await until(lambda: notebook.noted == [1])
+    (letter,) = await tallystick.json("list")
+    assert (letter["dead_letter_id"], letter["status"], letter["attempts"]) == (found, "parked", 2)
+    assert letter["cause_code"] == "payload_unreadable"
+
+
 async def test_a_message_is_given_up_only_with_a_reason_and_only_once(world: World, tallystick: CommandLine) -> None:
     await world.start(Notebook())
     await world.send((b"no json", headers()))

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from libs.common.db.hot import HotConnection
+from libs.common.messaging import outbox
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.outbox import Outbox, OutboxRow
 from libs.common.messaging.outgoing import outgoing
@@ -85,6 +86,21 @@ async def test_a_rolled_back_transaction_says_nothing_and_gives_back_what_it_wou
     await bus.outbox.publish(await commit(world, bus.outbox, [2]))
     assert set(await said(world, 1)) == {2}
     await until(lambda: is_empty(world))
+
+
+async def test_a_process_whose_database_keeps_silent_is_not_ready_until_it_answers(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_SILENT_SECONDS", 1.5)
+    bus = await world.start()
+    blocker = await asyncpg.connect(world.admin_dsn)
+    try:
+        async with blocker.transaction():
+            await blocker.execute(f"LOCK TABLE {SERVICE}.outbox_lease")
+            await until(lambda: "database has not answered" in (bus.what_is_wrong() or ""))
+    finally:
+        await blocker.close()
+    await until(lambda: bus.what_is_wrong() is None)
 
 
 async def test_only_the_holder_of_the_lease_sweeps(world: World) -> None:

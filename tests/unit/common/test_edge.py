@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI, Request
 
 from libs.common.errors import InvariantBroken, Rejected
 from libs.common.http.app import make_app
+from libs.common.http.edge import hot_request
 from libs.common.http.health import Health
 from libs.common.ids import is_id, new_id
 
@@ -119,6 +120,24 @@ async def test_a_length_that_is_no_number_is_refused(client: httpx2.AsyncClient)
     assert (answer.status_code, problem(answer)["code"]) == (413, "body_too_large")
 
 
+@pytest.mark.parametrize("digits", ["0" * 5_000, "9" * 5_000, "9" * 17])
+async def test_a_length_of_absurdly_many_digits_is_refused(client: httpx2.AsyncClient, digits: str) -> None:
+    answer = await client.post("/size", content=b"x", headers={"Content-Length": digits})
+    assert (answer.status_code, problem(answer)["code"]) == (413, "body_too_large")
+
+
+async def test_whitespace_around_a_length_is_not_part_of_it(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/size", content=b"xx", headers=[(b"Content-Length", b" 2 \t")])
+    assert answer.json() == {"bytes": 2}
+
+
+@pytest.mark.parametrize(
+    ("value", "length"), [(b"2 ", 2), (b"2", 2), (b"0" * 5_000, LIMIT + 1), (b"\xb2", LIMIT + 1), (b"", LIMIT + 1)]
+)
+def test_a_hot_request_reads_its_length_the_same_way(value: bytes, length: int) -> None:
+    assert hot_request([(b"content-length", value)], None)[1] == length
+
+
 async def test_what_nobody_caught_is_a_problem_without_our_insides(client: httpx2.AsyncClient) -> None:
     answer = await client.get("/crash")
     assert (answer.status_code, problem(answer)["code"]) == (500, "internal_error")
@@ -143,6 +162,14 @@ async def test_unknown_routes_methods_and_values_are_problems_too(client: httpx2
     assert problem(not_offered)["code"] == "method_not_allowed"
     assert not_offered.headers["allow"] == "POST"
     assert problem(await client.get("/items/one"))["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "path", ["/size%0a", "/size%0A", "/items/4%002", "/items/4%7f2", "/items/4%c2%852", "/%09size"]
+)
+async def test_no_route_has_a_control_character_in_its_path(client: httpx2.AsyncClient, path: str) -> None:
+    for answer in (await client.post(path), await client.get(path)):
+        assert (answer.status_code, problem(answer)["code"]) == (404, "route_not_found")
 
 
 async def test_a_refused_value_is_not_repeated_to_whoever_reads_the_answer(client: httpx2.AsyncClient) -> None:

@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from services.gateway.api.merged_openapi import merge
+import httpx2
+from fastapi import FastAPI
+from structlog.testing import capture_logs
+
+from services.gateway.api.merged_openapi import merge, merged_openapi_routes
 
 OWN: dict[str, Any] = {"openapi": "3.1.0", "info": {"title": "x", "version": "1"}, "paths": {"/own": {"get": {}}}}
 
@@ -76,3 +80,16 @@ def test_what_the_hot_routes_read_is_described_with_its_bounds() -> None:
     assert (leg["amount_minor"]["minimum"], leg["amount_minor"]["maximum"]) == (1, 2**53 - 1)
     assert schemas["LegIn"]["additionalProperties"] is False
     assert schemas["BatchIn"]["properties"]["transfers"]["maxItems"] == 1000
+
+
+async def test_a_neighbour_that_is_away_is_logged_by_its_address_and_not_as_who_writes_the_log() -> None:
+    def away(_request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("refused")
+
+    neighbour = httpx2.AsyncClient(base_url="http://neighbour", transport=httpx2.MockTransport(away))
+    app = FastAPI(routes=merged_openapi_routes({"kyc": neighbour}), openapi_url=None)
+    async with neighbour, httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test") as http:
+        with capture_logs() as logged:
+            assert (await http.get("/openapi.json")).status_code == 200
+    told = {"event": "openapi_not_merged", "neighbour": "http://neighbour", "error": "ConnectError"}
+    assert logged == [{**told, "log_level": "warning"}]

@@ -60,6 +60,9 @@ def test_texts_at_their_bounds_are_read() -> None:
     [
         {"description": "x" * 141},
         {"description": "\x7f"},
+        {"description": "rent\n"},
+        {"metadata": {"rent\n": "x"}},
+        {"metadata": {"x": "rent\n"}},
         {"metadata": {"": "x"}},
         {"metadata": {"x" * 41: ""}},
         {"metadata": {"x": "y" * 201}},
@@ -118,13 +121,15 @@ def test_a_batch_has_one_to_a_thousand_transfers_each_with_its_own_key() -> None
     assert code_of(read_batch, batch()) == "invalid_request"
     assert code_of(read_batch, batch("a", "b", "a")) == "duplicate_idempotency_key"
     assert code_of(read_batch, batch("a b")) == "invalid_request"
+    assert code_of(read_batch, batch("a\n")) == "invalid_request"
     assert code_of(read_batch, batch("a", mode="both")) == "invalid_request"
 
 
 def test_a_deposit_names_where_the_money_came_from() -> None:
     content = {"account_id": A, "amount_minor": 5, "asset": "USD", "reference": "cash"}
     assert read_deposit(json.dumps(content).encode()).reference == "cash"
-    assert code_of(read_deposit, json.dumps({**content, "reference": ""}).encode()) == "invalid_request"
+    for reference in ("", "cash\n"):
+        assert code_of(read_deposit, json.dumps({**content, "reference": reference}).encode()) == "invalid_request"
 
 
 @pytest.mark.parametrize("header", ["k", "k" * 255, '"k"', "!~", '"', '"a"b'])
