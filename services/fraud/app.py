@@ -121,5 +121,6 @@ def build(role: Role) -> FastAPI:
         routers=[] if role == "worker" else [decisions_router(ShowDecision(engine))],
         lifespan=lifespan,
         health=health,
+        otlp_endpoint=settings.otlp_endpoint,
         verifier=None if role == "worker" else TokenVerifier(settings.jwks_file),
     )

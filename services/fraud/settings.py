@@ -6,9 +6,11 @@ from libs.common.settings import ServiceSettings
 
 
 class FraudSettings(ServiceSettings):
-    """Every service's settings, and whether speed is being measured."""
+    """Every service's settings, whether speed is being measured, and where spans go."""
 
     model_config = SettingsConfigDict(env_prefix="FRAUD_")
 
     velocity_limits_lifted: bool = False
     """Counts and daily sums beyond reach, so that a load generator is not blocked. Everything else stays."""
+    otlp_endpoint: str = ""
+    """Base URL of an OTLP/HTTP receiver (`http://collector:4318`) for spans of traced transfers; without it none."""

@@ -109,6 +109,7 @@ def build(role: Role) -> FastAPI:
         else [],
         lifespan=lifespan,
         health=health,
+        otlp_endpoint=settings.otlp_endpoint,
         verifier=verifier,
     )
 

@@ -7,7 +7,7 @@ from libs.common.contracts.topics import TRANSFER_REQUESTS
 from libs.common.messaging.outgoing import Outgoing
 
 
-def transfer_requested(actor_id: str, transfer_id: str, command: bytes) -> Outgoing:
+def transfer_requested(actor_id: str, transfer_id: str, command: bytes, traceparent: str = "") -> Outgoing:
     """Return the request as a message; its id is the transfer's, however often it is sent."""
     return Outgoing(
         topic=TRANSFER_REQUESTS.name,
@@ -16,6 +16,7 @@ def transfer_requested(actor_id: str, transfer_id: str, command: bytes) -> Outgo
         message_type=TransferRequested.TYPE,
         source=TRANSFER_REQUESTS.owner,
         payload=b'{"command":%b}' % command,
+        traceparent=traceparent,
     )
 
 

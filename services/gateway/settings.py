@@ -6,7 +6,7 @@ from libs.common.settings import ServiceSettings
 
 
 class GatewaySettings(ServiceSettings):
-    """Where the other services are, and whether rate limits hold."""
+    """Where the other services are, whether rate limits hold, and where spans go."""
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
@@ -15,3 +15,5 @@ class GatewaySettings(ServiceSettings):
     ledger_url: str
     fraud_url: str
     rate_limits: bool = True
+    otlp_endpoint: str = ""
+    """Base URL of an OTLP/HTTP receiver (`http://collector:4318`) for spans of traced transfers; without it none."""

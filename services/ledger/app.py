@@ -23,6 +23,7 @@ from libs.common.messaging.delivery import Handle, Subscription
 from libs.common.messaging.records import Received
 from libs.common.service import Role
 from libs.common.starting import until_available
+from libs.common.telemetry.traces import batch_spans
 from libs.common.timers import Timers
 from services.ledger.api.accounts import accounts_router
 from services.ledger.api.receipts import receipts_router
@@ -93,6 +94,7 @@ def build(role: Role) -> FastAPI:
         routers=[] if role == "worker" else make_routers(engine, signer),
         lifespan=lifespan,
         health=health,
+        otlp_endpoint=settings.otlp_endpoint,
         verifier=TokenVerifier(settings.jwks_file),
     )
 
@@ -142,9 +144,18 @@ def screenings_handler(post_transfers: PostTransfers) -> Handle:
     """Return what handles fraud's three messages: read all first, then post them in their order."""
 
     async def handle(batch: Sequence[Received]) -> None:
-        await post_transfers([_command(received) for received in batch])
+        with batch_spans("ledger.post", _traced(batch), len(batch)) as onward:
+            await post_transfers([_command(received) for received in batch], onward)
 
     return handle
+
+
+def _traced(batch: Sequence[Received]) -> dict[str, str]:
+    return {
+        received.message.command.transfer_id: received.traceparent
+        for received in batch
+        if received.traceparent and isinstance(received.message, TransferScreened)
+    }
 
 
 def _command(received: Received) -> Command:

@@ -16,3 +16,5 @@ class LedgerSettings(ServiceSettings):
     """Ed25519 private key (PKCS#8 PEM) that signs checkpoints. Whoever has it can sign in the ledger's name."""
     origin: str
     """The log's name in every checkpoint (C2SP origin) and the name of its key; it stays with the journal for ever."""
+    otlp_endpoint: str = ""
+    """Base URL of an OTLP/HTTP receiver (`http://collector:4318`) for spans of traced transfers; without it none."""

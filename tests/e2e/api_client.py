@@ -32,6 +32,7 @@ class Api:
     def __init__(self, stack: Mapping[str, Any], folder: Path) -> None:
         self.http = httpx2.Client(base_url=str(stack["api"]), timeout=45)
         self.dsn = str(stack["postgres"])
+        self.kafka = str(stack["kafka"])
         self.folder = folder
         self.services: Mapping[str, Any] = stack["services"]
         admin = stack["admin"]

@@ -5,12 +5,22 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.api_client import Api, Person
+from tests.support.otlp_receiver import OtlpReceiver, otlp_receiver
 from tests.support.stack import RunningStack
 
 
 @pytest.fixture(scope="session")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with RunningStack(tmp_path_factory.mktemp("e2e") / "data", "--no-rate-limits") as stack:
+def otlp() -> Iterator[OtlpReceiver]:
+    """Give what the stack sends its spans to."""
+    with otlp_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def api(tmp_path_factory: pytest.TempPathFactory, otlp: OtlpReceiver) -> Iterator[Api]:
+    endpoints = {f"{service}_OTLP_ENDPOINT": otlp.endpoint for service in ("GATEWAY", "FRAUD", "LEDGER")}
+    folder = tmp_path_factory.mktemp("e2e") / "data"
+    with RunningStack(folder, "--no-rate-limits", environment=endpoints) as stack:
         api = Api(stack.stack, stack.folder)
         yield api
         api.http.close()

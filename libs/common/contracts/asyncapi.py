@@ -131,5 +131,6 @@ def _headers(message: type[Message]) -> dict[str, Any]:
             "ce_id": {"type": "string", "description": "The same at every repetition of one message."},
             "ce_type": {"const": message.TYPE},
             "ce_source": {"type": "string", "description": "The service that owns the topic."},
+            "traceparent": {"type": "string", "description": "W3C Trace Context, only of a transfer that is traced."},
         },
     }

@@ -1,7 +1,7 @@
 """Makes the FastAPI application that every service is: routes, problems, probes, metrics, one middleware."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request
@@ -19,6 +19,7 @@ from libs.common.http.edge import Edge
 from libs.common.http.health import Health
 from libs.common.http.hot import HotEndpoint
 from libs.common.http.problems import error_response, problem_response
+from libs.common.telemetry.traces import exporting_spans
 
 _HTTP_CODES: Final = {
     400: "malformed_request",
@@ -66,6 +67,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
     verifier: TokenVerifier | None = None,
     hot: Mapping[str, HotEndpoint] | None = None,
     routes: Sequence[BaseRoute] = (),
+    otlp_endpoint: str = "",
 ) -> FastAPI:
     """Put a service's application together. `routes` are plain Starlette routes; hot endpoints come before all."""
     app = Application(
@@ -73,7 +75,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
         title=title,
         description=description,
         version=version,
-        lifespan=lifespan,
+        lifespan=_exporting(lifespan, service, otlp_endpoint) if otlp_endpoint else lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         docs_url=None,
         redoc_url=None,
@@ -98,6 +100,15 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
 def request_id_of(request: Request) -> str:
     """Return the id under which this request is logged and answered."""
     return str(request.scope.get("request_id", ""))
+
+
+def _exporting(lifespan: Lifespan, service: str, otlp_endpoint: str) -> Lifespan:
+    @asynccontextmanager
+    async def both(app: FastAPI) -> AsyncIterator[None]:
+        async with exporting_spans(service, otlp_endpoint), lifespan(app):
+            yield
+
+    return both
 
 
 async def _metrics(_request: Request) -> Response:

@@ -17,6 +17,7 @@ from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest, error_answe
 from libs.common.http.problems import error_response, problem_body, problem_response
 from libs.common.ids import is_id, new_id
 from libs.common.telemetry.metrics import HTTP_REQUEST_SECONDS
+from libs.common.telemetry.traces import read_traceparent
 
 log = structlog.get_logger()
 
@@ -148,7 +149,7 @@ def observe_refused(status: int) -> None:
 
 def hot_request(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] | None) -> tuple[HotRequest, int]:
     """Return (what a hot endpoint may know of its request, the announced length of its body)."""
-    authorization = key = prefer = None
+    authorization = key = prefer = traceparent = None
     request_id = ""
     length = 0
     for name, value in headers:
@@ -163,7 +164,11 @@ def hot_request(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] 
         elif name == b"x-request-id":
             text = value.decode("latin-1")
             request_id = text if is_id(text) else ""
-    return HotRequest(authorization, key, prefer, client[0] if client else "unknown", request_id or new_id()), length
+        elif name == b"traceparent":
+            # Two of them cannot be told apart, so neither counts (W3C Trace Context).
+            traceparent = read_traceparent(value) if traceparent is None else ""
+    address = client[0] if client else "unknown"
+    return HotRequest(authorization, key, prefer, address, request_id or new_id(), traceparent or ""), length
 
 
 async def _read_body(receive: Receive) -> bytes | None:

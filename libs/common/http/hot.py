@@ -1,7 +1,7 @@
 """Hot endpoints: POST routes answered right at the edge, below the framework's routing and its layers.
 
 Between uvicorn and a Starlette route of a FastAPI application stand six wrappers and a search through all routes: as
-much as the rest of the work of a transfer request. A hot endpoint has one exact path, reads three headers and a body,
+much as the rest of the work of a transfer request. A hot endpoint has one exact path, reads few headers and a body,
 and returns bytes.
 """
 
@@ -22,6 +22,8 @@ class HotRequest:
     address: str
     """The peer's address; a proxy's own header would let anybody name himself."""
     request_id: str
+    traceparent: str = ""
+    """W3C Trace Context, only if the caller has this request traced."""
     path: str = ""
     body: bytes = b""
 

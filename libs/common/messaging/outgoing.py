@@ -9,8 +9,11 @@ from libs.common.ids import new_id
 _encode = msgspec.json.Encoder().encode
 
 
-class Outgoing(msgspec.Struct, frozen=True, gc=False):
-    """Where it goes, under which key, and what. `message_id` is the CloudEvents id, the same at every repetition."""
+class Outgoing(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Where it goes, under which key, and what. `message_id` is the CloudEvents id, the same at every repetition.
+
+    `traceparent` is set for a traced transfer alone (W3C Trace Context); a stored row says nothing of it otherwise.
+    """
 
     topic: str
     key: str
@@ -18,9 +21,12 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     message_type: str
     source: str
     payload: bytes
+    traceparent: str = ""
 
 
-def outgoing(topic: Topic, key: str, message: Message, message_id: str | None = None) -> Outgoing:
+def outgoing(
+    topic: Topic, key: str, message: Message, message_id: str | None = None, *, traceparent: str = ""
+) -> Outgoing:
     """Encode a message for its topic. The source is the topic's owner, since each topic has one writer."""
     return Outgoing(
         topic=topic.name,
@@ -29,4 +35,5 @@ def outgoing(topic: Topic, key: str, message: Message, message_id: str | None = 
         message_type=message.TYPE,
         source=topic.owner,
         payload=_encode(message),
+        traceparent=traceparent,
     )

@@ -175,6 +175,8 @@ class Publisher:
                 _text_header("ce_type", item.message_type),
                 _text_header("ce_source", item.source),
             ]
+            if item.traceparent:
+                headers.append(("traceparent", item.traceparent.encode()))
             key = item.key.encode()
             if builder.append(timestamp=None, key=key, value=item.payload, headers=headers) is None:
                 sent.append(await producer.send_batch(builder, topic, partition=partition))

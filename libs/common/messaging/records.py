@@ -9,6 +9,7 @@ from aiokafka import ConsumerRecord
 from libs.common.contracts.base import Message
 from libs.common.contracts.topics import Topic
 from libs.common.errors import Malformed
+from libs.common.telemetry.traces import read_traceparent
 
 MAX_PAYLOAD_BYTES: Final = 2 * 1024 * 1024
 
@@ -16,7 +17,7 @@ Decode = Callable[[bytes], Message]
 
 
 class Received(msgspec.Struct, frozen=True, gc=False):
-    """One message, decoded, with where it stood."""
+    """One message, decoded, with where it stood. `traceparent` is "" unless its sender had the transfer traced."""
 
     message: Message
     message_id: str
@@ -24,6 +25,7 @@ class Received(msgspec.Struct, frozen=True, gc=False):
     topic: str
     partition: int
     offset: int
+    traceparent: str = ""
 
 
 class Reader:
@@ -42,11 +44,14 @@ class Reader:
         header_unreadable, key_unreadable or payload_unreadable, in that order.
         """
         identity = kind = None
+        traceparent = ""
         for name, value in record.headers:
             if name == "ce_type":
                 kind = value
             elif name == "ce_id":
                 identity = value
+            elif name == "traceparent" and value is not None:
+                traceparent = read_traceparent(value)
         if identity is None or kind is None:
             raise Malformed("header_missing", "The message has no ce_id or no ce_type, or one of them is null.")
         payload = record.value
@@ -71,6 +76,7 @@ class Reader:
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
+            traceparent=traceparent,
         )
 
 

@@ -23,9 +23,9 @@ class Transaction:
         self.connection = connection
         self.outgoing: list[Outgoing] = []
 
-    def emit(self, topic: Topic, key: str, message: Message) -> None:
+    def emit(self, topic: Topic, key: str, message: Message, traceparent: str = "") -> None:
         """Send this after the commit, in the order of the calls."""
-        self.outgoing.append(outgoing(topic, key, message))
+        self.outgoing.append(outgoing(topic, key, message, traceparent=traceparent))
 
 
 class UnitOfWork:

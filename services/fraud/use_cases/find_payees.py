@@ -25,6 +25,8 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
 
     commands: tuple[TransferCommand, ...]
     batch_id: str | None = None
+    traceparent: str = ""
+    """For the answer, if the transfer is traced."""
 
     @property
     def key(self) -> str:

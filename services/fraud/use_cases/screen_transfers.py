@@ -129,7 +129,7 @@ class ScreenTransfers:
             if owners:
                 commands = [_completed(command, docket, owners) for command in commands]
             if one.batch_id is None:
-                _send(transaction, docket.decide(commands[0]))
+                _send(transaction, docket.decide(commands[0]), one.traceparent)
             else:
                 _send(transaction, docket.decide_batch(one.batch_id, commands))
 
@@ -169,9 +169,9 @@ async def _write(transaction: Transaction, docket: Docket) -> None:
         await release_at_once(connection, docket.unused, docket.now, reason="batch_refused")
 
 
-def _send(transaction: Transaction, answer: TransferScreened | TransferBatchScreened) -> None:
+def _send(transaction: Transaction, answer: TransferScreened | TransferBatchScreened, traceparent: str = "") -> None:
     key = answer.batch_id if isinstance(answer, TransferBatchScreened) else answer.command.transfer_id
-    transaction.emit(SCREENINGS, key, answer)
+    transaction.emit(SCREENINGS, key, answer, traceparent)
 
 
 def _count(docket: Docket) -> None:

@@ -8,8 +8,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from opentelemetry.trace import Span, SpanKind, StatusCode
+
 from libs.common.http.auth import Principal
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
+from libs.common.telemetry.traces import begin_span
 from services.gateway.api.money_requests import MoneyRoutes, answer
 from services.gateway.api.preferences import wait_of
 from services.gateway.domain.idempotency import hash_body, read_key
@@ -37,7 +40,7 @@ def _endpoint(
 ) -> HotEndpoint:
     loop_of = asyncio.get_running_loop
 
-    async def post(request: HotRequest) -> HotAnswer:
+    async def take(request: HotRequest, span: Span | None) -> HotAnswer:
         principal = parts.verifier.verify(request.authorization)
         key = read_key(request.idempotency_key)
         wait_seconds, applied = wait_of(request.prefer)
@@ -46,14 +49,26 @@ def _endpoint(
         counted = await parts.admit(request.address, principal, {(principal.user_id, scope, key): body_hash})
         draft = await prepare(parts, principal, asked)
         answered: asyncio.Future[Outcome] = loop_of().create_future()
-        submission = Submission(scope, key, body_hash, draft, wait_seconds, answered)
+        submission = Submission(scope, key, body_hash, draft, wait_seconds, answered, span)
         parts.intake.submit(submission)
         outcome = await answered
         if counted:
             await parts.give_back_replay(request.address, principal, [submission])
         return answer(submission, outcome, applied)
 
-    return post
+    async def traced(request: HotRequest) -> HotAnswer:
+        span = begin_span("gateway.accept", request.traceparent, SpanKind.SERVER)
+        try:
+            return await take(request, span)
+        except BaseException:
+            span.set_status(StatusCode.ERROR)
+            raise
+        finally:
+            # The intake has ended it if it stored the request; a refusal and a replay end here.
+            if span.is_recording():
+                span.end()
+
+    return lambda request: traced(request) if request.traceparent else take(request, None)
 
 
 async def _prepare_transfer(parts: MoneyRoutes, principal: Principal, asked: TransferIn) -> Draft:

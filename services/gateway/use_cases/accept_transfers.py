@@ -15,13 +15,16 @@ from typing import Final
 import asyncpg
 import msgspec
 import structlog
+from opentelemetry.trace import Span
 
 from libs.common.clock import Clock, to_rfc3339
 from libs.common.crash_points import reached
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Conflict, InvariantBroken, Unavailable, Unprocessable
 from libs.common.ids import new_id
+from libs.common.messaging.outgoing import Outgoing
 from libs.common.messaging.publisher import Publisher
+from libs.common.telemetry.traces import note_work, traceparent_of
 from services.gateway.domain.outcomes import Outcome
 from services.gateway.messages import transfer_requested
 from services.gateway.metrics import INTAKE_LUMP, REPLAYS
@@ -52,6 +55,8 @@ class Submission:
     draft: Draft
     wait_seconds: float
     answer: asyncio.Future[Outcome]
+    span: Span | None = None
+    """Only of a traced request; ends when the request is durable."""
     transfer_id: str = ""
     accepted_at: str = ""
     stored: StoredRequest | None = field(default=None)
@@ -142,8 +147,8 @@ class Intake:
         INTAKE_LUMP.observe(len(lump))
         await self._publisher.send(
             [
-                transfer_requested(row.principal_id, row.transfer_id, row.command)
-                for row in rows
+                _message(submission, row, len(lump))
+                for submission, row in zip(lump, rows, strict=True)
                 if row.transfer_id not in known
             ]
         )
@@ -204,6 +209,16 @@ def as_row(submission: Submission, batch_id: str | None = None, batch_position: 
         draft.memo,
         draft.memo_salt,
     )
+
+
+def _message(submission: Submission, row: NewRequest, lump_size: int) -> Outgoing:
+    """Return a durable request as the message to send; if it is traced, that ends its span."""
+    span = submission.span
+    if span is None:
+        return transfer_requested(row.principal_id, row.transfer_id, row.command)
+    note_work(span, row.transfer_id, lump_size)
+    span.end()
+    return transfer_requested(row.principal_id, row.transfer_id, row.command, traceparent_of(span))
 
 
 async def _insert_again_after_deadlock(connection: asyncpg.Connection, rows: list[NewRequest], now: datetime) -> int:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import asyncpg
@@ -32,6 +32,7 @@ COMMIT_TRANSFERS: Final = 1_000
 _ATTEMPTS: Final = 8
 _JITTER_SECONDS_MAX: Final = 0.05
 _CACHED_ACCOUNTS_MAX: Final = 100_000
+_UNTRACED: Final[Mapping[str, str]] = {}
 
 log = structlog.get_logger()
 
@@ -60,20 +61,23 @@ class PostTransfers:
         self._head: JournalHead | None = None
         self._one_at_a_time = asyncio.Lock()
 
-    async def __call__(self, commands: Sequence[Command]) -> None:
-        """Do all commands, in order, in as few commits as their size allows."""
+    async def __call__(self, commands: Sequence[Command], traceparents: Mapping[str, str] = _UNTRACED) -> None:
+        """Do all commands, in order, in as few commits as their size allows.
+
+        `traceparents` is transfer_id → what its outcome's message carries, of the traced ones alone.
+        """
         async with self._one_at_a_time:
             for part in _parts(commands):
-                await self._post(part)
+                await self._post(part, traceparents)
 
     def forget_account(self, account_id: str) -> None:
         """Read this account again before the next decision: somebody changed its state."""
         self._accounts.pop(account_id, None)
 
-    async def _post(self, commands: Sequence[Command]) -> None:
+    async def _post(self, commands: Sequence[Command], traceparents: Mapping[str, str]) -> None:
         for _ in range(_ATTEMPTS):
             try:
-                return await self._try_to_post(commands)
+                return await self._try_to_post(commands, traceparents)
             except HeadMoved:
                 CONFLICTS.inc()
                 self._forget()
@@ -89,13 +93,13 @@ class PostTransfers:
                 raise
         raise Unavailable("ledger_contended", "Others keep writing to this shard.", shard=self._shard)
 
-    async def _try_to_post(self, commands: Sequence[Command]) -> None:
+    async def _try_to_post(self, commands: Sequence[Command], traceparents: Mapping[str, str]) -> None:
         head, known = await self._load(commands)
         # A shard's record times never go back, whatever the clock does.
         now = max(to_rfc3339(self._clock.now()), head.last_time)
         decisions = decide(commands, accounts=self._accounts, known=known, first_index=head.size, now=now)
         if decisions.changes:
-            await self._write(decisions, head, now)
+            await self._write(decisions, head, now, traceparents)
         else:
             self._keep_active()
             await self._outcomes.repeat(decisions.answers)
@@ -117,13 +121,16 @@ class PostTransfers:
                 self._not_active = [account.account_id for account in loaded.values() if account.status != "active"]
         return self._head, known
 
-    async def _write(self, decisions: Decisions, head: JournalHead, now: str) -> None:
+    async def _write(self, decisions: Decisions, head: JournalHead, now: str, traceparents: Mapping[str, str]) -> None:
         """Commit the decisions, remember the new state and tell the bus."""
         marked = self._outcomes.confirmed_size
         messages: list[Outgoing] = []
 
         def seal() -> Sealed:
-            messages.extend(outcome_message(answer, self._shard) for answer in decisions.answers)
+            messages.extend(
+                outcome_message(answer, self._shard, traceparents.get(answer.transfer_id, ""))
+                for answer in decisions.answers
+            )
             return record_decisions(decisions, head=head, now=now, shard=self._shard, signer=self._signer)
 
         batch = Batch(self._shard, head, decisions, recorded_at=from_rfc3339(now), published_size=marked)

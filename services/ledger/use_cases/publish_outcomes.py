@@ -2,7 +2,7 @@
 
 The journal is the outbox: its records are dense and for ever, so one number, the mark, says what was published. Usually
 a batch goes out from memory right after its commit. When that fails, or another process wrote in between, or this one
-has just started, everything from the mark on is read back from the tables and sent again.
+has just started, everything from the mark on is read back from the tables and sent again; a trace ends there.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class Sender(Protocol):
         ...
 
 
-def outcome_message(transfer: Transfer, shard: int) -> Outgoing:
+def outcome_message(transfer: Transfer, shard: int, traceparent: str = "") -> Outgoing:
     """Return the message that says what became of a transfer. Its id names the record, so repetitions share it."""
     return outgoing(
         TRANSFERS,
@@ -56,6 +56,7 @@ def outcome_message(transfer: Transfer, shard: int) -> Outgoing:
             occurred_at=transfer.changed_at,
         ),
         message_id=f"ledger-{shard}-{transfer.journal_index}",
+        traceparent=traceparent,
     )
 
 
