@@ -28,7 +28,7 @@ from libs.common.contracts.transfers import Leg, Party, TransferCommand
 from libs.common.db.hot import HotConnection
 from libs.common.db.migrate import migrate_services
 from libs.common.ids import new_id
-from libs.common.messaging.outgoing import Outgoing
+from libs.common.messaging.outgoing_message import Outgoing
 from services.ledger.use_cases.post_transfers import PostTransfers
 from services.ledger.use_cases.publish_outcomes import PublishOutcomes
 from services.ledger.use_cases.record_decisions import Signer

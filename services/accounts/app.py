@@ -17,8 +17,8 @@ from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
-from libs.common.starting import until_available
 from libs.common.timers import Timers
+from libs.common.wait_for_servers import until_available
 from services.accounts.api.accounts import accounts_router
 from services.accounts.api.admin_users import admin_users_router
 from services.accounts.api.auth import auth_router

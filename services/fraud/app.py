@@ -17,8 +17,8 @@ from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
-from libs.common.starting import until_available
 from libs.common.timers import Timers
+from libs.common.wait_for_servers import until_available
 from services.fraud.api.decisions import decisions_router
 from services.fraud.consumers.on_account_changed import OnAccountChanged
 from services.fraud.consumers.on_customer_changed import OnCustomerChanged

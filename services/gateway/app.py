@@ -17,7 +17,7 @@ from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
-from libs.common.starting import until_available
+from libs.common.wait_for_servers import until_available
 from services.gateway.api.batches import batch_endpoint
 from services.gateway.api.merged_openapi import merged_openapi_routes
 from services.gateway.api.money_requests import MoneyRoutes

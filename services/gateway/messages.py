@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from libs.common.contracts.gateway import TransferBatchRequested, TransferRequested
 from libs.common.contracts.topics import TRANSFER_REQUESTS
-from libs.common.messaging.outgoing import Outgoing
+from libs.common.messaging.outgoing_message import Outgoing
 
 
 def transfer_requested(actor_id: str, transfer_id: str, command: bytes, traceparent: str = "") -> Outgoing:

@@ -14,8 +14,8 @@ from libs.common.http.auth import TokenVerifier
 from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.service import Role
-from libs.common.starting import until_available
 from libs.common.timers import Timers
+from libs.common.wait_for_servers import until_available
 from services.kyc.api.admin_reviews import admin_reviews_router
 from services.kyc.api.application import application_router
 from services.kyc.settings import KycSettings

@@ -22,9 +22,9 @@ from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Handle, Subscription
 from libs.common.messaging.records import Received
 from libs.common.service import Role
-from libs.common.starting import until_available
 from libs.common.telemetry.traces import batch_spans
 from libs.common.timers import Timers
+from libs.common.wait_for_servers import until_available
 from services.ledger.api.accounts import accounts_router
 from services.ledger.api.receipts import receipts_router
 from services.ledger.api.transparency import transparency_router

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from libs.common.clock import to_rfc3339
 from libs.common.errors import TallystickError
-from libs.common.messaging.dead_letter_office import DeadLetter, DeadLetterOffice, Status, open_office
+from libs.common.messaging.resolve_dead_letters import DeadLetter, DeadLetterOffice, Status, open_office
 from tallystick.stack.errors import StackError
 from tallystick.stack.stack_file import find_stack
 

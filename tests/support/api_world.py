@@ -27,7 +27,7 @@ from libs.common.http.auth import TokenVerifier
 from libs.common.http.health import Health
 from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
-from libs.common.messaging.outgoing import Outgoing
+from libs.common.messaging.outgoing_message import Outgoing
 from libs.common.messaging.publisher import Publisher
 from tallystick.stack.jwks import key_set
 from tallystick.stack.service_settings import dsn_of_role

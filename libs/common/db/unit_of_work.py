@@ -13,7 +13,7 @@ from libs.common.contracts.topics import Topic
 from libs.common.db.failures import as_unavailable
 from libs.common.errors import Unavailable
 from libs.common.messaging.outbox import Outbox
-from libs.common.messaging.outgoing import Outgoing, outgoing
+from libs.common.messaging.outgoing_message import Outgoing, outgoing
 
 
 class Transaction:

@@ -32,6 +32,7 @@ SECURITY_HEADERS: Final = [
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 ]
+_SERVER_FAULT: Final = 500
 _UNMATCHED: Final = "unmatched"
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
@@ -127,6 +128,8 @@ async def answer_hot(endpoint: HotEndpoint, request: HotRequest) -> HotAnswer:
     try:
         answer = await endpoint(request)
     except TallystickError as error:
+        if error.http_status >= _SERVER_FAULT:
+            log.warning("request_unavailable", request_id=request.request_id, path=request.path, code=error.code)
         answer = error_answer(error, request.request_id)
     except Exception:  # the edge answers for everything, as above
         log.exception("request_failed", request_id=request.request_id, path=request.path)

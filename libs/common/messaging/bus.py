@@ -24,9 +24,9 @@ from libs.common.clock import Clock
 from libs.common.contracts.topics import ALL_TOPICS, Topic
 from libs.common.db.hot import HotConnection
 from libs.common.messaging.consumer import PatientConsumer
-from libs.common.messaging.dead_letters import DeadLetters
 from libs.common.messaging.delivery import Delivery, Subscription
 from libs.common.messaging.outbox import Outbox
+from libs.common.messaging.park_message import DeadLetters
 from libs.common.messaging.publisher import Publisher
 from libs.common.messaging.topics_admin import MAX_MESSAGE_BYTES, watch_topics
 from libs.common.settings import ServiceSettings

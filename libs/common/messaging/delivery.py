@@ -23,7 +23,7 @@ from libs.common.clock import monotonic_seconds
 from libs.common.contracts.topics import Topic
 from libs.common.crash_points import reached
 from libs.common.errors import InvariantBroken, Malformed, Unavailable
-from libs.common.messaging.dead_letters import DeadLetters, Parked
+from libs.common.messaging.park_message import DeadLetters, Parked
 from libs.common.messaging.records import Reader, Received, identify
 from libs.common.telemetry.metrics import (
     BATCH_MESSAGES,

@@ -18,7 +18,7 @@ from libs.common.clock import monotonic_seconds
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
 from libs.common.ids import new_id
-from libs.common.messaging.outgoing import Outgoing
+from libs.common.messaging.outgoing_message import Outgoing
 from libs.common.messaging.publisher import Publisher
 from libs.common.telemetry.metrics import OUTBOX_SWEPT
 

@@ -22,7 +22,7 @@ from aiokafka.errors import KafkaError
 
 from libs.common.contracts.topics import ALL_TOPICS, Topic
 from libs.common.errors import Unavailable
-from libs.common.messaging.outgoing import Outgoing
+from libs.common.messaging.outgoing_message import Outgoing
 from libs.common.messaging.topics_admin import MAX_MESSAGE_BYTES, ensure_topics
 from libs.common.telemetry.metrics import SEND_FAILURES, SENT_MESSAGES
 

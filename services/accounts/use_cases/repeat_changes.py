@@ -7,7 +7,7 @@ from typing import Final
 from libs.common.clock import Clock
 from libs.common.contracts.topics import ACCOUNTS, CUSTOMERS, Topic
 from libs.common.db.unit_of_work import UnitOfWork
-from libs.common.messaging.outgoing import Outgoing, outgoing
+from libs.common.messaging.outgoing_message import Outgoing, outgoing
 from libs.common.messaging.publisher import Publisher
 from services.accounts.messages import account_changed, customer_changed
 from services.accounts.metrics import CHANGES_REPEATED

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.fraud.domain.limits import LimitProfile
-from services.fraud.domain.rates import UsdRate
+from services.fraud.domain.usd_rates import UsdRate
 
 DEFAULT_PROFILE = "retail"
 

@@ -6,7 +6,7 @@ import asyncpg
 
 from services.fraud.domain.limits import LimitProfile
 from services.fraud.domain.policy import Policy
-from services.fraud.domain.rates import UsdRate
+from services.fraud.domain.usd_rates import UsdRate
 
 _PROFILES: Final = """
     SELECT profile, min_minor, max_minor, day_sum_minor, hour_count, day_count, version FROM fraud.limit_profiles

@@ -10,7 +10,7 @@ from libs.common.contracts.topics import Topic
 from libs.common.crash_points import reached
 from libs.common.db.hot import HotConnection
 from libs.common.messaging.outbox import Outbox
-from libs.common.messaging.outgoing import Outgoing, outgoing
+from libs.common.messaging.outgoing_message import Outgoing, outgoing
 
 
 class Transaction:

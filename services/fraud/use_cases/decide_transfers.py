@@ -16,8 +16,8 @@ from services.fraud.domain.limits import Breach
 from services.fraud.domain.moments import from_us, to_us
 from services.fraud.domain.payer import Payer, newest_tier
 from services.fraud.domain.policy import Policy
-from services.fraud.domain.rates import total_usd_minor
 from services.fraud.domain.screening import APPROVED, RULESET, Ruling, screen_transfer
+from services.fraud.domain.usd_rates import total_usd_minor
 from services.fraud.store.decisions import NewDecision
 from services.fraud.store.holds import NewHold
 from services.fraud.store.users import Customer

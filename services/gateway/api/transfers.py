@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import structlog
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from libs.common.http.auth import Principal
@@ -20,6 +21,8 @@ from services.gateway.domain.outcomes import Outcome
 from services.gateway.domain.requests import DepositIn, TransferIn, legs_of, memo_of, read_deposit, read_transfer
 from services.gateway.use_cases.accept_transfers import Submission
 from services.gateway.use_cases.prepare_transfer import Draft, prepare_deposit, prepare_transfer
+
+log = structlog.get_logger()
 
 _Asked = TypeVar("_Asked")
 
@@ -52,6 +55,14 @@ def _endpoint(
         submission = Submission(scope, key, body_hash, draft, wait_seconds, answered, span)
         parts.intake.submit(submission)
         outcome = await answered
+        if outcome.status != "posted":
+            log.info(
+                "transfer_answered",
+                request_id=request.request_id,
+                transfer_id=outcome.transfer_id,
+                status=outcome.status,
+                code=outcome.code,
+            )
         if counted:
             await parts.give_back_replay(request.address, principal, [submission])
         return answer(submission, outcome, applied)

@@ -22,7 +22,7 @@ from libs.common.crash_points import reached
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Conflict, InvariantBroken, Unavailable, Unprocessable
 from libs.common.ids import new_id
-from libs.common.messaging.outgoing import Outgoing
+from libs.common.messaging.outgoing_message import Outgoing
 from libs.common.messaging.publisher import Publisher
 from libs.common.telemetry.traces import note_work, traceparent_of
 from services.gateway.domain.outcomes import Outcome

@@ -14,7 +14,7 @@ import structlog
 from libs.common.clock import Clock
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
-from libs.common.messaging.outgoing import Outgoing
+from libs.common.messaging.outgoing_message import Outgoing
 from libs.common.messaging.publisher import Publisher
 from services.gateway.messages import batch_requested, transfer_requested
 from services.gateway.metrics import OLDEST_UNDECIDED_SECONDS, REPEATED, UNDECIDED

@@ -6,7 +6,7 @@ from typing import Final
 from libs.common.clock import Clock
 from libs.common.contracts.topics import VERIFICATIONS
 from libs.common.db.unit_of_work import UnitOfWork
-from libs.common.messaging.outgoing import outgoing
+from libs.common.messaging.outgoing_message import outgoing
 from libs.common.messaging.publisher import Publisher
 from services.kyc.messages import verification_changed
 from services.kyc.metrics import CHANGES_REPEATED

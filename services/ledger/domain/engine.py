@@ -18,7 +18,7 @@ from services.ledger.domain.commands import (
     TransferCommand,
     TransferScreened,
 )
-from services.ledger.domain.refusals import Refusal, refuse_amount, refuse_parties, refuse_settlement
+from services.ledger.domain.refuse_transfer import Refusal, refuse_amount, refuse_parties, refuse_settlement
 from services.ledger.domain.transfer import NO_FACTS, Transfer, TransferStatus
 
 _BATCH_REFUSED = Refusal("batch_refused")

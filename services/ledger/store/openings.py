@@ -7,7 +7,7 @@ from typing import NamedTuple
 from libs.common.contracts.accounts import AccountChanged
 from libs.common.db.hot import HotConnection
 from libs.common.messaging.outbox import Outbox, OutboxRow
-from libs.common.messaging.outgoing import Outgoing
+from libs.common.messaging.outgoing_message import Outgoing
 
 # An account that was closed before we heard of its opening stays closed.
 _INSERT = """

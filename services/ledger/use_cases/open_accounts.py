@@ -9,7 +9,7 @@ from libs.common.contracts.topics import LEDGER_ACCOUNTS
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Conflict, Unprocessable
 from libs.common.messaging.outbox import Outbox
-from libs.common.messaging.outgoing import Outgoing, outgoing
+from libs.common.messaging.outgoing_message import Outgoing, outgoing
 from libs.common.money import ASSET_EXPONENTS
 from services.ledger.store.openings import KnownAccount, write_openings
 

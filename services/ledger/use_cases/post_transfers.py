@@ -13,7 +13,7 @@ from libs.common.clock import from_rfc3339, to_rfc3339
 from libs.common.crash_points import reached
 from libs.common.db.hot import HotConnection
 from libs.common.errors import InvariantBroken, TallystickError, Unavailable
-from libs.common.messaging.outgoing import Outgoing
+from libs.common.messaging.outgoing_message import Outgoing
 from services.ledger.domain.account import Account
 from services.ledger.domain.commands import Command, TransferBatchScreened, TransferCommand, transfers_in
 from services.ledger.domain.engine import Decisions, decide

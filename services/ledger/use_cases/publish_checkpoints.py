@@ -3,7 +3,7 @@
 from libs.common.contracts.ledger import CheckpointPublished
 from libs.common.contracts.topics import CHECKPOINTS
 from libs.common.db.hot import HotConnection
-from libs.common.messaging.outgoing import outgoing
+from libs.common.messaging.outgoing_message import outgoing
 from services.ledger.store.checkpoints import load_newest_checkpoint
 from services.ledger.use_cases.publish_outcomes import Sender
 

@@ -17,7 +17,7 @@ from libs.common.contracts.ledger import TransferChanged
 from libs.common.contracts.topics import TRANSFERS
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
-from libs.common.messaging.outgoing import Outgoing, outgoing
+from libs.common.messaging.outgoing_message import Outgoing, outgoing
 from services.ledger.domain.transfer import Transfer
 from services.ledger.metrics import UNPUBLISHED_RECORDS
 from services.ledger.store.heads import advance_mark, load_mark

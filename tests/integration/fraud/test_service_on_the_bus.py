@@ -17,7 +17,7 @@ from libs.common.contracts.gateway import TransferRequested
 from libs.common.contracts.kyc import VerificationChanged
 from libs.common.contracts.topics import SCREENINGS, TRANSFER_REQUESTS, VERIFICATIONS, Topic
 from libs.common.ids import new_id
-from libs.common.messaging.outgoing import outgoing
+from libs.common.messaging.outgoing_message import outgoing
 from libs.common.messaging.publisher import Publisher
 from services.fraud.app import build
 from tallystick.stack.service_settings import dsn_of_role

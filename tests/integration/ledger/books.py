@@ -15,7 +15,7 @@ from libs.common.contracts.ledger import TransferChanged
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
 from libs.common.messaging.outbox import Outbox
-from libs.common.messaging.outgoing import Outgoing
+from libs.common.messaging.outgoing_message import Outgoing
 from services.ledger.domain.commands import Command
 from services.ledger.use_cases.open_accounts import OpenAccounts
 from services.ledger.use_cases.post_transfers import PostTransfers

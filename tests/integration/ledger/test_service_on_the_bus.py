@@ -15,7 +15,7 @@ from libs.common.clock import monotonic_seconds
 from libs.common.contracts.base import Message
 from libs.common.contracts.ledger import CheckpointPublished, LedgerAccountOpened, TransferChanged
 from libs.common.contracts.topics import ACCOUNTS, CHECKPOINTS, LEDGER_ACCOUNTS, SCREENINGS, TRANSFERS, Topic
-from libs.common.messaging.outgoing import outgoing
+from libs.common.messaging.outgoing_message import outgoing
 from libs.common.messaging.publisher import Publisher
 from libs.common.proof.receipts import verify_receipt
 from services.ledger.app import build

@@ -11,7 +11,7 @@ from libs.common.db.hot import HotConnection
 from libs.common.messaging import outbox
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.outbox import Outbox, OutboxRow
-from libs.common.messaging.outgoing import outgoing
+from libs.common.messaging.outgoing_message import outgoing
 from libs.common.messaging.publisher import Publisher
 from tests.integration.messaging.conftest import SERVICE, Noted, World, until
 

@@ -8,7 +8,7 @@ import pytest
 from libs.common.contracts.topics import Topic
 from libs.common.errors import Unavailable
 from libs.common.messaging.bus import Bus
-from libs.common.messaging.outgoing import Outgoing, outgoing
+from libs.common.messaging.outgoing_message import Outgoing, outgoing
 from libs.common.messaging.records import MAX_PAYLOAD_BYTES
 from tallystick.stack.broker import LocalBroker
 from tests.integration.messaging.conftest import SERVICE, Notebook, Noted, World, until

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from libs.common.messaging.outgoing import Outgoing, outgoing
+from libs.common.messaging.outgoing_message import Outgoing, outgoing
 from libs.common.messaging.records import Received
 from tests.integration.messaging.conftest import Noted, World, headers, noted, until
 

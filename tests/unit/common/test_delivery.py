@@ -13,8 +13,8 @@ from aiokafka import ConsumerRecord, TopicPartition
 from libs.common.contracts.base import Message
 from libs.common.contracts.topics import Topic
 from libs.common.errors import Rejected
-from libs.common.messaging.dead_letters import DeadLetters, Parked
 from libs.common.messaging.delivery import Delivery, Subscription
+from libs.common.messaging.park_message import DeadLetters, Parked
 from libs.common.messaging.records import Received
 
 

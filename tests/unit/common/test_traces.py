@@ -10,7 +10,7 @@ from opentelemetry.trace import SpanKind
 from libs.common.contracts.base import Message
 from libs.common.contracts.topics import Topic
 from libs.common.http.edge import hot_request
-from libs.common.messaging.outgoing import Outgoing, outgoing
+from libs.common.messaging.outgoing_message import Outgoing, outgoing
 from libs.common.messaging.records import Reader
 from libs.common.telemetry.traces import batch_spans, begin_span, read_traceparent, traceparent_of
 

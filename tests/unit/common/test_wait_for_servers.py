@@ -1,7 +1,7 @@
 import pytest
 
 from libs.common.errors import InvariantBroken, Unavailable
-from libs.common.starting import until_available
+from libs.common.wait_for_servers import until_available
 
 
 async def test_a_start_waits_for_what_is_away_instead_of_dying() -> None:

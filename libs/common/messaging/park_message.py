@@ -19,7 +19,7 @@ from libs.common.db.hot import HotConnection
 from libs.common.errors import TallystickError
 from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
-from libs.common.messaging.outgoing import outgoing
+from libs.common.messaging.outgoing_message import outgoing
 from libs.common.messaging.stored_headers import stored_headers
 
 _STACK_CHARACTERS: Final = 8000

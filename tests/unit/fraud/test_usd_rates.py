@@ -4,7 +4,7 @@ import pytest
 
 from libs.common.errors import Unprocessable
 from libs.common.money import MAX_AMOUNT_MINOR
-from services.fraud.domain.rates import UsdRate, total_usd_minor, usd_minor_of
+from services.fraud.domain.usd_rates import UsdRate, total_usd_minor, usd_minor_of
 
 YEN = UsdRate(67, 100, version=1)
 RATES = {"USD": UsdRate(1, 1, version=1), "EUR": UsdRate(110, 100, version=1), "JPY": YEN}
