@@ -97,7 +97,7 @@ class Directory:
                 timeout=_ASK_SECONDS,
             )
         except httpx2.HTTPError as failure:
-            log.warning("accounts_not_asked", error=repr(failure))
+            log.warning("accounts_not_asked", error=type(failure).__name__)
             raise _accounts_unavailable() from failure
         if answer.status_code == _NOT_FOUND:
             return None

@@ -14,6 +14,7 @@ async def test_a_long_log_is_read_though_the_broker_needs_longer_for_it_than_it_
     monkeypatch.setattr(consumer, "_IDLE_MS", 0)
     world.fetch_max_wait_ms = 1
     count = 4000
+    await world.start()  # makes the topic
     await world.send_numbers(*range(count))
     notebook = Notebook()
     await world.start(notebook)
