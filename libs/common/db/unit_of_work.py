@@ -50,7 +50,7 @@ class UnitOfWork:
                     await self._outbox.insert(await _driver_of(connection), row)
         except PoolTimeout as failure:
             raise Unavailable("database_busy", "All database connections are in use; try again.") from failure
-        except (DBAPIError, asyncpg.PostgresError, OSError) as failure:
+        except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as failure:
             unavailable = as_unavailable(failure)
             if unavailable is None:
                 raise

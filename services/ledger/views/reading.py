@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from libs.common.db.failures import as_unavailable
 from libs.common.errors import Unavailable
@@ -21,16 +21,27 @@ class Reading:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """Lend a connection outside of any transaction. Raises: Unavailable."""
+        """Lend a connection outside of any transaction. Raises: Unavailable.
+
+        The pool sees only what goes through SQLAlchemy: a connection whose server has gone would be lent for ever.
+        """
         try:
             async with self._engine.connect() as pooled:
-                raw = await pooled.get_raw_connection()
-                driver: asyncpg.Connection = raw.driver_connection
+                driver = await _driver_of(pooled)
+                if driver.is_closed():
+                    await pooled.invalidate()
+                    driver = await _driver_of(pooled)
                 yield driver
         except PoolTimeout as failure:
             raise Unavailable("database_busy", "All database connections are in use; try again.") from failure
-        except (DBAPIError, asyncpg.PostgresError, OSError) as failure:
+        except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as failure:
             unavailable = as_unavailable(failure)
             if unavailable is None:
                 raise
             raise unavailable from failure
+
+
+async def _driver_of(pooled: AsyncConnection) -> asyncpg.Connection:
+    raw = await pooled.get_raw_connection()
+    driver: asyncpg.Connection = raw.driver_connection
+    return driver
