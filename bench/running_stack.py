@@ -18,6 +18,7 @@ from tallystick.stack.stack_file import Stack, find_stack
 _STOP_SECONDS = 40
 _READY_SECONDS = 60
 _SETTLE_SECONDS = 8
+_POLL_SECONDS = 0.5
 
 
 @contextmanager
@@ -48,11 +49,13 @@ def with_empty_broker(folder: Path) -> Stack:
         os.kill(pid, signal.SIGKILL)
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
-        time.sleep(0.5)
+        time.sleep(_POLL_SECONDS)
         stack = find_stack(folder, {})
         after = stack.infrastructure["kafka"]["pids"]
         if after and after != before and all(_is_ready(service.url) for service in stack.services.values()):
-            time.sleep(_SETTLE_SECONDS)  # until every group has noticed and every request of before is answered
+            # Ready is not settled: a group hears only at its next heartbeat that the broker has forgotten it, and what
+            # was under way is sent again after five seconds. Nothing to ask tells when both are over.
+            time.sleep(_SETTLE_SECONDS)
             return stack
     message = f"the services were not ready {_READY_SECONDS} s after the broker had ended; their logs are in {folder}"
     raise TimeoutError(message)

@@ -18,7 +18,8 @@ REPEATED: Final = Counter(
     "tallystick_gateway_requests_repeated_total", "Requests sent again because their outcome had not come."
 )
 UNDECIDED: Final = Gauge(
-    "tallystick_gateway_undecided_transfers", "Accepted transfers that have waited over 5 s for any outcome."
+    "tallystick_gateway_undecided_transfers",
+    "Accepted transfers that have waited over 5 s for any outcome; 10,000 stand for more.",
 )
 OLDEST_UNDECIDED_SECONDS: Final = Gauge(
     "tallystick_gateway_oldest_undecided_seconds", "Age of the oldest of them; 0 when there is none."

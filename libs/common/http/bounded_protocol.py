@@ -17,16 +17,18 @@ from uvicorn.server import ServerState
 from libs.common.clock import monotonic_seconds
 from libs.common.http.edge import SECURITY_HEADERS, observe_refused
 from libs.common.http.hot import HotAnswer
-from libs.common.http.unreadable import headers_too_large, malformed_http, request_timeout
+from libs.common.http.unreadable import (
+    ARRIVAL_SECONDS,
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
+    headers_too_large,
+    malformed_http,
+    request_timeout,
+)
 from libs.common.ids import new_id
 
 log = structlog.get_logger()
 
-MAX_HEAD_BYTES: Final = 64 * 1024
-"""Request line, names and values."""
-MAX_HEADERS: Final = 100
-ARRIVAL_SECONDS: Final = 30.0
-"""From a request's first byte to its last."""
 _SWEEP_SECONDS: Final = 3.0
 _AROUND_HEADER_BYTES: Final = len(b": \r\n")
 

@@ -1,9 +1,17 @@
-"""The answers to what never became a request: no route knows of it, so the protocol gives them."""
+"""The bounds of what may become a request, and the answers beyond: no route knows of it, so the protocol gives them."""
+
+from typing import Final
 
 from libs.common.http.hot import HotAnswer
 from libs.common.http.problems import problem_body
 
-_PROBLEM = b"application/problem+json"
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""Request line, names and values."""
+MAX_HEADERS: Final = 100
+ARRIVAL_SECONDS: Final = 30.0
+"""From a request's first byte to its last."""
+
+_PROBLEM: Final = b"application/problem+json"
 
 
 def malformed_http(request_id: str) -> HotAnswer:
@@ -14,11 +22,13 @@ def malformed_http(request_id: str) -> HotAnswer:
 
 def headers_too_large(request_id: str) -> HotAnswer:
     """Answer a head beyond its bounds (RFC 6585, 5)."""
-    detail = "Request line and headers may have 65536 bytes, and there may be 100 headers; send less."
+    detail = (
+        f"Request line and headers may have {MAX_HEAD_BYTES} bytes, and there may be {MAX_HEADERS} headers; send less."
+    )
     return HotAnswer(431, problem_body(431, "headers_too_large", detail, request_id=request_id), _PROBLEM)
 
 
 def request_timeout(request_id: str) -> HotAnswer:
     """Answer a request that did not arrive in time (RFC 9110, 15.5.9)."""
-    detail = "The request did not arrive whole within 30 seconds; send it again."
+    detail = f"The request did not arrive whole within {ARRIVAL_SECONDS:.0f} seconds; send it again."
     return HotAnswer(408, problem_body(408, "request_timeout", detail, request_id=request_id), _PROBLEM)

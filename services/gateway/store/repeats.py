@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import asyncpg
 
+_COUNTED_MAX = 10_000
+
 # Rows older than 5 s without an outcome go on the list. The mark stays 15 s behind: a row may be committed some seconds
 # after its id was made. UUIDv7 sorts by time, so the primary key is the only index this needs.
 _COLLECT = """
@@ -45,7 +47,8 @@ FROM taken JOIN gateway.transfers t USING (transfer_id) ORDER BY t.transfer_id
 _UNDECIDED = """
 WITH undecided AS (
     SELECT r.transfer_id FROM gateway.repeats r
-    WHERE NOT EXISTS (SELECT 1 FROM gateway.outcomes o WHERE o.transfer_id = r.transfer_id))
+    WHERE NOT EXISTS (SELECT 1 FROM gateway.outcomes o WHERE o.transfer_id = r.transfer_id)
+    ORDER BY r.transfer_id LIMIT $1)
 SELECT (SELECT transfer_id::text FROM undecided ORDER BY transfer_id LIMIT 1), (SELECT count(*) FROM undecided)
 """
 _BATCH = "SELECT t.command FROM gateway.transfers t WHERE t.batch_id = $1 ORDER BY t.batch_position"
@@ -81,8 +84,8 @@ async def take_due(connection: asyncpg.Connection, now: object, page: int) -> li
 
 
 async def find_undecided(connection: asyncpg.Connection) -> tuple[str | None, int]:
-    """Return (the oldest transfer on the list that has no outcome at all, how many there are)."""
-    oldest, number = await connection.fetchrow(_UNDECIDED)
+    """Return (the oldest transfer on the list that has no outcome at all, how many there are, counted to 10,000)."""
+    oldest, number = await connection.fetchrow(_UNDECIDED, _COUNTED_MAX)
     return oldest, number
 
 

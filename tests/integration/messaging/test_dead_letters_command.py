@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner
@@ -84,18 +84,24 @@ async def test_a_parked_message_is_listed_shown_replayed_when_mended_and_then_do
     assert "was replayed by grace" in output
 
 
-async def test_a_replayed_message_that_fails_again_is_parked_again_under_its_id(
-    world: World, tallystick: CommandLine
-) -> None:
-    notebook = Notebook(Refusing())
-    await world.start(notebook)
-    await world.send_numbers(7)
+async def replay_in_vain(world: World, tallystick: CommandLine, notebook: Notebook) -> dict[str, Any]:
+    """Replay the one letter there is and return it: parked again, under the id it had."""
     found = await parked_id(world)
     await tallystick.json("replay", found)
     await world.send_numbers(1)
     await until(lambda: notebook.noted == [1])
     (letter,) = await tallystick.json("list")
     assert (letter["dead_letter_id"], letter["status"], letter["attempts"]) == (found, "parked", 2)
+    return cast("dict[str, Any]", letter)
+
+
+async def test_a_replayed_message_that_fails_again_is_parked_again_under_its_id(
+    world: World, tallystick: CommandLine
+) -> None:
+    notebook = Notebook(Refusing())
+    await world.start(notebook)
+    await world.send_numbers(7)
+    await replay_in_vain(world, tallystick, notebook)
 
 
 async def test_a_message_is_sent_again_unedited_whatever_bytes_it_is_made_of(
@@ -116,12 +122,7 @@ async def test_a_message_without_a_name_gets_its_letters_and_is_the_same_letter_
     notebook = Notebook()
     await world.start(notebook)
     await world.send((b"no json", [("ce_type", Noted.TYPE.encode()), ("ce_id", None)]))
-    found = await parked_id(world)
-    await tallystick.json("replay", found)
-    await world.send_numbers(1)
-    await until(lambda: notebook.noted == [1])
-    (letter,) = await tallystick.json("list")
-    assert (letter["dead_letter_id"], letter["status"], letter["attempts"]) == (found, "parked", 2)
+    letter = await replay_in_vain(world, tallystick, notebook)
     assert letter["cause_code"] == "payload_unreadable"
 
 

@@ -33,7 +33,7 @@ async def test_a_rush_of_logins_is_turned_away_instead_of_queued_for_ever(monkey
 
 async def test_nobody_waits_for_his_turn_as_long_as_the_gateway_does(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(*_: Any) -> bool:
-        time.sleep(0.3)
+        time.sleep(0.3)  # as Argon2 does, this holds a thread and not the loop
         return True
 
     assert module._WAIT_SECONDS <= 5.0

