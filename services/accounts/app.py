@@ -63,7 +63,7 @@ def build(role: Role) -> FastAPI:
                 group="accounts.activate-accounts",
                 topic=LEDGER_ACCOUNTS,
                 handle=OnLedgerAccountOpened(activate_accounts),
-                max_records=500,
+                max_messages=500,
             )
         )
         timers.every(_ASK_SECONDS, "ask-ledger-again", AskLedgerAgain(uow, system_clock))

@@ -132,7 +132,7 @@ def _follow(bus: Bus, waiters: Waiters, directory: Directory) -> None:
 
 def _subscribe(bus: Bus, projection: HotConnection) -> None:
     subscriptions = (
-        Subscription("gateway.project-outcomes", topics.TRANSFERS, OnTransferChanged(projection), max_records=1000),
+        Subscription("gateway.project-outcomes", topics.TRANSFERS, OnTransferChanged(projection), max_messages=1000),
         Subscription("gateway.project-accounts", topics.ACCOUNTS, OnAccountChanged(projection)),
         Subscription("gateway.project-customers", topics.CUSTOMERS, OnCustomerChanged(projection)),
         Subscription("gateway.project-verifications", topics.VERIFICATIONS, OnVerificationChanged(projection)),

@@ -118,7 +118,7 @@ class Writer:
                 group="ledger.post-transfers",
                 topic=SCREENINGS,
                 handle=screenings_handler(post_transfers),
-                max_records=1000,
+                max_messages=1000,
                 urgent=True,
             )
         )
@@ -127,7 +127,7 @@ class Writer:
                 group="ledger.open-accounts",
                 topic=ACCOUNTS,
                 handle=OnAccountChanged(open_accounts),
-                max_records=500,
+                max_messages=500,
             )
         )
         checkpoints = PublishCheckpoints(publishing, bus.publisher, SHARD)

@@ -21,7 +21,7 @@ CLASSES: dict[str, type[errors.TallystickError]] = {
 }
 SAYS = {
     **dict.fromkeys([*CLASSES, "Refusal", "_of_amount"], 0),
-    **dict.fromkeys(["_text", "problem_body", "problem_response"], 1),
+    **dict.fromkeys(["_require_text", "problem_body", "problem_response"], 1),
     "require_not_self": 2,
 }
 NEVER_ANSWERED = "\N{EN DASH}"

@@ -1,7 +1,6 @@
 """A transfer whose caller samples it is one trace through all three services; any other leaves none."""
 
 import asyncio
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -9,6 +8,7 @@ from aiokafka import AIOKafkaConsumer
 
 from libs.common.contracts.topics import SCREENINGS, TRANSFER_REQUESTS, TRANSFERS
 from tests.e2e.api_client import Api, Person, new_key, problem, transfer, wait_until
+from tests.support.bus_records import apart
 from tests.support.otlp_receiver import OtlpReceiver, Seen
 
 CALLER = "00f067aa0ba902b7"
@@ -46,8 +46,8 @@ def records_of(api: Api, transfer_id: str) -> dict[str, dict[str, bytes]]:
             async with asyncio.timeout(30):
                 while len(found) < 3:
                     for records in (await consumer.getmany(timeout_ms=200)).values():
-                        mine: list[Any] = [record for record in records if transfer_id.encode() in record.value]
-                        found |= {record.topic: dict(record.headers) for record in mine}
+                        alone = [one for record in records for one in apart(record)]
+                        found |= {one.topic: dict(one.headers) for one in alone if transfer_id.encode() in one.value}
         finally:
             await consumer.stop()
         return found

@@ -30,7 +30,9 @@ def asyncapi_document(services: Path) -> dict[str, Any]:
             "title": "Tallystick's bus",
             "version": "1.0.0",
             "description": "What the services say to each other. A new optional field keeps a message's version; "
-            "anything else makes a new topic. Delivery is at least once, in order within a key.",
+            "anything else makes a new topic. Delivery is at least once, in order within a key. Messages sent together "
+            "share a record: header content-type is application/cloudevents-batch+json, the value a CloudEvents JSON "
+            "batch, in which partitionkey is the message's key.",
         },
         "defaultContentType": _CONTENT_TYPE,
         "channels": {topic.name: _channel(topic) for topic in ALL_TOPICS},

@@ -28,13 +28,14 @@ from libs.common.messaging.delivery import Delivery, Subscription
 from libs.common.messaging.outbox import Outbox
 from libs.common.messaging.park_message import DeadLetters
 from libs.common.messaging.publisher import Publisher
+from libs.common.messaging.records import Glimpse, glimpses
 from libs.common.messaging.topics_admin import MAX_MESSAGE_BYTES, watch_topics
 from libs.common.settings import ServiceSettings
 
 log = structlog.get_logger()
 
-Follow = Callable[[Sequence[ConsumerRecord[Any, Any]]], None]
-"""Looks at records as they come, undecoded, and must not fail; a tip reader has no retry and no dead letters."""
+Follow = Callable[[Sequence[Glimpse]], None]
+"""Looks at messages as they come, undecoded, and must not fail; a tip reader has no retry and no dead letters."""
 
 _REST_SECONDS: Final = 0.1
 _STOP_SECONDS: Final = 12.0
@@ -88,7 +89,7 @@ class Bus:
             auto_offset_reset="earliest",
             isolation_level="read_uncommitted",
             no_reply=True,
-            max_records=subscription.max_records,
+            max_records=subscription.max_messages,
             batch_timeout_ms=1000,
             max_poll_interval_ms=300_000,
             rebalance_timeout_ms=60_000,
@@ -109,7 +110,7 @@ class Bus:
 
         async def on_batch(records: Sequence[ConsumerRecord[Any, Any]]) -> None:
             for name, run in itertools.groupby(records, key=lambda record: record.topic):
-                by_name[name](list(run))
+                by_name[name]([glimpse for record in run for glimpse in glimpses(record)])
 
         subscriber = self._broker.subscriber(
             partitions=[TopicPartition(topic.name, number) for topic in looks for number in range(topic.partitions)],

@@ -20,16 +20,17 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from libs.common.clock import monotonic_seconds
+from libs.common.contracts.base import Message
 from libs.common.contracts.topics import Topic
 from libs.common.crash_points import reached
-from libs.common.errors import InvariantBroken, Malformed, Unavailable
+from libs.common.errors import InvariantBroken, Unavailable
 from libs.common.messaging.park_message import DeadLetters, Parked
 from libs.common.messaging.records import Reader, Received, identify
 from libs.common.telemetry.metrics import (
     BATCH_MESSAGES,
     BATCH_RETRIES,
     BATCH_SECONDS,
-    CONSUMER_LAG_MESSAGES,
+    CONSUMER_LAG_RECORDS,
     PARKED_MESSAGES,
 )
 
@@ -53,7 +54,7 @@ class Subscription:
     group: str
     topic: Topic
     handle: Handle
-    max_records: int = 500
+    max_messages: int = 500
     urgent: bool = False
     """Whether a caller waits for what this group does: then it is fetched without delay."""
 
@@ -82,7 +83,7 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
         group = subscription.group
         self._seconds = BATCH_SECONDS.labels(group)
         self._messages = BATCH_MESSAGES.labels(group)
-        self._lag = CONSUMER_LAG_MESSAGES.labels(group)
+        self._lag = CONSUMER_LAG_RECORDS.labels(group)
 
     def attach(self, consumer_of: Callable[[], AIOKafkaConsumer | None]) -> None:
         """Learn where the running consumer is to be found and begin committing its offsets."""
@@ -148,29 +149,34 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
         log.info("partitions_assigned", group=self.subscription.group, partitions=[p.partition for p in assigned])
 
     async def _process(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
-        batch: list[tuple[ConsumerRecord[Any, Any], Received]] = []
+        batch: list[Received] = []
         for record in records:
-            try:
-                batch.append((record, self._reader.read(record)))
-            except Malformed as cause:
+            for found in self._reader.read(record):
+                if isinstance(found, Received):
+                    batch.append(found)
+                    continue
                 # In order: what came before it is done before it is parked.
-                await self._deliver(batch)
+                await self._deliver_in_parts(batch)
                 batch = []
-                await self._park(record, None, cause)
-        await self._deliver(batch)
+                await self._park(found.record, None, found.cause)
+        await self._deliver_in_parts(batch)
 
-    async def _deliver(self, batch: list[tuple[ConsumerRecord[Any, Any], Received]]) -> None:
-        if not batch:
-            return
+    async def _deliver_in_parts(self, batch: list[Received]) -> None:
+        """Give the handler as many messages at a time as it takes; a record may bring more than one."""
+        size = self.subscription.max_messages
+        for begin in range(0, len(batch), size):
+            await self._deliver(batch[begin : begin + size])
+
+    async def _deliver(self, batch: list[Received]) -> None:
         try:
-            await self._until_available(lambda: self._timed([received for _, received in batch]))
+            await self._until_available(lambda: self._timed(batch))
             self._parked_in_a_row = 0
         except (_GivenBack, InvariantBroken):
             raise
         except Exception as cause:  # noqa: BLE001 -- whatever it is, it is deterministic: it must not stop the others
             if len(batch) == 1:
-                record, received = batch[0]
-                await self._park(record, received, cause)
+                (guilty,) = batch
+                await self._park(guilty.as_record(), guilty.message, cause)
                 return
             middle = len(batch) // 2
             await self._deliver(batch[:middle])
@@ -182,13 +188,13 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
         self._seconds.observe(monotonic_seconds() - began)
         self._messages.observe(len(messages))
 
-    async def _park(self, record: ConsumerRecord[Any, Any], received: Received | None, cause: BaseException) -> None:
+    async def _park(self, record: ConsumerRecord[Any, Any], message: Message | None, cause: BaseException) -> None:
         self._parked_in_a_row += 1
         if self._parked_in_a_row > _PARKED_IN_A_ROW_MAX:
             raise InvariantBroken("too many messages in a row cannot be processed", in_a_row=self._parked_in_a_row)
         group = self.subscription.group
         message_id, kind = identify(record)
-        parked = Parked(record, message_id, kind, received.message if received else None, cause)
+        parked = Parked(record, message_id, kind, message, cause)
         await self._until_available(lambda: self._dead_letters.park(group, parked))
         PARKED_MESSAGES.labels(group, getattr(cause, "code", type(cause).__name__)).inc()
         log.error("message_parked", group=group, topic=record.topic, offset=record.offset, cause=repr(cause))

@@ -1,6 +1,7 @@
 """The only place that produces to Kafka. It is given what is committed and hands it to the broker, in order.
 
-One task takes whatever waits and sends it as one batch a topic and partition: under load batches grow by themselves.
+One task takes whatever waits and sends it as one batch a topic and partition, many messages to a record: under load
+batches grow by themselves.
 What the broker did not take is sent again, in its order, as soon as there is a connection; after the third try it is
 left to the sweepers, because it may be the message itself that cannot be sent.
 aiokafka's `create_batch`/`send_batch` costs a third of its `send` a message; FastStream's `publish_batch` would ignore
@@ -22,6 +23,7 @@ from aiokafka.errors import KafkaError
 
 from libs.common.contracts.topics import ALL_TOPICS, Topic
 from libs.common.errors import Unavailable
+from libs.common.messaging.batched_record import BATCH_HEADER, pack, share_records
 from libs.common.messaging.outgoing_message import Outgoing
 from libs.common.messaging.topics_admin import MAX_MESSAGE_BYTES, ensure_topics
 from libs.common.telemetry.metrics import SEND_FAILURES, SENT_MESSAGES
@@ -168,20 +170,12 @@ class Publisher:
             raise KafkaError("not connected")
         sent: list[asyncio.Future[Any]] = []
         builder = producer.create_batch()
-        for item in items:
-            headers = [
-                _VERSION_HEADER,
-                ("ce_id", item.message_id.encode()),
-                _text_header("ce_type", item.message_type),
-                _text_header("ce_source", item.source),
-            ]
-            if item.traceparent:
-                headers.append(("traceparent", item.traceparent.encode()))
-            key = item.key.encode()
-            if builder.append(timestamp=None, key=key, value=item.payload, headers=headers) is None:
+        for shared in share_records(items):
+            record = _record_of(shared)
+            if builder.append(timestamp=None, **record) is None:
                 sent.append(await producer.send_batch(builder, topic, partition=partition))
                 builder = producer.create_batch()
-                builder.append(timestamp=None, key=key, value=item.payload, headers=headers)
+                builder.append(timestamp=None, **record)
         sent.append(await producer.send_batch(builder, topic, partition=partition))
         SENT_MESSAGES.labels(topic).inc(len(items))
         return sent
@@ -273,6 +267,22 @@ def _brake_metadata_loop(producer: AIOKafkaProducer) -> None:
         return updated
 
     producer.client._metadata_update = patient  # noqa: SLF001 -- as above
+
+
+def _record_of(items: Sequence[Outgoing]) -> dict[str, Any]:
+    """Return key, value and headers of the record that carries these messages."""
+    if len(items) > 1:
+        return {"key": None, "value": pack(items), "headers": [BATCH_HEADER]}
+    (item,) = items
+    headers = [
+        _VERSION_HEADER,
+        ("ce_id", item.message_id.encode()),
+        _text_header("ce_type", item.message_type),
+        _text_header("ce_source", item.source),
+    ]
+    if item.traceparent:
+        headers.append(("traceparent", item.traceparent.encode()))
+    return {"key": item.key.encode(), "value": item.payload, "headers": headers}
 
 
 @lru_cache(maxsize=200)

@@ -1,7 +1,7 @@
 """Reads a record of the bus safely: any bytes may arrive, and none may stop the stream."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from aiokafka import ConsumerRecord
@@ -9,23 +9,35 @@ from aiokafka import ConsumerRecord
 from libs.common.contracts.base import Message
 from libs.common.contracts.topics import Topic
 from libs.common.errors import Malformed
+from libs.common.messaging.batched_record import UNREADABLE, is_batched, stand_alone, unpack
 from libs.common.telemetry.traces import read_traceparent
 
 MAX_PAYLOAD_BYTES: Final = 2 * 1024 * 1024
 
-Decode = Callable[[bytes], Message]
+Decode = Callable[[bytes | msgspec.Raw], Message]
 
 
 class Received(msgspec.Struct, frozen=True, gc=False):
-    """One message, decoded, with where it stood. `traceparent` is "" unless its sender had the transfer traced."""
+    """One message, decoded. `traceparent` is "" unless its sender had the transfer traced.
+
+    `record` is what brought it, `place` where in the record's batch it stood, None for a record of its own.
+    """
 
     message: Message
-    message_id: str
-    key: str
-    topic: str
-    partition: int
-    offset: int
+    record: ConsumerRecord[Any, Any]
+    place: int | None = None
     traceparent: str = ""
+
+    def as_record(self) -> ConsumerRecord[Any, Any]:
+        """Return the message as a record of its own."""
+        return self.record if self.place is None else stand_alone(self.record, self.place)
+
+
+class Unreadable(msgspec.Struct, frozen=True, gc=False):
+    """A message that cannot be read, as a record of its own, and why; or a whole record that no batch is found in."""
+
+    record: ConsumerRecord[Any, Any]
+    cause: Malformed
 
 
 class Reader:
@@ -33,16 +45,41 @@ class Reader:
 
     def __init__(self, topic: Topic) -> None:
         """Build one decoder for each message type of the topic."""
-        self._decoders: dict[bytes, Decode] = {
-            message.TYPE.encode(): msgspec.json.Decoder(message).decode for message in topic.messages
+        self._decoders: dict[str, Decode] = {
+            message.TYPE: msgspec.json.Decoder(message).decode for message in topic.messages
         }
 
-    def read(self, record: ConsumerRecord) -> Received:
-        """Return the decoded message.
+    def read(self, record: ConsumerRecord[Any, Any]) -> list[Received | Unreadable]:
+        """Return what the record carries, in its order, each message read or with the reason why it cannot be.
 
-        Raises: Malformed with code header_missing, payload_missing, message_oversized, message_type_unknown,
-        header_unreadable, key_unreadable or payload_unreadable, in that order.
+        The reasons are header_missing, payload_missing, message_oversized, message_type_unknown, header_unreadable,
+        key_unreadable and payload_unreadable.
         """
+        try:
+            if is_batched(record):
+                return self._read_batch(record)
+            return [self._read_one(record)]
+        except Malformed as cause:
+            return [Unreadable(record, cause)]
+
+    def _read_batch(self, record: ConsumerRecord[Any, Any]) -> list[Received | Unreadable]:
+        payload = _payload_of(record)
+        try:
+            events = unpack(payload)
+        except UNREADABLE as failure:
+            raise _unreadable(failure) from failure
+        found: list[Received | Unreadable] = []
+        for place, event in enumerate(events):
+            try:
+                message = self._decode(event.type, event.data)
+            except Malformed as cause:
+                found.append(Unreadable(stand_alone(record, place), cause))
+                continue
+            traceparent = read_traceparent(event.traceparent.encode()) if event.traceparent else ""
+            found.append(Received(message, record, place, traceparent))
+        return found
+
+    def _read_one(self, record: ConsumerRecord[Any, Any]) -> Received:
         identity = kind = None
         traceparent = ""
         for name, value in record.headers:
@@ -54,35 +91,55 @@ class Reader:
                 traceparent = read_traceparent(value)
         if identity is None or kind is None:
             raise Malformed("header_missing", "The message has no ce_id or no ce_type, or one of them is null.")
-        payload = record.value
-        if payload is None:
-            raise Malformed("payload_missing", "The message has no payload.")
-        if len(payload) > MAX_PAYLOAD_BYTES:
-            raise Malformed("message_oversized", f"The payload is above {MAX_PAYLOAD_BYTES} bytes.")
+        payload = _payload_of(record)
+        _require_text(identity, "header_unreadable", "The ce_id is not UTF-8.")
+        _require_text(record.key or b"", "key_unreadable", "The key is not UTF-8.")
+        return Received(self._decode(kind.decode("utf-8", "replace"), payload), record, None, traceparent)
+
+    def _decode(self, kind: str, payload: bytes | msgspec.Raw) -> Message:
         decode = self._decoders.get(kind)
         if decode is None:
             raise Malformed("message_type_unknown", "The message's ce_type does not belong to this topic.")
-        message_id = _text(identity, "header_unreadable", "The ce_id is not UTF-8.")
-        key = "" if record.key is None else _text(record.key, "key_unreadable", "The key is not UTF-8.")
         try:
-            message = decode(payload)
-        # Beside what msgspec says itself: text that is no UTF-8, and arrays nested deeper than the stack.
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
-            raise Malformed("payload_unreadable", f"The payload is not what its type says: {failure}") from failure
-        return Received(
-            message=message,
-            message_id=message_id,
-            key=key,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            traceparent=traceparent,
-        )
+            return decode(payload)
+        except UNREADABLE as failure:
+            raise _unreadable(failure) from failure
 
 
-def _text(value: bytes, code: str, detail: str) -> str:
+class Glimpse(NamedTuple):
+    """A message as a tip reader sees it: its key, and its payload not yet decoded."""
+
+    key: str
+    payload: bytes | msgspec.Raw
+
+
+def glimpses(record: ConsumerRecord[Any, Any]) -> list[Glimpse]:
+    """Return what a record carries without decoding it; nothing of one that no batch is found in."""
+    payload = record.value or b""
+    if not is_batched(record):
+        return [Glimpse((record.key or b"").decode("utf-8", "replace"), payload)]
     try:
-        return value.decode()
+        return [Glimpse(event.partitionkey, event.data) for event in unpack(payload)]
+    except UNREADABLE:
+        return []
+
+
+def _payload_of(record: ConsumerRecord[Any, Any]) -> bytes:
+    payload: bytes | None = record.value
+    if payload is None:
+        raise Malformed("payload_missing", "The message has no payload.")
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise Malformed("message_oversized", f"The payload is above {MAX_PAYLOAD_BYTES} bytes.")
+    return payload
+
+
+def _unreadable(failure: Exception) -> Malformed:
+    return Malformed("payload_unreadable", f"The payload is not what its type says: {failure}")
+
+
+def _require_text(value: bytes, code: str, detail: str) -> None:
+    try:
+        value.decode()
     except UnicodeDecodeError as failure:
         raise Malformed(code, detail) from failure
 

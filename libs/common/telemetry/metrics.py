@@ -49,9 +49,9 @@ SEND_FAILURES: Final = Counter(
     "Batches whose delivery the broker did not acknowledge.",
     ("messaging_destination_name",),
 )
-CONSUMER_LAG_MESSAGES: Final = Gauge(
-    "tallystick_messaging_consumer_lag_messages",
-    "Messages the broker has that this group has not processed.",
+CONSUMER_LAG_RECORDS: Final = Gauge(
+    "tallystick_messaging_consumer_lag_records",
+    "Records the broker has that this group has not processed; one carries up to 500 messages.",
     ("messaging_consumer_group_name",),
 )
 OUTBOX_SWEPT: Final = Counter(

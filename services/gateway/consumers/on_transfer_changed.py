@@ -1,14 +1,13 @@
 """Hears TransferChanged: as a group for the projection, from the tip for those who wait."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import msgspec
-from aiokafka import ConsumerRecord
 
 from libs.common.contracts.ledger import TransferChanged
 from libs.common.db.hot import HotConnection
-from libs.common.messaging.records import Received
+from libs.common.messaging.records import Glimpse, Received
 from services.gateway.use_cases.await_outcomes import Waiters
 from services.gateway.use_cases.project_outcomes import outcome_of, project_outcomes
 
@@ -34,13 +33,13 @@ class WakeWaiters:
         """Wake these."""
         self._waiters = waiters
 
-    def __call__(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+    def __call__(self, glimpses: Sequence[Glimpse]) -> None:
         """Look at the keys; a key is a transfer id."""
         wants, resolve = self._waiters.wants, self._waiters.resolve
-        for record in records:
-            if wants((record.key or b"").decode("utf-8", "replace")):
+        for key, payload in glimpses:
+            if wants(key):
                 try:
-                    resolve(outcome_of(_decode(record.value or b"")))
+                    resolve(outcome_of(_decode(payload)))
                 except msgspec.MsgspecError:
                     # The consumer group parks it; the poll or the deadline answers whoever waits.
                     continue

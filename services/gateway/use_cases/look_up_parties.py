@@ -10,13 +10,13 @@ from typing import Any, Final
 import httpx2
 import msgspec
 import structlog
-from aiokafka import ConsumerRecord
 
 from libs.common.contracts.accounts import AccountChanged, CustomerChanged
 from libs.common.contracts.kyc import VerificationChanged
 from libs.common.contracts.transfers import Party
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
+from libs.common.messaging.records import Glimpse
 from services.gateway.store.directory import KnownAccount, KnownCustomer, load_accounts, load_customers, save_accounts
 
 log = structlog.get_logger()
@@ -107,23 +107,23 @@ class Directory:
         known = answer.json()
         return KnownAccount(account_id, known["owner_id"], known["asset"], known["status"], known["version"])
 
-    def follow_accounts(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+    def follow_accounts(self, glimpses: Sequence[Glimpse]) -> None:
         """Keep cached accounts current."""
-        for message in _readable(records, _read_account):
+        for message in _readable(glimpses, _read_account):
             known = self.accounts.get(message.account_id)
             if known is not None and known.version < message.version:
                 known.status, known.version = message.status, message.version
 
-    def follow_customers(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+    def follow_customers(self, glimpses: Sequence[Glimpse]) -> None:
         """Keep cached customers' profiles current."""
-        for message in _readable(records, _read_customer):
+        for message in _readable(glimpses, _read_customer):
             known = self.customers.get(message.user_id)
             if known is not None and known.profile_version < message.version:
                 known.profile, known.profile_version = message.profile, message.version
 
-    def follow_verifications(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+    def follow_verifications(self, glimpses: Sequence[Glimpse]) -> None:
         """Keep cached customers' tiers current."""
-        for message in _readable(records, _read_verification):
+        for message in _readable(glimpses, _read_verification):
             known = self.customers.get(message.user_id)
             if known is not None and known.kyc_version < message.version:
                 known.kyc_tier, known.kyc_version = message.tier, message.version
@@ -133,10 +133,10 @@ def _accounts_unavailable() -> Unavailable:
     return Unavailable("accounts_unavailable", "Whose account this is cannot be looked up now; try again.")
 
 
-def _readable(records: Sequence[ConsumerRecord[Any, Any]], read: Any) -> Iterable[Any]:
+def _readable(glimpses: Sequence[Glimpse], read: Any) -> Iterable[Any]:
     """Decode what can be decoded; parking the rest is the consumer group's work, not the tip reader's."""
-    for record in records:
+    for _, payload in glimpses:
         try:
-            yield read(record.value or b"")
+            yield read(payload)
         except msgspec.MsgspecError:
             continue

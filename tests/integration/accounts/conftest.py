@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from aiokafka import ConsumerRecord
 from pydantic import SecretStr
 
 from libs.common.contracts.ledger import LedgerAccountOpened
@@ -65,10 +66,8 @@ class World:
         message = LedgerAccountOpened(
             account_id=account_id, owner_id=owner_id, asset=asset, occurred_at="2026-03-01T09:30:00.000000Z"
         )
-        received = Received(
-            message=message, message_id=new_id(), key=account_id, topic="ledger.accounts.v1", partition=0, offset=0
-        )
-        await self.consumer([received])
+        record = ConsumerRecord("ledger.accounts.v1", 0, 0, 0, 0, account_id.encode(), b"", None, 0, 0, ())
+        await self.consumer([Received(message, record)])
 
     async def rows(self, query: str, *arguments: object) -> list[dict[str, Any]]:
         """Read tables as the administrator."""

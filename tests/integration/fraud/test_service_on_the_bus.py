@@ -24,6 +24,7 @@ from tallystick.stack.service_settings import dsn_of_role
 from tests.integration.fraud.office import transfer
 from tests.support.api_world import ROLE_PASSWORD, TokenKeys, migrated_database
 from tests.support.broker import BrokerAddress
+from tests.support.bus_records import apart
 
 READERS: dict[bytes, Any] = {
     kind.TYPE.encode(): msgspec.json.Decoder(kind).decode for kind in (TransferScreened, HoldResolved)
@@ -64,7 +65,7 @@ class Listener:
         async with asyncio.timeout(30):
             while not enough(self.heard):
                 found = await self._consumer.getmany(timeout_ms=200)
-                for record in [record for records in found.values() for record in records]:
+                for record in [one for records in found.values() for shared in records for one in apart(shared)]:
                     kind = dict(record.headers)["ce_type"]
                     self.heard.append((record.key.decode(), READERS[kind](record.value)))
         return self.heard

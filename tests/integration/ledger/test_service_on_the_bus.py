@@ -22,6 +22,7 @@ from services.ledger.app import build
 from tests.integration.ledger.books import KEY, SIGNER, account_changed, check
 from tests.support.api_world import TokenKeys
 from tests.support.broker import BrokerAddress
+from tests.support.bus_records import apart
 from tests.support.ledger_builders import blocked, deposit, held, id_of, leg, resolved, screened
 
 READERS: dict[bytes, Any] = {
@@ -73,7 +74,7 @@ class Listener:
         async with asyncio.timeout(30):
             while not enough(self.heard):
                 found = await self.consumer.getmany(timeout_ms=200)
-                for record in [record for records in found.values() for record in records]:
+                for record in [one for records in found.values() for shared in records for one in apart(shared)]:
                     self.heard.append(READERS[dict(record.headers)["ce_type"]](record.value))
 
     def status(self, name: str) -> str:

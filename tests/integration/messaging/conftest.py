@@ -28,6 +28,7 @@ from libs.common.settings import ServiceSettings
 from tallystick.stack.broker import LocalBroker
 from tallystick.stack.service_settings import dsn_of_role
 from tests.support.broker import BrokerAddress
+from tests.support.bus_records import apart
 from tests.support.kafka import ApacheKafka
 
 SERVICE = "kyc"
@@ -109,11 +110,11 @@ class World:
             internal_token=SecretStr(""),
         )
 
-    async def start(self, handle: Handle | None = None, *, max_records: int = 500, ready: bool = True) -> Bus:
+    async def start(self, handle: Handle | None = None, *, max_messages: int = 500, ready: bool = True) -> Bus:
         """Start a process, which consumes when it has a handler; return when the group has taken it in."""
         bus = Bus(self.settings(), service=SERVICE, clock=system_clock, topics=self.topics)
         if handle is not None:
-            bus.subscribe(Subscription(self.group, self.topic, handle, max_records=max_records))
+            bus.subscribe(Subscription(self.group, self.topic, handle, max_messages=max_messages))
         self.running.append(bus)
         await bus.start()
         if ready:
@@ -172,7 +173,7 @@ class World:
         return found
 
     async def on_the_bus(self, topic: str, enough: int, seconds: float = 30) -> list[Any]:
-        """The topic's records from its beginning, at least so many."""
+        """The topic's messages from its beginning, each as a record of its own, at least so many."""
         consumer = AIOKafkaConsumer(
             topic, bootstrap_servers=self.broker.address, auto_offset_reset="earliest", fetch_max_wait_ms=5
         )
@@ -182,7 +183,7 @@ class World:
             async with asyncio.timeout(seconds):
                 while len(found) < enough:
                     taken = await consumer.getmany(timeout_ms=100)
-                    found += [record for records in taken.values() for record in records]
+                    found += [alone for records in taken.values() for record in records for alone in apart(record)]
         finally:
             await consumer.stop()
         return found

@@ -41,7 +41,7 @@ async def test_a_tip_reader_follows_a_forgetful_broker_to_its_new_tip(
 ) -> None:
     seen: list[bytes] = []
     bus = Bus(shaky.settings(), service=SERVICE, clock=system_clock, topics=shaky.topics)
-    bus.follow({shaky.topic: lambda records: seen.extend(record.value for record in records)})
+    bus.follow({shaky.topic: lambda glimpses: seen.extend(bytes(payload) for _, payload in glimpses)})
     shaky.running.append(bus)
     await bus.start()
     await shaky.send_numbers(*range(BEFORE))

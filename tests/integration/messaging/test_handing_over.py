@@ -68,7 +68,7 @@ async def test_while_stopping_no_other_batch_is_begun(world: World) -> None:
     notebook = Notebook(gate)
     await world.start()
     await world.send_numbers(*range(10))
-    bus = await world.start(notebook, max_records=2, ready=False)
+    bus = await world.start(notebook, max_messages=2, ready=False)
     await gate.reached.wait()
     stopping = asyncio.create_task(world.stop(bus))
     await asyncio.sleep(0.2)

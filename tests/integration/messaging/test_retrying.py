@@ -23,7 +23,7 @@ async def test_a_batch_that_meets_an_outage_is_repeated_whole_and_nothing_overta
     notebook = Notebook(outage)
     await world.start()
     await world.send_numbers(*range(10))
-    await world.start(notebook, max_records=5)
+    await world.start(notebook, max_messages=5)
     await until(lambda: notebook.noted[-1:] == [9])
     assert notebook.noted == list(range(10))
     failed = notebook.batches[:4]

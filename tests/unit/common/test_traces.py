@@ -11,7 +11,7 @@ from libs.common.contracts.base import Message
 from libs.common.contracts.topics import Topic
 from libs.common.http.edge import hot_request
 from libs.common.messaging.outgoing_message import Outgoing, outgoing
-from libs.common.messaging.records import Reader
+from libs.common.messaging.records import Reader, Received
 from libs.common.telemetry.traces import batch_spans, begin_span, read_traceparent, traceparent_of
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -89,7 +89,9 @@ def test_a_hot_request_has_the_header_that_came_alone(headers: list[str], tracep
 def test_a_message_is_read_whatever_its_traceparent(header: bytes | None, traceparent: str) -> None:
     headers = (("ce_id", b"1"), ("ce_type", Noted.TYPE.encode()), ("traceparent", header))
     record = ConsumerRecord("test.notes.v1", 0, 0, 0, 0, b"", b'{"number":1}', 0, 0, 12, headers)
-    assert Reader(TOPIC).read(record).traceparent == traceparent
+    (read,) = Reader(TOPIC).read(record)
+    assert isinstance(read, Received)
+    assert read.traceparent == traceparent
 
 
 def test_a_stored_row_says_nothing_of_a_trace_there_is_none_of_and_older_rows_stay_readable() -> None:
