@@ -1,6 +1,6 @@
 """`fraud.decisions` and what became of their slots: INSERT only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -10,6 +10,8 @@ import msgspec
 
 from libs.common.contracts.fraud import HoldReason, Verdict
 from libs.common.errors import Unavailable
+from services.fraud.domain.payer import Payer
+from services.fraud.store.users import ADVANCE, next_versions, refuse_moved
 
 _FIND: Final = """
     SELECT asked.place, d.decision_id::text, d.verdict, d.code, d.reasons, d.ruleset, d.facts, d.decided_at, d.command
@@ -28,14 +30,21 @@ _INSERT: Final = """
               verdict, code, reasons, facts, command)
 """
 
-# Nearly every decision is this plain. Each array less spares encoding, decoding and log.
-_INSERT_APPROVED: Final = """
-    INSERT INTO fraud.decisions (transfer_id, decision_id, user_id, usd_minor, features, decided_at,
-                                 verdict, code, reasons, ruleset)
-    SELECT d.transfer_id, d.decision_id, d.user_id, d.usd_minor, d.features, d.decided_at, 'approve', '', '{}', $7
-    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bytea[], $6::timestamptz[])
-        AS d (transfer_id, decision_id, user_id, usd_minor, features, decided_at)
-"""
+# Nearly every decision is this plain, and so travels with its payer's next version. Each array less spares encoding,
+# decoding and log. The condition also says who goes first: all payers are locked before a decision is written.
+_ADVANCE_AND_INSERT_APPROVED: Final = f"""
+    WITH advanced AS ({ADVANCE} RETURNING 1),
+    kept AS (
+        INSERT INTO fraud.decisions (transfer_id, decision_id, user_id, usd_minor, features, decided_at,
+                                     verdict, code, reasons, ruleset)
+        SELECT d.transfer_id, d.decision_id, d.user_id, d.usd_minor, d.features, d.decided_at,
+               'approve', '', '{{}}', $10
+        FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::bytea[], $9::timestamptz[])
+            AS d (transfer_id, decision_id, user_id, usd_minor, features, decided_at)
+        WHERE (SELECT count(*) FROM advanced) = cardinality($1::uuid[])
+    )
+    SELECT count(*) FROM advanced
+"""  # noqa: S608 -- made of statements written here
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +83,24 @@ async def find_decisions(connection: asyncpg.Connection, transfer_ids: Sequence[
     return {transfer_ids[place - 1]: StoredDecision(*columns) for place, *columns in rows}
 
 
-async def insert_decisions(connection: asyncpg.Connection, decisions: Sequence[NewDecision], *, ruleset: int) -> None:
-    """Keep decisions. Raises: Unavailable `decided_elsewhere` when another process was first with one of them."""
+async def keep_decisions(
+    connection: asyncpg.Connection, payers: Iterable[Payer], decisions: Sequence[NewDecision], *, ruleset: int
+) -> None:
+    """Keep decisions, and write the next version of each payer whose limits they moved, provided nobody else has.
+
+    Locks: the payers' rows, in order of their ids.
+    Raises: Unavailable `limits_moved`; `decided_elsewhere`, one of them was decided before. The caller undoes the
+    transaction, forgets these payers and does the whole work again.
+    """
+    columns = next_versions(payers)
     plain = [one for one in decisions if one.verdict == "approve" and one.command is None]
     others = [one for one in decisions if one.verdict != "approve" or one.command is not None]
     try:
-        if plain:
-            await connection.execute(_INSERT_APPROVED, *_common_columns(plain), ruleset)
+        if plain or columns[0]:
+            written = await connection.fetchval(
+                _ADVANCE_AND_INSERT_APPROVED, *columns, *_common_columns(plain), ruleset
+            )
+            refuse_moved(asked=len(columns[0]), written=written)
         if others:
             await connection.execute(
                 _INSERT,
@@ -95,9 +115,7 @@ async def insert_decisions(connection: asyncpg.Connection, decisions: Sequence[N
     except asyncpg.UniqueViolationError as failure:
         if failure.constraint_name != "decisions_pkey":
             raise
-        raise Unavailable(
-            "decided_elsewhere", "Another process decided one of these meanwhile; try again."
-        ) from failure
+        raise Unavailable("decided_elsewhere", "One of these was decided before or meanwhile; try again.") from failure
 
 
 def _common_columns(decisions: Sequence[NewDecision]) -> tuple[list[Any], ...]:

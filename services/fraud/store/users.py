@@ -45,7 +45,8 @@ _SELECT_SLOTS: Final = """
 """
 
 # One statement for known and new customers alike. The row that another process moved meanwhile is not counted.
-_ADVANCE: Final = """
+# It may stand in another statement's WITH: $1 to $3 are what `next_versions` returns.
+ADVANCE: Final = """
     INSERT INTO fraud.users AS u (user_id, version, last_decided_at)
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[])
     ON CONFLICT (user_id) DO UPDATE SET version = excluded.version, last_decided_at = excluded.last_decided_at
@@ -122,22 +123,28 @@ async def advance_payers(connection: asyncpg.Connection, payers: Iterable[Payer]
 
     Raises: Unavailable `limits_moved`; the caller forgets these payers and does the whole work again.
     """
+    columns = next_versions(payers)
+    if columns[0]:
+        tag = await connection.execute(ADVANCE, *columns)
+        refuse_moved(asked=len(columns[0]), written=int(tag.rpartition(" ")[2]))
+
+
+def next_versions(payers: Iterable[Payer]) -> tuple[list[str], list[int], list[datetime]]:
+    """Move payers to their next version in memory; return ids, versions and times of decision, in order of the ids."""
     ordered = sorted(payers, key=lambda payer: payer.user_id)
-    if not ordered:
-        return
     for payer in ordered:
         payer.version += 1
-    tag = await connection.execute(
-        _ADVANCE,
+    return (
         [payer.user_id for payer in ordered],
         [payer.version for payer in ordered],
         [from_us(payer.last_decided_us) for payer in ordered],
     )
-    written = int(tag.rpartition(" ")[2])
-    if written != len(ordered):
-        raise Unavailable(
-            "limits_moved", "Another process moved these limits; try again.", moved=len(ordered) - written
-        )
+
+
+def refuse_moved(*, asked: int, written: int) -> None:
+    """Refuse to go on unless all payers were advanced. Raises: Unavailable `limits_moved`."""
+    if written != asked:
+        raise Unavailable("limits_moved", "Another process moved these limits; try again.", moved=asked - written)
 
 
 async def bump_versions(connection: asyncpg.Connection, user_ids: Iterable[str]) -> dict[str, int]:

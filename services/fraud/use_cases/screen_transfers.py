@@ -1,6 +1,6 @@
 """Screen transfers: one verdict each, for ever, and the limits exactly used, whoever else screens at the same time."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -9,18 +9,24 @@ from libs.common.clock import Clock, monotonic_seconds
 from libs.common.contracts.fraud import TransferBatchScreened, TransferScreened
 from libs.common.contracts.topics import SCREENINGS
 from libs.common.contracts.transfers import TransferCommand
-from libs.common.errors import Conflict, Unavailable
+from libs.common.errors import Conflict, TallystickError, Unavailable
 from services.fraud.domain.screening import RULESET
 from services.fraud.metrics import BATCH_DECISIONS, CONFLICTS, DECISIONS, DECISIONS_REPEATED, SET_ASIDE
-from services.fraud.store.decisions import find_decisions, insert_decisions
+from services.fraud.store.decisions import find_decisions, keep_decisions
 from services.fraud.store.holds import insert_holds
 from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.slots import release_at_once
 from services.fraud.store.unit_of_work import Transaction, UnitOfWork
-from services.fraud.store.users import advance_payers, load_customers, load_payers
+from services.fraud.store.users import load_customers, load_payers
 from services.fraud.use_cases.answer_again import stored_answer
 from services.fraud.use_cases.decide_transfers import Docket
-from services.fraud.use_cases.find_payees import Asked, SetAside, complete_payees, with_payees
+from services.fraud.use_cases.find_payees import (
+    Asked,
+    SetAside,
+    accounts_without_owner,
+    complete_payees,
+    with_payees,
+)
 from services.fraud.use_cases.read_policy import PolicyInForce
 
 log = structlog.get_logger()
@@ -53,25 +59,49 @@ class ScreenTransfers:
         self._clock = clock
         self._monotonic = monotonic
         self._set_aside = SetAside()
+        self._repetitions_expected = False
 
     async def __call__(self, asked: Sequence[Asked]) -> None:
         """Decide on these, in order; those whose payee nobody knows yet are set aside for a few seconds."""
+        # Nearly everything asked for is new, and the primary key tells what is not: looking first would cost each
+        # transfer a round trip to find nothing. Who would wait for his payee is looked for: his answer may be here.
+        looks_first = self._repetitions_expected or bool(accounts_without_owner(asked))
+        try:
+            if looks_first or not await self._screen_as_new(asked):
+                await self._screen(asked, looks_first=True)
+        except Unavailable as failure:
+            if failure.code in _CONFLICT_CODES:
+                CONFLICTS.inc()
+            raise
+
+    async def _screen_as_new(self, asked: Sequence[Asked]) -> bool:
+        """Decide without asking what was decided before; tell whether that was right. If not, nothing is committed."""
+        try:
+            await self._screen(asked, looks_first=False)
+        except Unavailable as failure:
+            if failure.code != "decided_elsewhere":
+                raise
+            return False
+        except TallystickError:
+            # What cannot be judged today may have been judged before, when its asset still had a rate.
+            return False
+        return True
+
+    async def _screen(self, asked: Sequence[Asked], *, looks_first: bool) -> None:
         docket: Docket | None = None
         payer_ids: Sequence[str] = ()
         try:
             async with self._work.open() as transaction:
-                fresh = await self._answer_known(transaction, asked)
+                fresh = await self._answer_known(transaction, asked) if looks_first else _each_once(asked)
                 ready, owners = await complete_payees(transaction.connection, fresh, self._set_aside, self._monotonic())
                 payer_ids = _payers_of(ready)
                 if ready:
                     docket = await self._prepare(transaction, ready, payer_ids, owners)
                     self._decide(transaction, docket, ready, owners)
                     await _write(transaction, docket)
-        except BaseException as failure:
+        except BaseException:
             # Memory ran ahead of what was committed, or nobody knows what was: the rows decide next time.
             self._cache.forget(payer_ids)
-            if isinstance(failure, Unavailable) and failure.code in _CONFLICT_CODES:
-                CONFLICTS.inc()
             raise
         # Also what was found decided: another process may have answered while it waited here.
         waiting = {one.key for one in fresh}.difference(one.key for one in ready)
@@ -99,16 +129,20 @@ class ScreenTransfers:
         """Send stored decisions again; return what was never decided, each once."""
         ids = [command.transfer_id for one in asked for command in one.commands]
         stored = await find_decisions(transaction.connection, ids)
-        fresh: dict[str, Asked] = {}
+        # Repetitions come in runs: after an outage the gateway repeats everything. A run is over when a batch brings
+        # none; should it go on, the next one of it is decided in vain once and found by its key.
+        self._repetitions_expected = bool(stored)
+        new: list[Asked] = []
         for one in asked:
             answer = stored_answer(one, stored) if stored else None
             if answer is None:
-                fresh.setdefault(one.key, one)
+                new.append(one)
             else:
                 _send(transaction, answer)
                 DECISIONS_REPEATED.inc()
-        _refuse_overlap(fresh.values())
-        return list(fresh.values())
+        fresh = _each_once(new)
+        _refuse_overlap(fresh)
+        return fresh
 
     async def _prepare(
         self, transaction: Transaction, ready: Sequence[Asked], payer_ids: Sequence[str], owners: dict[str, str]
@@ -141,8 +175,19 @@ def _completed(command: TransferCommand, docket: Docket, owners: dict[str, str])
     return with_payees(command, owners, docket.customers)
 
 
-def _refuse_overlap(fresh: Iterable[Asked]) -> None:
-    """Refuse to decide one transfer twice in one unit of work: alone and in a batch, or twice in a batch."""
+def _each_once(asked: Sequence[Asked]) -> list[Asked]:
+    """Return each request the first time it comes."""
+    first: dict[str, Asked] = {}
+    for one in asked:
+        first.setdefault(one.key, one)
+    return list(first.values())
+
+
+def _refuse_overlap(fresh: Sequence[Asked]) -> None:
+    """Refuse to decide one transfer twice in one unit of work: alone and in a batch, or twice in a batch.
+
+    Where nothing was looked for first, the primary key refuses such a work, and it comes here the second time.
+    """
     ids = [command.transfer_id for one in fresh for command in one.commands]
     if len(set(ids)) != len(ids):
         raise Conflict("transfer_asked_twice", "A transfer is asked for alone and in a batch, or twice in one.")
@@ -161,8 +206,7 @@ def _payers_of(ready: Sequence[Asked]) -> list[str]:
 
 async def _write(transaction: Transaction, docket: Docket) -> None:
     connection = transaction.connection
-    await advance_payers(connection, docket.touched.values())
-    await insert_decisions(connection, docket.decisions, ruleset=RULESET)
+    await keep_decisions(connection, docket.touched.values(), docket.decisions, ruleset=RULESET)
     if docket.holds:
         await insert_holds(connection, docket.holds)
     if docket.unused:
