@@ -129,17 +129,19 @@ async def test_two_instances_that_decide_the_same_at_once_say_the_same_and_use_t
     office: Office, second_office: Office
 ) -> None:
     payer = new_id()
-    commands = [*[transfer(payer) for _ in range(60)], *[deposit(amount_minor=100) for _ in range(5)]]
+    both = [transfer(payer) for _ in range(40)]
     deposits = [deposit(amount_minor=100) for _ in range(5)]
+    mine, yours = [transfer(payer) for _ in range(10)], [transfer(payer) for _ in range(10)]
 
-    await asyncio.gather(office.ask_until_answered(*commands), second_office.ask_until_answered(*commands))
-    await asyncio.gather(office.ask_until_answered(*deposits), second_office.ask_until_answered(*deposits))
+    async with asyncio.timeout(20):
+        for here, there in ((both, both), (deposits, deposits), (mine, yours), (yours, mine)):
+            await asyncio.gather(office.ask_until_answered(*here), second_office.ask_until_answered(*there))
 
     rows = await office.query("SELECT verdict, count(*) FROM fraud.decisions WHERE user_id = $1 GROUP BY 1", payer)
     assert dict(rows) == {"approve": 50, "block": 10}
-    assert await version_of(office, payer) == 1
+    assert await version_of(office, payer) == 3
     said = {message.command.transfer_id: message for message in office.said}
-    assert len(said) == len(office.said) == 70
+    assert len(said) == len(office.said) == 65
     assert said == {message.command.transfer_id: message for message in second_office.said}
 
 
