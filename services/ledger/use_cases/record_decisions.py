@@ -9,9 +9,9 @@ from libs.common.proof.signed_note import sign_note, vkey
 from libs.common.proof.tree_head import TreeHead
 from services.ledger.domain.commands import HoldResolved
 from services.ledger.domain.engine import Decisions
+from services.ledger.store.batch import Sealed
 from services.ledger.store.heads import JournalHead
 from services.ledger.store.journal_record import KIND_PREFIX, JournalRecord, encode_record, record_legs
-from services.ledger.store.postings import Sealed
 
 
 class Signer:

@@ -1,9 +1,10 @@
 """A ledger's use cases around a real PostgreSQL, as the service's own role, with a list for a bus."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import asyncpg
 import msgspec
@@ -53,12 +54,14 @@ class Books:
         self._connections = [
             HotConnection(dsn, f"test-{name}") for name in ("writer", "outcomes", "openings", "outbox")
         ]
-        writing, publishing, opening, sweeping = self._connections
+        self.writing, publishing, opening, sweeping = self._connections
         self.publisher = MoodyPublisher()
         self.clock = clock or MovedClock()
         self.outcomes = PublishOutcomes(publishing, self.publisher, SHARD)
         self.watch = WatchClock(self.clock, monotonic_seconds)
-        self.post = PostTransfers(hot=writing, outcomes=self.outcomes, signer=SIGNER, clock=self.watch, shard=SHARD)
+        self.post = PostTransfers(
+            hot=self.writing, outcomes=self.outcomes, signer=SIGNER, clock=self.watch, shard=SHARD
+        )
         self.open_accounts = OpenAccounts(
             hot=opening,
             outbox=Outbox("ledger", self.publisher, sweeping),
@@ -84,7 +87,17 @@ class Books:
     async def fund(self, **amounts_minor: int) -> None:
         """Open accounts and deposit into them."""
         await self.open(*amounts_minor)
-        await self.post([deposit(f"start of {name}", name, amount) for name, amount in amounts_minor.items()])
+        await self.do(*(deposit(f"start of {name}", name, amount) for name, amount in amounts_minor.items()))
+
+    @asynccontextmanager
+    async def statements(self) -> AsyncIterator[list[Any]]:
+        """Give what the writer says to PostgreSQL inside, with arguments and failures. COPY is not among it."""
+        said: list[Any] = []
+        log = said.append
+        async with self.writing.autocommit() as connection:
+            connection.add_query_logger(log)
+        yield said
+        connection.remove_query_logger(log)
 
     def told(self, name: str) -> list[TransferChanged]:
         """What the bus was told of a transfer, in order."""

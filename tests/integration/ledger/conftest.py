@@ -1,6 +1,7 @@
 """A database for each test of the ledger, since what it proves is about everything in it; migrated once and copied."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -18,9 +19,9 @@ def migrated_dsn(postgres_dsn: str) -> Iterator[str]:
         yield dsn
 
 
-@pytest.fixture
-async def admin_dsn(postgres_dsn: str, migrated_dsn: str) -> AsyncIterator[str]:
-    """Give the administrator's DSN of this test's database."""
+@asynccontextmanager
+async def copied_database(postgres_dsn: str, migrated_dsn: str) -> AsyncIterator[str]:
+    """Give the administrator's DSN of a new copy, dropped at the end."""
     template = urlsplit(migrated_dsn).path[1:]
     name = f"test_{uuid4().hex[:12]}"
     async with admin_connection(postgres_dsn) as connection:
@@ -30,9 +31,29 @@ async def admin_dsn(postgres_dsn: str, migrated_dsn: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
+async def admin_dsn(postgres_dsn: str, migrated_dsn: str) -> AsyncIterator[str]:
+    """Give the administrator's DSN of this test's database."""
+    async with copied_database(postgres_dsn, migrated_dsn) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def other_admin_dsn(postgres_dsn: str, migrated_dsn: str) -> AsyncIterator[str]:
+    """Give the administrator's DSN of a second one, to compare with."""
+    async with copied_database(postgres_dsn, migrated_dsn) as dsn:
+        yield dsn
+
+
+@pytest.fixture
 def ledger_dsn(admin_dsn: str) -> str:
     """Give the service role's DSN of the same database."""
     return dsn_of_role(admin_dsn, "tallystick_ledger", ROLE_PASSWORD)
+
+
+@pytest.fixture
+def other_ledger_dsn(other_admin_dsn: str) -> str:
+    """Give the service role's DSN of the second one."""
+    return dsn_of_role(other_admin_dsn, "tallystick_ledger", ROLE_PASSWORD)
 
 
 @pytest.fixture

@@ -1,0 +1,40 @@
+"""What one commit of the ledger writes, and on which state that was decided."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from libs.common.proof.tiles import FullTile
+from services.ledger.domain.engine import Decisions
+from services.ledger.store.heads import JournalHead
+
+COPIED_FROM: Final = 64
+"""From this many rows on they follow by COPY. That fills and logs whole pages, half the work a row; but it is two round
+trips of its own, and fewer rows cost less than those as arrays of the statement that leaves anyway."""
+
+
+class HeadMoved(Exception):
+    """Somebody else wrote since this batch was decided, or the shard is halted: nothing of it was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one commit writes, and the state it was decided on. `versions` are those of the accounts it changes."""
+
+    shard: int
+    before: JournalHead
+    versions: list[int]
+    decisions: Decisions
+    recorded_at: datetime
+    published_size: int
+
+
+class Sealed(NamedTuple):
+    """What a batch adds to the journal: one record, leaf and chain hash a change."""
+
+    records: list[bytes]
+    leaves: list[bytes]
+    chain: list[bytes]
+    full_tiles: list[FullTile]
+    after: JournalHead
+    note: str

@@ -1,0 +1,131 @@
+"""The money of one batch: accounts, entries and the state of transfers, all of it under the shard's locked head."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from services.ledger.domain.transfer import Transfer
+from services.ledger.store.batch import COPIED_FROM, Batch, HeadMoved
+
+TRANSFER_KNOWN: Final = "transfers_pkey"
+"""The constraint that a new transfer breaks when it was decided before."""
+
+# Every row that is written comes from a join with the head, and the head gives its row only once it is locked: of two
+# writers the second waits there, finds that the size is another, and writes nothing. It waits with the snapshot it
+# began with, in which accounts may be old; an UPDATE reads the newest version of a row again before it changes it.
+_MONEY: Final = """
+WITH head AS MATERIALIZED (
+    SELECT shard FROM ledger.heads WHERE shard = $1 AND size = $2 AND NOT halted FOR UPDATE
+), changed AS (
+    UPDATE ledger.accounts a
+    SET posted_minor = v.posted_minor, pending_in_minor = v.pending_in_minor, pending_out_minor = v.pending_out_minor,
+        last_seq = v.last_seq, version = v.version
+    FROM head, unnest($4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])
+        AS v (account_id, expected, version, posted_minor, pending_in_minor, pending_out_minor, last_seq)
+    WHERE a.account_id = v.account_id AND a.version = v.expected
+    RETURNING true
+), decided AS (
+    INSERT INTO ledger.transfers
+        (transfer_id, kind, status, version, code, reasons, facts, journal_index, shard, changed_at)
+    SELECT v.transfer_id, v.kind, v.status, v.version, v.code, string_to_array(v.reasons, ','), v.facts::jsonb,
+           v.journal_index, head.shard, $3
+    FROM head, unnest($11::uuid[], $12::text[], $13::text[], $14::integer[], $15::text[], $16::text[], $17::text[],
+                      $18::bigint[])
+        AS v (transfer_id, kind, status, version, code, reasons, facts, journal_index)
+), entered AS (
+    INSERT INTO ledger.entries (account_id, seq, transfer_id, amount_minor, balance_after_minor, posted_at)
+    SELECT v.account_id, v.seq, v.transfer_id, v.amount_minor, v.balance_after_minor, $3
+    FROM head, unnest($19::uuid[], $20::bigint[], $21::uuid[], $22::bigint[], $23::bigint[])
+        AS v (account_id, seq, transfer_id, amount_minor, balance_after_minor)
+)
+SELECT (SELECT count(*) FROM head), (SELECT count(*) FROM changed)
+"""
+_HELD_TRANSFERS: Final = """
+UPDATE ledger.transfers t
+SET status = v.status, version = v.version, code = v.code, reasons = string_to_array(v.reasons, ','),
+    facts = v.facts::jsonb, journal_index = v.journal_index, changed_at = $10
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::bigint[])
+    AS v (transfer_id, kind, status, version, code, reasons, facts, journal_index)
+WHERE t.transfer_id = v.transfer_id AND t.shard = $9 AND t.status = 'held' AND t.version < v.version
+"""
+_ENTRIES: Final = ("account_id", "seq", "transfer_id", "amount_minor", "balance_after_minor", "posted_at")
+_NO_ENTRIES: Final[tuple[Sequence[object], ...]] = ([], [], [], [], [])
+_encode_facts = msgspec.json.Encoder().encode
+
+
+async def write_money(connection: asyncpg.Connection, batch: Batch) -> None:
+    """Lock the head, then write what the batch decided about money; the head stays locked until the transaction ends.
+
+    Raises: HeadMoved when head, account or hold is not what the batch was decided on; the transaction must roll back.
+    """
+    entries = _entry_columns(batch)
+    copied = len(batch.decisions.books.entries) >= COPIED_FROM
+    found, changed = await connection.fetchrow(
+        _MONEY,
+        batch.shard,
+        batch.before.size,
+        batch.recorded_at,
+        *_account_columns(batch),
+        *_transfer_columns(list(batch.decisions.inserted.values())),
+        *(_NO_ENTRIES if copied else entries),
+    )
+    if not found or changed != len(batch.decisions.books.changed):
+        raise HeadMoved
+    if copied:
+        await connection.copy_records_to_table(
+            "entries",
+            schema_name="ledger",
+            columns=_ENTRIES,
+            records=zip(*entries, itertools.repeat(batch.recorded_at), strict=False),
+        )
+    if batch.decisions.updated:
+        await _write_held_transfers(connection, batch)
+
+
+async def _write_held_transfers(connection: asyncpg.Connection, batch: Batch) -> None:
+    """Write the states of transfers that were held before; few batches have any."""
+    updated = list(batch.decisions.updated.values())
+    tag = await connection.execute(_HELD_TRANSFERS, *_transfer_columns(updated), batch.shard, batch.recorded_at)
+    if tag != f"UPDATE {len(updated)}":
+        raise HeadMoved
+
+
+def _account_columns(batch: Batch) -> tuple[Sequence[object], ...]:
+    changed = batch.decisions.books.changed
+    accounts = changed.values()
+    return (
+        list(changed),
+        batch.versions,
+        [account.version for account in accounts],
+        [account.posted_minor for account in accounts],
+        [account.pending_in_minor for account in accounts],
+        [account.pending_out_minor for account in accounts],
+        [account.last_seq for account in accounts],
+    )
+
+
+def _transfer_columns(transfers: Sequence[Transfer]) -> tuple[Sequence[object], ...]:
+    return (
+        [transfer.transfer_id for transfer in transfers],
+        [transfer.kind for transfer in transfers],
+        [transfer.status for transfer in transfers],
+        [transfer.version for transfer in transfers],
+        [transfer.code for transfer in transfers],
+        [",".join(transfer.reasons) for transfer in transfers],
+        [_encode_facts(transfer.facts).decode() if transfer.facts else None for transfer in transfers],
+        [transfer.journal_index for transfer in transfers],
+    )
+
+
+def _entry_columns(batch: Batch) -> tuple[Sequence[object], ...]:
+    entries = batch.decisions.books.entries
+    return (
+        entries.account_ids,
+        entries.seqs,
+        entries.transfer_ids,
+        entries.amounts_minor,
+        entries.balances_minor,
+    )

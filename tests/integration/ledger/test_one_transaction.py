@@ -1,0 +1,192 @@
+"""The one transaction of a batch: what it costs, what it locks and in which order, and what it leaves when it loses."""
+
+import asyncio
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+import pytest
+
+from libs.common.clock import from_rfc3339, to_rfc3339
+from services.ledger.domain.commands import Command
+from services.ledger.domain.engine import decide
+from services.ledger.store.accounts import load_accounts
+from services.ledger.store.batch import COPIED_FROM, Batch, HeadMoved, Sealed
+from services.ledger.store.heads import load_head
+from services.ledger.store.money import write_money
+from services.ledger.store.postings import write_batch
+from services.ledger.use_cases.record_decisions import record_decisions
+from tests.integration.ledger.books import SHARD, SIGNER, Books, check
+from tests.support.api_world import MovedClock, admin_connection
+from tests.support.ledger_builders import NOW, batch, blocked, held, id_of, leg, resolved, screened
+
+TABLES: Final = ("accounts", "entries", "transfers", "journal", "tree_tiles", "blocks", "checkpoints", "heads")
+WAITING: Final = """
+SELECT backend_xid IS NULL AS has_written_nothing FROM pg_stat_activity
+WHERE application_name = 'test-writer' AND datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
+class StoppedClock(MovedClock):
+    """The same time for ever, so that two ledgers write the same."""
+
+    def __call__(self) -> datetime:
+        return from_rfc3339(NOW)
+
+
+async def test_a_lone_transfer_costs_four_round_trips(books: Books) -> None:
+    await books.fund(alice=10, bob=1)
+    async with books.statements() as said:
+        await books.do(screened("t", leg("alice", "bob", 1)))
+    assert [statement.query.split()[0] for statement in said] == ["BEGIN", "WITH", "WITH", "COMMIT;"]
+    # Its entries and records came along in the two statements.
+    assert [len(statement.args[-1]) for statement in said[1:3]] == [2, 1]
+
+
+async def test_rows_of_a_small_batch_and_rows_of_a_large_one_are_the_same(
+    ledger_dsn: str, admin_dsn: str, other_ledger_dsn: str, other_admin_dsn: str
+) -> None:
+    part = leg("alice", "bob", 2)
+    commands: list[Command] = [
+        screened("legs", part, part),
+        screened("refused", leg("alice", "bob", 99_999)),
+        blocked("blocked", part),
+        batch("together", screened("one", part), screened("two", leg("bob", "alice", 1), payer="bob")),
+        held("held", part, reasons=("kyc_pending", "review")),
+        resolved("held", part, reason="review", remaining=("kyc_pending",)),
+        *(screened(f"t{number}", part) for number in range(COPIED_FROM)),
+        resolved("held", part),
+    ]
+    async with Books(ledger_dsn, clock=StoppedClock()) as small, Books(other_ledger_dsn, clock=StoppedClock()) as large:
+        for books in (small, large):
+            await books.fund(alice=10_000, bob=1)
+        for command in commands:
+            await small.do(command)
+        await large.do(*commands)
+        await small.outcomes.flush()
+        await large.outcomes.flush()
+    one_by_one, together = await rows(admin_dsn), await rows(other_admin_dsn)
+    for table in ("accounts", "entries", "transfers", "journal", "tree_tiles", "heads"):
+        assert one_by_one[table] == together[table], table
+    # Fewer commits make fewer blocks and checkpoints; the last ones speak of the same tree under the same signature.
+    assert one_by_one["checkpoints"][-1] == together["checkpoints"][-1]
+    last, whole = one_by_one["blocks"][-1], together["blocks"][-1]
+    assert (last["size"], last["root"], last["chain_hash"]) == (whole["size"], whole["root"], whole["chain_hash"])
+    await check(admin_dsn)
+    await check(other_admin_dsn)
+
+
+@pytest.mark.parametrize("transfers", [1, COPIED_FROM])
+async def test_a_head_that_moved_has_nothing_written(books: Books, admin_dsn: str, transfers: int) -> None:
+    await books.fund(alice=1_000, bob=1)
+    async with books.writing.autocommit() as connection:
+        late = await decided(connection, *(screened(f"late {at}", leg("alice", "bob", 1)) for at in range(transfers)))
+    # It leaves the accounts alone: only the head tells that somebody was here.
+    await books.do(blocked("first", leg("alice", "bob", 1)))
+    before = await rows_at_rest(books, admin_dsn)
+    # What is left when this one is committed is all it wrote; rolling back would hide it.
+    async with books.writing.transaction() as connection:
+        with pytest.raises(HeadMoved):
+            await write_money(connection, late)
+    assert await rows(admin_dsn) == before
+
+
+async def test_a_halted_head_has_nothing_written(books: Books, admin_dsn: str) -> None:
+    await books.fund(alice=1_000, bob=1)
+    async with books.writing.autocommit() as connection:
+        late = await decided(connection, blocked("late", leg("alice", "bob", 1)))
+    async with admin_connection(admin_dsn) as connection:
+        await connection.execute("UPDATE ledger.heads SET halted = true")
+    before = await rows_at_rest(books, admin_dsn)
+    async with books.writing.transaction() as connection:
+        with pytest.raises(HeadMoved):
+            await write_money(connection, late)
+    assert await rows(admin_dsn) == before
+
+
+async def test_the_second_of_two_writers_waits_for_the_head_before_it_touches_anything(
+    books: Books, admin_dsn: str
+) -> None:
+    await books.fund(alice=1_000, bob=1)
+    async with books.writing.autocommit() as connection:
+        late = await decided(connection, screened("late", leg("alice", "bob", 1)))
+    before = await rows_at_rest(books, admin_dsn)
+    async with admin_connection(admin_dsn) as first:
+        async with first.transaction():
+            await first.execute("UPDATE ledger.heads SET size = size + 1")
+            writing = asyncio.create_task(write_batch(books.writing, late, lambda: seal(late)))
+            assert await until_waiting(admin_dsn)
+        with pytest.raises(HeadMoved):
+            await writing
+        await first.execute("UPDATE ledger.heads SET size = size - 1")
+    assert await rows(admin_dsn) == before
+
+
+async def test_an_account_that_changes_while_a_writer_waits_for_the_head_is_not_overwritten(
+    books: Books, admin_dsn: str
+) -> None:
+    await books.fund(alice=1_000, bob=1)
+    async with books.writing.autocommit() as connection:
+        late = await decided(connection, screened("late", leg("alice", "bob", 1)))
+    await books.outcomes.flush()
+    async with admin_connection(admin_dsn) as other:
+        async with other.transaction():
+            await other.execute("SELECT FROM ledger.heads FOR UPDATE")
+            writing = asyncio.create_task(write_batch(books.writing, late, lambda: seal(late)))
+            assert await until_waiting(admin_dsn)
+            await other.execute(
+                "UPDATE ledger.accounts SET status = 'frozen', version = version + 1 WHERE account_id = $1",
+                id_of("alice"),
+            )
+        before = await rows(admin_dsn)
+        with pytest.raises(HeadMoved):
+            await writing
+    assert await rows(admin_dsn) == before
+
+
+async def test_the_mark_may_grow_while_a_writer_waits_for_the_head(books: Books, admin_dsn: str) -> None:
+    await books.fund(alice=1_000, bob=1)
+    async with books.writing.autocommit() as connection:
+        waiting = await decided(connection, screened("t", leg("alice", "bob", 1)))
+    async with admin_connection(admin_dsn) as other:
+        async with other.transaction():
+            await other.execute("UPDATE ledger.heads SET published_size = size")
+            writing = asyncio.create_task(write_batch(books.writing, waiting, lambda: seal(waiting)))
+            assert await until_waiting(admin_dsn)
+        await writing
+        assert await other.fetchrow("SELECT size, published_size FROM ledger.heads") == (3, 2)
+
+
+async def decided(connection: asyncpg.Connection, *commands: Command) -> Batch:
+    """Return what a writer would write that sees the books as they are now."""
+    head = await load_head(connection, SHARD)
+    accounts = await load_accounts(connection, [id_of("alice"), id_of("bob")])
+    decisions = decide(commands, accounts=accounts, known={}, first_index=head.size, now=head.last_time)
+    versions = [accounts[account_id].version for account_id in decisions.books.changed]
+    return Batch(SHARD, head, versions, decisions, recorded_at=from_rfc3339(head.last_time), published_size=0)
+
+
+def seal(batch: Batch) -> Sealed:
+    return record_decisions(
+        batch.decisions, head=batch.before, now=to_rfc3339(batch.recorded_at), shard=SHARD, signer=SIGNER
+    )
+
+
+async def rows_at_rest(books: Books, admin_dsn: str) -> dict[str, list[asyncpg.Record]]:
+    """Return all rows after the mark was stored, which would be by itself within a second."""
+    await books.outcomes.flush()
+    return await rows(admin_dsn)
+
+
+async def rows(admin_dsn: str) -> dict[str, list[asyncpg.Record]]:
+    """Return everything a batch may write, each table in the order of its first columns."""
+    async with admin_connection(admin_dsn) as connection:
+        return {table: await connection.fetch(f"SELECT * FROM ledger.{table} ORDER BY 1, 2, 3") for table in TABLES}
+
+
+async def until_waiting(admin_dsn: str) -> bool:
+    """Wait until the writer waits for a lock. Returns whether it has locked and written nothing until then."""
+    async with asyncio.timeout(5), admin_connection(admin_dsn) as connection:
+        while (has_nothing := await connection.fetchval(WAITING)) is None:  # noqa: ASYNC110 -- PostgreSQL's state
+            await asyncio.sleep(0.01)
+    return bool(has_nothing)
