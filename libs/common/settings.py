@@ -17,8 +17,8 @@ class ServiceSettings(BaseSettings):
     kafka_idempotence: bool = True
     """Idempotent producing. Off only for the in-memory local broker, whose own is broken."""
     kafka_fetch_max_wait_ms: int = Field(default=500, ge=1, le=5000)
-    """How long the broker may hold an urgent reader's fetch open. Kafka answers at once when it has data; the local
-    broker sleeps it out, so it is a few milliseconds there."""
+    """How long the broker may hold an urgent reader's fetch open. Kafka answers as soon as it has data; the local
+    broker looks only now and then, first after half the wait, so it is a few milliseconds there."""
     kafka_patient_fetch_max_wait_ms: int = Field(default=500, ge=1, le=5000)
     """The same for readers that nobody waits for: each poll of the local broker costs CPU, idle or not."""
     kafka_session_timeout_ms: int = Field(default=30_000, ge=1000, le=120_000)

@@ -120,13 +120,14 @@ def _follow(bus: Bus, waiters: Waiters, directory: Directory) -> None:
     A caller waits for his outcome; who was just approved sends at once, and a block for a stale tier would be frozen
     under his key.
     """
+    bus.follow({topics.TRANSFERS: WakeWaiters(waiters)})
     bus.follow(
         {
-            topics.TRANSFERS: WakeWaiters(waiters),
             topics.ACCOUNTS: directory.follow_accounts,
             topics.CUSTOMERS: directory.follow_customers,
             topics.VERIFICATIONS: directory.follow_verifications,
-        }
+        },
+        urgent=False,
     )
 
 

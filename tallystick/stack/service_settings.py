@@ -45,15 +45,15 @@ def service_settings(service: str, plan: StackPlan) -> dict[str, str]:
 def _kafka_timing(plan: StackPlan) -> dict[str, str]:
     """Return what the two kinds of broker want.
 
-    The local one sleeps a fetch's whole wait even when it has data, takes half the session to let a group join, and
-    three times as long for static members. Kafka answers at once and gives a restarted static member its partitions
-    back at once, where a new one would wait for the dead one's session.
+    The local one looks for records at intervals of half of what is left of a fetch's wait; it takes half the session
+    to let a group join, and three times as long for static members. Kafka answers at once and gives a restarted static
+    member its partitions back at once, where a new one would wait for the dead one's session.
     """
     if plan.kafka_idempotence:
         return {"KAFKA_SESSION_TIMEOUT_MS": "6000", "KAFKA_INSTANCE": "local"}
     return {
         "KAFKA_SESSION_TIMEOUT_MS": "3000",
-        "KAFKA_FETCH_MAX_WAIT_MS": "4",
+        "KAFKA_FETCH_MAX_WAIT_MS": "2",
         "KAFKA_PATIENT_FETCH_MAX_WAIT_MS": "200",
     }
 

@@ -38,6 +38,7 @@ Follow = Callable[[Sequence[Glimpse]], None]
 """Looks at messages as they come, undecoded, and must not fail; a tip reader has no retry and no dead letters."""
 
 _REST_SECONDS: Final = 0.1
+_LEISURELY: Final = 5
 _STOP_SECONDS: Final = 12.0
 _GRACEFUL_SECONDS: Final = 8.0
 _CUT_SECONDS: Final = 1.0
@@ -96,15 +97,20 @@ class Bus:
             listener=delivery,
             parser=_keep_raw,
             decoder=_raw_records,
-            **self._fetching(urgent=subscription.urgent),
+            **self._fetching(
+                wait_ms=self._settings.kafka_fetch_max_wait_ms
+                if subscription.urgent
+                else self._settings.kafka_patient_fetch_max_wait_ms
+            ),
         )
         subscriber(delivery.on_batch)
         self._deliveries.append((delivery, subscriber))
 
-    def follow(self, looks: Mapping[Topic, Follow]) -> None:
+    def follow(self, looks: Mapping[Topic, Follow], *, urgent: bool = True) -> None:
         """Read topics from their tips, in this process alone and without a group: for waiters, never for effects.
 
-        One consumer for all of them: each polls the broker on its own, idle or not, at a millisecond of CPU a poll.
+        One consumer for all of a call: each polls the broker on its own, idle or not. What comes ten milliseconds late
+        on the local broker without harm is not `urgent`; each topic makes a poll longer for those beside it.
         """
         by_name = {topic.name: look for topic, look in looks.items()}
 
@@ -124,7 +130,7 @@ class Bus:
             batch_timeout_ms=1000,
             parser=_keep_raw,
             decoder=_raw_records,
-            **self._fetching(urgent=True),
+            **self._fetching(wait_ms=self._settings.kafka_fetch_max_wait_ms * (1 if urgent else _LEISURELY)),
         )
         subscriber(on_batch)
         self._followers.append(subscriber)
@@ -178,9 +184,8 @@ class Bus:
             return "the message broker did not take the last batch; it is tried again"
         return self.outbox.what_is_wrong()
 
-    def _fetching(self, *, urgent: bool) -> dict[str, Any]:
+    def _fetching(self, *, wait_ms: int) -> dict[str, Any]:
         settings = self._settings
-        wait_ms = settings.kafka_fetch_max_wait_ms if urgent else settings.kafka_patient_fetch_max_wait_ms
         return {
             "fetch_max_wait_ms": wait_ms,
             "max_partition_fetch_bytes": MAX_MESSAGE_BYTES,

@@ -9,7 +9,7 @@ from libs.common.errors import Conflict, Forbidden, Malformed, TallystickError, 
 from libs.common.http.auth import Principal
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
 from libs.common.http.problems import problem_body
-from services.gateway.api.money_requests import MoneyRoutes, answer_body
+from services.gateway.api.money_requests import MoneyRoutes, problem_of
 from services.gateway.api.preferences import wait_of
 from services.gateway.domain.idempotency import hash_body
 from services.gateway.domain.outcomes import Outcome
@@ -137,12 +137,12 @@ def _result_of(item: BatchItemIn, entry: Submission | TallystickError) -> BatchR
     if failure is not None:
         raise failure
     outcome = entry.answer.result()
-    status, body, _ = answer_body(entry, outcome)
+    problem = problem_of(outcome)
     return BatchResult(
         idempotency_key=item.idempotency_key,
         status=outcome.status,
         transfer_id=outcome.transfer_id,
-        problem=msgspec.Raw(body) if status in (403, 422) else msgspec.UNSET,
+        problem=msgspec.UNSET if problem is None else msgspec.Raw(problem),
     )
 
 

@@ -62,21 +62,15 @@ class MoneyRoutes:
         return self.directory.customers[principal.user_id].profile
 
 
-def answer_body(submission: Submission, outcome: Outcome) -> tuple[int, bytes, bytes]:
+def _answer_body(submission: Submission, outcome: Outcome) -> tuple[int, bytes, bytes]:
     """Return (status, body, content type) for a request's outcome: the same at the first answer and at a replay.
 
     So a problem's `instance` is the transfer here, and not the request as elsewhere.
     """
     status = HTTP_STATUS[outcome.status]
-    if status in (403, 422):
-        facts = {
-            **outcome.facts,
-            "transfer_id": outcome.transfer_id,
-            "transfer_status": outcome.status,
-            "instance": f"/api/v1/transfers/{outcome.transfer_id}",
-        }
-        body = problem_body(status, outcome.code, detail_of(outcome.code), facts=facts)
-        return status, body, _PROBLEM
+    problem = problem_of(outcome)
+    if problem is not None:
+        return status, problem, _PROBLEM
     stored = submission.stored
     if stored is None:
         draft = submission.draft
@@ -87,9 +81,23 @@ def answer_body(submission: Submission, outcome: Outcome) -> tuple[int, bytes, b
     return status, body, b"application/json"
 
 
+def problem_of(outcome: Outcome) -> bytes | None:
+    """Return the problem document of a transfer that was blocked, refused or voided; None for any other."""
+    status = HTTP_STATUS[outcome.status]
+    if status not in (403, 422):
+        return None
+    facts = {
+        **outcome.facts,
+        "transfer_id": outcome.transfer_id,
+        "transfer_status": outcome.status,
+        "instance": f"/api/v1/transfers/{outcome.transfer_id}",
+    }
+    return problem_body(status, outcome.code, detail_of(outcome.code), facts=facts)
+
+
 def answer(submission: Submission, outcome: Outcome, applied: str | None) -> HotAnswer:
     """Answer a single request."""
-    status, body, media_type = answer_body(submission, outcome)
+    status, body, media_type = _answer_body(submission, outcome)
     headers: list[tuple[bytes, bytes]] = []
     if status in (201, 202):
         headers.append((b"location", b"/api/v1/transfers/" + outcome.transfer_id.encode()))

@@ -1,6 +1,7 @@
 """Callers who wait for the outcome of their transfer, woken by the tip reader, by a poll, or by their deadline."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
@@ -19,7 +20,7 @@ class Waiters:
         self._seconds = seconds
         self._futures: dict[str, list[asyncio.Future[Outcome]]] = {}
         self._expiring: dict[int, list[tuple[str, asyncio.Future[Outcome]]]] = {}
-        self._told: dict[str, Outcome] = {}
+        self._told: OrderedDict[str, Outcome] = OrderedDict()
         self._last_tick = self._tick_now()
 
     def __len__(self) -> int:
@@ -55,7 +56,7 @@ class Waiters:
         if futures:
             self._told[outcome.transfer_id] = outcome
             if len(self._told) > _TOLD_MAX:
-                del self._told[next(iter(self._told))]
+                self._told.popitem(last=False)
 
     def newest(self, known: Outcome) -> Outcome:
         """Return the newer of what the projection knows and what somebody was told here.

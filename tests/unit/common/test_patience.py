@@ -1,0 +1,31 @@
+"""How long a fetch may wait after the one before it."""
+
+from typing import Any
+
+import pytest
+from aiokafka import ConsumerRecord, TopicPartition
+
+from libs.common.messaging.consumer import _BUSY_BYTES, _BUSY_MS, _IDLE_MS, _patience_ms
+
+PLACE = TopicPartition("test.notes.v1", 0)
+
+
+def record(size: int | None) -> Any:
+    value = None if size is None else b" " * size
+    return ConsumerRecord(PLACE.topic, 0, 0, 0, 0, None, value, None, 0, 0, ())
+
+
+@pytest.mark.parametrize(
+    ("found", "patience_ms"),
+    [
+        ({}, _IDLE_MS),
+        ({PLACE: [record(None)]}, 0),
+        ({PLACE: [record(600)]}, 0),
+        ({PLACE: [record(_BUSY_BYTES // 2)] * 2}, 0),
+        ({PLACE: [record(_BUSY_BYTES // 2)] * 3}, _BUSY_MS),
+    ],
+)
+def test_an_idle_and_a_busy_reader_have_more_patience_than_one_of_few_messages(
+    found: dict[TopicPartition, list[Any]], patience_ms: int
+) -> None:
+    assert _patience_ms(found) == patience_ms
