@@ -1,8 +1,9 @@
 """What one commit of the ledger writes, and on which state that was decided."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from libs.common.proof.tiles import FullTile
 from services.ledger.domain.engine import Decisions
@@ -11,6 +12,8 @@ from services.ledger.store.heads import JournalHead
 COPIED_FROM: Final = 64
 """From this many rows on they follow by COPY. That fills and logs whole pages, half the work a row; but it is two round
 trips of its own, and fewer rows cost less than those as arrays of the statement that leaves anyway."""
+
+Columns: TypeAlias = tuple[Sequence[object], ...]
 
 
 class HeadMoved(Exception):
@@ -27,6 +30,12 @@ class Batch:
     decisions: Decisions
     recorded_at: datetime
     published_size: int
+
+    @property
+    def fits_one_statement(self) -> bool:
+        """Whether nothing of it is copied, and no transfer changes that was written before."""
+        decisions = self.decisions
+        return max(len(decisions.books.entries), len(decisions.changes)) < COPIED_FROM and not decisions.updated
 
 
 class Sealed(NamedTuple):

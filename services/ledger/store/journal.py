@@ -1,36 +1,47 @@
-"""The journal of one batch: its records, and the seal over them that moves the head."""
+"""The journal of one batch: its records, and the seal over them that moves the head. A small one's money goes along."""
 
 import itertools
-from collections.abc import Sequence
 from typing import Final
 
 import asyncpg
 
-from services.ledger.store.batch import COPIED_FROM, Batch, Sealed
+from services.ledger.store.batch import COPIED_FROM, Batch, Columns, HeadMoved, Sealed
 from services.ledger.store.journal_record import KIND_PREFIX
+from services.ledger.store.money import MONEY, NO_MONEY
 
-_SEAL: Final = """
-WITH head AS (
-    UPDATE ledger.heads SET size = $2, chain_hash = $5, last_record_at = $6,
-        published_size = greatest(published_size, $8)
-    WHERE shard = $1
+# Here, too, nothing is written without the head. `moved` updates the row that `head` has locked: a lock is no change,
+# and so that is the only one a statement may make to a row. A small batch has no transaction to roll back when an
+# account is not what it was decided on, so its statement fails by itself: the block's previous size is NULL then, and
+# only then, and its column forbids that.
+_SEAL: Final = f"""{MONEY}, moved AS (
+    UPDATE ledger.heads h SET size = $24, chain_hash = $26, last_record_at = $3,
+        published_size = greatest(h.published_size, $28)
+    FROM head WHERE h.shard = head.shard
 ), tiles AS (
     INSERT INTO ledger.tree_tiles (shard, level, tile_index, root, hashes)
-    SELECT $1, v.* FROM unnest($9::integer[], $10::bigint[], $11::bytea[], $12::bytea[]) AS v
+    SELECT head.shard, v.* FROM head, unnest($29::integer[], $30::bigint[], $31::bytea[], $32::bytea[]) AS v
 ), checkpoint AS (
-    INSERT INTO ledger.checkpoints (shard, size, note) VALUES ($1, $2, $7)
+    INSERT INTO ledger.checkpoints (shard, size, note) SELECT shard, $24, $27 FROM head
 ), records AS (
     INSERT INTO ledger.journal (shard, journal_index, kind, transfer_id, record, leaf_hash, chain_hash)
-    SELECT $1, v.* FROM unnest($13::bigint[], $14::text[], $15::uuid[], $16::bytea[], $17::bytea[], $18::bytea[]) AS v
+    SELECT head.shard, v.*
+    FROM head, unnest($33::bigint[], $34::text[], $35::uuid[], $36::bytea[], $37::bytea[], $38::bytea[]) AS v
 )
-INSERT INTO ledger.blocks (shard, size, previous_size, root, chain_hash, sealed_at) VALUES ($1, $2, $3, $4, $5, $6)
-"""
+INSERT INTO ledger.blocks (shard, size, previous_size, root, chain_hash, sealed_at)
+SELECT shard, $24, CASE WHEN (SELECT count(*) FROM changed) = cardinality($4) THEN $2 END, $25, $26, $3 FROM head
+"""  # noqa: S608 -- made of statements written here
+_ACCOUNT_MOVED: Final = ("blocks", "previous_size")
 _JOURNAL: Final = ("shard", "journal_index", "kind", "transfer_id", "record", "leaf_hash", "chain_hash")
-_NO_RECORDS: Final[tuple[Sequence[object], ...]] = ([], [], [], [], [], [])
+_NO_RECORDS: Final[Columns] = ([],) * 6
 
 
-async def write_journal(connection: asyncpg.Connection, batch: Batch, sealed: Sealed) -> None:
-    """Append the batch's records and seal them; `write_money` has locked the head."""
+async def write_journal(
+    connection: asyncpg.Connection, batch: Batch, sealed: Sealed, money: Columns = NO_MONEY
+) -> None:
+    """Append the batch's records, seal them and move the head; `money` goes along unless `write_money` wrote it.
+
+    Raises: HeadMoved when head or account is not what the batch was decided on; the statement has written nothing then.
+    """
     records = _record_columns(batch, sealed)
     copied = len(sealed.records) >= COPIED_FROM
     if copied:
@@ -40,25 +51,33 @@ async def write_journal(connection: asyncpg.Connection, batch: Batch, sealed: Se
             columns=_JOURNAL,
             records=zip(itertools.repeat(batch.shard), *records, strict=False),
         )
-    await connection.execute(
-        _SEAL,
-        batch.shard,
-        sealed.after.size,
-        batch.before.size,
-        sealed.after.tree.root,
-        sealed.after.chain_hash,
-        batch.recorded_at,
-        sealed.note,
-        batch.published_size,
-        [tile.level for tile in sealed.full_tiles],
-        [tile.tile_index for tile in sealed.full_tiles],
-        [tile.root for tile in sealed.full_tiles],
-        [tile.hashes for tile in sealed.full_tiles],
-        *(_NO_RECORDS if copied else records),
-    )
+    try:
+        tag = await connection.execute(
+            _SEAL,
+            batch.shard,
+            batch.before.size,
+            batch.recorded_at,
+            *money,
+            sealed.after.size,
+            sealed.after.tree.root,
+            sealed.after.chain_hash,
+            sealed.note,
+            batch.published_size,
+            [tile.level for tile in sealed.full_tiles],
+            [tile.tile_index for tile in sealed.full_tiles],
+            [tile.root for tile in sealed.full_tiles],
+            [tile.hashes for tile in sealed.full_tiles],
+            *(_NO_RECORDS if copied else records),
+        )
+    except asyncpg.NotNullViolationError as failure:
+        if (failure.table_name, failure.column_name) != _ACCOUNT_MOVED:
+            raise
+        raise HeadMoved from failure
+    if tag != "INSERT 0 1":
+        raise HeadMoved
 
 
-def _record_columns(batch: Batch, sealed: Sealed) -> tuple[Sequence[object], ...]:
+def _record_columns(batch: Batch, sealed: Sealed) -> Columns:
     states = [state for state, _ in batch.decisions.changes]
     return (
         range(batch.before.size, sealed.after.size),

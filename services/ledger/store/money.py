@@ -1,4 +1,7 @@
-"""The money of one batch: accounts, entries and the state of transfers, all of it under the shard's locked head."""
+"""The money of one batch: accounts, entries and the state of transfers, all of it under the shard's locked head.
+
+A large batch writes it first, by `write_money`; the statement that seals a small one has it inside.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -8,7 +11,7 @@ import asyncpg
 import msgspec
 
 from services.ledger.domain.transfer import Transfer
-from services.ledger.store.batch import COPIED_FROM, Batch, HeadMoved
+from services.ledger.store.batch import COPIED_FROM, Batch, Columns, HeadMoved
 
 TRANSFER_KNOWN: Final = "transfers_pkey"
 """The constraint that a new transfer breaks when it was decided before."""
@@ -16,7 +19,7 @@ TRANSFER_KNOWN: Final = "transfers_pkey"
 # Every row that is written comes from a join with the head, and the head gives its row only once it is locked: of two
 # writers the second waits there, finds that the size is another, and writes nothing. It waits with the snapshot it
 # began with, in which accounts may be old; an UPDATE reads the newest version of a row again before it changes it.
-_MONEY: Final = """
+MONEY: Final = """
 WITH head AS MATERIALIZED (
     SELECT shard FROM ledger.heads WHERE shard = $1 AND size = $2 AND NOT halted FOR UPDATE
 ), changed AS (
@@ -40,9 +43,10 @@ WITH head AS MATERIALIZED (
     SELECT v.account_id, v.seq, v.transfer_id, v.amount_minor, v.balance_after_minor, $3
     FROM head, unnest($19::uuid[], $20::bigint[], $21::uuid[], $22::bigint[], $23::bigint[])
         AS v (account_id, seq, transfer_id, amount_minor, balance_after_minor)
-)
-SELECT (SELECT count(*) FROM head), (SELECT count(*) FROM changed)
-"""
+)"""
+"""What both statements of a batch begin with. Arguments: shard, the size decided on, the time, and 20 columns."""
+NO_MONEY: Final[Columns] = ([],) * 20
+_MONEY_ALONE: Final = MONEY + "SELECT (SELECT count(*) FROM head), (SELECT count(*) FROM changed)"  # noqa: S608 -- made of statements written here
 _HELD_TRANSFERS: Final = """
 UPDATE ledger.transfers t
 SET status = v.status, version = v.version, code = v.code, reasons = string_to_array(v.reasons, ','),
@@ -52,7 +56,7 @@ FROM unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::t
 WHERE t.transfer_id = v.transfer_id AND t.shard = $9 AND t.status = 'held' AND t.version < v.version
 """
 _ENTRIES: Final = ("account_id", "seq", "transfer_id", "amount_minor", "balance_after_minor", "posted_at")
-_NO_ENTRIES: Final[tuple[Sequence[object], ...]] = ([], [], [], [], [])
+_NO_ENTRIES: Final[Columns] = ([],) * 5
 _encode_facts = msgspec.json.Encoder().encode
 
 
@@ -61,16 +65,11 @@ async def write_money(connection: asyncpg.Connection, batch: Batch) -> None:
 
     Raises: HeadMoved when head, account or hold is not what the batch was decided on; the transaction must roll back.
     """
-    entries = _entry_columns(batch)
+    entries = entry_columns(batch)
     copied = len(batch.decisions.books.entries) >= COPIED_FROM
+    columns = money_columns(batch, _NO_ENTRIES if copied else entries)
     found, changed = await connection.fetchrow(
-        _MONEY,
-        batch.shard,
-        batch.before.size,
-        batch.recorded_at,
-        *_account_columns(batch),
-        *_transfer_columns(list(batch.decisions.inserted.values())),
-        *(_NO_ENTRIES if copied else entries),
+        _MONEY_ALONE, batch.shard, batch.before.size, batch.recorded_at, *columns
     )
     if not found or changed != len(batch.decisions.books.changed):
         raise HeadMoved
@@ -85,6 +84,11 @@ async def write_money(connection: asyncpg.Connection, batch: Batch) -> None:
         await _write_held_transfers(connection, batch)
 
 
+def money_columns(batch: Batch, entries: Columns) -> Columns:
+    """Return what `MONEY` takes of the batch, with these columns of entries."""
+    return *_account_columns(batch), *_transfer_columns(list(batch.decisions.inserted.values())), *entries
+
+
 async def _write_held_transfers(connection: asyncpg.Connection, batch: Batch) -> None:
     """Write the states of transfers that were held before; few batches have any."""
     updated = list(batch.decisions.updated.values())
@@ -93,7 +97,7 @@ async def _write_held_transfers(connection: asyncpg.Connection, batch: Batch) ->
         raise HeadMoved
 
 
-def _account_columns(batch: Batch) -> tuple[Sequence[object], ...]:
+def _account_columns(batch: Batch) -> Columns:
     changed = batch.decisions.books.changed
     accounts = changed.values()
     return (
@@ -107,7 +111,7 @@ def _account_columns(batch: Batch) -> tuple[Sequence[object], ...]:
     )
 
 
-def _transfer_columns(transfers: Sequence[Transfer]) -> tuple[Sequence[object], ...]:
+def _transfer_columns(transfers: Sequence[Transfer]) -> Columns:
     return (
         [transfer.transfer_id for transfer in transfers],
         [transfer.kind for transfer in transfers],
@@ -120,7 +124,8 @@ def _transfer_columns(transfers: Sequence[Transfer]) -> tuple[Sequence[object], 
     )
 
 
-def _entry_columns(batch: Batch) -> tuple[Sequence[object], ...]:
+def entry_columns(batch: Batch) -> Columns:
+    """Return the batch's entries, a column each."""
     entries = batch.decisions.books.entries
     return (
         entries.account_ids,

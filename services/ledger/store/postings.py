@@ -1,4 +1,4 @@
-"""One batch of the ledger in one transaction, with a constant number of statements whatever its size."""
+"""One batch of the ledger in one commit, with a constant number of statements whatever its size."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,17 +7,18 @@ from libs.common.crash_points import reached
 from libs.common.db.hot import HotConnection
 from services.ledger.store.batch import Batch, Sealed
 from services.ledger.store.journal import write_journal
-from services.ledger.store.money import write_money
+from services.ledger.store.money import entry_columns, money_columns, write_money
 
 
 async def write_batch(hot: HotConnection, batch: Batch, seal: Callable[[], Sealed]) -> Sealed:
-    """Write the batch, all or nothing. `seal` is called once, while PostgreSQL is busy with the money.
+    """Write the batch, all or nothing. `seal` is called once; of a large batch while PostgreSQL is busy with the money.
 
-    A small batch is four round trips: BEGIN, the money, the journal with its seal, COMMIT.
     Commits: head, accounts, entries, transfers, journal, tiles, block, checkpoint, published mark.
     Raises: HeadMoved; asyncpg.UniqueViolationError of `TRANSFER_KNOWN` when one of the new transfers was decided
     before; Unavailable, after which it is not known whether it was written.
     """
+    if batch.fits_one_statement:
+        return await _write_at_once(hot, batch, seal())
     async with hot.transaction() as connection:
         money = asyncio.create_task(write_money(connection, batch), name="ledger-money")
         try:
@@ -30,4 +31,13 @@ async def write_batch(hot: HotConnection, batch: Batch, seal: Callable[[], Seale
             await money
         await write_journal(connection, batch, sealed)
         reached("ledger.before_commit")
+    return sealed
+
+
+async def _write_at_once(hot: HotConnection, batch: Batch, sealed: Sealed) -> Sealed:
+    """Write and commit in one round trip: of a small batch, BEGIN and COMMIT would be half the time."""
+    money = money_columns(batch, entry_columns(batch))
+    async with hot.autocommit() as connection:
+        reached("ledger.before_commit")
+        await write_journal(connection, batch, sealed, money)
     return sealed

@@ -23,13 +23,17 @@ from services.ledger.use_cases.post_transfers import PostTransfers
 from services.ledger.use_cases.publish_outcomes import PublishOutcomes
 from services.ledger.use_cases.record_decisions import Signer
 from services.ledger.use_cases.watch_clock import WatchClock
-from tests.support.api_world import MovedClock, RecordingPublisher
+from tests.support.api_world import MovedClock, RecordingPublisher, admin_connection
 from tests.support.invariants import check_everything
 from tests.support.ledger_builders import NOW, deposit, id_of
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 SIGNER = Signer("ledger.example/test", KEY)
 SHARD = 0
+_WAITING = """
+SELECT backend_xid IS NULL AS has_written_nothing FROM pg_stat_activity
+WHERE application_name = 'test-writer' AND datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 class MoodyPublisher(RecordingPublisher):
@@ -97,6 +101,7 @@ class Books:
         async with self.writing.autocommit() as connection:
             connection.add_query_logger(log)
         yield said
+        await asyncio.sleep(0)  # it is told of a statement one round of the loop later
         connection.remove_query_logger(log)
 
     def told(self, name: str) -> list[TransferChanged]:
@@ -142,6 +147,14 @@ async def until_confirmed(size: int, *ledgers: Books) -> None:
             await asyncio.sleep(0.01)
     for books in ledgers:
         await books.outcomes.flush()
+
+
+async def until_waiting(admin_dsn: str) -> bool:
+    """Wait until the writer waits for a lock. Returns whether it has locked and written nothing until then."""
+    async with asyncio.timeout(5), admin_connection(admin_dsn) as connection:
+        while (has_nothing := await connection.fetchval(_WAITING)) is None:  # noqa: ASYNC110 -- PostgreSQL's state
+            await asyncio.sleep(0.01)
+    return bool(has_nothing)
 
 
 async def check(admin_dsn: str) -> None:

@@ -1,13 +1,14 @@
-"""The one transaction of a batch: what it costs, what it locks and in which order, and what it leaves when it loses."""
+"""The one commit of a batch: what it costs, what it locks and in which order, and what it leaves when it loses."""
 
 import asyncio
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 import pytest
 
 from libs.common.clock import from_rfc3339, to_rfc3339
+from libs.common.proof.tiles import TILE_WIDTH
 from services.ledger.domain.commands import Command
 from services.ledger.domain.engine import decide
 from services.ledger.store.accounts import load_accounts
@@ -16,15 +17,12 @@ from services.ledger.store.heads import load_head
 from services.ledger.store.money import write_money
 from services.ledger.store.postings import write_batch
 from services.ledger.use_cases.record_decisions import record_decisions
-from tests.integration.ledger.books import SHARD, SIGNER, Books, check
+from tests.integration.ledger.books import SHARD, SIGNER, Books, check, until_waiting
 from tests.support.api_world import MovedClock, admin_connection
 from tests.support.ledger_builders import NOW, batch, blocked, held, id_of, leg, resolved, screened
 
 TABLES: Final = ("accounts", "entries", "transfers", "journal", "tree_tiles", "blocks", "checkpoints", "heads")
-WAITING: Final = """
-SELECT backend_xid IS NULL AS has_written_nothing FROM pg_stat_activity
-WHERE application_name = 'test-writer' AND datname = current_database() AND wait_event_type = 'Lock'
-"""
+SMALL_AND_LARGE: Final = pytest.mark.parametrize("transfers", [1, COPIED_FROM])
 
 
 class StoppedClock(MovedClock):
@@ -34,13 +32,33 @@ class StoppedClock(MovedClock):
         return from_rfc3339(NOW)
 
 
-async def test_a_lone_transfer_costs_four_round_trips(books: Books) -> None:
+async def test_a_lone_transfer_costs_one_round_trip(books: Books) -> None:
     await books.fund(alice=10, bob=1)
     async with books.statements() as said:
         await books.do(screened("t", leg("alice", "bob", 1)))
-    assert [statement.query.split()[0] for statement in said] == ["BEGIN", "WITH", "WITH", "COMMIT;"]
-    # Its entries and records came along in the two statements.
-    assert [len(statement.args[-1]) for statement in said[1:3]] == [2, 1]
+    assert verbs(said) == ["WITH"]
+
+
+async def test_a_batch_that_copies_or_changes_a_hold_is_a_transaction(books: Books) -> None:
+    await books.fund(alice=1_000, bob=1)
+    part = leg("alice", "bob", 1)
+    async with books.statements() as said:
+        await books.do(*(screened(f"t{number}", part) for number in range(COPIED_FROM)))
+    assert verbs(said) == ["BEGIN", "WITH", "WITH", "COMMIT;"]
+    # Neither entries nor records came along in the two statements.
+    assert [len(statement.args[-1]) for statement in said[1:3]] == [0, 0]
+    await books.do(held("h", part))
+    async with books.statements() as said:
+        await books.do(resolved("h", part))
+    assert verbs(said) == ["SELECT", "BEGIN", "WITH", "UPDATE", "WITH", "COMMIT;"]
+
+
+@pytest.mark.parametrize("refused", [COPIED_FROM - 1, COPIED_FROM])
+async def test_records_count_as_rows_where_there_are_no_entries(books: Books, refused: int) -> None:
+    await books.fund(alice=1, bob=1)
+    async with books.statements() as said:
+        await books.do(*(blocked(f"t{number}", leg("alice", "bob", 1)) for number in range(refused)))
+    assert ("BEGIN" in verbs(said)) == (refused == COPIED_FROM)
 
 
 async def test_rows_of_a_small_batch_and_rows_of_a_large_one_are_the_same(
@@ -76,40 +94,60 @@ async def test_rows_of_a_small_batch_and_rows_of_a_large_one_are_the_same(
     await check(other_admin_dsn)
 
 
-@pytest.mark.parametrize("transfers", [1, COPIED_FROM])
+@SMALL_AND_LARGE
 async def test_a_head_that_moved_has_nothing_written(books: Books, admin_dsn: str, transfers: int) -> None:
     await books.fund(alice=1_000, bob=1)
     async with books.writing.autocommit() as connection:
-        late = await decided(connection, *(screened(f"late {at}", leg("alice", "bob", 1)) for at in range(transfers)))
+        late = await decided(connection, *posted(transfers))
     # It leaves the accounts alone: only the head tells that somebody was here.
     await books.do(blocked("first", leg("alice", "bob", 1)))
     before = await rows_at_rest(books, admin_dsn)
-    # What is left when this one is committed is all it wrote; rolling back would hide it.
-    async with books.writing.transaction() as connection:
-        with pytest.raises(HeadMoved):
-            await write_money(connection, late)
+    await lose(books, late)
     assert await rows(admin_dsn) == before
 
 
-async def test_a_halted_head_has_nothing_written(books: Books, admin_dsn: str) -> None:
+@SMALL_AND_LARGE
+async def test_a_halted_head_has_nothing_written(books: Books, admin_dsn: str, transfers: int) -> None:
     await books.fund(alice=1_000, bob=1)
     async with books.writing.autocommit() as connection:
-        late = await decided(connection, blocked("late", leg("alice", "bob", 1)))
+        late = await decided(connection, *posted(transfers))
     async with admin_connection(admin_dsn) as connection:
         await connection.execute("UPDATE ledger.heads SET halted = true")
     before = await rows_at_rest(books, admin_dsn)
-    async with books.writing.transaction() as connection:
-        with pytest.raises(HeadMoved):
-            await write_money(connection, late)
+    await lose(books, late)
     assert await rows(admin_dsn) == before
 
 
+@pytest.mark.parametrize("name", ["alice", "bob"])
+async def test_an_account_that_moved_has_nothing_written_to_any_table(books: Books, admin_dsn: str, name: str) -> None:
+    await books.fund(alice=1_000, bob=1)
+    # One record short of a full tile, so that there would be something for every table.
+    await books.do(*(blocked(f"blocked {number}", leg("alice", "bob", 1)) for number in range(TILE_WIDTH - 3)))
+    commands = screened("t", leg("alice", "bob", 1)), held("h", leg("alice", "bob", 2))
+    async with books.writing.autocommit() as connection:
+        late = await decided(connection, *commands)
+    assert late.fits_one_statement
+    assert seal(late).full_tiles
+    async with admin_connection(admin_dsn) as connection:
+        await connection.execute("UPDATE ledger.accounts SET version = version + 1 WHERE account_id = $1", id_of(name))
+    before = await rows_at_rest(books, admin_dsn)
+    with pytest.raises(HeadMoved):
+        await write_batch(books.writing, late, lambda: seal(late))
+    assert await rows(admin_dsn) == before
+    # Decided again on what is there, all of it is written.
+    await books.do(*commands)
+    assert {table for table, after in (await rows(admin_dsn)).items() if after != before[table]} == set(TABLES)
+    await books.outcomes.flush()
+    await check(admin_dsn)
+
+
+@SMALL_AND_LARGE
 async def test_the_second_of_two_writers_waits_for_the_head_before_it_touches_anything(
-    books: Books, admin_dsn: str
+    books: Books, admin_dsn: str, transfers: int
 ) -> None:
     await books.fund(alice=1_000, bob=1)
     async with books.writing.autocommit() as connection:
-        late = await decided(connection, screened("late", leg("alice", "bob", 1)))
+        late = await decided(connection, *posted(transfers))
     before = await rows_at_rest(books, admin_dsn)
     async with admin_connection(admin_dsn) as first:
         async with first.transaction():
@@ -122,12 +160,13 @@ async def test_the_second_of_two_writers_waits_for_the_head_before_it_touches_an
     assert await rows(admin_dsn) == before
 
 
+@SMALL_AND_LARGE
 async def test_an_account_that_changes_while_a_writer_waits_for_the_head_is_not_overwritten(
-    books: Books, admin_dsn: str
+    books: Books, admin_dsn: str, transfers: int
 ) -> None:
     await books.fund(alice=1_000, bob=1)
     async with books.writing.autocommit() as connection:
-        late = await decided(connection, screened("late", leg("alice", "bob", 1)))
+        late = await decided(connection, *posted(transfers))
     await books.outcomes.flush()
     async with admin_connection(admin_dsn) as other:
         async with other.transaction():
@@ -144,17 +183,42 @@ async def test_an_account_that_changes_while_a_writer_waits_for_the_head_is_not_
     assert await rows(admin_dsn) == before
 
 
-async def test_the_mark_may_grow_while_a_writer_waits_for_the_head(books: Books, admin_dsn: str) -> None:
+@SMALL_AND_LARGE
+async def test_the_mark_may_grow_while_a_writer_waits_for_the_head(
+    books: Books, admin_dsn: str, transfers: int
+) -> None:
     await books.fund(alice=1_000, bob=1)
     async with books.writing.autocommit() as connection:
-        waiting = await decided(connection, screened("t", leg("alice", "bob", 1)))
+        waiting = await decided(connection, *posted(transfers))
     async with admin_connection(admin_dsn) as other:
         async with other.transaction():
             await other.execute("UPDATE ledger.heads SET published_size = size")
             writing = asyncio.create_task(write_batch(books.writing, waiting, lambda: seal(waiting)))
             assert await until_waiting(admin_dsn)
         await writing
-        assert await other.fetchrow("SELECT size, published_size FROM ledger.heads") == (3, 2)
+        assert await other.fetchrow("SELECT size, published_size FROM ledger.heads") == (2 + transfers, 2)
+
+
+def verbs(said: list[Any]) -> list[str]:
+    """Return what each statement begins with."""
+    return [statement.query.split()[0] for statement in said]
+
+
+def posted(transfers: int) -> list[Command]:
+    """Return that many transfers that are posted."""
+    return [screened(f"t{number}", leg("alice", "bob", 1)) for number in range(transfers)]
+
+
+async def lose(books: Books, late: Batch) -> None:
+    """Write a batch whose head is another by now. All that its first statement wrote is committed."""
+    if late.fits_one_statement:
+        with pytest.raises(HeadMoved):
+            await write_batch(books.writing, late, lambda: seal(late))
+        return
+    # Rolling back would hide what it wrote.
+    async with books.writing.transaction() as connection:
+        with pytest.raises(HeadMoved):
+            await write_money(connection, late)
 
 
 async def decided(connection: asyncpg.Connection, *commands: Command) -> Batch:
@@ -182,11 +246,3 @@ async def rows(admin_dsn: str) -> dict[str, list[asyncpg.Record]]:
     """Return everything a batch may write, each table in the order of its first columns."""
     async with admin_connection(admin_dsn) as connection:
         return {table: await connection.fetch(f"SELECT * FROM ledger.{table} ORDER BY 1, 2, 3") for table in TABLES}
-
-
-async def until_waiting(admin_dsn: str) -> bool:
-    """Wait until the writer waits for a lock. Returns whether it has locked and written nothing until then."""
-    async with asyncio.timeout(5), admin_connection(admin_dsn) as connection:
-        while (has_nothing := await connection.fetchval(WAITING)) is None:  # noqa: ASYNC110 -- PostgreSQL's state
-            await asyncio.sleep(0.01)
-    return bool(has_nothing)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from libs.common import crash_points
+from services.ledger.store.batch import COPIED_FROM
 from tests.integration.ledger.books import Books, check, until_confirmed
 from tests.support.api_world import admin_connection
 from tests.support.ledger_builders import held, leg, resolved, screened
@@ -65,17 +66,21 @@ async def test_what_is_told_from_the_tables_is_what_was_told_from_memory(
         assert from_tables == from_memory
 
 
-async def test_a_crash_inside_the_transaction_leaves_nothing(
-    books: Books, ledger_dsn: str, admin_dsn: str, kill_at: Callable[[str], None]
+@pytest.mark.parametrize("transfers", [1, COPIED_FROM])
+async def test_a_crash_before_the_commit_leaves_nothing(
+    books: Books, ledger_dsn: str, admin_dsn: str, kill_at: Callable[[str], None], transfers: int
 ) -> None:
     await books.fund(alice=1_000, bob=1)
+    commands = [screened(f"t{number}", leg("alice", "bob", 3)) for number in range(transfers)]
     kill_at("ledger.before_commit")
     with pytest.raises(Killed):
-        await books.do(screened("t", leg("alice", "bob", 300)))
+        await books.do(*commands)
+    async with admin_connection(admin_dsn) as connection:
+        assert await connection.fetchval("SELECT size FROM ledger.heads") == 2
     async with Books(ledger_dsn) as successor:
-        await successor.do(screened("t", leg("alice", "bob", 300)))
-        assert successor.last("t") == [("posted", "")]
-        await until_confirmed(3, successor)
+        await successor.do(*commands)
+        assert successor.last("t0") == [("posted", "")]
+        await until_confirmed(2 + transfers, successor)
     await check(admin_dsn)
 
 
