@@ -1,7 +1,7 @@
 """A ledger's use cases around a real PostgreSQL, as the service's own role, with a list for a bus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -135,6 +135,13 @@ def account_changed(
         version=version,
         occurred_at=NOW,
     )
+
+
+def count_of(counter: Any, *labels: str) -> Callable[[], float]:
+    """Return what tells by how much the counter grew from here on."""
+    child = counter.labels(*labels) if labels else counter
+    start = child._value.get()
+    return lambda: child._value.get() - start
 
 
 async def until_confirmed(size: int, *ledgers: Books) -> None:

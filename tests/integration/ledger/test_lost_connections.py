@@ -9,9 +9,10 @@ import pytest
 
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
+from services.ledger.metrics import CONFLICTS
 from services.ledger.store.batch import COPIED_FROM
 from services.ledger.use_cases.post_transfers import PostTransfers
-from tests.integration.ledger.books import SHARD, SIGNER, Books, check, until_confirmed, until_waiting
+from tests.integration.ledger.books import SHARD, SIGNER, Books, check, count_of, until_confirmed, until_waiting
 from tests.support.api_world import admin_connection
 from tests.support.ledger_builders import leg, screened
 
@@ -49,7 +50,9 @@ async def test_a_batch_that_was_committed_unheard_is_answered_when_it_comes_agai
         await post(commands)
     assert books.told("t0") == []
     hot.loses = False
+    conflicts = count_of(CONFLICTS)
     await post(commands)
+    assert conflicts() == 0  # what it remembered of before is not even tried
     assert [(told.status, told.version) for told in books.told("t0")] == [("posted", 1)]
     async with admin_connection(admin_dsn) as connection:
         assert await connection.fetchval("SELECT size FROM ledger.heads") == 3 + transfers

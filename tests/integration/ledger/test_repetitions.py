@@ -1,7 +1,6 @@
 """A transfer that comes again is answered again. The writer presumes that none does, and the database tells it."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -11,18 +10,11 @@ import pytest
 from libs.common.errors import InvariantBroken, Unavailable
 from services.ledger.domain.commands import Command
 from services.ledger.metrics import CONFLICTS, OUTCOMES
-from tests.integration.ledger.books import Books, check, until_confirmed
+from tests.integration.ledger.books import Books, check, count_of, until_confirmed
 from tests.support.api_world import admin_connection
 from tests.support.ledger_builders import batch, blocked, held, id_of, leg, resolved, screened
 
 PART = leg("alice", "bob", 5)
-
-
-def count_of(counter: Any, *labels: str) -> Callable[[], float]:
-    """Return what tells by how much the counter grew from here on."""
-    child = counter.labels(*labels) if labels else counter
-    start = child._value.get()
-    return lambda: child._value.get() - start
 
 
 @pytest.mark.parametrize(
