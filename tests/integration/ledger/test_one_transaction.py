@@ -109,6 +109,7 @@ async def test_a_head_that_moved_has_nothing_written(books: Books, admin_dsn: st
 @SMALL_AND_LARGE
 async def test_a_halted_head_has_nothing_written(books: Books, admin_dsn: str, transfers: int) -> None:
     await books.fund(alice=1_000, bob=1)
+    await nearly_fill_a_tile(books)
     async with books.writing.autocommit() as connection:
         late = await decided(connection, *posted(transfers))
     async with admin_connection(admin_dsn) as connection:
@@ -121,8 +122,7 @@ async def test_a_halted_head_has_nothing_written(books: Books, admin_dsn: str, t
 @pytest.mark.parametrize("name", ["alice", "bob"])
 async def test_an_account_that_moved_has_nothing_written_to_any_table(books: Books, admin_dsn: str, name: str) -> None:
     await books.fund(alice=1_000, bob=1)
-    # One record short of a full tile, so that there would be something for every table.
-    await books.do(*(blocked(f"blocked {number}", leg("alice", "bob", 1)) for number in range(TILE_WIDTH - 3)))
+    await nearly_fill_a_tile(books)
     commands = screened("t", leg("alice", "bob", 1)), held("h", leg("alice", "bob", 2))
     async with books.writing.autocommit() as connection:
         late = await decided(connection, *commands)
@@ -207,6 +207,11 @@ def verbs(said: list[Any]) -> list[str]:
 def posted(transfers: int) -> list[Command]:
     """Return that many transfers that are posted."""
     return [screened(f"t{number}", leg("alice", "bob", 1)) for number in range(transfers)]
+
+
+async def nearly_fill_a_tile(books: Books) -> None:
+    """After two records, let one be missing to a full tile, so that a batch would have something for every table."""
+    await books.do(*(blocked(f"blocked {number}", leg("alice", "bob", 1)) for number in range(TILE_WIDTH - 3)))
 
 
 async def lose(books: Books, late: Batch) -> None:
