@@ -63,7 +63,10 @@ class HotConnection:
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[asyncpg.Connection]:
-        """Lend the connection for single statements, each its own transaction. Raises: Unavailable."""
+        """Lend the connection for single statements, each its own transaction. Raises: Unavailable.
+
+        A connection lost while a statement writes leaves its outcome as unknown as that of a commit.
+        """
         async with self._lock:
             connection = await self._ready()
             try:

@@ -6,7 +6,8 @@ is published by whoever holds the lease: a row with an expiry, because a stopped
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -67,11 +68,11 @@ class Outbox:
         self._connection = connection
         self._schema = schema
         self._holder = new_id()
-        self._in_flight: set[str] = set()
-        self._finished: list[str] = []
+        self._ours: set[str] = set()  # published here and not yet known to be deleted: the sweeper leaves these alone
+        self._finished: list[str] = []  # those of them that are acknowledged, and that nobody is deleting
         self._task: asyncio.Task[None] | None = None
         self._looked_at = monotonic_seconds()
-        self.insert_sql: Final = _INSERT.replace("{schema}", schema)
+        self._insert_sql = _INSERT.replace("{schema}", schema)
         self._flush_sql = _FLUSH.replace("{schema}", schema)
         self._lease_sql = _LEASE.replace("{schema}", schema)
         self._left_sql = _LEFT.replace("{schema}", schema)
@@ -82,29 +83,35 @@ class Outbox:
 
     async def insert(self, connection: asyncpg.Connection, row: OutboxRow) -> None:
         """Write the row inside the caller's transaction and delete those acknowledged since."""
-        finished, self._finished = self._finished, []
-        try:
-            await connection.execute(self.insert_sql, row.row_id, row.payload, finished)
-        except BaseException:
-            self._finished += finished
-            raise
+        with self.finished() as finished:
+            await connection.execute(self._insert_sql, row.row_id, row.payload, finished)
         # If the transaction rolls back after this, the deletions return with it: the sweeper sends those again.
 
-    def take_finished(self) -> list[str]:
-        """Hand over the ids of acknowledged rows to somebody who deletes them in his own statement."""
-        finished, self._finished = self._finished, []
-        return finished
+    @contextmanager
+    def finished(self) -> Iterator[list[str]]:
+        """Lend the ids of acknowledged rows to the one statement that deletes them; if it fails, they come back.
+
+        They may be gone although it failed, when its connection was lost. Deleting them again does no harm.
+        """
+        lent, self._finished = self._finished, []
+        try:
+            yield lent
+        except BaseException:
+            self._finished += lent
+            raise
+        self._ours.difference_update(lent)
 
     async def publish(self, row: OutboxRow) -> None:
         """Send a committed row. Returns at once; the row is deleted when the broker has acknowledged."""
-        self._in_flight.add(row.row_id)
+        self._ours.add(row.row_id)
         acknowledged = await self._publisher.send(row.messages)
         acknowledged.add_done_callback(lambda future: self._note(row.row_id, future))
 
     def _note(self, row_id: str, acknowledged: asyncio.Future[None]) -> None:
-        self._in_flight.discard(row_id)
         if not acknowledged.cancelled() and acknowledged.exception() is None:
             self._finished.append(row_id)
+        else:
+            self._ours.discard(row_id)
 
     async def start(self) -> None:
         """Publish what an earlier process left, then keep looking."""
@@ -146,23 +153,18 @@ class Outbox:
     async def _flush(self) -> None:
         if not self._finished:
             return
-        finished, self._finished = self._finished, []
-        try:
+        with self.finished() as finished:
             async with self._connection.autocommit() as connection:
                 await connection.execute(self._flush_sql, finished)
-        except BaseException:
-            self._finished += finished
-            raise
 
     async def _sweep(self, *, everything: bool) -> None:
-        """Publish one page of rows that nobody here has in flight; at start also young ones."""
+        """Publish one page of rows that this process has not published itself; at start also young ones."""
         async with self._connection.autocommit() as connection:
             if await connection.fetchval(self._lease_sql, self._holder, _LEASE_SECONDS) is None:
                 return
-            known = [*self._in_flight, *self._finished]
-            left = await connection.fetch(self._left_sql, known, everything, _OLDER_THAN_SECONDS, _PAGE)
+            left = await connection.fetch(self._left_sql, [*self._ours], everything, _OLDER_THAN_SECONDS, _PAGE)
         for row_id, payload in left:
-            if row_id in self._in_flight or row_id in self._finished:
+            if row_id in self._ours:
                 continue
             OUTBOX_SWEPT.labels(self._schema).inc()
             await self.publish(OutboxRow(row_id=row_id, payload=payload, messages=_unpack(payload)))

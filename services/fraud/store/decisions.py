@@ -11,7 +11,8 @@ import msgspec
 from libs.common.contracts.fraud import HoldReason, Verdict
 from libs.common.errors import Unavailable
 from services.fraud.domain.payer import Payer
-from services.fraud.store.users import ADVANCE, next_versions, refuse_moved
+from services.fraud.store.unit_of_work import Transaction
+from services.fraud.store.users import ADVANCE, limits_moved, next_versions
 
 _FIND: Final = """
     SELECT asked.place, d.decision_id::text, d.verdict, d.code, d.reasons, d.ruleset, d.facts, d.decided_at, d.command
@@ -30,9 +31,11 @@ _INSERT: Final = """
               verdict, code, reasons, facts, command)
 """
 
-# Nearly every decision is this plain, and so travels with its payer's next version. Each array less spares encoding,
-# decoding and log. The condition also says who goes first: all payers are locked before a decision is written.
-_ADVANCE_AND_INSERT_APPROVED: Final = f"""
+# Nearly every decision is this plain: then this statement is the whole transaction, one round trip. Each array less
+# spares encoding, decoding and log. The count also says who goes first: all payers are locked before anything else is
+# written. If one of them has moved, nothing of the statement may stand, and nobody is there to roll it back: so the
+# outbox row gets no payload, which its column refuses.
+_KEEP_APPROVED_AND_SAY: Final = f"""
     WITH advanced AS ({ADVANCE} RETURNING 1),
     kept AS (
         INSERT INTO fraud.decisions (transfer_id, decision_id, user_id, usd_minor, features, decided_at,
@@ -42,8 +45,10 @@ _ADVANCE_AND_INSERT_APPROVED: Final = f"""
         FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::bytea[], $9::timestamptz[])
             AS d (transfer_id, decision_id, user_id, usd_minor, features, decided_at)
         WHERE (SELECT count(*) FROM advanced) = cardinality($1::uuid[])
-    )
-    SELECT count(*) FROM advanced
+    ),
+    finished AS (DELETE FROM fraud.outbox WHERE row_id = ANY($13::uuid[]))
+    INSERT INTO fraud.outbox (row_id, payload)
+    SELECT $11::uuid, CASE WHEN (SELECT count(*) FROM advanced) = cardinality($1::uuid[]) THEN $12::bytea END
 """  # noqa: S608 -- made of statements written here
 
 
@@ -76,6 +81,11 @@ class NewDecision(msgspec.Struct, frozen=True, gc=False):
     decided_at: datetime
     command: bytes | None
 
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether this approves the request unchanged: nothing else is to be kept, now or later."""
+        return self.verdict == "approve" and self.command is None
+
 
 async def find_decisions(connection: asyncpg.Connection, transfer_ids: Sequence[str]) -> dict[str, StoredDecision]:
     """Return transfer_id → stored decision, for those decided before."""
@@ -84,38 +94,53 @@ async def find_decisions(connection: asyncpg.Connection, transfer_ids: Sequence[
 
 
 async def keep_decisions(
-    connection: asyncpg.Connection, payers: Iterable[Payer], decisions: Sequence[NewDecision], *, ruleset: int
+    transaction: Transaction, payers: Iterable[Payer], decisions: Sequence[NewDecision], *, ruleset: int
 ) -> None:
-    """Keep decisions, and write the next version of each payer whose limits they moved, provided nobody else has.
+    """Keep decisions and all that was emitted, with the next version of each payer, provided nobody else moved him.
 
+    Commits: by its only statement where all decisions are plain and no transaction has begun; else as that one ends.
     Locks: the payers' rows, in order of their ids.
-    Raises: Unavailable `limits_moved`; `decided_elsewhere`, one of them was decided before. The caller undoes the
-    transaction, forgets these payers and does the whole work again.
+    Raises: Unavailable `limits_moved`; `decided_elsewhere`, one of them was decided before. Nothing was written then;
+    the caller ends the unit of work, forgets these payers and does the whole work again.
     """
-    columns = next_versions(payers)
-    plain = [one for one in decisions if one.verdict == "approve" and one.command is None]
-    others = [one for one in decisions if one.verdict != "approve" or one.command is not None]
+    plain = [one for one in decisions if one.is_plain]
+    others = [one for one in decisions if not one.is_plain]
+    if others:
+        await transaction.write_together()
     try:
-        if plain or columns[0]:
-            written = await connection.fetchval(
-                _ADVANCE_AND_INSERT_APPROVED, *columns, *_common_columns(plain), ruleset
-            )
-            refuse_moved(asked=len(columns[0]), written=written)
-        if others:
-            await connection.execute(
-                _INSERT,
-                *_common_columns(others),
+        with transaction.saying() as (row, finished):
+            await transaction.connection.execute(
+                _KEEP_APPROVED_AND_SAY,
+                *next_versions(payers),
+                *_common_columns(plain),
                 ruleset,
-                [one.verdict for one in others],
-                [one.code for one in others],
-                [one.reasons for one in others],
-                [one.facts for one in others],
-                [one.command for one in others],
+                row.row_id,
+                row.payload,
+                finished,
             )
+        if others:
+            await _insert(transaction.connection, others, ruleset=ruleset)
+    except asyncpg.NotNullViolationError as failure:
+        if (failure.table_name, failure.column_name) != ("outbox", "payload"):
+            raise
+        raise limits_moved() from failure
     except asyncpg.UniqueViolationError as failure:
         if failure.constraint_name != "decisions_pkey":
             raise
         raise Unavailable("decided_elsewhere", "One of these was decided before or meanwhile; try again.") from failure
+
+
+async def _insert(connection: asyncpg.Connection, decisions: Sequence[NewDecision], *, ruleset: int) -> None:
+    await connection.execute(
+        _INSERT,
+        *_common_columns(decisions),
+        ruleset,
+        [one.verdict for one in decisions],
+        [one.code for one in decisions],
+        [one.reasons for one in decisions],
+        [one.facts for one in decisions],
+        [one.command for one in decisions],
+    )
 
 
 def _common_columns(decisions: Sequence[NewDecision]) -> tuple[list[Any], ...]:

@@ -126,7 +126,8 @@ async def advance_payers(connection: asyncpg.Connection, payers: Iterable[Payer]
     columns = next_versions(payers)
     if columns[0]:
         tag = await connection.execute(ADVANCE, *columns)
-        refuse_moved(asked=len(columns[0]), written=int(tag.rpartition(" ")[2]))
+        if int(tag.rpartition(" ")[2]) != len(columns[0]):
+            raise limits_moved()
 
 
 def next_versions(payers: Iterable[Payer]) -> tuple[list[str], list[int], list[datetime]]:
@@ -141,10 +142,9 @@ def next_versions(payers: Iterable[Payer]) -> tuple[list[str], list[int], list[d
     )
 
 
-def refuse_moved(*, asked: int, written: int) -> None:
-    """Refuse to go on unless all payers were advanced. Raises: Unavailable `limits_moved`."""
-    if written != asked:
-        raise Unavailable("limits_moved", "Another process moved these limits; try again.", moved=asked - written)
+def limits_moved() -> Unavailable:
+    """Return the refusal of a work whose payers were not all at the version that memory knew."""
+    return Unavailable("limits_moved", "Another process moved these limits; try again.")
 
 
 async def bump_versions(connection: asyncpg.Connection, user_ids: Iterable[str]) -> dict[str, int]:

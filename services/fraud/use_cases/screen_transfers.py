@@ -91,7 +91,7 @@ class ScreenTransfers:
         docket: Docket | None = None
         payer_ids: Sequence[str] = ()
         try:
-            async with self._work.open() as transaction:
+            async with self._work.read_first() as transaction:
                 fresh = await self._answer_known(transaction, asked) if looks_first else _each_once(asked)
                 ready, owners = await complete_payees(transaction.connection, fresh, self._set_aside, self._monotonic())
                 payer_ids = _payers_of(ready)
@@ -205,12 +205,14 @@ def _payers_of(ready: Sequence[Asked]) -> list[str]:
 
 
 async def _write(transaction: Transaction, docket: Docket) -> None:
-    connection = transaction.connection
-    await keep_decisions(connection, docket.touched.values(), docket.decisions, ruleset=RULESET)
+    # These statements follow that of the decisions, and must commit with it.
+    if docket.holds or docket.unused:
+        await transaction.write_together()
+    await keep_decisions(transaction, docket.touched.values(), docket.decisions, ruleset=RULESET)
     if docket.holds:
-        await insert_holds(connection, docket.holds)
+        await insert_holds(transaction.connection, docket.holds)
     if docket.unused:
-        await release_at_once(connection, docket.unused, docket.now, reason="batch_refused")
+        await release_at_once(transaction.connection, docket.unused, docket.now, reason="batch_refused")
 
 
 def _send(transaction: Transaction, answer: TransferScreened | TransferBatchScreened, traceparent: str = "") -> None:

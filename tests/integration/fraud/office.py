@@ -1,6 +1,8 @@
 """One instance of the fraud service's use cases over a real database, with a bus that only remembers."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -45,7 +47,8 @@ class Office:
         self.seconds = 0.0
         self.publisher = RecordingPublisher()
         self.hot = HotConnection(dsn, "fraud-test")
-        work = UnitOfWork(self.hot, Outbox("fraud", self.publisher, self.hot))
+        self.outbox = Outbox("fraud", self.publisher, self.hot)
+        self.work = work = UnitOfWork(self.hot, self.outbox)
         self.cache = PayerCache()
         self.awaited = AwaitedHolds()
         policy = PolicyInForce(velocity_lifted=velocity_lifted)
@@ -149,6 +152,24 @@ class Office:
 
     async def hear(self, transfer_id: str, status: TransferStatus, *, version: int = 1) -> None:
         await self.settle([changed(transfer_id, status, version=version)])
+
+    async def version_of(self, user_id: str) -> int:
+        [[version]] = await self.query("SELECT version FROM fraud.users WHERE user_id = $1", user_id)
+        assert isinstance(version, int)
+        return version
+
+    @asynccontextmanager
+    async def statements(self) -> AsyncIterator[list[asyncpg.connection.LoggedQuery]]:
+        """Collect what this instance sends to the database, a statement each round trip."""
+        sent: list[asyncpg.connection.LoggedQuery] = []
+        connection = self.hot._connection
+        assert connection is not None
+        connection.add_query_logger(sent.append)
+        try:
+            yield sent
+            await asyncio.sleep(0)  # asyncpg tells in the loop's next turn
+        finally:
+            connection.remove_query_logger(sent.append)
 
     async def query(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         async with self.hot.autocommit() as connection:

@@ -49,6 +49,7 @@ async def test_a_second_decision_on_a_transfer_is_impossible(office: Office) -> 
         users._SELECT_SLOTS,
         users._BUMP,
         decisions._FIND,
+        decisions._KEEP_APPROVED_AND_SAY,
         holds._LOCK,
         holds._WAITING_FOR,
         holds._RESOLVABLE,

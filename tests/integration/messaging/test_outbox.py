@@ -14,6 +14,7 @@ from libs.common.messaging.outbox import Outbox, OutboxRow
 from libs.common.messaging.outgoing_message import outgoing
 from libs.common.messaging.publisher import Publisher
 from tests.integration.messaging.conftest import SERVICE, Noted, World, until
+from tests.support.api_world import RecordingPublisher
 
 
 async def commit(world: World, outbox: Outbox, found: Sequence[int], then: str = "SELECT 1") -> OutboxRow:
@@ -86,6 +87,31 @@ async def test_a_rolled_back_transaction_says_nothing_and_gives_back_what_it_wou
     await bus.outbox.publish(await commit(world, bus.outbox, [2]))
     assert set(await said(world, 1)) == {2}
     await until(lambda: is_empty(world))
+
+
+async def test_the_sweeper_leaves_alone_what_is_being_deleted_and_what_could_not_be(world: World) -> None:
+    connection = HotConnection(world.settings().postgres_dsn.get_secret_value(), "sweeper")
+    publisher = RecordingPublisher()
+    outbox = Outbox(SERVICE, publisher, connection)
+    await outbox.publish(row := await commit(world, outbox, [1]))
+    await until(lambda: bool(outbox._finished))
+
+    async def fail_to_delete() -> None:
+        with outbox.finished() as lent:
+            assert lent == [row.row_id]
+            with outbox.finished() as lent_to_another:
+                assert lent_to_another == []
+            await outbox._sweep(everything=True)
+            raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await fail_to_delete()
+    await outbox._sweep(everything=True)
+
+    assert len(publisher.sent) == 1
+    await outbox.stop()
+    assert await is_empty(world)
+    await connection.close()
 
 
 async def test_a_process_whose_database_keeps_silent_is_not_ready_until_it_answers(
