@@ -7,6 +7,7 @@ from typing import Final
 
 import asyncpg
 
+from libs.common.db.array_encoding import ask_by_concrete_type
 from libs.common.db.failures import as_unavailable
 from libs.common.errors import Unavailable
 
@@ -82,6 +83,7 @@ class HotConnection:
 
     async def _ready(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
+            ask_by_concrete_type()
             try:
                 self._connection = await asyncpg.connect(
                     self._dsn,
