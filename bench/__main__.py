@@ -16,18 +16,18 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from bench.measure import Row, measure_row
+from bench.measure import measure_row
 from bench.report import row_document, show_rows
 from bench.running_stack import bench_stack, with_empty_broker
-from bench.scenarios import bulk_rows, hot_destination, single_rows
+from bench.scenarios import ROUNDS, bulk_rows, hot_destination, kafka_rows, single_rows
 from bench.world import make_world, write_world
 from bench.wrk import Load, NoGenerator, require_generator
 from libs.common.clock import system_clock
 from tests.support.kafka import ApacheKafka
 
 RESULTS: Final = Path(__file__).with_name("results")
-KAFKA_CONNECTIONS: Final = (1, 64, 512)
 KAFKA_WARM_UP_SECONDS: Final = 20
+MEDIANS: Final = f"rows with a goal are the median of {ROUNDS}"
 _WIDTH: Final = 120
 """Columns of a table that goes to a file."""
 
@@ -71,8 +71,8 @@ def on_local_broker(folder: Path, seconds: int, console: Console) -> dict[str, A
         singles = single_rows(renew, world, seconds, console.print)
         bulks = bulk_rows(renew, world, seconds, console.print)
         pairs, ratio = hot_destination(renew, world, customers, console.print)
-    show_rows(console, "Single transfers, answered 201 after posting", *_apart(singles))
-    show_rows(console, "Bulk", bulks, [None] * len(bulks))
+    show_rows(console, f"Single transfers, answered 201 after posting; {MEDIANS}", *_apart(singles))
+    show_rows(console, f"Bulk; {MEDIANS}", bulks, [None] * len(bulks))
     show_rows(console, "Hot destination", pairs, [None] * len(pairs))
     console.print(f"hot / uniform, median of {len(pairs) // 2} pairs: {ratio:.3f}")
     return {
@@ -112,10 +112,7 @@ def on_kafka(folder: Path, seconds: int, console: Console) -> dict[str, Any] | N
             write_world(customers, world)
             console.print("Apache Kafka: warming the JVM")
             measure_row("warm-up", Load(256), stack, world, KAFKA_WARM_UP_SECONDS)
-            rows: list[Row] = []
-            for connections in KAFKA_CONNECTIONS:
-                console.print(f"Apache Kafka, {connections} connections")
-                rows.append(measure_row("single, Kafka", Load(connections), stack, world, seconds))
+            rows = kafka_rows(stack, world, seconds, console.print)
     finally:
         broker.stop()
     show_rows(console, "On Apache Kafka (its own CPU is not in the sum)", rows, [None] * len(rows))
