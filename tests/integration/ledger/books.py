@@ -121,6 +121,14 @@ class Books:
         await self.post(commands)
         await asyncio.sleep(0)
 
+    async def insist(self, *commands: Command) -> None:
+        """Do this as delivery would: again for as long as others contend."""
+        while True:
+            try:
+                return await self.do(*commands)
+            except Unavailable:
+                await asyncio.sleep(0.01)
+
 
 def account_changed(
     name: str, *, status: AccountStatus = "opening", version: int = 1, asset: str = "USD"

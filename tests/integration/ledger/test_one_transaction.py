@@ -97,8 +97,7 @@ async def test_rows_of_a_small_batch_and_rows_of_a_large_one_are_the_same(
 @SMALL_AND_LARGE
 async def test_a_head_that_moved_has_nothing_written(books: Books, admin_dsn: str, transfers: int) -> None:
     await books.fund(alice=1_000, bob=1)
-    async with books.writing.autocommit() as connection:
-        late = await decided(connection, *posted(transfers))
+    late = await decided_by_itself(books, transfers)
     # It leaves the accounts alone: only the head tells that somebody was here.
     await books.do(blocked("first", leg("alice", "bob", 1)))
     before = await rows_at_rest(books, admin_dsn)
@@ -110,8 +109,7 @@ async def test_a_head_that_moved_has_nothing_written(books: Books, admin_dsn: st
 async def test_a_halted_head_has_nothing_written(books: Books, admin_dsn: str, transfers: int) -> None:
     await books.fund(alice=1_000, bob=1)
     await nearly_fill_a_tile(books)
-    async with books.writing.autocommit() as connection:
-        late = await decided(connection, *posted(transfers))
+    late = await decided_by_itself(books, transfers)
     async with admin_connection(admin_dsn) as connection:
         await connection.execute("UPDATE ledger.heads SET halted = true")
     before = await rows_at_rest(books, admin_dsn)
@@ -146,14 +144,12 @@ async def test_the_second_of_two_writers_waits_for_the_head_before_it_touches_an
     books: Books, admin_dsn: str, transfers: int
 ) -> None:
     await books.fund(alice=1_000, bob=1)
-    async with books.writing.autocommit() as connection:
-        late = await decided(connection, *posted(transfers))
+    late = await decided_by_itself(books, transfers)
     before = await rows_at_rest(books, admin_dsn)
     async with admin_connection(admin_dsn) as first:
         async with first.transaction():
             await first.execute("UPDATE ledger.heads SET size = size + 1")
-            writing = asyncio.create_task(write_batch(books.writing, late, lambda: seal(late)))
-            assert await until_waiting(admin_dsn)
+            writing = await written_behind(books, admin_dsn, late)
         with pytest.raises(HeadMoved):
             await writing
         await first.execute("UPDATE ledger.heads SET size = size - 1")
@@ -165,14 +161,12 @@ async def test_an_account_that_changes_while_a_writer_waits_for_the_head_is_not_
     books: Books, admin_dsn: str, transfers: int
 ) -> None:
     await books.fund(alice=1_000, bob=1)
-    async with books.writing.autocommit() as connection:
-        late = await decided(connection, *posted(transfers))
+    late = await decided_by_itself(books, transfers)
     await books.outcomes.flush()
     async with admin_connection(admin_dsn) as other:
         async with other.transaction():
             await other.execute("SELECT FROM ledger.heads FOR UPDATE")
-            writing = asyncio.create_task(write_batch(books.writing, late, lambda: seal(late)))
-            assert await until_waiting(admin_dsn)
+            writing = await written_behind(books, admin_dsn, late)
             await other.execute(
                 "UPDATE ledger.accounts SET status = 'frozen', version = version + 1 WHERE account_id = $1",
                 id_of("alice"),
@@ -188,13 +182,11 @@ async def test_the_mark_may_grow_while_a_writer_waits_for_the_head(
     books: Books, admin_dsn: str, transfers: int
 ) -> None:
     await books.fund(alice=1_000, bob=1)
-    async with books.writing.autocommit() as connection:
-        waiting = await decided(connection, *posted(transfers))
+    waiting = await decided_by_itself(books, transfers)
     async with admin_connection(admin_dsn) as other:
         async with other.transaction():
             await other.execute("UPDATE ledger.heads SET published_size = size")
-            writing = asyncio.create_task(write_batch(books.writing, waiting, lambda: seal(waiting)))
-            assert await until_waiting(admin_dsn)
+            writing = await written_behind(books, admin_dsn, waiting)
         await writing
         assert await other.fetchrow("SELECT size, published_size FROM ledger.heads") == (2 + transfers, 2)
 
@@ -224,6 +216,19 @@ async def lose(books: Books, late: Batch) -> None:
     async with books.writing.transaction() as connection:
         with pytest.raises(HeadMoved):
             await write_money(connection, late)
+
+
+async def decided_by_itself(books: Books, transfers: int) -> Batch:
+    """Decide on so many transfers without writing them."""
+    async with books.writing.autocommit() as connection:
+        return await decided(connection, *posted(transfers))
+
+
+async def written_behind(books: Books, admin_dsn: str, decided_batch: Batch) -> asyncio.Task[Sealed]:
+    """Begin to write, and return once that waits for somebody."""
+    writing = asyncio.create_task(write_batch(books.writing, decided_batch, lambda: seal(decided_batch)))
+    assert await until_waiting(admin_dsn)
+    return writing
 
 
 async def decided(connection: asyncpg.Connection, *commands: Command) -> Batch:

@@ -105,12 +105,7 @@ async def test_two_writers_at_once_lose_nothing(ledger_dsn: str, admin_dsn: str)
 
         async def work(books: Books, batches: list[list[Command]]) -> None:
             for each in batches:
-                while True:
-                    try:
-                        await books.do(*each)
-                        break
-                    except Unavailable:  # contended: delivery would bring it again, too
-                        await asyncio.sleep(0.01)
+                await books.insist(*each)
 
         await asyncio.gather(work(first, commands("first")), work(second, commands("second")))
         await until_confirmed(208, first, second)

@@ -7,7 +7,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from libs.common.errors import InvariantBroken, Unavailable
+from libs.common.errors import InvariantBroken
 from services.ledger.domain.commands import Command
 from services.ledger.metrics import CONFLICTS, OUTCOMES
 from tests.integration.ledger.books import Books, check, count_of, until_confirmed
@@ -107,12 +107,7 @@ async def test_two_writers_that_are_given_the_same_post_it_once(ledger_dsn: str,
 
         async def work(books: Books) -> None:
             for each in batches:
-                while True:
-                    try:
-                        await books.do(*each)
-                        break
-                    except Unavailable:  # contended: delivery would bring it again, too
-                        await asyncio.sleep(0.01)
+                await books.insist(*each)
 
         await asyncio.gather(work(first), work(second))
         await until_confirmed(62, first, second)
