@@ -12,9 +12,14 @@ import pytest
 
 from libs.common.contracts.base import Message
 from libs.common.contracts.export import all_messages
+from libs.common.contracts.gateway import TransferRequested
+from libs.common.contracts.transfers import TransferCommand
 
 GOLDEN = Path(__file__).parent / "golden"
 EVERY_MESSAGE = pytest.mark.parametrize("message", all_messages(), ids=lambda message: str(message.TYPE))
+
+
+GOLDEN_ID = "01a2b3c4-0000-7000-8000-000000000001"
 
 
 def golden(message: type[Message]) -> bytes:
@@ -64,3 +69,21 @@ def test_a_producer_cannot_say_a_field_that_the_message_does_not_have(message: t
 def test_the_schema_requires_every_field_of_the_golden_message(message: type[Message]) -> None:
     schema = json.loads((GOLDEN.parents[2] / "docs/contracts/messages" / f"{message.TYPE}.schema.json").read_text())
     assert set(schema["required"]) == json.loads(golden(message)).keys()
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        GOLDEN_ID.upper(),
+        GOLDEN_ID.replace("-", ""),
+        f"{{{GOLDEN_ID}}}",
+        f"{GOLDEN_ID}\n",
+        f"urn:uuid:{GOLDEN_ID}",
+        "",
+    ],
+)
+def test_a_transfer_s_id_has_one_spelling(spelling: str) -> None:
+    """PostgreSQL would take the others for the same id, and whoever compares texts for another transfer."""
+    command = json.loads(golden(TransferRequested))["command"]
+    with pytest.raises(msgspec.ValidationError, match="transfer_id"):
+        msgspec.json.decode(json.dumps(command | {"transfer_id": spelling}), type=TransferCommand)

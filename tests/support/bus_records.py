@@ -11,4 +11,4 @@ def apart(record: ConsumerRecord[Any, Any]) -> list[ConsumerRecord[Any, Any]]:
     """Return what the record carries, each message as a record of its own."""
     if not is_batched(record):
         return [record]
-    return [stand_alone(record, place) for place in range(len(unpack(record.value)))]
+    return [stand_alone(record, event) for event in unpack(record.value)]

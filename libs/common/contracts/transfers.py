@@ -1,8 +1,13 @@
 """Value types that several owners' messages carry: the transfer command and its parts."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+
+CanonicalId = Annotated[
+    str, msgspec.Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$(?!\n)", max_length=36)
+]
+"""A UUID in the one spelling that compares equal as text (RFC 9562: lower case); PostgreSQL would take others too."""
 
 TransferKind = Literal["transfer", "deposit"]
 """`transfer`: a customer's own. `deposit`: an operator credits a customer from the asset's reserve."""
@@ -38,7 +43,7 @@ class TransferCommand(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     RFC 3339 UTC.
     """
 
-    transfer_id: str
+    transfer_id: CanonicalId
     kind: TransferKind
     actor_id: str
     payer: Party | None

@@ -8,7 +8,7 @@ Source: CloudEvents JSON Event Format 1.0.2, section 4 (batch), with its extensi
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from aiokafka import ConsumerRecord
@@ -28,7 +28,7 @@ UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One message of a batch; its payload is still encoded."""
 
-    id: str
+    id: Annotated[str, msgspec.Meta(min_length=1)]
     type: str
     source: str
     data: msgspec.Raw
@@ -81,9 +81,8 @@ def unpack(payload: bytes) -> list[Event]:
     return _decode(payload)
 
 
-def stand_alone(record: ConsumerRecord[Any, Any], place: int) -> ConsumerRecord[Any, Any]:
-    """Return one message of a batch as the record it would have been without company: what is parked and sent again."""
-    event = unpack(record.value)[place]
+def stand_alone(record: ConsumerRecord[Any, Any], event: Event) -> ConsumerRecord[Any, Any]:
+    """Return one message of a record as the record it would have been without company: parked, it is sent again so."""
     headers = {
         "ce_specversion": event.specversion,
         "ce_id": event.id,

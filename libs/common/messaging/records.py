@@ -9,7 +9,7 @@ from aiokafka import ConsumerRecord
 from libs.common.contracts.base import Message
 from libs.common.contracts.topics import Topic
 from libs.common.errors import Malformed
-from libs.common.messaging.batched_record import UNREADABLE, is_batched, stand_alone, unpack
+from libs.common.messaging.batched_record import UNREADABLE, Event, is_batched, stand_alone, unpack
 from libs.common.telemetry.traces import read_traceparent
 
 MAX_PAYLOAD_BYTES: Final = 2 * 1024 * 1024
@@ -20,17 +20,17 @@ Decode = Callable[[bytes | msgspec.Raw], Message]
 class Received(msgspec.Struct, frozen=True, gc=False):
     """One message, decoded. `traceparent` is "" unless its sender had the transfer traced.
 
-    `record` is what brought it, `place` where in the record's batch it stood, None for a record of its own.
+    `record` is what brought it, `event` what it was in the record's batch, None for a record of its own.
     """
 
     message: Message
     record: ConsumerRecord[Any, Any]
-    place: int | None = None
+    event: Event | None = None
     traceparent: str = ""
 
     def as_record(self) -> ConsumerRecord[Any, Any]:
         """Return the message as a record of its own."""
-        return self.record if self.place is None else stand_alone(self.record, self.place)
+        return self.record if self.event is None else stand_alone(self.record, self.event)
 
 
 class Unreadable(msgspec.Struct, frozen=True, gc=False):
@@ -69,14 +69,14 @@ class Reader:
         except UNREADABLE as failure:
             raise _unreadable(failure) from failure
         found: list[Received | Unreadable] = []
-        for place, event in enumerate(events):
+        for event in events:
             try:
                 message = self._decode(event.type, event.data)
             except Malformed as cause:
-                found.append(Unreadable(stand_alone(record, place), cause))
+                found.append(Unreadable(stand_alone(record, event), cause))
                 continue
             traceparent = read_traceparent(event.traceparent.encode()) if event.traceparent else ""
-            found.append(Received(message, record, place, traceparent))
+            found.append(Received(message, record, event, traceparent))
         return found
 
     def _read_one(self, record: ConsumerRecord[Any, Any]) -> Received:

@@ -7,6 +7,7 @@ import msgspec
 
 from libs.common.contracts.ledger import TransferChanged
 from libs.common.db.hot import HotConnection
+from libs.common.messaging.batched_record import UNREADABLE
 from libs.common.messaging.records import Glimpse, Received
 from services.gateway.use_cases.await_outcomes import Waiters
 from services.gateway.use_cases.project_outcomes import outcome_of, project_outcomes
@@ -40,6 +41,6 @@ class WakeWaiters:
             if wants(key):
                 try:
                     resolve(outcome_of(_decode(payload)))
-                except msgspec.MsgspecError:
+                except UNREADABLE:
                     # The consumer group parks it; the poll or the deadline answers whoever waits.
                     continue

@@ -16,6 +16,7 @@ from libs.common.contracts.kyc import VerificationChanged
 from libs.common.contracts.transfers import Party
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
+from libs.common.messaging.batched_record import UNREADABLE
 from libs.common.messaging.records import Glimpse
 from services.gateway.store.directory import KnownAccount, KnownCustomer, load_accounts, load_customers, save_accounts
 
@@ -138,5 +139,5 @@ def _readable(glimpses: Sequence[Glimpse], read: Any) -> Iterable[Any]:
     for _, payload in glimpses:
         try:
             yield read(payload)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             continue

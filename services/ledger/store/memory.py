@@ -48,11 +48,13 @@ class Memory:
                 self._head = await load_head(connection, self._shard)
             known = await load_transfers(connection, [transfer.transfer_id for transfer in transfers])
             wanted |= _accounts_of(leg for transfer in known.values() for leg in transfer.legs)
-            missing = wanted - self.accounts.keys()
-            if missing:
+            unknown: set[str] = set()
+            # Again, because an account that was remembered may have been forgotten while others were read.
+            while missing := wanted - self.accounts.keys() - unknown:
                 loaded = await load_accounts(connection, list(missing))
                 self.accounts |= loaded
-                self._not_active = [account.account_id for account in loaded.values() if account.status != "active"]
+                self._not_active += [account.account_id for account in loaded.values() if account.status != "active"]
+                unknown |= missing - loaded.keys()
         # A hold's resolution nearly always finds its transfer; that is no repetition.
         self._looks = any(
             transfer.transfer_id in known

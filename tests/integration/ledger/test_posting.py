@@ -2,12 +2,16 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from libs.common.errors import Unavailable
+from services.ledger.domain.account import Account
 from services.ledger.domain.commands import Command
+from services.ledger.store.accounts import load_accounts
 from tests.integration.ledger.books import Books, check, until_confirmed
 from tests.support.api_world import admin_connection
 from tests.support.ledger_builders import batch, blocked, held, id_of, leg, resolved, screened
@@ -172,3 +176,22 @@ async def test_accounts_are_opened_once_and_said_open_as_often_as_asked(books: B
         status = "SELECT status FROM ledger.accounts WHERE account_id = $1"
         assert await connection.fetchval(status, id_of("alice")) == "active"
         assert await connection.fetchval(status, id_of("carol")) == "closed"
+
+
+async def test_an_account_that_is_forgotten_while_another_is_read_is_read_again(
+    books: Books, admin_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await books.fund(alice=100)
+    await books.open("bob")
+
+    async def slowly(connection: asyncpg.Connection, account_ids: Sequence[str]) -> dict[str, Account]:
+        found = await load_accounts(connection, account_ids)
+        await books.open("alice")  # accounts says it again, on another connection
+        monkeypatch.undo()
+        return found
+
+    monkeypatch.setattr("services.ledger.store.memory.load_accounts", slowly)
+    await books.do(screened("t", leg("alice", "bob", 1)))
+    assert books.last("t") == [("posted", "")]
+    await books.outcomes.flush()
+    await check(admin_dsn)

@@ -9,7 +9,7 @@ from aiokafka import ConsumerRecord
 
 from libs.common.contracts.base import Message
 from libs.common.contracts.topics import Topic
-from libs.common.messaging.batched_record import BATCH_HEADER, MESSAGES_MAX, pack, share_records, stand_alone
+from libs.common.messaging.batched_record import BATCH_HEADER, MESSAGES_MAX, Event, pack, share_records, unpack
 from libs.common.messaging.outgoing_message import Outgoing, outgoing
 from libs.common.messaging.records import MAX_PAYLOAD_BYTES, Glimpse, Reader, Received, Unreadable, glimpses
 
@@ -84,7 +84,7 @@ def test_one_that_cannot_be_read_stands_alone_with_its_cause_and_leaves_the_othe
         "ce_source": b"test",
         "traceparent": TRACEPARENT.encode(),
     }
-    assert fourth.as_record() == stand_alone(batch_of(*[saying("x")] * 3, saying("d", 4)), 3)
+    assert (fourth.as_record().value, fourth.as_record().key) == (b'{"text":"d"}', b"key 4")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +96,7 @@ def test_one_that_cannot_be_read_stands_alone_with_its_cause_and_leaves_the_othe
         (b'{"id":"1"}', "payload_unreadable"),
         (b'[{"id":"1","source":"test","data":{}}]', "payload_unreadable"),
         (b'[{"id":"1","type":"t","source":"test"}]', "payload_unreadable"),
+        (b'[{"id":"","type":"t","source":"test","data":{}}]', "payload_unreadable"),
         (b'[{"id":null,"type":"t","source":"test","data":{}}]', "payload_unreadable"),
         (b'[{"id":"\xff","type":"t","source":"test","data":{}}]', "payload_unreadable"),
         (b"[" * 100_000, "payload_unreadable"),
@@ -143,3 +144,21 @@ def test_records_are_shared_up_to_a_number_and_a_size_in_order() -> None:
         [False],
     ]
     assert list(share_records([])) == []
+
+
+def test_a_record_full_of_unreadable_messages_is_taken_apart_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    spoilt = [msgspec.structs.replace(saying("a", number), payload=b"{}") for number in range(300)]
+    came = batch_of(*spoilt)
+    asked: list[bytes] = []
+
+    def counted(payload: bytes) -> list[Event]:
+        asked.append(payload)
+        return unpack(payload)
+
+    monkeypatch.setattr("libs.common.messaging.records.unpack", counted)
+    monkeypatch.setattr("libs.common.messaging.batched_record.unpack", counted)
+    found = READER.read(came)
+    assert {dict(one.record.headers)["ce_id"] for one in found if isinstance(one, Unreadable)} == {
+        b"id %d" % number for number in range(300)
+    }
+    assert len(asked) == 1
