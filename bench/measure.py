@@ -32,12 +32,18 @@ class Row:
 
 
 def measure_row(name: str, load: Load, stack: Stack, world: Path, seconds: int) -> Row:
-    """Warm up, then measure. Posted transfers are counted in PostgreSQL, not taken from the generator's word."""
+    """Warm up, then measure. Posted transfers are counted in PostgreSQL, not taken from the generator's word.
+
+    Raises: RuntimeError when nothing was posted; a rate of zero is no measurement.
+    """
     run_load(load, stack.api, world, WARM_UP_SECONDS)
     pids = _pids(stack)
     before, counted_before = cpu_seconds(pids), asyncio.run(count_posted(stack.postgres))
     latency = run_load(load, stack.api, world, seconds)
     transfers = asyncio.run(count_posted(stack.postgres)) - counted_before
+    if not transfers:
+        message = f"{name}, {load.connections} connections: nothing was posted in {seconds} s; the stack stood still"
+        raise RuntimeError(message)
     used = spent(before, cpu_seconds(pids)) | {"generator": latency.generator_cpu_seconds}
     return Row(
         name=name,
@@ -45,7 +51,7 @@ def measure_row(name: str, load: Load, stack: Stack, world: Path, seconds: int) 
         transfers=transfers,
         transfers_per_second=transfers / latency.seconds,
         latency=latency,
-        cpu_us={part: 1e6 * cpu / max(transfers, 1) for part, cpu in used.items()},
+        cpu_us={part: 1e6 * cpu / transfers for part, cpu in used.items()},
     )
 
 
