@@ -35,6 +35,9 @@ class LocalBroker(LocalProcess):
             "LISTENER_URL": listener,
             "ADVERTISED_LISTENER_URL": listener,
             "STORAGE_ENGINE": "memory://tansu/",
+            # It is linked with musl, whose allocator has one lock: on two threads half of the broker's time is spent
+            # in the kernel, waking one of them for the other.
+            "TOKIO_WORKER_THREADS": "1",
         }
 
     def is_ready(self) -> bool:
