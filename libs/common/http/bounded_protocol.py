@@ -75,7 +75,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Parse what came."""
         if self._is_refused:
             return
-        self._unset_keepalive_if_required()
         self._unheard_bytes += len(data)
         try:
             self.parser.feed_data(data)
@@ -92,7 +91,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             if self._unheard_bytes > MAX_HEAD_BYTES:
                 self._refuse(headers_too_large)
             elif self._waits_since is None:
-                # Empty lines before a request: they end keep-alive's own timer and begin nothing.
+                # Empty lines while an answer is due: they begin nothing.
                 self._waits_since = monotonic_seconds()
 
     def send_400_response(self, msg: str) -> None:
@@ -101,8 +100,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._refuse(malformed_http)
 
     def on_message_begin(self) -> None:
-        """Begin a request; the parser calls this and the following."""
-        super().on_message_begin()
+        """Begin a request; the parser calls this and the following.
+
+        Uvicorn's own makes the ASGI scope here; a request to a hot endpoint never needs one.
+        """
+        self.url, self.headers, self.expect_100_continue = b"", [], False
         self._awaited = _Awaited.HEAD
         self._waits_since = monotonic_seconds()
         self._head_bytes = self._unheard_bytes = 0
@@ -117,12 +119,19 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._count(len(name) + len(value) + _AROUND_HEADER_BYTES)
         # A trailer is counted and dropped: as a header it could name another principal or length (RFC 9110, 6.5.1).
         if self._awaited is _Awaited.HEAD:
-            super().on_header(name, value.strip(b" \t"))
+            name = name.lower()
+            self.headers.append((name, value.strip(b" \t")))
+            if name == b"expect":
+                self.expect_100_continue = value.strip(b" \t").lower() == b"100-continue"
             if len(self.headers) > MAX_HEADERS:
                 raise _HeadTooLargeError
 
     def on_headers_complete(self) -> None:
         """Begin the answer."""
+        url, headers, expect = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expect
+        self.headers += headers  # the scope has this very list
         super().on_headers_complete()
         self.note_head_complete()
 
@@ -137,6 +146,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._waits_since = None
         self._unheard_bytes = 0
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request. Uvicorn would set a timer for each; our sweep sees idle connections too."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._awaited is _Awaited.BEGINNING:
+            self._waits_since = monotonic_seconds()
 
     def note_head_complete(self) -> None:
         """Wait for the body from now on."""
@@ -155,11 +175,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._is_answer_due():
             # Reading may have paused for that; the peer's time begins when it can be heard again.
             self._waits_since = now
-        elif now - self._waits_since > ARRIVAL_SECONDS:
-            if self._awaited is _Awaited.BEGINNING:
+        elif self._awaited is _Awaited.BEGINNING:
+            # Whoever has been answered may stay idle for longer than who never asked.
+            cycle: Any = self.cycle
+            if now - self._waits_since > (ARRIVAL_SECONDS if cycle is None else self.timeout_keep_alive):
                 self.transport.close()
-            else:
-                self._refuse(request_timeout)
+        elif now - self._waits_since > ARRIVAL_SECONDS:
+            self._refuse(request_timeout)
 
     def _count(self, length: int) -> None:
         self._unheard_bytes = 0

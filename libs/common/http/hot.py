@@ -39,7 +39,10 @@ class HotAnswer:
 
 
 HotEndpoint = Callable[[HotRequest], Awaitable[HotAnswer]]
-"""Raises errors of our tree; the edge makes problem documents of them."""
+"""Raises errors of our tree; the edge makes problem documents of them.
+
+No task runs it, so it awaits futures and tasks only: what sets a timeout or calls a server does so in a task it makes.
+"""
 
 
 def error_answer(error: TallystickError, request_id: str) -> HotAnswer:

@@ -58,7 +58,7 @@ def batch_endpoint(parts: MoneyRoutes) -> dict[str, HotEndpoint]:
         headers = [] if applied is None else [(b"preference-applied", applied.encode())]
         return HotAnswer(_status(batch, results), _encode(BatchOut(results)), headers=headers)
 
-    return {"/api/v1/transfers/batch": post}
+    return {"/api/v1/transfers/batch": lambda request: asyncio.create_task(post(request))}
 
 
 def _body_hashes(batch: BatchIn) -> list[bytes]:

@@ -1,5 +1,6 @@
 """What POST /transfers, /transfers/batch and /deposits share: who, how often, how long, and the answer."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -39,8 +40,9 @@ class MoneyRoutes:
 
         Raises: TooManyRequests, Unavailable.
         """
-        if not self.limits.enabled:
-            return False
+        return self.limits.enabled and await asyncio.create_task(self._admit(address, principal, asked))
+
+    async def _admit(self, address: str, principal: Principal, asked: Mapping[RequestKey, bytes]) -> bool:
         profile = await self._profile(principal)
         try:
             await self.limits.take_money_request(principal, address, profile)

@@ -64,7 +64,7 @@ def _endpoint(
                 code=outcome.code,
             )
         if counted:
-            await parts.give_back_replay(request.address, principal, [submission])
+            await asyncio.create_task(parts.give_back_replay(request.address, principal, [submission]))
         return answer(submission, outcome, applied)
 
     async def traced(request: HotRequest) -> HotAnswer:

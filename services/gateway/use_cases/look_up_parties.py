@@ -4,7 +4,8 @@ Every api process follows the owners' topics from their tip and keeps what it ha
 projection does not know yet is asked for once at its owner, before anybody is told that it does not exist.
 """
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 import httpx2
@@ -58,11 +59,14 @@ class Directory:
                 return False
         return True
 
-    async def fetch(self, account_ids: Iterable[str], user_id: str) -> None:
+    def fetch(self, account_ids: Collection[str], user_id: str) -> asyncio.Task[None]:
         """Bring the accounts, their owners and the user into memory, as far as anybody knows them.
 
-        Raises: Unavailable.
+        Raises, when awaited: Unavailable.
         """
+        return asyncio.create_task(self._fetch(account_ids, user_id))
+
+    async def _fetch(self, account_ids: Collection[str], user_id: str) -> None:
         if len(self.accounts) > _CACHED_MAX or len(self.customers) > _CACHED_MAX:
             self.accounts.clear()
             self.customers.clear()

@@ -21,6 +21,7 @@ from libs.common.http.hot_protocol import HotHttpProtocol
 from libs.common.http.unreadable import ARRIVAL_SECONDS, MAX_HEAD_BYTES, MAX_HEADERS
 
 LATE = ARRIVAL_SECONDS + 1
+KEEP_ALIVE_SECONDS = 75
 
 
 class Wire(asyncio.Transport):
@@ -57,6 +58,7 @@ class Server:
     state: ServerState = field(default_factory=ServerState)
     heard: list[HotRequest] = field(default_factory=list)
     may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+    gives_up: asyncio.Future[None] | None = None
 
     def __post_init__(self) -> None:
         self.may_answer.set()
@@ -64,6 +66,8 @@ class Server:
     async def hot(self, request: HotRequest) -> HotAnswer:
         self.heard.append(request)
         await self.may_answer.wait()
+        if self.gives_up is not None:
+            await self.gives_up
         return HotAnswer(200, b"hot")
 
     def app(self) -> FastAPI:
@@ -90,7 +94,13 @@ class Server:
 
     def connect(self) -> tuple[HotHttpProtocol, Wire]:
         config = uvicorn.Config(
-            self.app(), lifespan="off", log_config=None, ws="none", access_log=False, proxy_headers=False
+            self.app(),
+            lifespan="off",
+            log_config=None,
+            ws="none",
+            access_log=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
         protocol, wire = HotHttpProtocol(config=config, server_state=self.state, app_state={}), Wire()
         protocol.connection_made(wire)
@@ -304,13 +314,8 @@ async def test_a_connection_that_asks_nothing_is_closed_in_silence(server: Serve
     _, silent = server.connect()
     first, before_its_first = server.connect()
     first.data_received(b"\r\n")
-    second, after_its_first = server.connect()
-    second.data_received(head("/hot", "POST", "Content-Length: 1") + b"x")
-    await answered(after_its_first)
-    after_its_first.written = b""
-    second.data_received(b"\r\n")
     server.sweep_after(LATE)
-    assert [(wire.closed, wire.written) for wire in (silent, before_its_first, after_its_first)] == [(True, b"")] * 3
+    assert [(wire.closed, wire.written) for wire in (silent, before_its_first)] == [(True, b"")] * 2
 
 
 async def test_who_waits_for_an_answer_is_not_late(server: Server) -> None:
@@ -325,12 +330,48 @@ async def test_who_waits_for_an_answer_is_not_late(server: Server) -> None:
     await until(lambda: len(server.heard) == 2)
 
 
-async def test_between_two_requests_a_connection_is_not_late(server: Server) -> None:
+@pytest.mark.parametrize("path", ["/hot", "/size"])
+@pytest.mark.parametrize("idle", [b"", b"\r\n"])
+async def test_between_two_requests_a_connection_may_idle_for_as_long_as_it_is_kept_alive(
+    server: Server, path: str, idle: bytes
+) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(head(path, "POST", "Content-Length: 1") + b"x")
+    await answered(wire)
+    wire.written = b""
+    protocol.data_received(idle)
+    server.sweep_after(KEEP_ALIVE_SECONDS - 1)
+    assert not wire.closed
+    server.sweep_after(KEEP_ALIVE_SECONDS + 1)
+    assert (wire.closed, wire.written) == (True, b"")
+
+
+async def test_a_long_pipeline_is_answered_in_order(server: Server) -> None:
+    server.may_answer.clear()
+    protocol, wire = server.connect()
+    asked = [f"{number:04}".encode() for number in range(2000)]
+    protocol.data_received(b"".join(head("/hot", "POST", "Content-Length: 4") + body for body in asked))
+    server.may_answer.set()
+    await until(lambda: wire.written.count(b"HTTP/1.1 200 OK") == len(asked))
+    assert [request.body for request in server.heard] == asked
+
+
+async def test_nothing_is_asked_after_the_peer_said_it_would_close(server: Server) -> None:
+    protocol, wire = server.connect()
+    whole = head("/hot", "POST", "Content-Length: 1", "Connection: close") + b"x"
+    protocol.data_received(whole + whole)
+    await answered(wire)
+    assert (wire.closed, len(server.heard), wire.written.count(b"HTTP/1.1 200 OK")) == (True, 1, 1)
+
+
+async def test_an_answer_given_up_closes_the_connection(server: Server) -> None:
+    server.gives_up = asyncio.get_running_loop().create_future()
     protocol, wire = server.connect()
     protocol.data_received(head("/hot", "POST", "Content-Length: 1") + b"x")
-    await answered(wire)
-    server.sweep_after(LATE)
     assert not wire.closed
+    server.gives_up.cancel()
+    await until(lambda: wire.closed)
+    assert wire.written == b""
 
 
 @pytest.mark.parametrize("headers", [(), ("Expect: 100-continue",)])
