@@ -35,11 +35,21 @@ _STATUS_LINE = 7  # of postmaster.pid, from 0; miscadmin.h calls it LOCK_FILE_LI
 _LEFTOVER_PATIENCE_SECONDS = 5.0
 _LEFTOVER_POLL_SECONDS = 0.01
 
+
+def _shared_buffers() -> str:
+    """Return a sixteenth of the memory, 128 MB to 1 GB, as a setting.
+
+    What the last 100,000 transfers wrote then stays in it: below that, backends write pages out themselves to get room.
+    """
+    megabytes = psutil.virtual_memory().total // 2**20 // 16
+    return f"{min(max(megabytes, 128), 1024)}MB"
+
+
 # Sized for two cores which the services share. Durability stays at PostgreSQL's defaults (fsync, synchronous_commit,
 # full_page_writes): a stack that proves nothing is lost must not cheat. wal_compression stays off: these builds have no
 # lz4, and pglz costs more CPU than the bytes it saves are worth here.
 SETTINGS = {
-    "shared_buffers": "256MB",
+    "shared_buffers": _shared_buffers(),
     "max_connections": "200",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",

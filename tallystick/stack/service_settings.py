@@ -54,7 +54,7 @@ def _kafka_timing(plan: StackPlan) -> dict[str, str]:
     return {
         "KAFKA_SESSION_TIMEOUT_MS": "3000",
         "KAFKA_FETCH_MAX_WAIT_MS": "2",
-        "KAFKA_PATIENT_FETCH_MAX_WAIT_MS": "200",
+        "KAFKA_PATIENT_FETCH_MAX_WAIT_MS": "400",
     }
 
 
