@@ -13,6 +13,13 @@ from services.gateway.domain.outcomes import Outcome, accepted
 _encode_facts = msgspec.json.Encoder().encode
 _decode_facts = msgspec.json.Decoder(dict[str, int | str]).decode
 
+# Whoever asks for a row's conflicts to be passed over makes PostgreSQL look twice and log twice: 12 µs instead of 9.
+_INSERT_NEW = """
+INSERT INTO gateway.transfers (transfer_id, principal_id, scope, idempotency_key, body_hash, command, memo, memo_salt,
+    accepted_at)
+SELECT r.*, $9::timestamptz FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::bytea[],
+    $7::bytea[], $8::bytea[]) AS r
+"""
 _INSERT = """
 WITH stored AS (
     INSERT INTO gateway.transfers (transfer_id, principal_id, scope, idempotency_key, body_hash, batch_id,
@@ -73,6 +80,33 @@ class NewRequest(msgspec.Struct, gc=False):
     command: bytes
     memo: bytes | None
     memo_salt: bytes | None
+
+
+async def insert_new_requests(
+    connection: asyncpg.Connection, requests: Sequence[NewRequest], accepted_at: datetime
+) -> bool:
+    """Keep single requests, all or none; False, and nothing kept, if one of their keys is known.
+
+    Sorted as for `insert_requests`.
+    """
+    try:
+        await connection.execute(
+            _INSERT_NEW,
+            [r.transfer_id for r in requests],
+            [r.principal_id for r in requests],
+            [r.scope for r in requests],
+            [r.idempotency_key for r in requests],
+            [r.body_hash for r in requests],
+            [r.command for r in requests],
+            [r.memo for r in requests],
+            [r.memo_salt for r in requests],
+            accepted_at,
+        )
+    except asyncpg.UniqueViolationError as failure:
+        if failure.constraint_name != "transfers_idempotency_key_unique":
+            raise
+        return False
+    return True
 
 
 async def insert_requests(connection: asyncpg.Connection, requests: Sequence[NewRequest], accepted_at: datetime) -> int:

@@ -7,10 +7,10 @@ lone request waits for nobody.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import asyncpg
 import msgspec
@@ -28,7 +28,13 @@ from libs.common.telemetry.traces import note_work, traceparent_of
 from services.gateway.domain.outcomes import Outcome
 from services.gateway.messages import transfer_requested
 from services.gateway.metrics import INTAKE_LUMP, REPLAYS
-from services.gateway.store.transfers import NewRequest, StoredRequest, find_by_keys, insert_requests
+from services.gateway.store.transfers import (
+    NewRequest,
+    StoredRequest,
+    find_by_keys,
+    insert_new_requests,
+    insert_requests,
+)
 from services.gateway.use_cases.await_outcomes import Waiters
 from services.gateway.use_cases.prepare_transfer import Draft
 
@@ -40,6 +46,8 @@ _WAITING_MAX: Final = 20_000
 _TRIES: Final = 3
 
 _encode = msgspec.json.Encoder().encode
+
+_Inserted = TypeVar("_Inserted")
 
 RequestKey = tuple[str, str, str]
 """(principal id, scope, idempotency key)"""
@@ -80,6 +88,7 @@ class Intake:
         self._waiting: deque[Submission] = deque()
         self._not_durable: set[RequestKey] = set()
         self._wake = asyncio.Event()
+        self._copies_expected = False
 
     def submit(self, submission: Submission) -> None:
         """Queue a request. Raises: Conflict request_in_progress, Unavailable overloaded."""
@@ -157,10 +166,16 @@ class Intake:
                 self._waiters.end_after(submission.transfer_id, submission.answer, submission.wait_seconds)
 
     async def _insert(self, lump: list[Submission], rows: list[NewRequest], now: datetime) -> set[str]:
-        """Insert the rows and settle those whose key was known. Returns the ids that were not stored."""
+        """Insert the rows and settle those whose key was known. Returns the ids that were not stored.
+
+        Nearly every key is new; copies come in runs, and a run is over when a lump brings none.
+        """
         async with self._connection.autocommit() as connection:
-            stored = await _insert_again_after_deadlock(connection, rows, now)
-            if stored == len(rows):
+            if not self._copies_expected and await _insert_after_deadlock(insert_new_requests, connection, rows, now):
+                return set()
+            stored = await _insert_after_deadlock(insert_requests, connection, rows, now)
+            self._copies_expected = stored < len(rows)
+            if not self._copies_expected:
                 return set()
             kept = await find_by_keys(connection, [submission.key for submission in lump])
         known: set[str] = set()
@@ -221,10 +236,15 @@ def _message(submission: Submission, row: NewRequest, lump_size: int) -> Outgoin
     return transfer_requested(row.principal_id, row.transfer_id, row.command, traceparent_of(span))
 
 
-async def _insert_again_after_deadlock(connection: asyncpg.Connection, rows: list[NewRequest], now: datetime) -> int:
+async def _insert_after_deadlock(
+    insert: Callable[[asyncpg.Connection, list[NewRequest], datetime], Awaitable[_Inserted]],
+    connection: asyncpg.Connection,
+    rows: list[NewRequest],
+    now: datetime,
+) -> _Inserted:
     for last_try in (False,) * (_TRIES - 1) + (True,):
         try:
-            return await insert_requests(connection, rows, now)
+            return await insert(connection, rows, now)
         except asyncpg.DeadlockDetectedError:
             if last_try:
                 raise
