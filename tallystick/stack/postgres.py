@@ -51,8 +51,8 @@ def _shared_buffers() -> str:
 SETTINGS = {
     "shared_buffers": _shared_buffers(),
     "max_connections": "200",
-    # Small enough that log segments are used again soon: memory touched for the first time is dear in a virtual machine,
-    # and a new segment is written twice, once with zeros.
+    # Small enough that log segments are used again soon: memory touched for the first time is dear in a virtual
+    # machine, and a new segment is written twice, once with zeros.
     "min_wal_size": "1GB",
     "max_wal_size": "1GB",
     "checkpoint_timeout": "15min",
