@@ -6,7 +6,10 @@ import psutil
 
 
 def cpu_seconds(pids: Mapping[str, Sequence[int]]) -> dict[str, float]:
-    """Return name → user + system seconds of the processes of that name, children included where they are named."""
+    """Return name → user + system seconds of the processes of that name and their children, also those that ended.
+
+    PostgreSQL's workers come and go: without those that ended, the sum would fall when one does.
+    """
     return {name: sum(_seconds(pid) for pid in group) for name, group in pids.items()}
 
 
@@ -15,18 +18,19 @@ def spent(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, 
     return {name: after[name] - before.get(name, 0.0) for name in after}
 
 
-def postgres_pids(postmaster: int) -> list[int]:
-    """Return the postmaster and all its children, the sessions of the services among them."""
-    try:
-        process = psutil.Process(postmaster)
-        return [postmaster, *(child.pid for child in process.children(recursive=True))]
-    except psutil.NoSuchProcess:
-        return []
-
-
 def _seconds(pid: int) -> float:
     try:
-        times = psutil.Process(pid).cpu_times()
+        process = psutil.Process(pid)
+        living = sum(_own_seconds(child) for child in process.children(recursive=True))
+        ended = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return living + _own_seconds(process) + float(ended.children_user + ended.children_system)
+
+
+def _own_seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
     except psutil.NoSuchProcess:
         return 0.0
     return float(times.user + times.system)

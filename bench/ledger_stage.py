@@ -18,10 +18,10 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
-import psutil
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bench.cpu import cpu_seconds
 from libs.common.clock import monotonic_seconds, system_clock, to_rfc3339
 from libs.common.contracts.fraud import TransferScreened
 from libs.common.contracts.transfers import Leg, Party, TransferCommand
@@ -150,11 +150,7 @@ async def measure(arguments: argparse.Namespace, server: LocalPostgres) -> dict[
 
 def _cpu_seconds(server: LocalPostgres) -> dict[str, float]:
     own = resource.getrusage(resource.RUSAGE_SELF)
-    postgres = 0.0
-    for pid in server.pids():
-        times = psutil.Process(pid).cpu_times()
-        postgres += times.user + times.system
-    return {"python": own.ru_utime + own.ru_stime, "postgres": postgres}
+    return {"python": own.ru_utime + own.ru_stime} | cpu_seconds({"postgres": server.pids()[:1]})
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import asyncpg
 
-from bench.cpu import cpu_seconds, postgres_pids, spent
+from bench.cpu import cpu_seconds, spent
 from bench.wrk import Load, Measured, run_load
 from tallystick.stack.stack_file import Stack
 
@@ -38,13 +38,13 @@ def measure_row(name: str, load: Load, stack: Stack, world: Path, seconds: int) 
     """
     run_load(load, stack.api, world, WARM_UP_SECONDS)
     pids = _pids(stack)
-    before, counted_before = cpu_seconds(pids), asyncio.run(count_posted(stack.postgres))
+    counted_before, before = asyncio.run(count_posted(stack.postgres)), cpu_seconds(pids)
     latency = run_load(load, stack.api, world, seconds)
+    used = spent(before, cpu_seconds(pids)) | {"generator": latency.generator_cpu_seconds}
     transfers = asyncio.run(count_posted(stack.postgres)) - counted_before
     if not transfers:
         message = f"{name}, {load.connections} connections: nothing was posted in {seconds} s; the stack stood still"
         raise RuntimeError(message)
-    used = spent(before, cpu_seconds(pids)) | {"generator": latency.generator_cpu_seconds}
     return Row(
         name=name,
         connections=load.connections,
@@ -65,8 +65,6 @@ async def count_posted(dsn: str) -> int:
 
 
 def _pids(stack: Stack) -> dict[str, Sequence[int]]:
-    pids: dict[str, Sequence[int]] = {name: service.pids for name, service in stack.services.items()}
-    for name, part in stack.infrastructure.items():
-        own = part["pids"]
-        pids[name] = postgres_pids(own[0]) if name == "postgres" and own else own
-    return pids
+    """Return name → main processes; what they started belongs to them."""
+    services: dict[str, Sequence[int]] = {name: service.pids for name, service in stack.services.items()}
+    return services | {name: part["pids"][:1] for name, part in stack.infrastructure.items()}
