@@ -49,6 +49,10 @@ class _HeadTooLargeError(Exception):
     """Stops the parser, which hands it on as an error of its own."""
 
 
+class _ClosedError(Exception):
+    """Stops the parser: what comes after the last answer is not looked at (RFC 9112, 9.6)."""
+
+
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Serves one connection. What cannot be read, is too large or comes too slowly is refused, and it closes."""
 
@@ -57,6 +61,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._awaited = _Awaited.BEGINNING
         self._waits_since: float | None = None
+        self._closing_since: float | None = None
         self._head_bytes = 0
         self._is_refused = False
         self._unheard_bytes = 0
@@ -104,6 +109,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
         Uvicorn's own makes the ASGI scope here; a request to a hot endpoint never needs one.
         """
+        if self.transport.is_closing():
+            raise _ClosedError
         self.url, self.headers, self.expect_100_continue = b"", [], False
         self._awaited = _Awaited.HEAD
         self._waits_since = monotonic_seconds()
@@ -121,8 +128,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._awaited is _Awaited.HEAD:
             name = name.lower()
             self.headers.append((name, value.strip(b" \t")))
-            if name == b"expect":
-                self.expect_100_continue = value.strip(b" \t").lower() == b"100-continue"
+            if name == b"expect" and value.strip(b" \t").lower() == b"100-continue":
+                self.expect_100_continue = True
             if len(self.headers) > MAX_HEADERS:
                 raise _HeadTooLargeError
 
@@ -146,17 +153,33 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._waits_since = None
         self._unheard_bytes = 0
         super().on_message_complete()
+        if self.cycle.response_complete:
+            # Answered before its end came: nothing else will start the clock.
+            self._waits_since = monotonic_seconds()
 
     def on_response_complete(self) -> None:
         """Go on with the next request. Uvicorn would set a timer for each; our sweep sees idle connections too."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         elif self._awaited is _Awaited.BEGINNING:
             self._waits_since = monotonic_seconds()
+        # While something waits its turn nothing more is read, or the queue grows by a whole piece for each answer.
+        if not self.pipeline and not self.flow.write_paused:
+            self.flow.resume_reading()
+
+    def pause_writing(self) -> None:
+        """Read nothing more from who does not read."""
+        super().pause_writing()
+        self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Read again."""
+        super().resume_writing()
+        if not self.pipeline:
+            self.flow.resume_reading()
 
     def note_head_complete(self) -> None:
         """Wait for the body from now on."""
@@ -166,6 +189,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def end_if_late(self, now: float) -> None:
         """Close if what is awaited should have arrived by `now`, in seconds of the steady clock."""
         if self.transport.is_closing():
+            # Closing waits until what was written has been taken: who does not take it is cut off.
+            if self._closing_since is None:
+                self._closing_since = now
+            elif now - self._closing_since > ARRIVAL_SECONDS:
+                self.transport.abort()
             return
         if self._is_refused:
             self.transport.close()

@@ -9,9 +9,13 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
+
 from libs.common.http.bounded_protocol import BoundedHttpProtocol, answer_bytes
 from libs.common.http.edge import MAX_BODY_BYTES, answer_hot, hot_request, too_large_answer
 from libs.common.http.hot import HotAnswer, HotEndpoint
+
+log = structlog.get_logger()
 
 
 class HotHttpProtocol(BoundedHttpProtocol):
@@ -44,11 +48,12 @@ class HotHttpProtocol(BoundedHttpProtocol):
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
         self.note_head_complete()
+        # A length beyond the bound is refused before any of the body came.
+        cycle.set()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if isinstance(cycle, _HotCycle):
-            # Not at once: each answer begins the next of the pipeline, and a long one would be as deep as it is long.
-            self.loop.call_soon(cycle.begin)
+            cycle.take_turn()
         else:
             super()._start_asgi_task(cycle, app)
 
@@ -65,6 +70,7 @@ class _HotCycle:
         self._endpoint = endpoint
         self._transport = protocol.transport
         self._flow = protocol.flow
+        self._call_soon = protocol.loop.call_soon
         self._default_headers = protocol.server_state.default_headers
         self._on_response = protocol.on_response_complete
         self._request, self._length = hot_request(protocol.headers, protocol.client)
@@ -82,7 +88,7 @@ class _HotCycle:
         """Return what uvicorn calls `set` on. Kept as a field it would leave a ring to the garbage collector."""
         return self
 
-    def begin(self) -> None:
+    def take_turn(self) -> None:
         """Begin the answer, now that whatever was asked before has got its own."""
         self._is_its_turn = True
         self.set()
@@ -103,22 +109,32 @@ class _HotCycle:
         else:
             self._request.body = bytes(self.body)
             self._answering = answer_hot(self._endpoint, self._request)
-            self._go_on()
+            # In a round of its own: what else came in the same piece queues behind this, and a long pipeline, of which
+            # each answer begins the next, is not as deep as it is long.
+            self._call_soon(self._go_on)
 
     def _go_on(self, awaited: Any = None) -> None:
         """Run the endpoint up to the next future it has to wait for, as a task would; `awaited` is the one before."""
         del awaited
         try:
             future = self._answering.send(None)
+            if future is None:
+                # A bare yield, such as sleep(0): go on with the next round.
+                self._call_soon(self._go_on)
+            else:
+                # What every future asks of whoever waits for it: to take back this mark.
+                future._asyncio_future_blocking = False  # noqa: SLF001 -- asyncio's own protocol between futures and tasks
+                future.add_done_callback(self._go_on)
         except StopIteration as end:
             self._write(end.value)
         except asyncio.CancelledError:
-            # The process ends. Whoever asked finds the outcome under his idempotency key.
+            # As when the process ends. Whoever asked finds the outcome under his idempotency key.
+            log.info("request_given_up", request_id=self._request.request_id, path=self._request.path)
             self._transport.close()
-        else:
-            # What every future asks of whoever waits for it: to take back this mark.
-            future._asyncio_future_blocking = False  # noqa: SLF001 -- asyncio's own protocol between futures and tasks
-            future.add_done_callback(self._go_on)
+        except BaseException:
+            # Nobody will answer any more: without this the peer would wait for ever.
+            self._transport.close()
+            raise
 
     def _write(self, answer: HotAnswer) -> None:
         self.response_complete = True

@@ -44,6 +44,8 @@ _LUMP: Final = 100
 _LUMP_MAX: Final = 500
 _WAITING_MAX: Final = 20_000
 _TRIES: Final = 3
+_LOOK_AFTER_A_COPY: Final = 100
+"""Lumps; a copy in every hundredth costs no more than looking at all of them."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -88,7 +90,8 @@ class Intake:
         self._waiting: deque[Submission] = deque()
         self._not_durable: set[RequestKey] = set()
         self._wake = asyncio.Event()
-        self._copies_expected = False
+        self._lumps_looked_at = 0
+        """How many lumps from here on may have copies among them."""
 
     def submit(self, submission: Submission) -> None:
         """Queue a request. Raises: Conflict request_in_progress, Unavailable overloaded."""
@@ -168,15 +171,18 @@ class Intake:
     async def _insert(self, lump: list[Submission], rows: list[NewRequest], now: datetime) -> set[str]:
         """Insert the rows and settle those whose key was known. Returns the ids that were not stored.
 
-        Nearly every key is new; copies come in runs, and a run is over when a lump brings none.
+        Nearly every key is new, and copies come in runs. A lump that meets one unawares is written for nothing, so the
+        next ones are looked at.
         """
         async with self._connection.autocommit() as connection:
-            if not self._copies_expected and await _insert_after_deadlock(insert_new_requests, connection, rows, now):
+            if self._lumps_looked_at > 0:
+                self._lumps_looked_at -= 1
+            elif await _insert_after_deadlock(insert_new_requests, connection, rows, now):
                 return set()
             stored = await _insert_after_deadlock(insert_requests, connection, rows, now)
-            self._copies_expected = stored < len(rows)
-            if not self._copies_expected:
+            if stored == len(rows):
                 return set()
+            self._lumps_looked_at = _LOOK_AFTER_A_COPY
             kept = await find_by_keys(connection, [submission.key for submission in lump])
         known: set[str] = set()
         for submission in lump:

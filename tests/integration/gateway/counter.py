@@ -53,6 +53,7 @@ class Neighbour:
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
         self.asked.append(request.url.raw_path.decode())
         self.heard.append(request.headers)
+        assert asyncio.current_task() is not None, "a real client's timeouts need a task"
         if self.failure is not None:
             raise self.failure
         if self.away:

@@ -2,142 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Awaitable
 
 import pytest
-import uvicorn
-from fastapi import APIRouter, FastAPI, Request
-from uvicorn.server import ServerState
 
-from libs.common.clock import monotonic_seconds
-from libs.common.http.app import make_app
-from libs.common.http.bounded_protocol import sweep
-from libs.common.http.health import Health
-from libs.common.http.hot import HotAnswer, HotRequest
-from libs.common.http.hot_protocol import HotHttpProtocol
 from libs.common.http.unreadable import ARRIVAL_SECONDS, MAX_HEAD_BYTES, MAX_HEADERS
-
-LATE = ARRIVAL_SECONDS + 1
-KEEP_ALIVE_SECONDS = 75
-
-
-class Wire(asyncio.Transport):
-    """The way back to the peer: keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__({"peername": ("192.0.2.1", 1)})
-        self.written = b""
-        self.closed = False
-        self.ended = False
-
-    def write(self, data: Any) -> None:
-        assert not self.closed
-        assert not self.ended
-        self.written += data
-
-    def write_eof(self) -> None:
-        self.ended = True
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def pause_reading(self) -> None: ...
-    def resume_reading(self) -> None: ...
-
-
-@dataclass
-class Server:
-    """A server that was never started, and the requests its hot endpoint heard."""
-
-    state: ServerState = field(default_factory=ServerState)
-    heard: list[HotRequest] = field(default_factory=list)
-    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
-    gives_up: asyncio.Future[None] | None = None
-
-    def __post_init__(self) -> None:
-        self.may_answer.set()
-
-    async def hot(self, request: HotRequest) -> HotAnswer:
-        self.heard.append(request)
-        await self.may_answer.wait()
-        if self.gives_up is not None:
-            await self.gives_up
-        return HotAnswer(200, b"hot")
-
-    def app(self) -> FastAPI:
-        router = APIRouter()
-
-        @router.get("/headers")
-        async def headers(request: Request) -> dict[str, str]:
-            return dict(request.headers)
-
-        @router.post("/size")
-        async def size(request: Request) -> dict[str, int]:
-            return {"bytes": len(await request.body())}
-
-        return make_app(
-            service="test",
-            title="Test",
-            description="",
-            version="1",
-            routers=[router],
-            lifespan=nothing,
-            health=Health(),
-            hot={"/hot": self.hot},
-        )
-
-    def connect(self) -> tuple[HotHttpProtocol, Wire]:
-        config = uvicorn.Config(
-            self.app(),
-            lifespan="off",
-            log_config=None,
-            ws="none",
-            access_log=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        )
-        protocol, wire = HotHttpProtocol(config=config, server_state=self.state, app_state={}), Wire()
-        protocol.connection_made(wire)
-        return protocol, wire
-
-    def sweep_after(self, seconds: float) -> None:
-        sweep(self.state, monotonic_seconds() + seconds)
-
-
-@asynccontextmanager
-async def nothing(_app: FastAPI) -> AsyncIterator[None]:
-    yield
+from tests.support.http_wire import KEEP_ALIVE_SECONDS, LATE, Server, Wire, answered, head, read, until
 
 
 @pytest.fixture
 async def server() -> Server:
     return Server()
-
-
-Answer = tuple[int, dict[str, str], bytes]
-
-
-def read(wire: Wire) -> Answer:
-    head, _, body = wire.written.partition(b"\r\n\r\n")
-    line, *rest = head.decode().split("\r\n")
-    return int(line.split()[1]), {name.lower(): value for name, value in (r.split(": ", 1) for r in rest)}, body
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 -- what is waited for knows of no test
-            await asyncio.sleep(0.001)
-
-
-async def answered(wire: Wire) -> Answer:
-    await until(lambda: wire.written)
-    return read(wire)
 
 
 def assert_refused(wire: Wire, status: int, code: str) -> None:
@@ -148,10 +23,6 @@ def assert_refused(wire: Wire, status: int, code: str) -> None:
     assert (headers["content-type"], headers["connection"]) == ("application/problem+json", "close")
     assert (int(headers["content-length"]), headers["x-content-type-options"]) == (len(body), "nosniff")
     assert wire.ended
-
-
-def head(path: str = "/headers", method: str = "GET", *headers: str) -> bytes:
-    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *headers, "", ""]).encode("latin-1")
 
 
 @pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00", b"GET / HTTP/9.9\r\n\r\n", b"GET /\xff HTTP/1.1\r\n\r\n"])
@@ -346,32 +217,25 @@ async def test_between_two_requests_a_connection_may_idle_for_as_long_as_it_is_k
     assert (wire.closed, wire.written) == (True, b"")
 
 
-async def test_a_long_pipeline_is_answered_in_order(server: Server) -> None:
-    server.may_answer.clear()
+async def test_who_was_answered_before_his_request_ended_may_not_idle_for_ever(server: Server) -> None:
     protocol, wire = server.connect()
-    asked = [f"{number:04}".encode() for number in range(2000)]
-    protocol.data_received(b"".join(head("/hot", "POST", "Content-Length: 4") + body for body in asked))
-    server.may_answer.set()
-    await until(lambda: wire.written.count(b"HTTP/1.1 200 OK") == len(asked))
-    assert [request.body for request in server.heard] == asked
-
-
-async def test_nothing_is_asked_after_the_peer_said_it_would_close(server: Server) -> None:
-    protocol, wire = server.connect()
-    whole = head("/hot", "POST", "Content-Length: 1", "Connection: close") + b"x"
-    protocol.data_received(whole + whole)
+    protocol.data_received(head("/nowhere", "POST", "Content-Length: 1"))
     await answered(wire)
-    assert (wire.closed, len(server.heard), wire.written.count(b"HTTP/1.1 200 OK")) == (True, 1, 1)
-
-
-async def test_an_answer_given_up_closes_the_connection(server: Server) -> None:
-    server.gives_up = asyncio.get_running_loop().create_future()
-    protocol, wire = server.connect()
-    protocol.data_received(head("/hot", "POST", "Content-Length: 1") + b"x")
+    protocol.data_received(b"x")
+    server.sweep_after(KEEP_ALIVE_SECONDS - 1)
     assert not wire.closed
-    server.gives_up.cancel()
-    await until(lambda: wire.closed)
-    assert wire.written == b""
+    server.sweep_after(KEEP_ALIVE_SECONDS + 1)
+    assert wire.closed
+
+
+async def test_who_does_not_take_his_last_answer_is_cut_off(server: Server) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(head("/hot", "POST", "Content-Length: 1", "Connection: close") + b"x")
+    await answered(wire)
+    server.sweep_after(0)
+    assert (wire.closed, wire.aborted) == (True, False)
+    server.sweep_after(LATE)
+    assert wire.aborted
 
 
 @pytest.mark.parametrize("headers", [(), ("Expect: 100-continue",)])
