@@ -22,10 +22,10 @@ SELECT r.*, $9::timestamptz FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::
 """
 _INSERT = """
 WITH stored AS (
-    INSERT INTO gateway.transfers (transfer_id, principal_id, scope, idempotency_key, body_hash, batch_id,
-        batch_position, command, memo, memo_salt, accepted_at)
-    SELECT r.*, $11::timestamptz FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::uuid[],
-        $7::int[], $8::bytea[], $9::bytea[], $10::bytea[]) AS r
+    INSERT INTO gateway.transfers (transfer_id, principal_id, scope, idempotency_key, body_hash, command, memo,
+        memo_salt, batch_id, batch_position, accepted_at)
+    SELECT r.*, $11::timestamptz FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::bytea[],
+        $7::bytea[], $8::bytea[], $9::uuid[], $10::int[]) AS r
     ON CONFLICT ON CONSTRAINT transfers_idempotency_key_unique DO NOTHING
     RETURNING 1)
 SELECT count(*) FROM stored
@@ -90,18 +90,7 @@ async def insert_new_requests(
     Sorted as for `insert_requests`.
     """
     try:
-        await connection.execute(
-            _INSERT_NEW,
-            [r.transfer_id for r in requests],
-            [r.principal_id for r in requests],
-            [r.scope for r in requests],
-            [r.idempotency_key for r in requests],
-            [r.body_hash for r in requests],
-            [r.command for r in requests],
-            [r.memo for r in requests],
-            [r.memo_salt for r in requests],
-            accepted_at,
-        )
+        await connection.execute(_INSERT_NEW, *_columns(requests), accepted_at)
     except asyncpg.UniqueViolationError as failure:
         if failure.constraint_name != "transfers_idempotency_key_unique":
             raise
@@ -117,16 +106,9 @@ async def insert_requests(connection: asyncpg.Connection, requests: Sequence[New
     """
     stored: int = await connection.fetchval(
         _INSERT,
-        [r.transfer_id for r in requests],
-        [r.principal_id for r in requests],
-        [r.scope for r in requests],
-        [r.idempotency_key for r in requests],
-        [r.body_hash for r in requests],
+        *_columns(requests),
         [r.batch_id for r in requests],
         [r.batch_position for r in requests],
-        [r.command for r in requests],
-        [r.memo for r in requests],
-        [r.memo_salt for r in requests],
         accepted_at,
     )
     return stored
@@ -161,6 +143,20 @@ async def save_outcomes(connection: asyncpg.Connection, outcomes: Sequence[Outco
 async def load_outcomes(connection: asyncpg.Connection, transfer_ids: Sequence[str]) -> list[Outcome]:
     """Return what is known of these transfers; those of which nothing was heard are absent."""
     return [_outcome(row) for row in await connection.fetch(_OUTCOMES, transfer_ids)]
+
+
+def _columns(requests: Sequence[NewRequest]) -> tuple[list[Any], ...]:
+    """Return what every request has, a list a column."""
+    return (
+        [r.transfer_id for r in requests],
+        [r.principal_id for r in requests],
+        [r.scope for r in requests],
+        [r.idempotency_key for r in requests],
+        [r.body_hash for r in requests],
+        [r.command for r in requests],
+        [r.memo for r in requests],
+        [r.memo_salt for r in requests],
+    )
 
 
 def _stored(row: asyncpg.Record) -> StoredRequest:
