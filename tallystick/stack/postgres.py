@@ -36,20 +36,10 @@ _LEFTOVER_PATIENCE_SECONDS = 5.0
 _LEFTOVER_POLL_SECONDS = 0.01
 
 
-def _shared_buffers() -> str:
-    """Return a sixteenth of the memory, 128 MB to 1 GB, as a setting.
-
-    What the last 100,000 transfers wrote then stays in it: below that, backends write pages out themselves to get room.
-    """
-    megabytes = psutil.virtual_memory().total // 2**20 // 16
-    return f"{min(max(megabytes, 128), 1024)}MB"
-
-
 # Sized for two cores which the services share. Durability stays at PostgreSQL's defaults (fsync, synchronous_commit,
 # full_page_writes): a stack that proves nothing is lost must not cheat. wal_compression stays off: these builds have no
 # lz4, and pglz costs more CPU than the bytes it saves are worth here.
 SETTINGS = {
-    "shared_buffers": _shared_buffers(),
     "max_connections": "200",
     # Small enough that log segments are used again soon: memory touched for the first time is dear in a virtual
     # machine, and a new segment is written twice, once with zeros.
@@ -90,6 +80,7 @@ class LocalPostgres(LocalProcess):
     def command(self) -> Sequence[str]:
         """Return the postmaster's command line, without root's identity when we have it."""
         settings = SETTINGS | {
+            "shared_buffers": _shared_buffers(),
             "port": str(self.port),
             "listen_addresses": LOOPBACK,
             "unix_socket_directories": str(self._socket_folder),
@@ -242,3 +233,12 @@ def _as_ordinary_user(*, death_signal: str) -> list[str]:
         *("--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--bounding-set=-all,+dac_override"),
         f"--pdeathsig={death_signal}",
     ]
+
+
+def _shared_buffers() -> str:
+    """Return a sixteenth of the memory, 128 MB to 1 GB, as a setting.
+
+    What the last 100,000 transfers wrote then stays in it: below that, backends write pages out themselves to get room.
+    """
+    megabytes = psutil.virtual_memory().total // 2**20 // 16
+    return f"{min(max(megabytes, 128), 1024)}MB"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 # tidy: allow impure-value-code: the transfer's value types, shared by all who carry it
-from libs.common.contracts.transfers import Leg
+from libs.common.contracts.transfers import CanonicalId, Leg
 from libs.common.errors import Malformed, Unprocessable
 from libs.common.money import ASSET_EXPONENTS, MAX_AMOUNT_MINOR
 
@@ -18,11 +18,9 @@ _DETAIL_CHARACTERS_MAX: Final = 300
 # Python's `$` matches before a last newline too. Its `\Z` would end that, but these patterns are published in the
 # OpenAPI document, and ECMA-262 knows no `\Z`; the lookahead means the same in both.
 _END: Final = r"$(?!\n)"
-_ID_PATTERN: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}" + _END
 _NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f]*" + _END
 _KEY_PATTERN: Final = r"^[\x21-\x7e]+" + _END
 
-AccountIdText = Annotated[str, msgspec.Meta(pattern=_ID_PATTERN, max_length=36)]
 AmountMinor = Annotated[int, msgspec.Meta(ge=1, le=MAX_AMOUNT_MINOR)]
 AssetCode = Annotated[str, msgspec.Meta(min_length=3, max_length=12)]
 Description = Annotated[str, msgspec.Meta(max_length=140, pattern=_NO_CONTROLS)]
@@ -35,8 +33,8 @@ Key = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=_KEY_PAT
 class LegIn(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """One leg as asked for."""
 
-    source_account_id: AccountIdText
-    destination_account_id: AccountIdText
+    source_account_id: CanonicalId
+    destination_account_id: CanonicalId
     amount_minor: AmountMinor
     asset: AssetCode
 
@@ -44,8 +42,8 @@ class LegIn(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
 class TransferIn(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
     """A transfer: either the four fields of a single leg, or `legs`."""
 
-    source_account_id: AccountIdText | None = None
-    destination_account_id: AccountIdText | None = None
+    source_account_id: CanonicalId | None = None
+    destination_account_id: CanonicalId | None = None
     amount_minor: AmountMinor | None = None
     asset: AssetCode | None = None
     legs: Annotated[list[LegIn], msgspec.Meta(min_length=1, max_length=MAX_LEGS)] | None = None
@@ -69,7 +67,7 @@ class BatchIn(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True,
 class DepositIn(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
     """Money that came in from outside: credited to the account from the asset's reserve."""
 
-    account_id: AccountIdText
+    account_id: CanonicalId
     amount_minor: AmountMinor
     asset: AssetCode
     reference: Annotated[str, msgspec.Meta(min_length=1, max_length=140, pattern=_NO_CONTROLS)]
