@@ -1,9 +1,9 @@
-"""Commands the gateway publishes, each stored in `gateway.transfers` before it is sent."""
+"""Commands the gateway publishes, each stored before it is sent and sent again until its outcome is known."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from libs.common.contracts.base import Message
-from libs.common.contracts.transfers import TransferCommand
+from libs.common.contracts.transfers import CanonicalId, TransferCommand
 
 
 class TransferRequested(Message, frozen=True, gc=False, kw_only=True):
@@ -19,3 +19,61 @@ class TransferBatchRequested(Message, frozen=True, gc=False, kw_only=True):
     TYPE: ClassVar[str] = "tallystick.gateway.transfer-batch-requested.v1"
     batch_id: str
     commands: tuple[TransferCommand, ...]
+
+
+class CaptureTransfer(Message, frozen=True, gc=False, kw_only=True):
+    """Post a part of what a caller's hold reserves, or all of it.
+
+    `amounts_minor` is what each leg moves, in the order of the legs; empty for all that is left. With `is_final` the
+    hold ends and what was not captured is given back. Has its effect once per `command_id`.
+    """
+
+    TYPE: ClassVar[str] = "tallystick.gateway.capture-transfer.v1"
+    command_id: CanonicalId
+    transfer_id: CanonicalId
+    actor_id: CanonicalId
+    amounts_minor: tuple[int, ...]
+    is_final: bool
+    requested_at: str
+
+
+class VoidTransfer(Message, frozen=True, gc=False, kw_only=True):
+    """End a caller's hold; what it still reserves is given back. Has its effect once per `command_id`."""
+
+    TYPE: ClassVar[str] = "tallystick.gateway.void-transfer.v1"
+    command_id: CanonicalId
+    transfer_id: CanonicalId
+    actor_id: CanonicalId
+    requested_at: str
+
+
+class ReverseTransfer(Message, frozen=True, gc=False, kw_only=True):
+    """Move a posted transfer's money back, in part or in full; never more than it moved, over all its reversals.
+
+    The reversal is a transfer of its own, and `command_id` is its id. `amounts_minor` is what each leg gives back;
+    empty for all that is left. With `with_fees` the fees withheld come back in the same proportion.
+    `reason_commitment` is the hex SHA-256 over a salt and the reason, which never leaves the gateway.
+    """
+
+    TYPE: ClassVar[str] = "tallystick.gateway.reverse-transfer.v1"
+    command_id: CanonicalId
+    transfer_id: CanonicalId
+    actor_id: CanonicalId
+    amounts_minor: tuple[int, ...]
+    with_fees: bool
+    reason_commitment: str
+    requested_at: str
+
+
+class ChangeAccount(Message, frozen=True, gc=False, kw_only=True):
+    """Staff change what an account may do: its status, the least and the most it may hold. None leaves as it is."""
+
+    TYPE: ClassVar[str] = "tallystick.gateway.change-account.v1"
+    command_id: CanonicalId
+    account_id: CanonicalId
+    actor_id: CanonicalId
+    status: Literal["active", "frozen", "suspended", "closed"] | None
+    minimum_minor: int | None
+    maximum_minor: int | None
+    reason_commitment: str
+    requested_at: str

@@ -8,11 +8,16 @@ TransferStatus = Literal["posted", "held", "refused", "blocked", "voided"]
 FINAL_STATUSES: frozenset[str] = frozenset({"posted", "refused", "blocked", "voided"})
 
 
-class TransferChanged(Message, frozen=True, gc=False, kw_only=True):
+class TransferChanged(Message, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A transfer reached a state. `version` counts its states from 1; drop what is not newer than what you have.
 
     `code` says why for `refused`, `blocked` and `voided`; `facts` are its public numbers. `reasons` is what a hold
     waits for. (`shard`, `journal_index`) names the journal record that proves it. `occurred_at` is RFC 3339 UTC.
+
+    `resolver` says who ends a hold: `caller` or `fraud`; empty for what was never held. A caller's hold ends by itself
+    at `expires_at`. `captured_minor` and `reversed_minor` are by leg, empty while nothing was captured or reversed.
+    `fee_minor` is what was withheld from the payees, less what was given back. `reverses` is set for a reversal: the
+    transfer whose money it moves back.
     """
 
     TYPE: ClassVar[str] = "tallystick.ledger.transfer-changed.v1"
@@ -22,6 +27,43 @@ class TransferChanged(Message, frozen=True, gc=False, kw_only=True):
     code: str
     reasons: tuple[str, ...]
     facts: dict[str, int | str]
+    shard: int
+    journal_index: int
+    occurred_at: str
+    resolver: Literal["", "caller", "fraud"] = ""
+    expires_at: str = ""
+    captured_minor: tuple[int, ...] = ()
+    reversed_minor: tuple[int, ...] = ()
+    fee_minor: int = 0
+    reverses: str = ""
+
+
+class CommandDecided(Message, frozen=True, gc=False, kw_only=True):
+    """The ledger has done, or refused, what a command asked: a capture, a void, a change of an account.
+
+    `subject_id` is the transfer or the account. `code` and `facts` say why it was refused. (`shard`, `journal_index`)
+    names the record that proves it. A command that is sent again gets the same answer.
+    """
+
+    TYPE: ClassVar[str] = "tallystick.ledger.command-decided.v1"
+    command_id: str
+    subject_id: str
+    status: Literal["done", "refused"]
+    code: str
+    facts: dict[str, int | str]
+    shard: int
+    journal_index: int
+    occurred_at: str
+
+
+class LedgerAccountChanged(Message, frozen=True, gc=False, kw_only=True):
+    """What an account may do was changed by staff. `journal_index` grows: drop what is not newer than what you have."""
+
+    TYPE: ClassVar[str] = "tallystick.ledger.account-changed.v1"
+    account_id: str
+    status: Literal["active", "frozen", "suspended", "closed"]
+    minimum_minor: int
+    maximum_minor: int
     shard: int
     journal_index: int
     occurred_at: str

@@ -37,6 +37,13 @@ TRANSFER_REQUESTS: Final = Topic(
     why="one sender's requests reach fraud in the order he sent them",
     messages=(gateway.TransferRequested, gateway.TransferBatchRequested),
 )
+LEDGER_COMMANDS: Final = Topic(
+    name="gateway.ledger-commands.v1",
+    owner="gateway",
+    key="subject_id",
+    why="the commands about one transfer, or one account, reach the ledger in the order they were sent",
+    messages=(gateway.CaptureTransfer, gateway.VoidTransfer, gateway.ReverseTransfer, gateway.ChangeAccount),
+)
 SCREENINGS: Final = Topic(
     name="fraud.screenings.v1",
     owner="fraud",
@@ -48,15 +55,16 @@ TRANSFERS: Final = Topic(
     name="ledger.transfers.v1",
     owner="ledger",
     key="transfer_id",
-    why="a transfer's states stay in order, and a reader that waits for few transfers need not decode the others",
-    messages=(ledger.TransferChanged,),
+    why="a transfer's states stay in order, and a reader that waits for few transfers need not decode the others; an "
+    "answer to a command has the command's id",
+    messages=(ledger.TransferChanged, ledger.CommandDecided),
 )
 LEDGER_ACCOUNTS: Final = Topic(
     name="ledger.accounts.v1",
     owner="ledger",
     key="account_id",
     why="an account's states stay in order",
-    messages=(ledger.LedgerAccountOpened,),
+    messages=(ledger.LedgerAccountOpened, ledger.LedgerAccountChanged),
 )
 CHECKPOINTS: Final = Topic(
     name="ledger.checkpoints.v1",
@@ -108,6 +116,7 @@ def dead_letters_of(service: str) -> Topic:
 SERVICES: Final = ("accounts", "kyc", "ledger", "fraud", "gateway")
 ALL_TOPICS: Final = (
     TRANSFER_REQUESTS,
+    LEDGER_COMMANDS,
     SCREENINGS,
     TRANSFERS,
     LEDGER_ACCOUNTS,

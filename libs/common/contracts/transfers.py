@@ -1,6 +1,6 @@
 """Value types that several owners' messages carry: the transfer command and its parts."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -9,8 +9,12 @@ CanonicalId = Annotated[
 ]
 """A UUID in the one spelling that compares equal as text (RFC 9562: lower case); PostgreSQL would take others too."""
 
-TransferKind = Literal["transfer", "deposit"]
-"""`transfer`: a customer's own. `deposit`: an operator credits a customer from the asset's reserve."""
+TransferKind = Literal["transfer", "deposit", "withdrawal"]
+"""`transfer`: a customer's own. `deposit`: an operator credits a customer from the asset's reserve. `withdrawal`: an
+operator debits a customer to the reserve."""
+
+HOLD_SECONDS_MAX: Final = 31 * 24 * 3600
+"""Longest time a caller's hold may reserve money: a card's authorisation lasts 7 to 31 days."""
 
 
 class Leg(msgspec.Struct, frozen=True, gc=False):
@@ -35,12 +39,13 @@ class Party(msgspec.Struct, frozen=True, gc=False):
     kyc_version: int
 
 
-class TransferCommand(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class TransferCommand(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A transfer as it was asked for; complete, so that no consumer needs to ask anybody.
 
-    `payer` is absent for a deposit. `payees` holds each destination's owner once. `memo_commitment` is the hex SHA-256
-    over a salt and the free text (empty without text): the text itself never leaves the gateway. `requested_at` is
-    RFC 3339 UTC.
+    `payer` is absent for a deposit. `payees` holds each destination's owner once; none for a withdrawal.
+    `memo_commitment` is the hex SHA-256 over a salt and the free text (empty without text): the text itself never
+    leaves the gateway. `requested_at` is RFC 3339 UTC. `hold_seconds` above 0 asks for a hold that the caller captures
+    or voids, and that ends by itself so long after the ledger has taken it in; 0 posts at once.
     """
 
     transfer_id: CanonicalId
@@ -51,3 +56,4 @@ class TransferCommand(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     legs: tuple[Leg, ...]
     memo_commitment: str
     requested_at: str
+    hold_seconds: int = 0

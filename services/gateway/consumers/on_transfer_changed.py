@@ -1,7 +1,6 @@
 """Hears TransferChanged: as a group for the projection, from the tip for those who wait."""
 
 from collections.abc import Sequence
-from typing import cast
 
 import msgspec
 
@@ -24,7 +23,8 @@ class OnTransferChanged:
 
     async def __call__(self, batch: Sequence[Received]) -> None:
         """Project one batch."""
-        await project_outcomes([cast("TransferChanged", received.message) for received in batch], self._connection)
+        changes = [received.message for received in batch if isinstance(received.message, TransferChanged)]
+        await project_outcomes(changes, self._connection)
 
 
 class WakeWaiters:

@@ -1,7 +1,10 @@
-"""An account as the engine sees it: what it holds, what is promised, what it may go down to."""
+"""An account as the engine sees it: what it holds, what is promised, between what it must stay."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
+
+# tidy: allow impure-value-code: the bound of every amount and balance, a number
+from libs.common.money import MAX_AMOUNT_MINOR
 
 AccountStatus = Literal["active", "frozen", "suspended", "closed"]
 
@@ -14,7 +17,8 @@ class Account:
     """State of one account, in minor units of its asset.
 
     `last_seq` counts its entries from 1; `version` counts all its changes, reservations too. Available is
-    posted - pending_out - minimum: what is reserved for a hold cannot be spent twice.
+    posted - pending_out - minimum: what is reserved for a hold cannot be spent twice. `frozen` debits nothing,
+    `suspended` neither debits nor credits.
     """
 
     account_id: str
@@ -27,11 +31,17 @@ class Account:
     minimum_minor: int
     last_seq: int
     version: int
+    maximum_minor: int = MAX_AMOUNT_MINOR
 
     @property
     def available_minor(self) -> int:
         """What the account can pay now."""
         return self.posted_minor - self.pending_out_minor - self.minimum_minor
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds nothing and nothing is pending on it."""
+        return self.posted_minor == self.pending_in_minor == self.pending_out_minor == 0
 
     def copy(self) -> "Account":
         """Return the same state, to be changed by one run of the engine."""
@@ -46,4 +56,5 @@ class Account:
             self.minimum_minor,
             self.last_seq,
             self.version,
+            self.maximum_minor,
         )

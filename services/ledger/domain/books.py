@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from services.ledger.domain.account import Account
 from services.ledger.domain.commands import Leg
+from services.ledger.domain.fees import Fee
 
 Savepoint: TypeAlias = tuple[int, list[tuple[str, Account | None]]]
 
@@ -12,13 +13,14 @@ Savepoint: TypeAlias = tuple[int, list[tuple[str, Account | None]]]
 class Entries:
     """New entries as columns, in the order they were made: that is how they are written."""
 
-    __slots__ = ("account_ids", "amounts_minor", "balances_minor", "seqs", "transfer_ids")
+    __slots__ = ("account_ids", "amounts_minor", "balances_minor", "indexes", "seqs", "transfer_ids")
 
     def __init__(self) -> None:
         """Begin with none."""
         self.account_ids: list[str] = []
         self.seqs: list[int] = []
         self.transfer_ids: list[str] = []
+        self.indexes: list[int] = []
         self.amounts_minor: list[int] = []
         self.balances_minor: list[int] = []
 
@@ -27,7 +29,14 @@ class Entries:
 
     def cut(self, length: int) -> None:
         """Drop every entry after the first `length`."""
-        for column in (self.account_ids, self.seqs, self.transfer_ids, self.amounts_minor, self.balances_minor):
+        for column in (
+            self.account_ids,
+            self.seqs,
+            self.transfer_ids,
+            self.indexes,
+            self.amounts_minor,
+            self.balances_minor,
+        ):
             del column[length:]
 
 
@@ -42,6 +51,10 @@ class Books:
         self.changed: dict[str, Account] = {}
         self.entries = Entries()
 
+    def look(self, account_id: str) -> Account:
+        """Return the account as this run has left it so far, not to be changed."""
+        return self.changed.get(account_id) or self.read[account_id]
+
     def open(self, account_id: str) -> Account:
         """Return the account's copy of this run, to be changed."""
         account = self.changed.get(account_id)
@@ -49,8 +62,8 @@ class Books:
             account = self.changed[account_id] = self.read[account_id].copy()
         return account
 
-    def move(self, transfer_id: str, leg: Leg) -> None:
-        """Move a leg's amount: two entries, the source's first."""
+    def move(self, transfer_id: str, index: int, leg: Leg) -> None:
+        """Move a leg's amount for the record at `index`: two entries, the source's first."""
         amount_minor = leg.amount_minor
         source, destination = self.open(leg.source_account_id), self.open(leg.destination_account_id)
         source.posted_minor -= amount_minor
@@ -63,8 +76,25 @@ class Books:
         entries.account_ids += (leg.source_account_id, leg.destination_account_id)
         entries.seqs += (source.last_seq, destination.last_seq)
         entries.transfer_ids += (transfer_id, transfer_id)
+        entries.indexes += (index, index)
         entries.amounts_minor += (-amount_minor, amount_minor)
         entries.balances_minor += (source.posted_minor, destination.posted_minor)
+
+    def move_with_fees(self, transfer_id: str, index: int, leg: Leg, fees: Iterable[Fee]) -> None:
+        """Move a leg's amount, less the fees withheld from it; fees given back shorten what the source pays.
+
+        The source's entry comes first, then the destination's, then one for each fee. Sides that get nothing have none.
+        """
+        debit_minor = credit_minor = leg.amount_minor
+        for fee in fees:
+            if fee.amount_minor > 0:
+                credit_minor -= fee.amount_minor
+            else:
+                debit_minor += fee.amount_minor
+        self._enter(transfer_id, index, leg.source_account_id, -debit_minor)
+        self._enter(transfer_id, index, leg.destination_account_id, credit_minor)
+        for fee in fees:
+            self._enter(transfer_id, index, fee.account_id, fee.amount_minor)
 
     def reserve(self, leg: Leg, *, sign: int) -> None:
         """Reserve a leg's amount on both sides (`sign` 1), or give the reservation back (`sign` -1)."""
@@ -74,9 +104,10 @@ class Books:
         destination.pending_in_minor += sign * leg.amount_minor
         destination.version += 1
 
-    def savepoint(self, legs: Iterable[Leg]) -> Savepoint:
-        """Remember the accounts of these legs, for what happens wholly or not at all."""
+    def savepoint(self, legs: Iterable[Leg], fees: Iterable[Fee] = ()) -> Savepoint:
+        """Remember the accounts of these legs and fees, for what happens wholly or not at all."""
         ids = {account for leg in legs for account in (leg.source_account_id, leg.destination_account_id)}
+        ids.update(fee.account_id for fee in fees)
         remembered = [(account_id, self.changed.get(account_id)) for account_id in ids]
         return len(self.entries), [(account_id, account and account.copy()) for account_id, account in remembered]
 
@@ -89,3 +120,18 @@ class Books:
                 self.changed.pop(account_id, None)
             else:
                 self.changed[account_id] = account
+
+    def _enter(self, transfer_id: str, index: int, account_id: str, amount_minor: int) -> None:
+        if not amount_minor:
+            return
+        account = self.open(account_id)
+        account.posted_minor += amount_minor
+        account.last_seq += 1
+        account.version += 1
+        entries = self.entries
+        entries.account_ids.append(account_id)
+        entries.seqs.append(account.last_seq)
+        entries.transfer_ids.append(transfer_id)
+        entries.indexes.append(index)
+        entries.amounts_minor.append(amount_minor)
+        entries.balances_minor.append(account.posted_minor)

@@ -1,32 +1,48 @@
-"""What the ledger is told to do. Each command carries the whole transfer, so that nobody has to be asked.
+"""What the ledger is told to do. Each command carries all it needs, so that nobody has to be asked.
 
-- `TransferScreened` with verdict `approve` posts, `hold` reserves the money until its reasons are resolved, `block` is
-  written down and moves nothing.
+Fraud's word about a transfer, which carries the whole transfer:
+
+- `TransferScreened` with verdict `approve` posts (or holds, if the caller asked for a hold), `hold` reserves the money
+  until its reasons are resolved, `block` is written down and moves nothing.
 - `TransferBatchScreened` posts all its transfers or none.
 - `HoldResolved` takes one reason from a hold (`release`) or ends it (`reject`); it may come before its hold.
+
+A caller's or staff's word about what is there already: `CaptureTransfer`, `VoidTransfer`, `ReverseTransfer`,
+`ChangeAccount`. The ledger's own clock adds `ExpireHold`.
 """
 
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 # tidy: allow impure-value-code: a message's frozen structs are the commands; a copy of them would only drift
 from libs.common.contracts.fraud import HoldResolved, TransferBatchScreened, TransferScreened
 
+# tidy: allow impure-value-code: a message's frozen structs are the commands; a copy of them would only drift
+from libs.common.contracts.gateway import CaptureTransfer, ChangeAccount, ReverseTransfer, VoidTransfer
+
 # tidy: allow impure-value-code: the transfer's value types, shared by all who carry it
-from libs.common.contracts.transfers import Leg, TransferCommand
+from libs.common.contracts.transfers import HOLD_SECONDS_MAX, Leg, TransferCommand
 from libs.common.errors import Unprocessable
 from libs.common.money import ASSET_EXPONENTS, MAX_AMOUNT_MINOR
 
 __all__ = [
     "BATCH_MAX",
     "LEGS_MAX",
+    "CaptureTransfer",
+    "ChangeAccount",
     "Command",
+    "ExpireHold",
     "HoldResolved",
+    "LedgerCommand",
     "Leg",
+    "ReverseTransfer",
+    "Screening",
     "Source",
     "TransferBatchScreened",
     "TransferCommand",
     "TransferScreened",
+    "VoidTransfer",
     "require_sane",
+    "require_sane_amounts",
     "transfers_in",
 ]
 
@@ -35,9 +51,20 @@ BATCH_MAX: Final = 1_000
 LEGS_MAX: Final = 100
 """Most legs of one transfer."""
 
-Source: TypeAlias = TransferScreened | HoldResolved
-"""What a journal record is made from: the message that decided this one transfer."""
-Command: TypeAlias = TransferScreened | TransferBatchScreened | HoldResolved
+
+class ExpireHold(NamedTuple):
+    """The time of a caller's hold is up. It has its effect once: a hold that has ended is left alone."""
+
+    transfer_id: str
+
+
+Screening: TypeAlias = TransferScreened | HoldResolved
+"""Fraud's word about one transfer."""
+LedgerCommand: TypeAlias = CaptureTransfer | VoidTransfer | ReverseTransfer | ChangeAccount | ExpireHold
+"""A word about what the ledger holds already."""
+Source: TypeAlias = Screening | LedgerCommand
+"""What a journal record is made from: the message that decided it."""
+Command: TypeAlias = Source | TransferBatchScreened
 
 
 def transfers_in(command: Command) -> int:
@@ -52,8 +79,18 @@ def require_sane(command: TransferCommand) -> None:
     """
     if not 1 <= len(command.legs) <= LEGS_MAX:
         raise Unprocessable("legs_out_of_bounds", f"A transfer has 1 to {LEGS_MAX} legs.", legs=len(command.legs))
+    if not 0 <= command.hold_seconds <= HOLD_SECONDS_MAX:
+        raise Unprocessable(
+            "hold_too_long", f"A hold lasts at most {HOLD_SECONDS_MAX} s.", seconds=command.hold_seconds
+        )
     for leg in command.legs:
         if not 0 < leg.amount_minor <= MAX_AMOUNT_MINOR:
             raise Unprocessable("amount_out_of_bounds", "An amount is 1 to 2^53-1.", amount_minor=leg.amount_minor)
         if leg.asset not in ASSET_EXPONENTS:
             raise Unprocessable("asset_unknown", "The ledger does not keep this asset.", asset=leg.asset)
+
+
+def require_sane_amounts(amounts_minor: tuple[int, ...]) -> None:
+    """Refuse amounts by leg that the gateway never sends. Raises: Unprocessable."""
+    if len(amounts_minor) > LEGS_MAX or not all(0 <= amount <= MAX_AMOUNT_MINOR for amount in amounts_minor):
+        raise Unprocessable("amount_out_of_bounds", f"Amounts are 0 to 2^53-1, of at most {LEGS_MAX} legs.")

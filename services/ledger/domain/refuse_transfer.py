@@ -1,29 +1,30 @@
-"""Why the ledger says no, in the one order in which it looks.
+"""Why the ledger says no to a transfer, in the one order in which it looks.
 
     1. unknown_account      the source; the destination; or the destination belongs to somebody else than was screened
-    2. account_not_owned    a transfer's source is not the payer's; a deposit's is not the asset's reserve
+    2. account_not_owned    a transfer's or withdrawal's source is not the payer's; the other side of a deposit or a
+                            withdrawal is not the asset's reserve
     3. same_account         source and destination are one account
     4. asset_mismatch       the leg's asset is not both accounts'
-    5. account_closed, account_suspended, account_frozen   either account, the worst first
+    5. account_closed, account_suspended   either account; account_frozen   the source: it may still be credited
     6. insufficient_funds   the source's available amount, once all legs before this one have moved
-    7. balance_overflow     the destination could no longer be written exactly
+    7. balance_limit_exceeded   the destination may not hold that much
+    8. balance_overflow     a balance could no longer be written exactly
 
-1 to 5 are asked leg by leg, all legs before any money is looked at; 6 and 7 leg by leg as they move. So the first leg
+1 to 5 are asked leg by leg, all legs before any money is looked at; 6 to 8 leg by leg as they move. So the first leg
 that cannot be decides, and the order of its own faults is fixed. Inside an atomic batch the first transfer that cannot
-be gets its code, the others `batch_refused`; one that fraud would hold gets `hold_in_atomic_batch`.
+be gets its code, the others `batch_refused`; one that would be held gets `hold_in_atomic_batch`.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from libs.common.money import MAX_AMOUNT_MINOR
 from services.ledger.domain.account import SYSTEM_OWNER, Account
 from services.ledger.domain.books import Books
 from services.ledger.domain.commands import Leg, TransferCommand
+from services.ledger.domain.fees import Fee
 from services.ledger.domain.system_accounts import RESERVE_OF
 from services.ledger.domain.transfer import NO_FACTS
-
-_WORST_FIRST: Final = ("closed", "suspended", "frozen")
 
 
 class Refusal(NamedTuple):
@@ -33,17 +34,15 @@ class Refusal(NamedTuple):
     facts: Mapping[str, int | str] = NO_FACTS
 
 
-def refuse_parties(command: TransferCommand, accounts: Mapping[str, Account]) -> Refusal | None:
+def refuse_parties(command: TransferCommand, books: Books) -> Refusal | None:
     """Return what is wrong with the accounts, whatever they hold."""
+    changed, read = books.changed, books.read
     for leg in command.legs:
-        source = accounts.get(leg.source_account_id)
-        destination = accounts.get(leg.destination_account_id)
+        source = changed.get(leg.source_account_id) or read.get(leg.source_account_id)
+        destination = changed.get(leg.destination_account_id) or read.get(leg.destination_account_id)
         if source is None or destination is None:
             return Refusal("unknown_account")
-        # Nobody is paid unscreened, and no customer reaches the house's own accounts by himself.
-        if destination.owner_id != leg.destination_owner_id or destination.owner_id == SYSTEM_OWNER:
-            return Refusal("unknown_account")
-        refusal = _refuse_source(command, leg, source)
+        refusal = _refuse_destination(command, leg, destination) or _refuse_source(command, leg, source)
         if refusal is not None:
             return refusal
         if source is destination:
@@ -51,7 +50,18 @@ def refuse_parties(command: TransferCommand, accounts: Mapping[str, Account]) ->
         if not source.asset == destination.asset == leg.asset:
             return Refusal("asset_mismatch")
         if source.status != "active" or destination.status != "active":
-            return _refuse_status(source, destination)
+            refusal = refuse_status(source, destination)
+            if refusal is not None:
+                return refusal
+    return None
+
+
+def _refuse_destination(command: TransferCommand, leg: Leg, destination: Account) -> Refusal | None:
+    """Return why this account may not be paid: nobody is unscreened, and the house's own only by a withdrawal."""
+    if command.kind == "withdrawal":
+        return None if leg.destination_account_id == RESERVE_OF.get(leg.asset) else Refusal("account_not_owned")
+    if destination.owner_id != leg.destination_owner_id or destination.owner_id == SYSTEM_OWNER:
+        return Refusal("unknown_account")
     return None
 
 
@@ -66,12 +76,12 @@ def _refuse_source(command: TransferCommand, leg: Leg, source: Account) -> Refus
     return None
 
 
-def refuse_settlement(legs: Sequence[Leg], accounts: Mapping[str, Account]) -> Refusal | None:
-    """Return what keeps a held transfer from being posted now: only the accounts' state can have changed."""
+def refuse_states(legs: Sequence[Leg], books: Books) -> Refusal | None:
+    """Return what keeps these legs from being posted, of accounts that were found right before and may have changed."""
     for leg in legs:
-        source, destination = accounts[leg.source_account_id], accounts[leg.destination_account_id]
-        if source.status != "active" or destination.status != "active":
-            return _refuse_status(source, destination)
+        refusal = refuse_status(books.look(leg.source_account_id), books.look(leg.destination_account_id))
+        if refusal is not None:
+            return refusal
     return None
 
 
@@ -81,17 +91,50 @@ def refuse_amount(leg: Leg, books: Books) -> Refusal | None:
     # Spelled out, not `available_minor`: this is asked for every leg, and a property is a call.
     available_minor = source.posted_minor - source.pending_out_minor - source.minimum_minor
     if available_minor < leg.amount_minor:
-        return Refusal(
-            "insufficient_funds", {"needed_minor": leg.amount_minor, "available_minor": max(available_minor, 0)}
-        )
+        return insufficient_funds(leg.amount_minor, available_minor)
     destination = books.changed.get(leg.destination_account_id) or books.read[leg.destination_account_id]
     # What is held for it counts: a hold that was taken in must be able to post.
-    if destination.posted_minor + destination.pending_in_minor + leg.amount_minor > MAX_AMOUNT_MINOR:
+    would_be_minor = destination.posted_minor + destination.pending_in_minor + leg.amount_minor
+    if would_be_minor > destination.maximum_minor:
+        return refuse_balance(destination, would_be_minor)
+    if source.posted_minor - leg.amount_minor < -MAX_AMOUNT_MINOR:
         return Refusal("balance_overflow")
     return None
 
 
-def _refuse_status(source: Account, destination: Account) -> Refusal:
+def refuse_balance(account: Account, would_be_minor: int) -> Refusal | None:
+    """Return why the account may not come to hold so much."""
+    if would_be_minor > MAX_AMOUNT_MINOR:
+        return Refusal("balance_overflow")
+    if would_be_minor > account.maximum_minor:
+        return Refusal("balance_limit_exceeded")
+    return None
+
+
+def refuse_fees(fees: Iterable[Fee], books: Books) -> Refusal | None:
+    """Return why an account of the house can neither take these fees nor give them back."""
+    sums: dict[str, int] = {}
+    for fee in fees:
+        sums[fee.account_id] = sums.get(fee.account_id, 0) + fee.amount_minor
+    for account_id, amount_minor in sums.items():
+        account = books.look(account_id)
+        if amount_minor < 0 and account.available_minor < -amount_minor:
+            return insufficient_funds(-amount_minor, account.available_minor)
+        refusal = refuse_balance(account, account.posted_minor + account.pending_in_minor + amount_minor)
+        if refusal is not None:
+            return refusal
+    return None
+
+
+def insufficient_funds(needed_minor: int, available_minor: int) -> Refusal:
+    """Return the refusal with its numbers; a minimum above zero shows as nothing available, not as less."""
+    return Refusal("insufficient_funds", {"needed_minor": needed_minor, "available_minor": max(available_minor, 0)})
+
+
+def refuse_status(source: Account, destination: Account) -> Refusal | None:
+    """Return which account's state forbids it: the worst first, frozen only where it would be debited."""
     statuses = {source.status, destination.status}
-    worst = next(status for status in _WORST_FIRST if status in statuses)
-    return Refusal(f"account_{worst}")
+    for status in ("closed", "suspended"):
+        if status in statuses:
+            return Refusal(f"account_{status}")
+    return Refusal("account_frozen") if source.status == "frozen" else None

@@ -6,8 +6,24 @@ from libs.common.ids import system_account_id
 from libs.common.money import ASSET_EXPONENTS, MAX_AMOUNT_MINOR
 
 RESERVE: Final = "SYS-RESERVE-0001"
-"""Where money enters from: the only account that may go below zero, as far as a balance can be written at all."""
-NUMBERS: Final = (RESERVE, "SYS-TREASURY-0001", "SYS-FEES-0001", "SYS-SUSPENSE-0001", "SYS-TRANSIT-0001")
+"""Where money enters from and leaves to: it may go below zero, as far as a balance can be written at all."""
+TREASURY: Final = "SYS-TREASURY-0001"
+FEES: Final = "SYS-FEES-0001"
+SUSPENSE: Final = "SYS-SUSPENSE-0001"
+TRANSIT: Final = "SYS-TRANSIT-0001"
+NUMBERS: Final = (RESERVE, TREASURY, FEES, SUSPENSE, TRANSIT)
+
+CHART: Final = {
+    RESERVE: ("asset", "1000"),
+    TRANSIT: ("asset", "1900"),
+    SUSPENSE: ("liability", "2900"),
+    TREASURY: ("equity", "3000"),
+    FEES: ("income", "4000"),
+}
+"""account number → (type, code) in the chart of accounts; customers' accounts are liabilities, code 2000.
+
+A balance is a sum of credits less debits, so the reserve's stands below zero for money that the house holds outside.
+"""
 
 
 class SystemAccount(NamedTuple):
@@ -25,4 +41,4 @@ SYSTEM_ACCOUNTS: Final = tuple(
     for number in NUMBERS
 )
 RESERVE_OF: Final = {asset: system_account_id(asset, RESERVE) for asset in ASSET_EXPONENTS}
-"""asset → the account deposits come from."""
+"""asset → the account deposits come from and withdrawals go to."""

@@ -2,21 +2,57 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from services.ledger.domain.commands import Leg
+from services.ledger.domain.fees import Fee
 
 TransferStatus = Literal["posted", "held", "refused", "blocked", "voided"]
+Resolver = Literal["", "caller", "fraud"]
 
 NO_FACTS: Final[Mapping[str, int | str]] = {}
+
+
+class Provenance(NamedTuple):
+    """Fraud's decision that a transfer's later states inherit."""
+
+    decision_id: str
+    ruleset: int
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How far a hold was captured and a posting reversed. Amounts are by leg, in minor units.
+
+    `legs_index` names the record that says what the legs are. `resolver` may end the hold (empty: it was posted at
+    once), a caller's own ends by itself at `expires_at`. Its fees follow the schedule of the day it was held.
+    `withheld` and `returned` list the fees so far, those returned below zero.
+    """
+
+    legs_index: int
+    resolver: Resolver
+    expires_at: str
+    fee_schedule: int
+    captured_minor: tuple[int, ...]
+    reversed_minor: tuple[int, ...]
+    withheld: tuple[Fee, ...]
+    returned: tuple[Fee, ...]
+    provenance: Provenance
+
+    @property
+    def fee_minor(self) -> int:
+        """What the house has kept so far, over all legs."""
+        return sum(fee.amount_minor for fee in (*self.withheld, *self.returned))
 
 
 @dataclass(slots=True)
 class Transfer:
     """One state of a transfer; a later state is another object with a higher version.
 
-    `code` says why for `refused`, `blocked` and `voided`, `facts` are its public numbers. `reasons` is what a hold
-    waits for, and `legs` what it will move. `journal_index` names the record that proves this state.
+    `code` says why for `refused`, `blocked` and `voided`, `facts` are its public numbers. `reasons` is what fraud's
+    hold waits for, and `legs` what was asked for. `journal_index` names the record that proves this state.
+    `settlement` is there for what was held or reversed; `reverses` names the transfer that a reversal moves back.
     """
 
     transfer_id: str
@@ -29,3 +65,12 @@ class Transfer:
     legs: tuple[Leg, ...]
     journal_index: int
     changed_at: str
+    settlement: Settlement | None = None
+    reverses: str = ""
+
+    def remaining_minor(self, settlement: Settlement) -> tuple[int, ...]:
+        """Return what its hold still reserves, by leg."""
+        return tuple(
+            leg.amount_minor - captured_minor
+            for leg, captured_minor in zip(self.legs, settlement.captured_minor, strict=True)
+        )

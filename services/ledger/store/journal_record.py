@@ -1,19 +1,24 @@
-"""The journal's record: canonical JSON (RFC 8785) by construction.
+"""The journal's records: canonical JSON (RFC 8785) by construction.
 
 The fields stand in their sorted order and hold only integers, plain strings and lists of them, so the encoder's output
-is the one canonical spelling. Free text and personal data never enter: a record is for ever, and its receipt goes to
-customers.
+is the one canonical spelling. Fields with a default came later: they are left out while they have it, so that a record
+reads the same whatever the ledger has learned since. Free text and personal data never enter: a record is for ever, and
+its receipt goes to customers.
 """
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final, TypeAlias
 
 import msgspec
 
 from services.ledger.domain.commands import Leg
+from services.ledger.domain.fees import Fee
+from services.ledger.domain.run import STATUS_OF
 from services.ledger.domain.transfer import TransferStatus
 
-KIND_PREFIX: Final = "transfer."
+TRANSFER_KIND: Final = "transfer."
+COMMAND_REFUSED: Final = "command.refused"
+ACCOUNT_CHANGED: Final = "account.changed"
 
 
 class RecordLeg(msgspec.Struct, frozen=True, gc=False):
@@ -25,23 +30,44 @@ class RecordLeg(msgspec.Struct, frozen=True, gc=False):
     source_account_id: str
 
 
-class JournalRecord(msgspec.Struct, frozen=True, gc=False):
+class RecordFee(msgspec.Struct, frozen=True, gc=False):
+    """What the house withheld from leg number `leg` of this record; below zero, what it gave back."""
+
+    account_id: str
+    amount_minor: int
+    leg: int
+
+
+class TransferRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One state of one transfer and what decided it.
 
-    `kind` is `transfer.` and the state. `verdict` is fraud's (`approve`, `hold`, `block`) or, for a resolved hold,
-    `release` or `reject`. `code` is the public reason of a no; `reasons` is what a hold still waits for. `time` never
-    goes back from one record to the next.
+    `kind` is `transfer.` and what happened: `posted` moved the legs, `held` reserved them, `captured` moved them out of
+    a reservation that goes on, `voided` gave them back, `refused` and `blocked` did nothing, `reversed` says that a
+    reversal, which has a record of its own, has moved something back. A hold that was captured in part may also end
+    with `posted` and no legs. `verdict` is fraud's (`approve`, `hold`, `block`) or, for a resolved hold, `release` or
+    `reject`; what follows from a decision carries it along. `code` is the public reason of a no; `reasons` is what a
+    hold still waits for. `time` never goes back from one record to the next. `captured_minor` and `reversed_minor` are
+    the sums so far, by leg of the hold or of the transfer; `fee_minor` is what the house has kept of it so far.
     """
 
     actor_id: str
+    captured_minor: tuple[int, ...] = ()
     code: str
+    command_id: str = ""
     decision_id: str
+    expires_at: str = ""
+    fee_minor: int = 0
+    fee_schedule: int = 0
+    fees: list[RecordFee] = []
     index: int
     kind: str
     legs: list[RecordLeg]
     memo_commitment: str
     reasons: tuple[str, ...]
     requested_at: str
+    resolver: str = ""
+    reversed_minor: tuple[int, ...] = ()
+    reverses: str = ""
     ruleset: int
     shard: int
     time: str
@@ -52,12 +78,50 @@ class JournalRecord(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def status(self) -> TransferStatus:
-        """The transfer's state, without the prefix."""
-        return cast("TransferStatus", self.kind.removeprefix(KIND_PREFIX))
+        """The transfer's state from this record on."""
+        return STATUS_OF[self.kind.removeprefix(TRANSFER_KIND)]  # type: ignore[index]
 
+
+class CommandRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A command that was refused. `subject_id` is the transfer or account it was about."""
+
+    actor_id: str
+    code: str
+    command: str
+    command_id: str
+    index: int
+    kind: str
+    requested_at: str
+    shard: int
+    subject_id: str
+    time: str
+
+
+class AccountRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What an account may do from here on."""
+
+    account_id: str
+    account_status: str
+    actor_id: str
+    command_id: str
+    index: int
+    kind: str
+    maximum_minor: int
+    minimum_minor: int
+    reason_commitment: str
+    requested_at: str
+    shard: int
+    time: str
+
+
+JournalRecord: TypeAlias = TransferRecord | CommandRecord | AccountRecord
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(JournalRecord, strict=True).decode
+_decode_transfer: Final = msgspec.json.Decoder(TransferRecord, strict=True).decode
+_DECODERS: Final = {
+    COMMAND_REFUSED: msgspec.json.Decoder(CommandRecord, strict=True).decode,
+    ACCOUNT_CHANGED: msgspec.json.Decoder(AccountRecord, strict=True).decode,
+}
 
 
 def encode_record(record: JournalRecord) -> bytes:
@@ -65,9 +129,15 @@ def encode_record(record: JournalRecord) -> bytes:
     return _encode(record)
 
 
-def decode_record(text: bytes) -> JournalRecord:
-    """Read a stored record. Raises: msgspec.MsgspecError for what the ledger never wrote."""
-    return _decode(text)
+def decode_record(text: bytes, kind: str) -> JournalRecord:
+    """Read a stored record of this kind. Raises: msgspec.MsgspecError for what the ledger never wrote."""
+    decode = _DECODERS.get(kind)
+    return _decode_transfer(text) if decode is None else decode(text)
+
+
+def decode_transfer_record(text: bytes) -> TransferRecord:
+    """Read a stored record about a transfer. Raises: msgspec.MsgspecError for what the ledger never wrote."""
+    return _decode_transfer(text)
 
 
 def record_legs(legs: Sequence[Leg]) -> list[RecordLeg]:
@@ -75,8 +145,18 @@ def record_legs(legs: Sequence[Leg]) -> list[RecordLeg]:
     return [RecordLeg(leg.amount_minor, leg.asset, leg.destination_account_id, leg.source_account_id) for leg in legs]
 
 
+def record_fees(fees: Sequence[Fee]) -> list[RecordFee]:
+    """Return the fees as the record names them."""
+    return [RecordFee(fee.account_id, fee.amount_minor, fee.leg) for fee in fees]
+
+
 def command_legs(legs: Sequence[RecordLeg]) -> tuple[Leg, ...]:
     """Return a record's legs as the engine moves them; whom they pay was checked when the record was written."""
     return tuple(
         Leg(leg.source_account_id, leg.destination_account_id, leg.amount_minor, leg.asset, "") for leg in legs
     )
+
+
+def command_fees(fees: Sequence[RecordFee]) -> tuple[Fee, ...]:
+    """Return a record's fees as the engine counts them."""
+    return tuple(Fee(fee.leg, fee.account_id, fee.amount_minor) for fee in fees)

@@ -1,0 +1,164 @@
+"""What is withheld from a transfer: rules as data, in numbered schedules; the sum of the parts is always the whole.
+
+A fee is taken out of what the payee gets, in the same posting. Of several rules that fit a leg each takes its part, in
+their order, and together they never take more than the leg moves. What rounding leaves over stays with the payee.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+
+# tidy: allow impure-value-code: the transfer's value types, shared by all who carry it
+from libs.common.contracts.transfers import Leg
+from libs.common.ids import system_account_id
+from services.ledger.domain.system_accounts import FEES, TREASURY
+
+Rounding = Literal["down", "up", "half_even"]
+FeeKind = Literal["transfer", "deposit", "withdrawal"]
+
+PER: Final = 1_000_000
+"""Rates are millionths of the amount: 2,500 is 2.5 per mille."""
+_ACCOUNT_OF: Final = {"treasury": TREASURY, "fees": FEES}
+
+
+class Fee(NamedTuple):
+    """A part of leg number `leg` that an account of the house gets; below zero, what it gives back."""
+
+    leg: int
+    account_id: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeeTier:
+    """What is taken from amounts of `from_minor` on, up to the next tier: a flat part and a rate."""
+
+    from_minor: int
+    flat_minor: int
+    rate_per_million: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeeRule:
+    """One fee or tax on one kind of transfer in one asset. `tiers` are in order, the first from 0.
+
+    Minimum and maximum bound what the rule takes, before the leg's own amount bounds it.
+    """
+
+    rule_id: str
+    asset: str
+    kind: FeeKind
+    credit: Literal["treasury", "fees"]
+    tiers: tuple[FeeTier, ...]
+    minimum_minor: int
+    maximum_minor: int
+    rounding: Rounding
+
+    @property
+    def account_id(self) -> str:
+        """The account that gets it."""
+        return system_account_id(self.asset, _ACCOUNT_OF[self.credit])
+
+    def part_of(self, amount_minor: int) -> int:
+        """Return what this rule takes of the amount."""
+        tier = next(tier for tier in reversed(self.tiers) if tier.from_minor <= amount_minor)
+        rated_minor = _divide(amount_minor * tier.rate_per_million, PER, self.rounding)
+        return min(max(tier.flat_minor + rated_minor, self.minimum_minor), self.maximum_minor)
+
+
+@dataclass(frozen=True, slots=True)
+class FeeSchedule:
+    """All rules of one version; 0 is the one that takes nothing. Legs from or to an exempt account pay nothing."""
+
+    version: int
+    rules: tuple[FeeRule, ...]
+    exempt_account_ids: frozenset[str] = frozenset()
+    _by_use: Mapping[tuple[str, str], Sequence[tuple[str, FeeRule]]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Sort the rules by what they are for."""
+        by_use: dict[tuple[str, str], list[tuple[str, FeeRule]]] = {}
+        for rule in self.rules:
+            by_use.setdefault((rule.kind, rule.asset), []).append((rule.account_id, rule))
+        object.__setattr__(self, "_by_use", by_use)
+
+    def fees_of(self, kind: str, legs: Iterable[Leg]) -> tuple[Fee, ...]:
+        """Return what is withheld from the legs of such a transfer."""
+        by_use = self._by_use
+        if not by_use:
+            return ()
+        fees: list[Fee] = []
+        for position, leg in enumerate(legs):
+            rules = by_use.get((kind, leg.asset))
+            if rules is None or self._is_exempt(leg):
+                continue
+            left_minor = leg.amount_minor
+            for account_id, rule in rules:
+                part_minor = min(rule.part_of(leg.amount_minor), left_minor)
+                if part_minor:
+                    fees.append(Fee(position, account_id, part_minor))
+                    left_minor -= part_minor
+        return tuple(fees)
+
+    def _is_exempt(self, leg: Leg) -> bool:
+        exempt = self.exempt_account_ids
+        return leg.source_account_id in exempt or leg.destination_account_id in exempt
+
+
+NO_FEES: Final = FeeSchedule(0, ())
+
+
+def merge(fees: Iterable[Fee]) -> dict[tuple[int, str], int]:
+    """Return (leg, account) → the sum of its fees."""
+    sums: dict[tuple[int, str], int] = {}
+    for leg, account_id, amount_minor in fees:
+        sums[leg, account_id] = sums.get((leg, account_id), 0) + amount_minor
+    return sums
+
+
+def beyond(whole: Iterable[Fee], before: Iterable[Fee], *, moved_minor: Sequence[int]) -> tuple[Fee, ...]:
+    """Return what `whole` takes beyond what was taken `before`, for a capture that moves `moved_minor` by leg.
+
+    A capture costs no more than it moves: what is due beyond that is taken from the next one.
+    """
+    sums = merge(whole)
+    for key, taken_minor in merge(before).items():
+        sums[key] = sums.get(key, 0) - taken_minor
+    left_minor = list(moved_minor)
+    fees = []
+    for (leg, account_id), due_minor in sums.items():
+        amount_minor = min(due_minor, left_minor[leg])
+        if amount_minor > 0:
+            fees.append(Fee(leg, account_id, amount_minor))
+            left_minor[leg] -= amount_minor
+    return tuple(fees)
+
+
+def given_back(
+    withheld: Iterable[Fee],
+    returned: Iterable[Fee],
+    *,
+    moved_minor: Sequence[int],
+    reversed_minor: Sequence[int],
+) -> tuple[Fee, ...]:
+    """Return the fees that go back once `reversed_minor` of `moved_minor` (by leg) are reversed, below zero.
+
+    In proportion, rounded down over the sum of all reversals: so the last of them brings back all that is left.
+    """
+    before = merge(returned)
+    due = []
+    for (leg, account_id), taken_minor in merge(withheld).items():
+        due_minor = taken_minor * reversed_minor[leg] // moved_minor[leg]
+        amount_minor = due_minor + before.get((leg, account_id), 0)
+        if amount_minor:
+            due.append(Fee(leg, account_id, -amount_minor))
+    return tuple(due)
+
+
+def _divide(numerator: int, denominator: int, rounding: Rounding) -> int:
+    quotient, remainder = divmod(numerator, denominator)
+    if rounding == "down" or remainder == 0:
+        return quotient
+    if rounding == "up":
+        return quotient + 1
+    return quotient + (remainder * 2 > denominator or (remainder * 2 == denominator and quotient % 2 == 1))
