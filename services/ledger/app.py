@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.common.clock import monotonic_seconds, system_clock
 from libs.common.contracts.fraud import HoldResolved, TransferBatchScreened, TransferScreened
-from libs.common.contracts.topics import ACCOUNTS, SCREENINGS
+from libs.common.contracts.gateway import CaptureTransfer, ChangeAccount, ReverseTransfer, VoidTransfer
+from libs.common.contracts.topics import ACCOUNTS, LEDGER_COMMANDS, SCREENINGS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.errors import InvariantBroken
@@ -29,11 +30,16 @@ from services.ledger.api.accounts import accounts_router
 from services.ledger.api.receipts import receipts_router
 from services.ledger.api.transparency import transparency_router
 from services.ledger.consumers.on_account_changed import OnAccountChanged
+from services.ledger.consumers.on_capture_transfer import on_capture_transfer
+from services.ledger.consumers.on_change_account import on_change_account
 from services.ledger.consumers.on_hold_resolved import on_hold_resolved
+from services.ledger.consumers.on_reverse_transfer import on_reverse_transfer
 from services.ledger.consumers.on_transfer_batch_screened import on_transfer_batch_screened
 from services.ledger.consumers.on_transfer_screened import on_transfer_screened
+from services.ledger.consumers.on_void_transfer import on_void_transfer
 from services.ledger.domain.commands import Command
 from services.ledger.settings import LedgerSettings
+from services.ledger.use_cases.expire_holds import ExpireHolds
 from services.ledger.use_cases.open_accounts import OpenAccounts
 from services.ledger.use_cases.post_transfers import PostTransfers
 from services.ledger.use_cases.publish_checkpoints import PublishCheckpoints
@@ -49,6 +55,7 @@ from services.ledger.views.transparency import TransparencyView
 SHARD: Final = 0
 _WATCH_SECONDS: Final = 2.0
 _CHECKPOINT_SECONDS: Final = 1.0
+_EXPIRY_SECONDS: Final = 0.5
 
 
 def build(role: Role) -> FastAPI:
@@ -130,6 +137,16 @@ class Writer:
                 max_messages=500,
             )
         )
+        bus.subscribe(
+            Subscription(
+                group="ledger.obey-commands",
+                topic=LEDGER_COMMANDS,
+                handle=ledger_commands_handler(post_transfers),
+                max_messages=500,
+            )
+        )
+        expire_holds = ExpireHolds(opening, post_transfers, clock)
+        timers.every(_EXPIRY_SECONDS, "expire-holds", expire_holds)
         checkpoints = PublishCheckpoints(publishing, bus.publisher, SHARD)
         timers.every(_CHECKPOINT_SECONDS, "publish-checkpoints", checkpoints)
 
@@ -138,6 +155,29 @@ class Writer:
         await self.outcomes.stop()
         for connection in self._connections:
             await connection.close()
+
+
+def ledger_commands_handler(post_transfers: PostTransfers) -> Handle:
+    """Return what handles the words of callers and staff: read all first, then do them in their order."""
+
+    async def handle(batch: Sequence[Received]) -> None:
+        await post_transfers([_ledger_command(received) for received in batch])
+
+    return handle
+
+
+def _ledger_command(received: Received) -> Command:
+    match received.message:
+        case CaptureTransfer() as message:
+            return on_capture_transfer(message)
+        case VoidTransfer() as message:
+            return on_void_transfer(message)
+        case ReverseTransfer() as message:
+            return on_reverse_transfer(message)
+        case ChangeAccount() as message:
+            return on_change_account(message)
+        case other:
+            raise InvariantBroken("the bus delivers only the topic's own messages", type=type(other).__name__)
 
 
 def screenings_handler(post_transfers: PostTransfers) -> Handle:

@@ -11,8 +11,10 @@ from libs.common.contracts.fraud import (
     TransferScreened,
     Verdict,
 )
+from libs.common.contracts.gateway import CaptureTransfer, ChangeAccount, ReverseTransfer, VoidTransfer
 from libs.common.contracts.transfers import Leg, Party, TransferCommand, TransferKind
 from libs.common.ids import system_account_id
+from libs.common.money import MAX_AMOUNT_MINOR
 from services.ledger.domain.account import Account, AccountStatus
 
 NOW = "2026-03-01T09:30:00.000000Z"
@@ -34,6 +36,7 @@ def account(
     pending_in_minor: int = 0,
     pending_out_minor: int = 0,
     minimum_minor: int = 0,
+    maximum_minor: int = MAX_AMOUNT_MINOR,
 ) -> Account:
     """Return a customer's account; its owner has its name unless another is given. `owner=""`: the house's."""
     return Account(
@@ -47,6 +50,7 @@ def account(
         minimum_minor=minimum_minor,
         last_seq=0,
         version=1,
+        maximum_minor=maximum_minor,
     )
 
 
@@ -57,7 +61,7 @@ def leg(source: str, destination: str, amount_minor: int, *, asset: str = "USD",
 
 
 def command(
-    name: str, legs: Sequence[Leg], *, payer: str = "alice", kind: TransferKind = "transfer"
+    name: str, legs: Sequence[Leg], *, payer: str = "alice", kind: TransferKind = "transfer", hold_seconds: int = 0
 ) -> TransferCommand:
     """Return a transfer asked for by the owner of the account `payer`."""
     payer_id = id_of(f"owner of {payer}")
@@ -65,11 +69,12 @@ def command(
         transfer_id=id_of(name),
         kind=kind,
         actor_id=payer_id,
-        payer=Party(payer_id, 1, 1) if kind == "transfer" else None,
-        payees=tuple(Party(part.destination_owner_id, 1, 1) for part in legs),
+        payer=None if kind == "deposit" else Party(payer_id, 1, 1),
+        payees=() if kind == "withdrawal" else tuple(Party(part.destination_owner_id, 1, 1) for part in legs),
         legs=tuple(legs),
         memo_commitment="",
         requested_at=NOW,
+        hold_seconds=hold_seconds,
     )
 
 
@@ -82,6 +87,7 @@ def screened(
     payer: str = "alice",
     kind: TransferKind = "transfer",
     facts: dict[str, int | str] | None = None,
+    hold_seconds: int = 0,
 ) -> TransferScreened:
     """Return fraud's verdict on a transfer; approved unless said otherwise."""
     return TransferScreened(
@@ -92,7 +98,7 @@ def screened(
         ruleset=1,
         facts=facts or {},
         screened_at=NOW,
-        command=command(name, legs, payer=payer, kind=kind),
+        command=command(name, legs, payer=payer, kind=kind, hold_seconds=hold_seconds),
     )
 
 
@@ -121,6 +127,7 @@ def resolved(
     remaining: tuple[HoldReason, ...] = (),
     code: str = "",
     payer: str = "alice",
+    hold_seconds: int = 0,
 ) -> HoldResolved:
     """Return the resolution of one reason of a hold; a release that leaves none unless said otherwise."""
     return HoldResolved(
@@ -132,7 +139,7 @@ def resolved(
         code=code,
         ruleset=1,
         resolved_at=NOW,
-        command=command(name, legs, payer=payer),
+        command=command(name, legs, payer=payer, hold_seconds=hold_seconds),
     )
 
 
@@ -140,3 +147,65 @@ def deposit(name: str, destination: str, amount_minor: int) -> TransferScreened:
     """Return an approved deposit from the dollar reserve."""
     part = Leg(RESERVE, id_of(destination), amount_minor, "USD", id_of(f"owner of {destination}"))
     return screened(name, part, kind="deposit", payer="operator")
+
+
+def withdrawal(name: str, source: str, amount_minor: int) -> TransferScreened:
+    """Return an approved withdrawal to the dollar reserve by the owner's operator."""
+    part = Leg(id_of(source), RESERVE, amount_minor, "USD", "")
+    return screened(name, part, kind="withdrawal", payer=source)
+
+
+def capture(name: str, *amounts_minor: int, as_: str = "capture", final: bool = False) -> CaptureTransfer:
+    """Return the capture of these amounts by leg, or of all that is left."""
+    return CaptureTransfer(
+        command_id=id_of(f"{as_} of {name}"),
+        transfer_id=id_of(name),
+        actor_id=id_of("owner of alice"),
+        amounts_minor=amounts_minor,
+        is_final=final,
+        requested_at=NOW,
+    )
+
+
+def void(name: str, *, as_: str = "void") -> VoidTransfer:
+    """Return the void of a hold."""
+    return VoidTransfer(
+        command_id=id_of(f"{as_} of {name}"),
+        transfer_id=id_of(name),
+        actor_id=id_of("owner of alice"),
+        requested_at=NOW,
+    )
+
+
+def reverse(name: str, *amounts_minor: int, as_: str = "reversal", with_fees: bool = False) -> ReverseTransfer:
+    """Return the reversal of these amounts by leg, or of all that is left."""
+    return ReverseTransfer(
+        command_id=id_of(f"{as_} of {name}"),
+        transfer_id=id_of(name),
+        actor_id=id_of("operator"),
+        amounts_minor=amounts_minor,
+        with_fees=with_fees,
+        reason_commitment="",
+        requested_at=NOW,
+    )
+
+
+def change(
+    name: str,
+    status: AccountStatus | None = None,
+    *,
+    minimum_minor: int | None = None,
+    maximum_minor: int | None = None,
+    as_: str = "change",
+) -> ChangeAccount:
+    """Return a change of what an account may do."""
+    return ChangeAccount(
+        command_id=id_of(f"{as_} of {name}"),
+        account_id=id_of(name),
+        actor_id=id_of("operator"),
+        status=status,
+        minimum_minor=minimum_minor,
+        maximum_minor=maximum_minor,
+        reason_commitment="",
+        requested_at=NOW,
+    )

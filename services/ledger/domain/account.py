@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-# tidy: allow impure-value-code: the bound of every amount and balance, a number
 from libs.common.money import MAX_AMOUNT_MINOR
 
 AccountStatus = Literal["active", "frozen", "suspended", "closed"]

@@ -53,9 +53,15 @@ LEGS_MAX: Final = 100
 
 
 class ExpireHold(NamedTuple):
-    """The time of a caller's hold is up. It has its effect once: a hold that has ended is left alone."""
+    """The time of a caller's hold is up. It has its effect once: a hold that has ended is left alone.
+
+    It is nobody's word and no stored command; `requested_at` is when the hold was to end.
+    """
 
     transfer_id: str
+    requested_at: str
+    actor_id: str = ""
+    command_id: str = ""
 
 
 Screening: TypeAlias = TransferScreened | HoldResolved

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from libs.common.clock import from_rfc3339, to_rfc3339
 from services.ledger.domain.commands import HoldResolved, Screening, TransferBatchScreened, TransferScreened
 from services.ledger.domain.fees import Fee
 from services.ledger.domain.refuse_transfer import Refusal, refuse_amount, refuse_fees, refuse_parties, refuse_states
@@ -207,4 +206,6 @@ def _refuse_together(run: Run, members: Sequence[TransferScreened]) -> dict[int,
 
 
 def _expiry(run: Run, source: Screening) -> str:
-    return to_rfc3339(from_rfc3339(run.now) + timedelta(seconds=source.command.hold_seconds))
+    """Return when the hold ends, RFC 3339 UTC with microseconds as everywhere, so that times compare as text."""
+    ends_at = datetime.fromisoformat(run.now) + timedelta(seconds=source.command.hold_seconds)
+    return ends_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -25,7 +25,7 @@ from services.ledger.domain.refuse_transfer import (
     refuse_states,
 )
 from services.ledger.domain.run import Change, Reversal, Run
-from services.ledger.domain.transfer import NO_FACTS, Settlement, Transfer
+from services.ledger.domain.transfer import NO_FACTS, UNDECIDED, Provenance, Settlement, Transfer
 
 REVERSAL = "reversal"
 
@@ -61,7 +61,7 @@ def reverse_transfer(run: Run, command: ReverseTransfer) -> None:
             reversed_minor=reversed_minor,
         )
     refusal = _move_back(run, command.command_id, legs, fees)
-    _record_reversal(run, command, legs, fees=fees, refusal=refusal)
+    _record_reversal(run, command, legs, fees=fees, refusal=refusal, provenance=settlement.provenance)
     if refusal is None:
         after = replace(settlement, reversed_minor=reversed_minor, returned=(*settlement.returned, *fees))
         reversal = Reversal(command.command_id, original.transfer_id, command, tuple(amounts_minor), run.index - 1)
@@ -120,6 +120,7 @@ def _record_reversal(
     *,
     refusal: Refusal | None,
     fees: Sequence[Fee] = (),
+    provenance: Provenance = UNDECIDED,
 ) -> None:
     """Record the reversal's only state."""
     code, facts = refusal or ("", NO_FACTS)
@@ -136,9 +137,10 @@ def _record_reversal(
         run.index,
         run.now,
         reverses=command.transfer_id,
+        fee_minor=0 if refusal is not None else sum(fee.amount_minor for fee in fees),
     )
     moved = () if refusal is not None else fees
-    run.keep(transfer, Change(f"transfer.{status}", transfer, command, legs, moved))
+    run.keep(transfer, Change(f"transfer.{status}", transfer, command, legs, moved, provenance=provenance))
 
 
 def _backwards(leg: Leg, amount_minor: int) -> Leg:

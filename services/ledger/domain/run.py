@@ -9,7 +9,7 @@ from services.ledger.domain.books import Books
 from services.ledger.domain.commands import HoldResolved, Leg, ReverseTransfer, Screening, Source, TransferScreened
 from services.ledger.domain.fees import Fee, FeeSchedule
 from services.ledger.domain.refuse_transfer import Refusal
-from services.ledger.domain.transfer import NO_FACTS, Provenance, Settlement, Transfer, TransferStatus
+from services.ledger.domain.transfer import NO_FACTS, UNDECIDED, Provenance, Settlement, Transfer, TransferStatus
 
 RecordKind = Literal["posted", "held", "captured", "reversed", "refused", "blocked", "voided"]
 STATUS_OF: Final[Mapping[RecordKind, TransferStatus]] = {
@@ -54,7 +54,8 @@ Answer: TypeAlias = Transfer | CommandAnswer | AccountAnswer
 class Change(NamedTuple):
     """One record of the journal: what changed, by whose word, and what moved. `kind` is the record's.
 
-    `legs` is what was posted, reserved or asked for, as the kind says; `fees` what was withheld from those legs.
+    `legs` is what was posted, reserved or asked for, as the kind says; `fees` what was withheld from those legs, by
+    that version of the schedule. `provenance` is the decision that a reversal inherits.
     """
 
     kind: str
@@ -62,6 +63,8 @@ class Change(NamedTuple):
     source: Source
     legs: Sequence[Leg]
     fees: Sequence[Fee] = ()
+    fee_schedule: int = 0
+    provenance: Provenance = UNDECIDED
 
 
 class Reversal(NamedTuple):
@@ -150,9 +153,12 @@ class Run:
             self.now,
             settlement,
         )
+        if fees:
+            transfer.fee_minor = sum(fee.amount_minor for fee in fees)
         decisions = self.decisions
         decisions.answers.append(transfer)
-        decisions.changes.append(Change("transfer." + status, transfer, source, command.legs, fees))
+        fee_schedule = self.fees.version if status in {"posted", "held"} else 0
+        decisions.changes.append(Change("transfer." + status, transfer, source, command.legs, fees, fee_schedule))
         decisions.inserted[transfer.transfer_id] = self.known[transfer.transfer_id] = transfer
         if settlement is not None:
             decisions.settled[transfer.transfer_id] = transfer
@@ -173,6 +179,7 @@ class Run:
         """Record a later state of a transfer; `legs` and `fees` are what this record moves, or gives back."""
         code, facts = refusal or ("", NO_FACTS)
         status = STATUS_OF[kind]
+        fee_schedule = 0 if settlement is None else settlement.fee_schedule
         transfer = Transfer(
             before.transfer_id,
             before.kind,
@@ -186,8 +193,9 @@ class Run:
             self.now,
             settlement,
             before.reverses,
+            before.fee_minor if settlement is None else settlement.fee_minor,
         )
-        self.keep(transfer, Change("transfer." + kind, transfer, source, legs, fees))
+        self.keep(transfer, Change("transfer." + kind, transfer, source, legs, fees, fee_schedule))
 
     def keep(self, transfer: Transfer, change: Change) -> None:
         """Take a transfer's new state, which is no first state of a screened one, as the record at `index`."""
@@ -232,7 +240,11 @@ class Run:
         # Posted by this very run: what was read has its settlement.
         change = next(change for change in self.decisions.changes if change.state is transfer)
         return posted_at_once(
-            change.legs, index=transfer.journal_index, fees=change.fees, provenance=provenance_of(change.source)
+            change.legs,
+            index=transfer.journal_index,
+            fee_schedule=change.fee_schedule,
+            fees=change.fees,
+            provenance=provenance_of(change.source),
         )
 
     def move(self, transfer_id: str, legs: Iterable[Leg], fees: Sequence[Fee]) -> None:
@@ -248,13 +260,15 @@ class Run:
                 books.move_with_fees(transfer_id, self.index, leg, own)
 
 
-def posted_at_once(legs: Sequence[Leg], *, index: int, fees: Sequence[Fee], provenance: Provenance) -> Settlement:
+def posted_at_once(
+    legs: Sequence[Leg], *, index: int, fee_schedule: int, fees: Sequence[Fee], provenance: Provenance
+) -> Settlement:
     """Return the settlement of a transfer that never was held, by its record at `index`."""
     return Settlement(
         legs_index=index,
         resolver="",
         expires_at="",
-        fee_schedule=0,
+        fee_schedule=fee_schedule,
         captured_minor=tuple(leg.amount_minor for leg in legs),
         reversed_minor=(0,) * len(legs),
         withheld=tuple(fees),
@@ -271,4 +285,4 @@ def provenance_of(source: Source) -> Provenance:
         case HoldResolved():
             return Provenance(source.decision_id, source.ruleset, source.resolution)
         case _:
-            return Provenance("", 0, "")
+            return UNDECIDED

@@ -21,6 +21,9 @@ class Provenance(NamedTuple):
     verdict: str
 
 
+UNDECIDED: Final = Provenance("", 0, "")
+
+
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """How far a hold was captured and a posting reversed. Amounts are by leg, in minor units.
@@ -53,6 +56,7 @@ class Transfer:
     `code` says why for `refused`, `blocked` and `voided`, `facts` are its public numbers. `reasons` is what fraud's
     hold waits for, and `legs` what was asked for. `journal_index` names the record that proves this state.
     `settlement` is there for what was held or reversed; `reverses` names the transfer that a reversal moves back.
+    `fee_minor` is what the house has kept of it so far, over all legs.
     """
 
     transfer_id: str
@@ -67,6 +71,7 @@ class Transfer:
     changed_at: str
     settlement: Settlement | None = None
     reverses: str = ""
+    fee_minor: int = 0
 
     def remaining_minor(self, settlement: Settlement) -> tuple[int, ...]:
         """Return what its hold still reserves, by leg."""

@@ -8,7 +8,7 @@ from services.ledger.domain.account import Account
 
 _LOAD = """
 SELECT account_id::text, coalesce(owner_id::text, ''), asset, status, posted_minor, pending_in_minor,
-       pending_out_minor, minimum_minor, last_seq, version
+       pending_out_minor, minimum_minor, last_seq, version, maximum_minor
 FROM ledger.accounts WHERE account_id = ANY($1::uuid[])
 """
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, TypeAlias
 
 from libs.common.proof.tiles import FullTile
-from services.ledger.domain.engine import Decisions
+from services.ledger.domain.run import Decisions
 from services.ledger.store.heads import JournalHead
 
 COPIED_FROM: Final = 64
@@ -33,9 +33,9 @@ class Batch:
 
     @property
     def fits_one_statement(self) -> bool:
-        """Whether nothing of it is copied, and no transfer changes that was written before."""
+        """Whether nothing of it is copied, and it holds nothing but new transfers."""
         decisions = self.decisions
-        return max(len(decisions.books.entries), len(decisions.changes)) < COPIED_FROM and not decisions.updated
+        return max(len(decisions.books.entries), len(decisions.changes)) < COPIED_FROM and decisions.only_inserts
 
 
 class Sealed(NamedTuple):

@@ -5,8 +5,8 @@ from typing import Final
 
 import asyncpg
 
+from services.ledger.domain.transfer import Transfer
 from services.ledger.store.batch import COPIED_FROM, Batch, Columns, HeadMoved, Sealed
-from services.ledger.store.journal_record import KIND_PREFIX
 from services.ledger.store.money import MONEY, NO_MONEY
 
 # Here, too, nothing is written without the head. `moved` updates the row that `head` has locked: a lock is no change,
@@ -14,21 +14,21 @@ from services.ledger.store.money import MONEY, NO_MONEY
 # account is not what it was decided on, so its statement fails by itself: the block's previous size is NULL then, and
 # only then, and its column forbids that.
 _SEAL: Final = f"""{MONEY}, moved AS (
-    UPDATE ledger.heads h SET size = $24, chain_hash = $26, last_record_at = $3,
-        published_size = greatest(h.published_size, $28)
+    UPDATE ledger.heads h SET size = $25, chain_hash = $27, last_record_at = $3,
+        published_size = greatest(h.published_size, $29)
     FROM head WHERE h.shard = head.shard
 ), tiles AS (
     INSERT INTO ledger.tree_tiles (shard, level, tile_index, root, hashes)
-    SELECT head.shard, v.* FROM head, unnest($29::integer[], $30::bigint[], $31::bytea[], $32::bytea[]) AS v
+    SELECT head.shard, v.* FROM head, unnest($30::integer[], $31::bigint[], $32::bytea[], $33::bytea[]) AS v
 ), checkpoint AS (
-    INSERT INTO ledger.checkpoints (shard, size, note) SELECT shard, $24, $27 FROM head
+    INSERT INTO ledger.checkpoints (shard, size, note) SELECT shard, $25, $28 FROM head
 ), records AS (
     INSERT INTO ledger.journal (shard, journal_index, kind, transfer_id, record, leaf_hash, chain_hash)
     SELECT head.shard, v.*
-    FROM head, unnest($33::bigint[], $34::text[], $35::uuid[], $36::bytea[], $37::bytea[], $38::bytea[]) AS v
+    FROM head, unnest($34::bigint[], $35::text[], $36::uuid[], $37::bytea[], $38::bytea[], $39::bytea[]) AS v
 )
 INSERT INTO ledger.blocks (shard, size, previous_size, root, chain_hash, sealed_at)
-SELECT shard, $24, CASE WHEN (SELECT count(*) FROM changed) = cardinality($4) THEN $2 END, $25, $26, $3 FROM head
+SELECT shard, $25, CASE WHEN (SELECT count(*) FROM changed) = cardinality($4) THEN $2 END, $26, $27, $3 FROM head
 """  # noqa: S608 -- made of statements written here
 _ACCOUNT_MOVED: Final = ("blocks", "previous_size")
 _JOURNAL: Final = ("shard", "journal_index", "kind", "transfer_id", "record", "leaf_hash", "chain_hash")
@@ -78,11 +78,11 @@ async def write_journal(
 
 
 def _record_columns(batch: Batch, sealed: Sealed) -> Columns:
-    states = [state for state, _ in batch.decisions.changes]
+    changes = batch.decisions.changes
     return (
         range(batch.before.size, sealed.after.size),
-        [KIND_PREFIX + state.status for state in states],
-        [state.transfer_id for state in states],
+        [change.kind for change in changes],
+        [change.state.transfer_id if isinstance(change.state, Transfer) else None for change in changes],
         sealed.records,
         sealed.leaves,
         sealed.chain,

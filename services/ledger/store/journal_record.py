@@ -11,12 +11,14 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from services.ledger.domain.account import AccountStatus
 from services.ledger.domain.commands import Leg
 from services.ledger.domain.fees import Fee
 from services.ledger.domain.run import STATUS_OF
-from services.ledger.domain.transfer import TransferStatus
+from services.ledger.domain.transfer import Resolver, TransferStatus
 
 TRANSFER_KIND: Final = "transfer."
+_STATUS_OF_KIND: Final = {TRANSFER_KIND + happened: status for happened, status in STATUS_OF.items()}
 COMMAND_REFUSED: Final = "command.refused"
 ACCOUNT_CHANGED: Final = "account.changed"
 
@@ -65,7 +67,7 @@ class TransferRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_d
     memo_commitment: str
     reasons: tuple[str, ...]
     requested_at: str
-    resolver: str = ""
+    resolver: Resolver = ""
     reversed_minor: tuple[int, ...] = ()
     reverses: str = ""
     ruleset: int
@@ -79,7 +81,7 @@ class TransferRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_d
     @property
     def status(self) -> TransferStatus:
         """The transfer's state from this record on."""
-        return STATUS_OF[self.kind.removeprefix(TRANSFER_KIND)]  # type: ignore[index]
+        return _STATUS_OF_KIND[self.kind]
 
 
 class CommandRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -101,7 +103,7 @@ class AccountRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What an account may do from here on."""
 
     account_id: str
-    account_status: str
+    account_status: AccountStatus
     actor_id: str
     command_id: str
     index: int
@@ -118,10 +120,8 @@ JournalRecord: TypeAlias = TransferRecord | CommandRecord | AccountRecord
 
 _encode = msgspec.json.Encoder().encode
 _decode_transfer: Final = msgspec.json.Decoder(TransferRecord, strict=True).decode
-_DECODERS: Final = {
-    COMMAND_REFUSED: msgspec.json.Decoder(CommandRecord, strict=True).decode,
-    ACCOUNT_CHANGED: msgspec.json.Decoder(AccountRecord, strict=True).decode,
-}
+_decode_command: Final = msgspec.json.Decoder(CommandRecord, strict=True).decode
+_decode_account: Final = msgspec.json.Decoder(AccountRecord, strict=True).decode
 
 
 def encode_record(record: JournalRecord) -> bytes:
@@ -131,8 +131,11 @@ def encode_record(record: JournalRecord) -> bytes:
 
 def decode_record(text: bytes, kind: str) -> JournalRecord:
     """Read a stored record of this kind. Raises: msgspec.MsgspecError for what the ledger never wrote."""
-    decode = _DECODERS.get(kind)
-    return _decode_transfer(text) if decode is None else decode(text)
+    if kind == COMMAND_REFUSED:
+        return _decode_command(text)
+    if kind == ACCOUNT_CHANGED:
+        return _decode_account(text)
+    return _decode_transfer(text)
 
 
 def decode_transfer_record(text: bytes) -> TransferRecord:

@@ -1,17 +1,43 @@
 """What the writer remembers between two batches, so that most of them have nothing to read."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import asyncpg
 
 from libs.common.db.hot import HotConnection
 from services.ledger.domain.account import Account
-from services.ledger.domain.commands import Command, HoldResolved, Leg, TransferBatchScreened, TransferCommand
+from services.ledger.domain.commands import (
+    CaptureTransfer,
+    ChangeAccount,
+    Command,
+    ExpireHold,
+    HoldResolved,
+    Leg,
+    ReverseTransfer,
+    TransferBatchScreened,
+    TransferScreened,
+    VoidTransfer,
+)
+from services.ledger.domain.fees import FeeSchedule
+from services.ledger.domain.run import CommandAnswer
 from services.ledger.domain.transfer import Transfer
 from services.ledger.store.accounts import load_accounts
+from services.ledger.store.commands import load_commands
+from services.ledger.store.fee_schedules import accounts_of_fees, load_fee_schedules
 from services.ledger.store.heads import JournalHead, load_head
 from services.ledger.store.transfers import load_transfers
 
 _CACHED_ACCOUNTS_MAX: Final = 100_000
+
+
+class Recalled(NamedTuple):
+    """What a batch is decided on, beside the accounts."""
+
+    head: JournalHead
+    known: dict[str, Transfer]
+    done: dict[str, CommandAnswer]
+    schedules: Mapping[int, FeeSchedule]
 
 
 class Memory:
@@ -32,37 +58,47 @@ class Memory:
         self._head: JournalHead | None = None
         self._not_active: list[str] = []
         self._looks = False
+        self._schedules: Mapping[int, FeeSchedule] = {}
+        self._fee_accounts: frozenset[str] = frozenset()
 
-    async def recall(self, commands: Sequence[Command]) -> tuple[JournalHead, dict[str, Transfer]]:
-        """Bring in what the decision needs and memory does not hold. Returns the head and the transfers known."""
-        transfers = [transfer for command in commands for transfer in _transfers_of(command)]
-        wanted = _accounts_of(leg for transfer in transfers for leg in transfer.legs)
-        resolves = any(isinstance(command, HoldResolved) for command in commands)
-        if self._head is not None and wanted <= self.accounts.keys() and not (self._looks or resolves):
+    async def recall(self, commands: Sequence[Command]) -> Recalled:
+        """Bring in what the decision needs and memory does not hold."""
+        wanted = _accounts_of(leg for command in commands for leg in _legs_of(command)) | self._fee_accounts
+        are_new = all(isinstance(command, (TransferScreened, TransferBatchScreened)) for command in commands)
+        if self._head is not None and are_new and not self._looks and wanted <= self.accounts.keys():
             self.presumed = True
-            return self._head, {}
+            return Recalled(self._head, {}, {}, self._schedules)
         self.presumed = False
         async with self._hot.autocommit() as connection:
             # First the head, by which a write notices whatever is changed after it was read.
             if self._head is None:
                 self._head = await load_head(connection, self._shard)
-            known = await load_transfers(connection, [transfer.transfer_id for transfer in transfers])
+                self._schedules = await load_fee_schedules(connection)
+                self._fee_accounts = accounts_of_fees(self._schedules)
+                wanted |= self._fee_accounts
+            known = await load_transfers(connection, [each for command in commands for each in _transfers_of(command)])
+            ids = _ids_of(commands)
+            done = await load_commands(connection, ids) if ids else {}
             wanted |= _accounts_of(leg for transfer in known.values() for leg in transfer.legs)
-            unknown: set[str] = set()
-            # Again, because an account that was remembered may have been forgotten while others were read.
-            while missing := wanted - self.accounts.keys() - unknown:
-                loaded = await load_accounts(connection, list(missing))
-                self.accounts |= loaded
-                self._not_active += [account.account_id for account in loaded.values() if account.status != "active"]
-                unknown |= missing - loaded.keys()
-        # A hold's resolution nearly always finds its transfer; that is no repetition.
+            wanted |= {command.account_id for command in commands if isinstance(command, ChangeAccount)}
+            await self._load_accounts(connection, wanted)
+        # A hold's resolution and a command nearly always find their transfer; that is no repetition.
         self._looks = any(
-            transfer.transfer_id in known
+            transfer_id in known
             for command in commands
-            if not isinstance(command, HoldResolved)
-            for transfer in _transfers_of(command)
+            if isinstance(command, (TransferScreened, TransferBatchScreened))
+            for transfer_id in _transfers_of(command)
         )
-        return self._head, known
+        return Recalled(self._head, known, done, self._schedules)
+
+    async def _load_accounts(self, connection: asyncpg.Connection, wanted: set[str]) -> None:
+        unknown: set[str] = set()
+        # Again, because an account that was remembered may have been forgotten while others were read.
+        while missing := wanted - self.accounts.keys() - unknown:
+            loaded = await load_accounts(connection, list(missing))
+            self.accounts |= loaded
+            self._not_active += [account.account_id for account in loaded.values() if account.status != "active"]
+            unknown |= missing - loaded.keys()
 
     def look_first(self) -> None:
         """Presume nothing of the next batch."""
@@ -92,13 +128,37 @@ class Memory:
         self._head = None
 
 
-def _transfers_of(command: Command) -> Iterator[TransferCommand]:
+def _transfers_of(command: Command) -> list[str]:
+    """Return the ids of all transfers a command is about; a reversal is one itself."""
+    match command:
+        case TransferScreened() | HoldResolved():
+            return [command.command.transfer_id]
+        case TransferBatchScreened():
+            return [screening.command.transfer_id for screening in command.screenings]
+        case ReverseTransfer():
+            return [command.transfer_id, command.command_id]
+        case CaptureTransfer() | VoidTransfer() | ExpireHold():
+            return [command.transfer_id]
+        case ChangeAccount():
+            return []
+
+
+def _legs_of(command: Command) -> Sequence[Leg]:
+    """Return the legs a command brings along; of what is known already the ledger has them."""
+    if isinstance(command, (TransferScreened, HoldResolved)):
+        return command.command.legs
     if isinstance(command, TransferBatchScreened):
-        for screening in command.screenings:
-            yield screening.command
-    else:
-        yield command.command
+        return [leg for screening in command.screenings for leg in screening.command.legs]
+    return ()
 
 
-def _accounts_of(legs: Iterator[Leg]) -> set[str]:
+def _ids_of(commands: Sequence[Command]) -> list[str]:
+    return [
+        command.command_id
+        for command in commands
+        if isinstance(command, (CaptureTransfer, VoidTransfer, ChangeAccount))
+    ]
+
+
+def _accounts_of(legs: Iterable[Leg]) -> set[str]:
     return {account_id for leg in legs for account_id in (leg.source_account_id, leg.destination_account_id)}

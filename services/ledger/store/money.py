@@ -4,7 +4,7 @@ A large batch writes it first, by `write_money`; the statement that seals a smal
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import asyncpg
@@ -39,31 +39,32 @@ WITH head AS MATERIALIZED (
                       $18::bigint[])
         AS v (transfer_id, kind, status, version, code, reasons, facts, journal_index)
 ), entered AS (
-    INSERT INTO ledger.entries (account_id, seq, transfer_id, amount_minor, balance_after_minor, posted_at)
-    SELECT v.account_id, v.seq, v.transfer_id, v.amount_minor, v.balance_after_minor, $3
-    FROM head, unnest($19::uuid[], $20::bigint[], $21::uuid[], $22::bigint[], $23::bigint[])
-        AS v (account_id, seq, transfer_id, amount_minor, balance_after_minor)
+    INSERT INTO ledger.entries
+        (account_id, seq, transfer_id, journal_index, amount_minor, balance_after_minor, posted_at)
+    SELECT v.account_id, v.seq, v.transfer_id, v.journal_index, v.amount_minor, v.balance_after_minor, $3
+    FROM head, unnest($19::uuid[], $20::bigint[], $21::uuid[], $22::bigint[], $23::bigint[], $24::bigint[])
+        AS v (account_id, seq, transfer_id, journal_index, amount_minor, balance_after_minor)
 )"""
-"""What both statements of a batch begin with. Arguments: shard, the size decided on, the time, and 20 columns."""
-NO_MONEY: Final[Columns] = ([],) * 20
+"""What both statements of a batch begin with. Arguments: shard, the size decided on, the time, and 21 columns."""
+NO_MONEY: Final[Columns] = ([],) * 21
 _MONEY_ALONE: Final = MONEY + "SELECT (SELECT count(*) FROM head), (SELECT count(*) FROM changed)"  # noqa: S608 -- made of statements written here
-_HELD_TRANSFERS: Final = """
-UPDATE ledger.transfers t
-SET status = v.status, version = v.version, code = v.code, reasons = string_to_array(v.reasons, ','),
-    facts = v.facts::jsonb, journal_index = v.journal_index, changed_at = $10
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::bigint[])
-    AS v (transfer_id, kind, status, version, code, reasons, facts, journal_index)
-WHERE t.transfer_id = v.transfer_id AND t.shard = $9 AND t.status = 'held' AND t.version < v.version
-"""
-_ENTRIES: Final = ("account_id", "seq", "transfer_id", "amount_minor", "balance_after_minor", "posted_at")
-_NO_ENTRIES: Final[Columns] = ([],) * 5
-_encode_facts = msgspec.json.Encoder().encode
+_ENTRIES: Final = (
+    "account_id",
+    "seq",
+    "transfer_id",
+    "journal_index",
+    "amount_minor",
+    "balance_after_minor",
+    "posted_at",
+)
+_NO_ENTRIES: Final[Columns] = ([],) * 6
+_encode = msgspec.json.Encoder().encode
 
 
 async def write_money(connection: asyncpg.Connection, batch: Batch) -> None:
     """Lock the head, then write what the batch decided about money; the head stays locked until the transaction ends.
 
-    Raises: HeadMoved when head, account or hold is not what the batch was decided on; the transaction must roll back.
+    Raises: HeadMoved when head or account is not what the batch was decided on; the transaction must roll back.
     """
     entries = entry_columns(batch)
     copied = len(batch.decisions.books.entries) >= COPIED_FROM
@@ -80,21 +81,11 @@ async def write_money(connection: asyncpg.Connection, batch: Batch) -> None:
             columns=_ENTRIES,
             records=zip(*entries, itertools.repeat(batch.recorded_at), strict=False),
         )
-    if batch.decisions.updated:
-        await _write_held_transfers(connection, batch)
 
 
 def money_columns(batch: Batch, entries: Columns) -> Columns:
     """Return what `MONEY` takes of the batch, with these columns of entries."""
-    return *_account_columns(batch), *_transfer_columns(list(batch.decisions.inserted.values())), *entries
-
-
-async def _write_held_transfers(connection: asyncpg.Connection, batch: Batch) -> None:
-    """Write the states of transfers that were held before; few batches have any."""
-    updated = list(batch.decisions.updated.values())
-    tag = await connection.execute(_HELD_TRANSFERS, *_transfer_columns(updated), batch.shard, batch.recorded_at)
-    if tag != f"UPDATE {len(updated)}":
-        raise HeadMoved
+    return *_account_columns(batch), *transfer_columns(list(batch.decisions.inserted.values())), *entries
 
 
 def _account_columns(batch: Batch) -> Columns:
@@ -111,7 +102,8 @@ def _account_columns(batch: Batch) -> Columns:
     )
 
 
-def _transfer_columns(transfers: Sequence[Transfer]) -> Columns:
+def transfer_columns(transfers: Sequence[Transfer]) -> Columns:
+    """Return the states of transfers, a column each."""
     return (
         [transfer.transfer_id for transfer in transfers],
         [transfer.kind for transfer in transfers],
@@ -119,9 +111,14 @@ def _transfer_columns(transfers: Sequence[Transfer]) -> Columns:
         [transfer.version for transfer in transfers],
         [transfer.code for transfer in transfers],
         [",".join(transfer.reasons) for transfer in transfers],
-        [_encode_facts(transfer.facts).decode() if transfer.facts else None for transfer in transfers],
+        [encode_facts(transfer.facts) for transfer in transfers],
         [transfer.journal_index for transfer in transfers],
     )
+
+
+def encode_facts(facts: Mapping[str, int | str]) -> str | None:
+    """Return a refusal's public numbers as JSON; None when it has none."""
+    return _encode(facts).decode() if facts else None
 
 
 def entry_columns(batch: Batch) -> Columns:
@@ -131,6 +128,7 @@ def entry_columns(batch: Batch) -> Columns:
         entries.account_ids,
         entries.seqs,
         entries.transfer_ids,
+        entries.indexes,
         entries.amounts_minor,
         entries.balances_minor,
     )

@@ -1,14 +1,23 @@
-"""Outcomes as the journal keeps them: what has to be told to the bus can always be told again."""
+"""Answers as the journal keeps them: what has to be told to the bus can always be told again."""
 
 import asyncpg
 import msgspec
 
-from services.ledger.domain.transfer import NO_FACTS, Transfer
-from services.ledger.store.journal_record import command_legs, decode_record
+from services.ledger.domain.run import AccountAnswer, Answer
+from services.ledger.domain.transfer import NO_FACTS, UNDECIDED, Settlement, Transfer
+from services.ledger.store.commands import load_commands_at
+from services.ledger.store.journal_record import (
+    AccountRecord,
+    CommandRecord,
+    JournalRecord,
+    TransferRecord,
+    command_legs,
+    decode_record,
+)
 
 # Facts belong to final states alone, and a final state is the last: so the transfer's row has them.
 _LOAD = """
-SELECT j.journal_index, j.record, t.facts::text
+SELECT j.journal_index, j.kind, j.record, t.facts::text
 FROM ledger.journal j
 LEFT JOIN ledger.transfers t ON t.transfer_id = j.transfer_id AND t.journal_index = j.journal_index
 WHERE j.shard = $1 AND j.journal_index >= $2
@@ -17,13 +26,45 @@ ORDER BY j.journal_index LIMIT $3
 _decode_facts = msgspec.json.Decoder(dict[str, int | str]).decode
 
 
-async def load_outcomes(connection: asyncpg.Connection, shard: int, first: int, limit: int) -> list[Transfer]:
-    """Return the states that the records from `first` on brought about, in their order."""
-    return [_outcome(row) for row in await connection.fetch(_LOAD, shard, first, limit)]
+async def load_outcomes(connection: asyncpg.Connection, shard: int, first: int, limit: int) -> list[Answer]:
+    """Return what the records from `first` on brought about, in their order: one answer or two for each record."""
+    rows = await connection.fetch(_LOAD, shard, first, limit)
+    records = [decode_record(row[2], row[1]) for row in rows]
+    by_command = [record.index for record in records if _is_by_command(record)]
+    decided = await load_commands_at(connection, shard, by_command) if by_command else {}
+    answers: list[Answer] = []
+    for row, record in zip(rows, records, strict=True):
+        if record.index in decided:
+            answers.append(decided[record.index])
+        state = _state(record, row[3])
+        if state is not None:
+            answers.append(state)
+    return answers
 
 
-def _outcome(row: asyncpg.Record) -> Transfer:
-    record = decode_record(row[1])
+def _is_by_command(record: JournalRecord) -> bool:
+    return not isinstance(record, TransferRecord) or bool(record.command_id)
+
+
+def _state(record: JournalRecord, facts: str | None) -> Answer | None:
+    """Return what the record says of a transfer or an account; None for a refusal, which changed neither."""
+    match record:
+        case TransferRecord():
+            return _transfer(record, facts)
+        case AccountRecord():
+            return AccountAnswer(
+                account_id=record.account_id,
+                status=record.account_status,
+                minimum_minor=record.minimum_minor,
+                maximum_minor=record.maximum_minor,
+                journal_index=record.index,
+                changed_at=record.time,
+            )
+        case CommandRecord():
+            return None
+
+
+def _transfer(record: TransferRecord, facts: str | None) -> Transfer:
     return Transfer(
         transfer_id=record.transfer_id,
         kind=record.transfer_kind,
@@ -31,8 +72,28 @@ def _outcome(row: asyncpg.Record) -> Transfer:
         version=record.version,
         code=record.code,
         reasons=record.reasons,
-        facts=NO_FACTS if row[2] is None else _decode_facts(row[2]),
+        facts=NO_FACTS if facts is None else _decode_facts(facts),
         legs=command_legs(record.legs),
-        journal_index=row[0],
+        journal_index=record.index,
         changed_at=record.time,
+        settlement=_settlement(record),
+        reverses=record.reverses,
+        fee_minor=record.fee_minor,
+    )
+
+
+def _settlement(record: TransferRecord) -> Settlement | None:
+    """Return what is to be told of a hold or a reversal; the engine never sees this one."""
+    if not record.resolver and not record.reversed_minor:
+        return None
+    return Settlement(
+        legs_index=record.index,
+        resolver=record.resolver,
+        expires_at=record.expires_at,
+        fee_schedule=record.fee_schedule,
+        captured_minor=record.captured_minor,
+        reversed_minor=record.reversed_minor,
+        withheld=(),
+        returned=(),
+        provenance=UNDECIDED,
     )

@@ -7,6 +7,7 @@ from libs.common.crash_points import reached
 from libs.common.db.hot import HotConnection
 from services.ledger.store.batch import Batch, Sealed
 from services.ledger.store.journal import write_journal
+from services.ledger.store.later_states import write_later_states
 from services.ledger.store.money import entry_columns, money_columns, write_money
 
 
@@ -29,6 +30,8 @@ async def write_batch(hot: HotConnection, batch: Batch, seal: Callable[[], Seale
             sealed = seal()
         finally:
             await money
+        if not batch.decisions.only_inserts:
+            await write_later_states(connection, batch)
         await write_journal(connection, batch, sealed)
         reached("ledger.before_commit")
     return sealed

@@ -1,4 +1,4 @@
-"""Open accounts in the books when asked, close them when told, and say so, as often as asked."""
+"""Open accounts in the books when asked, and say so, as often as asked."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -15,9 +15,9 @@ from services.ledger.store.openings import KnownAccount, write_openings
 
 
 class OpenAccounts:
-    """Opens and closes customers' accounts.
+    """Opens customers' accounts. What becomes of them later is decided by commands, through the writer.
 
-    Idempotent by: account_id; an account that is already there is said to be open again. Locks: the accounts closed.
+    Idempotent by: account_id; an account that is already there is said to be open again. Locks: none.
     Emits: LedgerAccountOpened for each account asked for. Raises: Unprocessable; Conflict; Unavailable.
     """
 

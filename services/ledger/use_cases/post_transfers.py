@@ -14,15 +14,19 @@ from libs.common.crash_points import reached
 from libs.common.db.hot import HotConnection
 from libs.common.errors import InvariantBroken, TallystickError, Unavailable
 from libs.common.messaging.outgoing_message import Outgoing
-from services.ledger.domain.commands import Command, transfers_in
-from services.ledger.domain.engine import Decisions, decide
+from services.ledger.domain.commands import ChangeAccount, Command, transfers_in
+from services.ledger.domain.engine import decide
+from services.ledger.domain.run import AccountAnswer, Answer, CommandAnswer, Decisions
+from services.ledger.domain.transfer import Transfer
+from services.ledger.messages import answer_message
 from services.ledger.metrics import COMMIT_SECONDS, CONFLICTS, JOURNAL_RECORDS, OUTCOMES
 from services.ledger.store.batch import Batch, HeadMoved, Sealed
 from services.ledger.store.heads import JournalHead
+from services.ledger.store.journal_record import TRANSFER_KIND
 from services.ledger.store.memory import Memory
 from services.ledger.store.money import TRANSFER_KNOWN
 from services.ledger.store.postings import write_batch
-from services.ledger.use_cases.publish_outcomes import PublishOutcomes, outcome_message
+from services.ledger.use_cases.publish_outcomes import PublishOutcomes
 from services.ledger.use_cases.record_decisions import Signer, record_decisions
 from services.ledger.use_cases.watch_clock import WatchClock
 
@@ -96,10 +100,18 @@ class PostTransfers:
         raise Unavailable("ledger_contended", "Others keep writing to this shard.", shard=self._shard)
 
     async def _try_to_post(self, commands: Sequence[Command], traceparents: Mapping[str, str]) -> None:
-        head, known = await self._memory.recall(commands)
+        head, known, done, schedules = await self._memory.recall(commands)
         # A shard's record times never go back, whatever the clock does.
         now = max(to_rfc3339(self._clock.now()), head.last_time)
-        decisions = decide(commands, accounts=self._memory.accounts, known=known, first_index=head.size, now=now)
+        decisions = decide(
+            commands,
+            accounts=self._memory.accounts,
+            known=known,
+            done=done,
+            schedules=schedules,
+            first_index=head.size,
+            now=now,
+        )
         if decisions.changes:
             await self._write(decisions, head, now, traceparents)
         else:
@@ -113,7 +125,7 @@ class PostTransfers:
 
         def seal() -> Sealed:
             messages.extend(
-                outcome_message(answer, self._shard, traceparents.get(answer.transfer_id, ""))
+                answer_message(answer, self._shard, _traceparent_of(answer, traceparents))
                 for answer in decisions.answers
             )
             return record_decisions(decisions, head=head, now=now, shard=self._shard, signer=self._signer)
@@ -132,26 +144,43 @@ class PostTransfers:
         await self._outcomes.publish(messages, first=head.size, size=sealed.after.size, marked=marked)
 
 
+def _traceparent_of(answer: Answer, traceparents: Mapping[str, str]) -> str:
+    return traceparents.get(answer.transfer_id, "") if traceparents and isinstance(answer, Transfer) else ""
+
+
 def _count(decisions: Decisions) -> None:
-    for transfer, _ in decisions.changes:
-        if transfer.status != "posted":
-            log.info(
-                "transfer_not_posted",
-                transfer_id=transfer.transfer_id,
-                status=transfer.status,
-                code=transfer.code,
-                journal_index=transfer.journal_index,
-            )
-    for status, number in Counter(transfer.status for transfer, _ in decisions.changes).items():
-        OUTCOMES.labels(status).inc(number)
+    for change in decisions.changes:
+        if change.kind != "transfer.posted":
+            log.info("recorded", kind=change.kind, **_facts_of(change.state))
+    for kind, number in Counter(change.kind for change in decisions.changes).items():
+        OUTCOMES.labels(kind.removeprefix(TRANSFER_KIND)).inc(number)
+
+
+def _facts_of(state: Answer) -> dict[str, str | int]:
+    match state:
+        case Transfer():
+            return {
+                "transfer_id": state.transfer_id,
+                "status": state.status,
+                "code": state.code,
+                "journal_index": state.journal_index,
+            }
+        case CommandAnswer():
+            return {"command_id": state.command_id, "code": state.code, "journal_index": state.journal_index}
+        case AccountAnswer():
+            return {"account_id": state.account_id, "status": state.status, "journal_index": state.journal_index}
 
 
 def _parts(commands: Sequence[Command]) -> Iterator[list[Command]]:
-    """Cut the commands so that a commit stays small; an atomic batch stays whole."""
+    """Cut the commands so that a commit stays small; an atomic batch stays whole.
+
+    What changes an account's limits is a commit of its own: the database compares balances with limits row by row, and
+    of the two that one commit would change it could only ever see one.
+    """
     part: list[Command] = []
     transfers = 0
     for command in commands:
-        weight = transfers_in(command)
+        weight = COMMIT_TRANSFERS if isinstance(command, ChangeAccount) else transfers_in(command)
         if part and transfers + weight > COMMIT_TRANSFERS:
             yield part
             part, transfers = [], 0

@@ -13,12 +13,11 @@ from typing import Final, Protocol
 
 import structlog
 
-from libs.common.contracts.ledger import TransferChanged
-from libs.common.contracts.topics import TRANSFERS
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
-from libs.common.messaging.outgoing_message import Outgoing, outgoing
-from services.ledger.domain.transfer import Transfer
+from libs.common.messaging.outgoing_message import Outgoing
+from services.ledger.domain.run import Answer
+from services.ledger.messages import answer_message
 from services.ledger.metrics import UNPUBLISHED_RECORDS
 from services.ledger.store.heads import advance_mark, load_mark
 from services.ledger.store.outcomes import load_outcomes
@@ -37,27 +36,6 @@ class Sender(Protocol):
     async def send(self, batch: Sequence[Outgoing]) -> "asyncio.Future[None]":
         """Queue the messages in order; the future resolves once the broker has confirmed all of them."""
         ...
-
-
-def outcome_message(transfer: Transfer, shard: int, traceparent: str = "") -> Outgoing:
-    """Return the message that says what became of a transfer. Its id names the record, so repetitions share it."""
-    return outgoing(
-        TRANSFERS,
-        transfer.transfer_id,
-        TransferChanged(
-            transfer_id=transfer.transfer_id,
-            status=transfer.status,
-            version=transfer.version,
-            code=transfer.code,
-            reasons=transfer.reasons,
-            facts=dict(transfer.facts),
-            shard=shard,
-            journal_index=transfer.journal_index,
-            occurred_at=transfer.changed_at,
-        ),
-        message_id=f"ledger-{shard}-{transfer.journal_index}",
-        traceparent=traceparent,
-    )
 
 
 class PublishOutcomes:
@@ -117,9 +95,9 @@ class PublishOutcomes:
             self._in_flight.append((size, future))
         future.add_done_callback(self._confirmed)
 
-    async def repeat(self, transfers: Sequence[Transfer]) -> None:
+    async def repeat(self, answers: Sequence[Answer]) -> None:
         """Send answers that were given before; whoever does not get one asks again."""
-        await self._sender.send([outcome_message(transfer, self._shard) for transfer in transfers])
+        await self._sender.send([answer_message(answer, self._shard) for answer in answers])
 
     async def flush(self) -> None:
         """Store the mark if it grew. Raises: Unavailable."""
@@ -165,7 +143,7 @@ class PublishOutcomes:
             page = await load_outcomes(connection, self._shard, self.confirmed_size, _PAGE)
         if not page:
             raise Unavailable("journal_behind", "The database does not show yet what was committed.")
-        future = await self._sender.send([outcome_message(transfer, self._shard) for transfer in page])
+        future = await self._sender.send([answer_message(answer, self._shard) for answer in page])
         await future
         self.confirmed_size = max(self.confirmed_size, page[-1].journal_index + 1)
 

@@ -3,15 +3,36 @@
 from hashlib import sha256
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import replace
 
+from libs.common.errors import InvariantBroken
 from libs.common.proof.checkpoint import Checkpoint
 from libs.common.proof.signed_note import sign_note, vkey
 from libs.common.proof.tree_head import TreeHead
-from services.ledger.domain.commands import HoldResolved
-from services.ledger.domain.engine import Decisions
+from services.ledger.domain.commands import (
+    CaptureTransfer,
+    ChangeAccount,
+    HoldResolved,
+    LedgerCommand,
+    ReverseTransfer,
+    TransferScreened,
+    VoidTransfer,
+)
+from services.ledger.domain.run import AccountAnswer, Change, CommandAnswer, Decisions
+from services.ledger.domain.transfer import Transfer
 from services.ledger.store.batch import Sealed
 from services.ledger.store.heads import JournalHead
-from services.ledger.store.journal_record import KIND_PREFIX, JournalRecord, encode_record, record_legs
+from services.ledger.store.journal_record import (
+    ACCOUNT_CHANGED,
+    COMMAND_REFUSED,
+    AccountRecord,
+    CommandRecord,
+    JournalRecord,
+    TransferRecord,
+    encode_record,
+    record_fees,
+    record_legs,
+)
 
 
 class Signer:
@@ -37,28 +58,8 @@ def record_decisions(decisions: Decisions, *, head: JournalHead, now: str, shard
     leaves: list[bytes] = []
     chain: list[bytes] = []
     link = head.chain_hash
-    for transfer, source in decisions.changes:
-        command = source.command
-        record = encode_record(
-            JournalRecord(
-                actor_id=command.actor_id,
-                code=transfer.code,
-                decision_id=source.decision_id,
-                index=transfer.journal_index,
-                kind=KIND_PREFIX + transfer.status,
-                legs=record_legs(transfer.legs),
-                memo_commitment=command.memo_commitment,
-                reasons=transfer.reasons,
-                requested_at=command.requested_at,
-                ruleset=source.ruleset,
-                shard=shard,
-                time=now,
-                transfer_id=transfer.transfer_id,
-                transfer_kind=transfer.kind,
-                verdict=source.resolution if isinstance(source, HoldResolved) else source.verdict,
-                version=transfer.version,
-            )
-        )
+    for change in decisions.changes:
+        record = encode_record(_record(change, now, shard))
         leaf = sha256(b"\x00" + record).digest()
         link = sha256(link + leaf).digest()
         records.append(record)
@@ -67,3 +68,123 @@ def record_decisions(decisions: Decisions, *, head: JournalHead, now: str, shard
     tree, full_tiles = head.tree.extended(leaves)
     after = JournalHead(tree.size, link, now, tree)
     return Sealed(records, leaves, chain, full_tiles, after, signer.sign(tree))
+
+
+def _record(change: Change, now: str, shard: int) -> JournalRecord:
+    state, source = change.state, change.source
+    if isinstance(state, Transfer):
+        if isinstance(source, (TransferScreened, HoldResolved)):  # nearly all of them
+            return _screened_record(state, source, change, now, shard)
+        return _later_record(state, source, change, now, shard)
+    if isinstance(state, AccountAnswer) and isinstance(source, ChangeAccount):
+        return _changed_account(state, source, now, shard)
+    if isinstance(state, CommandAnswer) and isinstance(source, (CaptureTransfer, VoidTransfer, ChangeAccount)):
+        return _refused_command(state, source, now, shard)
+    raise InvariantBroken("every change has its record", kind=change.kind)
+
+
+def _screened_record(
+    transfer: Transfer, source: TransferScreened | HoldResolved, change: Change, now: str, shard: int
+) -> TransferRecord:
+    """Return the record of what fraud's word brought about."""
+    command = source.command
+    record = TransferRecord(
+        actor_id=command.actor_id,
+        code=transfer.code,
+        decision_id=source.decision_id,
+        index=transfer.journal_index,
+        kind=change.kind,
+        legs=record_legs(change.legs),
+        memo_commitment=command.memo_commitment,
+        reasons=transfer.reasons,
+        requested_at=command.requested_at,
+        ruleset=source.ruleset,
+        shard=shard,
+        time=now,
+        transfer_id=transfer.transfer_id,
+        transfer_kind=transfer.kind,
+        verdict=source.resolution if isinstance(source, HoldResolved) else source.verdict,
+        version=transfer.version,
+    )
+    if transfer.settlement is None and not change.fee_schedule:
+        return record
+    return _with_settlement(record, transfer, change)
+
+
+def _later_record(transfer: Transfer, source: LedgerCommand, change: Change, now: str, shard: int) -> TransferRecord:
+    """Return the record of what a command or the clock brought about; fraud's decision on the transfer stands."""
+    settlement = transfer.settlement
+    provenance = change.provenance if settlement is None else settlement.provenance
+    record = TransferRecord(
+        actor_id=source.actor_id,
+        code=transfer.code,
+        command_id=source.command_id,
+        decision_id=provenance.decision_id,
+        index=transfer.journal_index,
+        kind=change.kind,
+        legs=record_legs(change.legs),
+        memo_commitment=source.reason_commitment if isinstance(source, ReverseTransfer) else "",
+        reasons=transfer.reasons,
+        requested_at=source.requested_at,
+        reverses=transfer.reverses,
+        ruleset=provenance.ruleset,
+        shard=shard,
+        time=now,
+        transfer_id=transfer.transfer_id,
+        transfer_kind=transfer.kind,
+        verdict=provenance.verdict,
+        version=transfer.version,
+    )
+    return _with_settlement(record, transfer, change)
+
+
+def _with_settlement(record: TransferRecord, transfer: Transfer, change: Change) -> TransferRecord:
+    """Return the record with how far the transfer is settled, and with this record's fees."""
+    settlement = transfer.settlement
+    fees = record_fees(change.fees)
+    if settlement is None:
+        return replace(record, fees=fees, fee_minor=transfer.fee_minor, fee_schedule=change.fee_schedule)
+    return replace(
+        record,
+        captured_minor=settlement.captured_minor if settlement.resolver and any(settlement.captured_minor) else (),
+        expires_at=settlement.expires_at,
+        fee_minor=transfer.fee_minor,
+        fee_schedule=change.fee_schedule,
+        fees=fees,
+        resolver=settlement.resolver,
+        reversed_minor=settlement.reversed_minor if any(settlement.reversed_minor) else (),
+    )
+
+
+def _refused_command(
+    answer: CommandAnswer, source: CaptureTransfer | VoidTransfer | ChangeAccount, now: str, shard: int
+) -> CommandRecord:
+    return CommandRecord(
+        actor_id=source.actor_id,
+        code=answer.code,
+        command=answer.kind,
+        command_id=answer.command_id,
+        index=answer.journal_index,
+        kind=COMMAND_REFUSED,
+        requested_at=source.requested_at,
+        shard=shard,
+        subject_id=answer.subject_id,
+        time=now,
+    )
+
+
+def _changed_account(state: AccountAnswer, source: ChangeAccount, now: str, shard: int) -> AccountRecord:
+    return AccountRecord(
+        account_id=state.account_id,
+        account_status=state.status,
+        actor_id=source.actor_id,
+        command_id=source.command_id,
+        index=state.journal_index,
+        kind=ACCOUNT_CHANGED,
+        maximum_minor=state.maximum_minor,
+        minimum_minor=state.minimum_minor,
+        reason_commitment=source.reason_commitment,
+        requested_at=source.requested_at,
+        shard=shard,
+        time=now,
+    )

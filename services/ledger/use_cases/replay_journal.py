@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from services.ledger.store.journal_record import JournalRecord, RecordLeg
+from msgspec.structs import replace
+
+from services.ledger.store.journal_record import RecordLeg, TransferRecord
 
 
 class Expected(NamedTuple):
@@ -27,21 +29,37 @@ class ReplayJournal:
         self._seqs: dict[str, int] = {}
         self._pending_in_minor: dict[str, int] = {}
         self._pending_out_minor: dict[str, int] = {}
-        self._held: set[str] = set()
+        self._held: dict[str, list[RecordLeg]] = {}
         self.entries = 0
 
-    def follow(self, record: JournalRecord) -> Iterator[Expected]:
+    def follow(self, record: TransferRecord) -> Iterator[Expected]:
         """Take one record in and yield the entries it made, in their order."""
-        if record.transfer_id in self._held and record.status != "held":
-            self._held.discard(record.transfer_id)
-            self._reserve(record.legs, -1)
-        elif record.status == "held" and record.transfer_id not in self._held:
-            self._held.add(record.transfer_id)
+        self._settle(record)
+        if record.kind not in {"transfer.posted", "transfer.captured"}:
+            return
+        for position, leg in enumerate(record.legs):
+            fees = [fee for fee in record.fees if fee.leg == position]
+            debit_minor = leg.amount_minor + sum(fee.amount_minor for fee in fees if fee.amount_minor < 0)
+            credit_minor = leg.amount_minor - sum(fee.amount_minor for fee in fees if fee.amount_minor > 0)
+            moves = [(leg.source_account_id, -debit_minor), (leg.destination_account_id, credit_minor)]
+            for account_id, amount_minor in moves + [(fee.account_id, fee.amount_minor) for fee in fees]:
+                if amount_minor:
+                    yield self._enter(record, account_id, amount_minor)
+
+    def _settle(self, record: TransferRecord) -> None:
+        """Follow what the record reserves, takes out of a reservation, or gives back."""
+        reserved = self._held.get(record.transfer_id)
+        if record.kind == "transfer.held" and reserved is None:
+            self._held[record.transfer_id] = record.legs
             self._reserve(record.legs, 1)
-        if record.status == "posted":
-            for leg in record.legs:
-                yield self._enter(record, leg.source_account_id, -leg.amount_minor)
-                yield self._enter(record, leg.destination_account_id, leg.amount_minor)
+        elif record.kind == "transfer.captured" and reserved is not None:
+            self._reserve(record.legs, -1)
+            self._held[record.transfer_id] = [
+                replace(leg, amount_minor=leg.amount_minor - moved.amount_minor)
+                for leg, moved in zip(reserved, record.legs, strict=True)
+            ]
+        elif reserved is not None and record.status != "held":
+            self._reserve(self._held.pop(record.transfer_id), -1)
 
     def balances_of(self, account_id: str) -> tuple[int, int, int, int]:
         """Return posted, pending in, pending out (minor units) and the last seq."""
@@ -63,7 +81,7 @@ class ReplayJournal:
             self._pending_out_minor[source] = self._pending_out_minor.get(source, 0) + amount_minor
             self._pending_in_minor[destination] = self._pending_in_minor.get(destination, 0) + amount_minor
 
-    def _enter(self, record: JournalRecord, account_id: str, amount_minor: int) -> Expected:
+    def _enter(self, record: TransferRecord, account_id: str, amount_minor: int) -> Expected:
         self.entries += 1
         seq = self._seqs[account_id] = self._seqs.get(account_id, 0) + 1
         balance_minor = self._posted_minor[account_id] = self._posted_minor.get(account_id, 0) + amount_minor

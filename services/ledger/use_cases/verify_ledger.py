@@ -19,7 +19,7 @@ from libs.common.proof.merkle import leaf_hash
 from libs.common.proof.signed_note import NoteUnverified, Vkey, open_note
 from libs.common.proof.tree_head import TreeHead
 from services.ledger.store.audit import Audit, open_audit
-from services.ledger.store.journal_record import JournalRecord, decode_record, encode_record
+from services.ledger.store.journal_record import JournalRecord, TransferRecord, decode_record, encode_record
 from services.ledger.use_cases.replay_journal import Expected, ReplayJournal
 
 FINDINGS_MAX: Final = 50
@@ -119,7 +119,7 @@ class _Verifier:
     def _find(self, check: str, index: int | None, detail: str, what_to_do: str, **more: Any) -> None:
         self.result.findings.append(Finding(check, index, detail, what_to_do, **more))
 
-    def _check_records(self, page: Sequence[Any]) -> list[JournalRecord]:
+    def _check_records(self, page: Sequence[Any]) -> list[TransferRecord]:
         """Check each record by itself and its link to the one before. Returns those that can be read."""
         records = []
         for index, kind, transfer_id, text, leaf, chain in page:
@@ -139,15 +139,16 @@ class _Verifier:
                     stored=chain.hex(), computed=computed_chain.hex(),
                 )  # fmt: skip
             self._chain = chain
-            record = self._read(index, text)
+            record = self._read(index, kind, text)
             if record is not None:
                 self._check_columns(index, record, kind, transfer_id)
-                records.append(record)
+                if isinstance(record, TransferRecord):
+                    records.append(record)
         return records
 
-    def _read(self, index: int, text: bytes) -> JournalRecord | None:
+    def _read(self, index: int, kind: str, text: bytes) -> JournalRecord | None:
         try:
-            record = decode_record(text)
+            record = decode_record(text, kind)
         except msgspec.MsgspecError as failure:
             self._find("record_unreadable", index, str(failure), _EDITED)
             return None
@@ -160,7 +161,7 @@ class _Verifier:
 
     def _check_columns(self, index: int, record: JournalRecord, kind: str, transfer_id: str) -> None:
         stored = {"index": index, "kind": kind, "transfer_id": transfer_id, "shard": self._shard}
-        said = {name: getattr(record, name) for name in stored}
+        said = {name: getattr(record, name, None) for name in stored}
         if stored != said:
             self._find(
                 "record_columns", index, "the row's columns are not the record's fields", _EDITED,
@@ -204,7 +205,7 @@ class _Verifier:
                     stored=stored[1].hex() if stored else "", computed=root.hex(),
                 )  # fmt: skip
 
-    async def _check_transfers(self, records: Sequence[JournalRecord]) -> None:
+    async def _check_transfers(self, records: Sequence[TransferRecord]) -> None:
         rows = await self._audit.transfers([record.transfer_id for record in records])
         for record in records:
             self._first_states += record.version == 1
@@ -219,7 +220,7 @@ class _Verifier:
                     stored=str(row["version"]), computed=str(record.version), fields=("version", "journal_index"),
                 )  # fmt: skip
 
-    def _compare_transfer(self, record: JournalRecord, row: Any) -> None:
+    def _compare_transfer(self, record: TransferRecord, row: Any) -> None:
         said = {
             "kind": record.transfer_kind,
             "status": record.status,
@@ -236,7 +237,7 @@ class _Verifier:
                 _BALANCES, fields=fields, stored=_only(stored, fields), computed=_only(said, fields),
             )  # fmt: skip
 
-    async def _check_entries(self, records: Sequence[JournalRecord]) -> None:
+    async def _check_entries(self, records: Sequence[TransferRecord]) -> None:
         expected = [entry for record in records for entry in self._replay.follow(record)]
         stored = await self._audit.entries([entry.account_id for entry in expected], [entry.seq for entry in expected])
         for entry in expected:

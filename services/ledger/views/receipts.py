@@ -6,7 +6,7 @@ from libs.common.errors import InvariantBroken
 from libs.common.proof.proof_building import build_inclusion_proof
 from libs.common.proof.receipts import encode_receipt
 from services.ledger.store.checkpoints import load_newest_checkpoint
-from services.ledger.store.journal_record import decode_record
+from services.ledger.store.journal_record import decode_transfer_record
 from services.ledger.store.tiles import StoredTiles
 from services.ledger.views.reading import Reading
 
@@ -45,7 +45,7 @@ class ReceiptView:
             if checkpoint is None or checkpoint.size <= index:
                 raise InvariantBroken("a record commits together with a checkpoint that covers it", index=index)
             proof = await build_inclusion_proof(index, checkpoint.size, StoredTiles(connection, shard))
-            said = decode_record(record)
+            said = decode_transfer_record(record)
             accounts = {leg.source_account_id for leg in said.legs} | {leg.destination_account_id for leg in said.legs}
             owners = [row[0] for row in await connection.fetch(_OWNERS, list(accounts))]
         document = encode_receipt(record=record, index=index, proof=proof, checkpoint=checkpoint.note)

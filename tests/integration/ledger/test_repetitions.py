@@ -122,7 +122,7 @@ async def test_every_other_row_that_is_there_already_stops_the_writer(books: Boo
     await books.fund(alice=1_000, bob=1)
     async with admin_connection(admin_dsn) as connection:
         await connection.execute(
-            "INSERT INTO ledger.entries VALUES ($1, 2, $2, 1, 1, now())", id_of("alice"), id_of("nobody's")
+            "INSERT INTO ledger.entries VALUES ($1, 2, $2, 1, 1, now(), 0)", id_of("alice"), id_of("nobody's")
         )
     async with books.statements() as said:
         with pytest.raises(InvariantBroken) as broken:

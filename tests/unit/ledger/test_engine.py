@@ -6,7 +6,8 @@ import pytest
 from libs.common.money import MAX_AMOUNT_MINOR
 from services.ledger.domain.account import Account
 from services.ledger.domain.commands import Command, TransferScreened
-from services.ledger.domain.engine import Decisions, decide
+from services.ledger.domain.engine import decide
+from services.ledger.domain.run import Decisions
 from services.ledger.domain.transfer import Transfer
 from tests.support.ledger_builders import (
     NOW,
@@ -34,7 +35,11 @@ def run(
 
 
 def outcomes(decisions: Decisions) -> list[tuple[str, str]]:
-    return [(answer.status, answer.code) for answer in decisions.answers]
+    return [(answer.status, answer.code) for answer in transfers(decisions)]
+
+
+def transfers(decisions: Decisions) -> list[Transfer]:
+    return [answer for answer in decisions.answers if isinstance(answer, Transfer)]
 
 
 def balances(decisions: Decisions) -> dict[str, int]:
@@ -49,8 +54,8 @@ def test_an_approved_transfer_moves_its_amount_with_two_entries() -> None:
     assert entries.amounts_minor == [-300, 300]
     assert entries.balances_minor == [700, 350]
     assert entries.seqs == [1, 1]
-    assert decisions.answers[0].journal_index == 7
-    assert decisions.answers[0].version == 1
+    assert transfers(decisions)[0].journal_index == 7
+    assert transfers(decisions)[0].version == 1
 
 
 def test_the_accounts_that_were_given_stay_as_they_were() -> None:
@@ -72,7 +77,7 @@ def test_an_account_touched_twice_gets_consecutive_seqs() -> None:
 def test_all_legs_move_or_none() -> None:
     decisions = run(screened("t", leg("alice", "bob", 600), leg("alice", "carol", 600)))
     assert outcomes(decisions) == [("refused", "insufficient_funds")]
-    assert decisions.answers[0].facts == {"needed_minor": 600, "available_minor": 400}
+    assert transfers(decisions)[0].facts == {"needed_minor": 600, "available_minor": 400}
     assert balances(decisions) == {}
     assert len(decisions.books.entries) == 0
 
@@ -87,7 +92,7 @@ def test_a_transfer_that_is_known_is_answered_again_and_moves_nothing() -> None:
 
 def test_a_transfer_named_twice_in_one_run_has_one_effect_and_two_answers() -> None:
     decisions = run(screened("t", leg("alice", "bob", 300)), screened("t", leg("alice", "bob", 300)))
-    assert decisions.answers[0] is decisions.answers[1]
+    assert transfers(decisions)[0] is transfers(decisions)[1]
     assert balances(decisions)[id_of("alice")] == 700
 
 
@@ -115,8 +120,9 @@ PRECEDENCE: list[tuple[str, dict[str, Account]]] = [
     ("asset_mismatch", {"bob": account("bob", asset="EUR", status="closed")}),
     ("account_closed", {"alice": account("alice", status="frozen"), "bob": account("bob", status="closed")}),
     ("account_suspended", {"alice": account("alice", status="frozen"), "bob": account("bob", status="suspended")}),
-    ("account_frozen", {"bob": account("bob", status="frozen")}),
+    ("account_frozen", {"alice": account("alice", status="frozen")}),
     ("insufficient_funds", {"bob": account("bob", MAX_AMOUNT_MINOR)}),
+    ("balance_limit_exceeded", {"alice": account("alice", 10), "bob": account("bob", 5, maximum_minor=14)}),
     ("balance_overflow", {"alice": account("alice", 10), "bob": account("bob", MAX_AMOUNT_MINOR - 1)}),
 ]
 
@@ -145,7 +151,7 @@ def test_nobody_is_paid_who_was_not_screened() -> None:
 def test_what_is_reserved_cannot_be_spent() -> None:
     decisions = run(held("h", leg("alice", "bob", 800)), screened("t", leg("alice", "carol", 300)))
     assert outcomes(decisions) == [("held", ""), ("refused", "insufficient_funds")]
-    assert decisions.answers[1].facts == {"needed_minor": 300, "available_minor": 200}
+    assert transfers(decisions)[1].facts == {"needed_minor": 300, "available_minor": 200}
 
 
 def test_what_is_held_for_an_account_counts_against_its_bound() -> None:
@@ -171,7 +177,7 @@ def test_a_hold_posts_once_its_last_reason_is_released() -> None:
         resolved("h", part, reason="review", remaining=("kyc_pending",)),
         resolved("h", part, reason="kyc_pending"),
     )
-    assert [(answer.status, answer.version, answer.reasons) for answer in decisions.answers] == [
+    assert [(answer.status, answer.version, answer.reasons) for answer in transfers(decisions)] == [
         ("held", 1, ("kyc_pending", "review")),
         ("held", 2, ("kyc_pending",)),
         ("posted", 3, ()),
@@ -198,10 +204,10 @@ def test_a_rejection_voids_with_its_code_and_gives_the_money_back() -> None:
     assert (alice.posted_minor, alice.pending_out_minor, bob.pending_in_minor) == (1_000, 0, 0)
 
 
-def test_a_release_onto_a_frozen_account_voids() -> None:
+def test_a_release_from_a_frozen_account_voids() -> None:
     first = run(held("h", leg("alice", "bob", 800)))
     alice, bob = first.books.changed[id_of("alice")], first.books.changed[id_of("bob")]
-    bob.status = "frozen"
+    alice.status = "frozen"
     decisions = run(resolved("h", leg("alice", "bob", 800)), accounts=(alice, bob), known=first.inserted)
     assert outcomes(decisions) == [("voided", "account_frozen")]
     assert decisions.books.changed[id_of("alice")].available_minor == 1_000
@@ -228,8 +234,8 @@ def test_a_resolution_that_leaves_reasons_before_its_hold_holds_for_those() -> N
         held("h", part, reasons=("kyc_pending", "review")),
         resolved("h", part),
     )
-    assert [answer.status for answer in decisions.answers] == ["held", "held", "posted"]
-    assert decisions.answers[1].reasons == ("kyc_pending",)
+    assert [answer.status for answer in transfers(decisions)] == ["held", "held", "posted"]
+    assert transfers(decisions)[1].reasons == ("kyc_pending",)
 
 
 def test_releases_in_the_other_order_post_too() -> None:
@@ -239,13 +245,13 @@ def test_releases_in_the_other_order_post_too() -> None:
         resolved("h", part, reason="kyc_pending", remaining=()),
         resolved("h", part, reason="review", remaining=("kyc_pending",)),
     )
-    assert [answer.status for answer in decisions.answers] == ["held", "posted", "posted"]
+    assert [answer.status for answer in transfers(decisions)] == ["held", "posted", "posted"]
 
 
 def test_a_block_is_written_down_and_moves_nothing() -> None:
     decisions = run(blocked("b", leg("alice", "nobody we know", 10)))
     assert outcomes(decisions) == [("blocked", "amount_limit_exceeded")]
-    assert decisions.answers[0].facts == {"limit_minor": 1}
+    assert transfers(decisions)[0].facts == {"limit_minor": 1}
     assert balances(decisions) == {}
 
 

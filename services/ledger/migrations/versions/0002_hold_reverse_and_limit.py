@@ -86,6 +86,7 @@ CREATE TABLE ledger.commands (
     CONSTRAINT commands_status_known CHECK (status IN ('done', 'refused')),
     CONSTRAINT commands_no_said_why CHECK ((status = 'done') = (code = ''))
 );
+CREATE INDEX commands_by_record ON ledger.commands (shard, journal_index);
 
 CREATE TABLE ledger.fee_schedules (
     version integer NOT NULL,
