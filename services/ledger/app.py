@@ -11,7 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.common.clock import monotonic_seconds, system_clock
 from libs.common.contracts.fraud import HoldResolved, TransferBatchScreened, TransferScreened
-from libs.common.contracts.gateway import CaptureTransfer, ChangeAccount, ReverseTransfer, VoidTransfer
+from libs.common.contracts.gateway import (
+    CaptureTransfer,
+    ChangeAccount,
+    PublishFeeSchedule,
+    ReverseTransfer,
+    VoidTransfer,
+)
 from libs.common.contracts.topics import ACCOUNTS, LEDGER_COMMANDS, SCREENINGS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
@@ -33,6 +39,7 @@ from services.ledger.consumers.on_account_changed import OnAccountChanged
 from services.ledger.consumers.on_capture_transfer import on_capture_transfer
 from services.ledger.consumers.on_change_account import on_change_account
 from services.ledger.consumers.on_hold_resolved import on_hold_resolved
+from services.ledger.consumers.on_publish_fee_schedule import on_publish_fee_schedule
 from services.ledger.consumers.on_reverse_transfer import on_reverse_transfer
 from services.ledger.consumers.on_transfer_batch_screened import on_transfer_batch_screened
 from services.ledger.consumers.on_transfer_screened import on_transfer_screened
@@ -176,6 +183,8 @@ def _ledger_command(received: Received) -> Command:
             return on_reverse_transfer(message)
         case ChangeAccount() as message:
             return on_change_account(message)
+        case PublishFeeSchedule() as message:
+            return on_publish_fee_schedule(message)
         case other:
             raise InvariantBroken("the bus delivers only the topic's own messages", type=type(other).__name__)
 

@@ -11,7 +11,15 @@ from libs.common.contracts.fraud import (
     TransferScreened,
     Verdict,
 )
-from libs.common.contracts.gateway import CaptureTransfer, ChangeAccount, ReverseTransfer, VoidTransfer
+from libs.common.contracts.gateway import (
+    CaptureTransfer,
+    ChangeAccount,
+    FeeRule,
+    FeeTier,
+    PublishFeeSchedule,
+    ReverseTransfer,
+    VoidTransfer,
+)
 from libs.common.contracts.transfers import Leg, Party, TransferCommand, TransferKind
 from libs.common.ids import system_account_id
 from libs.common.money import MAX_AMOUNT_MINOR
@@ -207,5 +215,26 @@ def change(
         minimum_minor=minimum_minor,
         maximum_minor=maximum_minor,
         reason_commitment="",
+        requested_at=NOW,
+    )
+
+
+def fees(*, rate_per_million: int = 0, flat_minor: int = 0, as_: str = "1") -> PublishFeeSchedule:
+    """Return a schedule with one rule for transfers of dollars, credited to the fees account."""
+    rule = FeeRule(
+        rule_id="transfers",
+        asset="USD",
+        kind="transfer",
+        credit="fees",
+        tiers=(FeeTier(0, flat_minor, rate_per_million),),
+        minimum_minor=0,
+        maximum_minor=MAX_AMOUNT_MINOR,
+        rounding="down",
+    )
+    return PublishFeeSchedule(
+        command_id=id_of(f"fees {as_}"),
+        actor_id=id_of("operator"),
+        rules=(rule,),
+        exempt_account_ids=(),
         requested_at=NOW,
     )

@@ -2,8 +2,10 @@
 
 from typing import ClassVar, Literal
 
+import msgspec
+
 from libs.common.contracts.base import Message
-from libs.common.contracts.transfers import CanonicalId, TransferCommand
+from libs.common.contracts.transfers import CanonicalId, TransferCommand, TransferKind
 
 
 class TransferRequested(Message, frozen=True, gc=False, kw_only=True):
@@ -19,6 +21,42 @@ class TransferBatchRequested(Message, frozen=True, gc=False, kw_only=True):
     TYPE: ClassVar[str] = "tallystick.gateway.transfer-batch-requested.v1"
     batch_id: str
     commands: tuple[TransferCommand, ...]
+
+
+class FeeTier(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """What is taken from amounts of `from_minor` on, up to the next tier: a flat part, and millionths of the amount."""
+
+    from_minor: int
+    flat_minor: int
+    rate_per_million: int
+
+
+class FeeRule(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
+    """One fee or tax on one kind of transfer in one asset, withheld from what the payee gets.
+
+    `tiers` are in order, the first from 0. Minimum and maximum bound what the rule takes; `credit` says which account
+    of the house gets it.
+    """
+
+    rule_id: str
+    asset: str
+    kind: TransferKind
+    credit: Literal["treasury", "fees"]
+    tiers: tuple[FeeTier, ...]
+    minimum_minor: int
+    maximum_minor: int
+    rounding: Literal["down", "up", "half_even"]
+
+
+class PublishFeeSchedule(Message, frozen=True, gc=False, kw_only=True):
+    """Staff put the next version of the fee schedule in force; legs from or to an exempt account pay nothing."""
+
+    TYPE: ClassVar[str] = "tallystick.gateway.publish-fee-schedule.v1"
+    command_id: CanonicalId
+    actor_id: CanonicalId
+    rules: tuple[FeeRule, ...]
+    exempt_account_ids: tuple[CanonicalId, ...]
+    requested_at: str
 
 
 class CaptureTransfer(Message, frozen=True, gc=False, kw_only=True):

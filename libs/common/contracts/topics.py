@@ -42,7 +42,13 @@ LEDGER_COMMANDS: Final = Topic(
     owner="gateway",
     key="subject_id",
     why="the commands about one transfer, or one account, reach the ledger in the order they were sent",
-    messages=(gateway.CaptureTransfer, gateway.VoidTransfer, gateway.ReverseTransfer, gateway.ChangeAccount),
+    messages=(
+        gateway.CaptureTransfer,
+        gateway.VoidTransfer,
+        gateway.ReverseTransfer,
+        gateway.ChangeAccount,
+        gateway.PublishFeeSchedule,
+    ),
 )
 SCREENINGS: Final = Topic(
     name="fraud.screenings.v1",

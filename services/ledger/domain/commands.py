@@ -8,7 +8,7 @@ Fraud's word about a transfer, which carries the whole transfer:
 - `HoldResolved` takes one reason from a hold (`release`) or ends it (`reject`); it may come before its hold.
 
 A caller's or staff's word about what is there already: `CaptureTransfer`, `VoidTransfer`, `ReverseTransfer`,
-`ChangeAccount`. The ledger's own clock adds `ExpireHold`.
+`ChangeAccount`, `PublishFeeSchedule`. The ledger's own clock adds `ExpireHold`.
 """
 
 from typing import Final, NamedTuple, TypeAlias
@@ -17,7 +17,14 @@ from typing import Final, NamedTuple, TypeAlias
 from libs.common.contracts.fraud import HoldResolved, TransferBatchScreened, TransferScreened
 
 # tidy: allow impure-value-code: a message's frozen structs are the commands; a copy of them would only drift
-from libs.common.contracts.gateway import CaptureTransfer, ChangeAccount, ReverseTransfer, VoidTransfer
+from libs.common.contracts.gateway import (
+    CaptureTransfer,
+    ChangeAccount,
+    FeeRule,
+    PublishFeeSchedule,
+    ReverseTransfer,
+    VoidTransfer,
+)
 
 # tidy: allow impure-value-code: the transfer's value types, shared by all who carry it
 from libs.common.contracts.transfers import HOLD_SECONDS_MAX, Leg, TransferCommand
@@ -31,9 +38,11 @@ __all__ = [
     "ChangeAccount",
     "Command",
     "ExpireHold",
+    "FeeRule",
     "HoldResolved",
     "LedgerCommand",
     "Leg",
+    "PublishFeeSchedule",
     "ReverseTransfer",
     "Screening",
     "Source",
@@ -66,7 +75,9 @@ class ExpireHold(NamedTuple):
 
 Screening: TypeAlias = TransferScreened | HoldResolved
 """Fraud's word about one transfer."""
-LedgerCommand: TypeAlias = CaptureTransfer | VoidTransfer | ReverseTransfer | ChangeAccount | ExpireHold
+LedgerCommand: TypeAlias = (
+    CaptureTransfer | VoidTransfer | ReverseTransfer | ChangeAccount | PublishFeeSchedule | ExpireHold
+)
 """A word about what the ledger holds already."""
 Source: TypeAlias = Screening | LedgerCommand
 """What a journal record is made from: the message that decided it."""

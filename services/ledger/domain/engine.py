@@ -16,6 +16,7 @@ from services.ledger.domain.commands import (
     Command,
     ExpireHold,
     HoldResolved,
+    PublishFeeSchedule,
     ReverseTransfer,
     TransferBatchScreened,
     TransferScreened,
@@ -24,6 +25,7 @@ from services.ledger.domain.commands import (
 from services.ledger.domain.end_hold import capture_transfer, expire_hold, void_transfer
 from services.ledger.domain.fees import NO_FEES, FeeSchedule
 from services.ledger.domain.post_screened import post_batch, post_screened, resolve_hold
+from services.ledger.domain.publish_fees import publish_fees
 from services.ledger.domain.reverse_transfer import reverse_transfer
 from services.ledger.domain.run import CommandAnswer, Decisions, Run
 from services.ledger.domain.transfer import Transfer
@@ -71,6 +73,8 @@ def _decide_rare(run: Run, command: Command) -> None:
             reverse_transfer(run, command)
         case ChangeAccount():
             change_account(run, command)
+        case PublishFeeSchedule():
+            publish_fees(run, command)
         case ExpireHold():
             expire_hold(run, command)
         case TransferScreened():

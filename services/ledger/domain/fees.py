@@ -6,15 +6,15 @@ their order, and together they never take more than the leg moves. What rounding
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
+
+# tidy: allow impure-value-code: a message's frozen structs are the rules; a copy of them would only drift
+from libs.common.contracts.gateway import FeeRule
 
 # tidy: allow impure-value-code: the transfer's value types, shared by all who carry it
 from libs.common.contracts.transfers import Leg
 from libs.common.ids import system_account_id
 from services.ledger.domain.system_accounts import FEES, TREASURY
-
-Rounding = Literal["down", "up", "half_even"]
-FeeKind = Literal["transfer", "deposit", "withdrawal"]
 
 PER: Final = 1_000_000
 """Rates are millionths of the amount: 2,500 is 2.5 per mille."""
@@ -29,41 +29,16 @@ class Fee(NamedTuple):
     amount_minor: int
 
 
-@dataclass(frozen=True, slots=True)
-class FeeTier:
-    """What is taken from amounts of `from_minor` on, up to the next tier: a flat part and a rate."""
-
-    from_minor: int
-    flat_minor: int
-    rate_per_million: int
+def part_of(rule: FeeRule, amount_minor: int) -> int:
+    """Return what a rule takes of the amount."""
+    tier = next(tier for tier in reversed(rule.tiers) if tier.from_minor <= amount_minor)
+    rated_minor = _divide(amount_minor * tier.rate_per_million, PER, rule.rounding)
+    return min(max(tier.flat_minor + rated_minor, rule.minimum_minor), rule.maximum_minor)
 
 
-@dataclass(frozen=True, slots=True)
-class FeeRule:
-    """One fee or tax on one kind of transfer in one asset. `tiers` are in order, the first from 0.
-
-    Minimum and maximum bound what the rule takes, before the leg's own amount bounds it.
-    """
-
-    rule_id: str
-    asset: str
-    kind: FeeKind
-    credit: Literal["treasury", "fees"]
-    tiers: tuple[FeeTier, ...]
-    minimum_minor: int
-    maximum_minor: int
-    rounding: Rounding
-
-    @property
-    def account_id(self) -> str:
-        """The account that gets it."""
-        return system_account_id(self.asset, _ACCOUNT_OF[self.credit])
-
-    def part_of(self, amount_minor: int) -> int:
-        """Return what this rule takes of the amount."""
-        tier = next(tier for tier in reversed(self.tiers) if tier.from_minor <= amount_minor)
-        rated_minor = _divide(amount_minor * tier.rate_per_million, PER, self.rounding)
-        return min(max(tier.flat_minor + rated_minor, self.minimum_minor), self.maximum_minor)
+def account_of(rule: FeeRule) -> str:
+    """Return the account of the house that gets what the rule takes."""
+    return system_account_id(rule.asset, _ACCOUNT_OF[rule.credit])
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +54,7 @@ class FeeSchedule:
         """Sort the rules by what they are for."""
         by_use: dict[tuple[str, str], list[tuple[str, FeeRule]]] = {}
         for rule in self.rules:
-            by_use.setdefault((rule.kind, rule.asset), []).append((rule.account_id, rule))
+            by_use.setdefault((rule.kind, rule.asset), []).append((account_of(rule), rule))
         object.__setattr__(self, "_by_use", by_use)
 
     def fees_of(self, kind: str, legs: Iterable[Leg]) -> tuple[Fee, ...]:
@@ -94,7 +69,7 @@ class FeeSchedule:
                 continue
             left_minor = leg.amount_minor
             for account_id, rule in rules:
-                part_minor = min(rule.part_of(leg.amount_minor), left_minor)
+                part_minor = min(part_of(rule, leg.amount_minor), left_minor)
                 if part_minor:
                     fees.append(Fee(position, account_id, part_minor))
                     left_minor -= part_minor
@@ -155,7 +130,7 @@ def given_back(
     return tuple(due)
 
 
-def _divide(numerator: int, denominator: int, rounding: Rounding) -> int:
+def _divide(numerator: int, denominator: int, rounding: str) -> int:
     quotient, remainder = divmod(numerator, denominator)
     if rounding == "down" or remainder == 0:
         return quotient

@@ -48,7 +48,17 @@ class AccountAnswer(NamedTuple):
     changed_at: str
 
 
+class FeeAnswer(NamedTuple):
+    """The schedule in force from the record at `journal_index` on."""
+
+    schedule: FeeSchedule
+    actor_id: str
+    journal_index: int
+    changed_at: str
+
+
 Answer: TypeAlias = Transfer | CommandAnswer | AccountAnswer
+"""What is said to the bus."""
 
 
 class Change(NamedTuple):
@@ -59,7 +69,7 @@ class Change(NamedTuple):
     """
 
     kind: str
-    state: Answer
+    state: Answer | FeeAnswer
     source: Source
     legs: Sequence[Leg]
     fees: Sequence[Fee] = ()
@@ -95,11 +105,12 @@ class Decisions:
     reversals: list[Reversal] = field(default_factory=list)
     commands: list[CommandAnswer] = field(default_factory=list)
     limited: set[str] = field(default_factory=set)
+    published: FeeAnswer | None = None
 
     @property
     def only_inserts(self) -> bool:
         """Whether there is nothing but new transfers without a settlement: what nearly every batch is made of."""
-        return not (self.updated or self.settled or self.commands or self.reversals or self.limited)
+        return not (self.updated or self.settled or self.commands or self.reversals or self.limited or self.published)
 
 
 class Run:

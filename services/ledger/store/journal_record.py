@@ -21,6 +21,7 @@ TRANSFER_KIND: Final = "transfer."
 _STATUS_OF_KIND: Final = {TRANSFER_KIND + happened: status for happened, status in STATUS_OF.items()}
 COMMAND_REFUSED: Final = "command.refused"
 ACCOUNT_CHANGED: Final = "account.changed"
+FEES_PUBLISHED: Final = "fees.published"
 
 
 class RecordLeg(msgspec.Struct, frozen=True, gc=False):
@@ -116,12 +117,27 @@ class AccountRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     time: str
 
 
-JournalRecord: TypeAlias = TransferRecord | CommandRecord | AccountRecord
+class FeesRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The fee schedule in force from here on; `rules_sha256` is hex, of its canonical text."""
+
+    actor_id: str
+    command_id: str
+    index: int
+    kind: str
+    requested_at: str
+    rules_sha256: str
+    shard: int
+    time: str
+    version: int
+
+
+JournalRecord: TypeAlias = TransferRecord | CommandRecord | AccountRecord | FeesRecord
 
 _encode = msgspec.json.Encoder().encode
 _decode_transfer: Final = msgspec.json.Decoder(TransferRecord, strict=True).decode
 _decode_command: Final = msgspec.json.Decoder(CommandRecord, strict=True).decode
 _decode_account: Final = msgspec.json.Decoder(AccountRecord, strict=True).decode
+_decode_fees: Final = msgspec.json.Decoder(FeesRecord, strict=True).decode
 
 
 def encode_record(record: JournalRecord) -> bytes:
@@ -135,6 +151,8 @@ def decode_record(text: bytes, kind: str) -> JournalRecord:
         return _decode_command(text)
     if kind == ACCOUNT_CHANGED:
         return _decode_account(text)
+    if kind == FEES_PUBLISHED:
+        return _decode_fees(text)
     return _decode_transfer(text)
 
 

@@ -14,6 +14,7 @@ from services.ledger.domain.fees import Fee, merge
 from services.ledger.domain.run import CommandAnswer, Reversal
 from services.ledger.domain.transfer import Settlement, Transfer
 from services.ledger.store.batch import Batch, HeadMoved
+from services.ledger.store.fee_schedules import write_fee_schedule
 from services.ledger.store.money import encode_facts, transfer_columns
 
 # A hold goes on to another state, and what was posted may be reversed; all else is final.
@@ -81,6 +82,8 @@ async def write_later_states(connection: asyncpg.Connection, batch: Batch) -> No
         await connection.execute(_COMMANDS, batch.shard, batch.recorded_at, *_command_columns(decisions.commands))
     if decisions.limited:
         await _write_limits(connection, batch)
+    if decisions.published is not None:
+        await write_fee_schedule(connection, decisions.published, batch.shard)
 
 
 async def _write_limits(connection: asyncpg.Connection, batch: Batch) -> None:

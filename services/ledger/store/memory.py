@@ -14,6 +14,7 @@ from services.ledger.domain.commands import (
     ExpireHold,
     HoldResolved,
     Leg,
+    PublishFeeSchedule,
     ReverseTransfer,
     TransferBatchScreened,
     TransferScreened,
@@ -139,7 +140,7 @@ def _transfers_of(command: Command) -> list[str]:
             return [command.transfer_id, command.command_id]
         case CaptureTransfer() | VoidTransfer() | ExpireHold():
             return [command.transfer_id]
-        case ChangeAccount():
+        case ChangeAccount() | PublishFeeSchedule():
             return []
 
 
@@ -156,7 +157,7 @@ def _ids_of(commands: Sequence[Command]) -> list[str]:
     return [
         command.command_id
         for command in commands
-        if isinstance(command, (CaptureTransfer, VoidTransfer, ChangeAccount))
+        if isinstance(command, (CaptureTransfer, VoidTransfer, ChangeAccount, PublishFeeSchedule))
     ]
 
 

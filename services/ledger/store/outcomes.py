@@ -9,6 +9,7 @@ from services.ledger.store.commands import load_commands_at
 from services.ledger.store.journal_record import (
     AccountRecord,
     CommandRecord,
+    FeesRecord,
     JournalRecord,
     TransferRecord,
     command_legs,
@@ -47,7 +48,7 @@ def _is_by_command(record: JournalRecord) -> bool:
 
 
 def _state(record: JournalRecord, facts: str | None) -> Answer | None:
-    """Return what the record says of a transfer or an account; None for a refusal, which changed neither."""
+    """Return what the record says of a transfer or an account; None for one that changed neither."""
     match record:
         case TransferRecord():
             return _transfer(record, facts)
@@ -60,7 +61,7 @@ def _state(record: JournalRecord, facts: str | None) -> Answer | None:
                 journal_index=record.index,
                 changed_at=record.time,
             )
-        case CommandRecord():
+        case CommandRecord() | FeesRecord():
             return None
 
 

@@ -14,9 +14,9 @@ from libs.common.crash_points import reached
 from libs.common.db.hot import HotConnection
 from libs.common.errors import InvariantBroken, TallystickError, Unavailable
 from libs.common.messaging.outgoing_message import Outgoing
-from services.ledger.domain.commands import ChangeAccount, Command, transfers_in
+from services.ledger.domain.commands import ChangeAccount, Command, PublishFeeSchedule, transfers_in
 from services.ledger.domain.engine import decide
-from services.ledger.domain.run import AccountAnswer, Answer, CommandAnswer, Decisions
+from services.ledger.domain.run import AccountAnswer, Answer, CommandAnswer, Decisions, FeeAnswer
 from services.ledger.domain.transfer import Transfer
 from services.ledger.messages import answer_message
 from services.ledger.metrics import COMMIT_SECONDS, CONFLICTS, JOURNAL_RECORDS, OUTCOMES
@@ -138,6 +138,8 @@ class PostTransfers:
             sealed = await write_batch(self._hot, batch, seal)
         reached("ledger.after_commit_before_publish")
         self._memory.remember(sealed.after, books.changed)
+        if decisions.published is not None:
+            self._memory.forget()  # the next batch reads the schedules again, and the accounts they credit
         self._memory.keep_active()
         _count(decisions)
         JOURNAL_RECORDS.labels(self._shard).set(sealed.after.size)
@@ -156,7 +158,7 @@ def _count(decisions: Decisions) -> None:
         OUTCOMES.labels(kind.removeprefix(TRANSFER_KIND)).inc(number)
 
 
-def _facts_of(state: Answer) -> dict[str, str | int]:
+def _facts_of(state: Answer | FeeAnswer) -> dict[str, str | int]:
     match state:
         case Transfer():
             return {
@@ -167,6 +169,8 @@ def _facts_of(state: Answer) -> dict[str, str | int]:
             }
         case CommandAnswer():
             return {"command_id": state.command_id, "code": state.code, "journal_index": state.journal_index}
+        case FeeAnswer():
+            return {"fee_schedule": state.schedule.version, "journal_index": state.journal_index}
         case AccountAnswer():
             return {"account_id": state.account_id, "status": state.status, "journal_index": state.journal_index}
 
@@ -175,12 +179,14 @@ def _parts(commands: Sequence[Command]) -> Iterator[list[Command]]:
     """Cut the commands so that a commit stays small; an atomic batch stays whole.
 
     What changes an account's limits is a commit of its own: the database compares balances with limits row by row, and
-    of the two that one commit would change it could only ever see one.
+    of the two that one commit would change it could only ever see one. So is a new fee schedule: whoever decides by it
+    needs the accounts it credits.
     """
     part: list[Command] = []
     transfers = 0
     for command in commands:
-        weight = COMMIT_TRANSFERS if isinstance(command, ChangeAccount) else transfers_in(command)
+        alone = isinstance(command, (ChangeAccount, PublishFeeSchedule))
+        weight = COMMIT_TRANSFERS if alone else transfers_in(command)
         if part and transfers + weight > COMMIT_TRANSFERS:
             yield part
             part, transfers = [], 0

@@ -1,6 +1,7 @@
 """Turn decisions into journal records, chain them, let the tree grow and sign its new head."""
 
 from hashlib import sha256
+from typing import TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
@@ -14,25 +15,32 @@ from services.ledger.domain.commands import (
     ChangeAccount,
     HoldResolved,
     LedgerCommand,
+    PublishFeeSchedule,
     ReverseTransfer,
     TransferScreened,
     VoidTransfer,
 )
-from services.ledger.domain.run import AccountAnswer, Change, CommandAnswer, Decisions
+from services.ledger.domain.run import AccountAnswer, Change, CommandAnswer, Decisions, FeeAnswer
 from services.ledger.domain.transfer import Transfer
 from services.ledger.store.batch import Sealed
+from services.ledger.store.fee_schedules import encode_rules
 from services.ledger.store.heads import JournalHead
 from services.ledger.store.journal_record import (
     ACCOUNT_CHANGED,
     COMMAND_REFUSED,
+    FEES_PUBLISHED,
     AccountRecord,
     CommandRecord,
+    FeesRecord,
     JournalRecord,
     TransferRecord,
     encode_record,
     record_fees,
     record_legs,
 )
+
+RefusableCommand: TypeAlias = CaptureTransfer | VoidTransfer | ChangeAccount | PublishFeeSchedule
+"""Commands whose refusal changes nothing else; a reversal's is a transfer of its own."""
 
 
 class Signer:
@@ -78,7 +86,9 @@ def _record(change: Change, now: str, shard: int) -> JournalRecord:
         return _later_record(state, source, change, now, shard)
     if isinstance(state, AccountAnswer) and isinstance(source, ChangeAccount):
         return _changed_account(state, source, now, shard)
-    if isinstance(state, CommandAnswer) and isinstance(source, (CaptureTransfer, VoidTransfer, ChangeAccount)):
+    if isinstance(state, FeeAnswer) and isinstance(source, PublishFeeSchedule):
+        return _published_fees(state, source, now, shard)
+    if isinstance(state, CommandAnswer) and isinstance(source, RefusableCommand):
         return _refused_command(state, source, now, shard)
     raise InvariantBroken("every change has its record", kind=change.kind)
 
@@ -156,9 +166,7 @@ def _with_settlement(record: TransferRecord, transfer: Transfer, change: Change)
     )
 
 
-def _refused_command(
-    answer: CommandAnswer, source: CaptureTransfer | VoidTransfer | ChangeAccount, now: str, shard: int
-) -> CommandRecord:
+def _refused_command(answer: CommandAnswer, source: RefusableCommand, now: str, shard: int) -> CommandRecord:
     return CommandRecord(
         actor_id=source.actor_id,
         code=answer.code,
@@ -187,4 +195,18 @@ def _changed_account(state: AccountAnswer, source: ChangeAccount, now: str, shar
         requested_at=source.requested_at,
         shard=shard,
         time=now,
+    )
+
+
+def _published_fees(state: FeeAnswer, source: PublishFeeSchedule, now: str, shard: int) -> FeesRecord:
+    return FeesRecord(
+        actor_id=source.actor_id,
+        command_id=source.command_id,
+        index=state.journal_index,
+        kind=FEES_PUBLISHED,
+        requested_at=source.requested_at,
+        rules_sha256=sha256(encode_rules(state.schedule)).hexdigest(),
+        shard=shard,
+        time=now,
+        version=state.schedule.version,
     )

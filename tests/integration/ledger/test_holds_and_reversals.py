@@ -16,6 +16,7 @@ from tests.support.api_world import admin_connection
 from tests.support.ledger_builders import (
     capture,
     change,
+    fees,
     held,
     id_of,
     leg,
@@ -211,3 +212,36 @@ async def test_what_the_broker_has_not_confirmed_is_told_again_from_the_journal(
                 await asyncio.sleep(0.01)
         again = {item.message_id: msgspec.json.decode(item.payload) for item in successor.publisher.sent}
     assert again == first
+
+
+async def test_fees_are_withheld_in_the_same_posting_and_verify(books: Books, admin_dsn: str) -> None:
+    await books.fund(alice=10_000, bob=1)
+    before = screened("before", leg("alice", "bob", 1_000), hold_seconds=HOUR)
+    await books.do(before, fees(rate_per_million=25_000, flat_minor=5), screened("t", leg("alice", "bob", 1_000)))
+    assert [each.fee_minor for each in books.told("t")] == [30]
+    await books.do(
+        screened("h", leg("alice", "bob", 1_000), hold_seconds=HOUR), fees(rate_per_million=500_000, as_="2")
+    )
+    await books.do(capture("h", 400, as_="one"), capture("h", as_="two"), capture("before"))
+    assert [each.fee_minor for each in books.told("h")] == [0, 15, 30]
+    assert books.told("before")[-1].fee_minor == 0
+    await books.do(reverse("t", 500, as_="half", with_fees=True), reverse("h", 500, as_="half", with_fees=False))
+    assert (books.told("t")[-1].fee_minor, books.told("h")[-1].fee_minor) == (15, 30)
+    await books.do(reverse("t", as_="rest", with_fees=True))
+    assert books.told("t")[-1].fee_minor == 0
+    assert await numbers(admin_dsn, "alice") == (10_000 - 1_000 - 500, 0, 0)
+    assert await numbers(admin_dsn, "bob") == (1 + 1_000 + 970 - 500, 0, 0)
+    async with admin_connection(admin_dsn) as connection:
+        kept = "SELECT posted_minor FROM ledger.accounts WHERE account_number = 'SYS-FEES-0001' AND asset = 'USD'"
+        assert await connection.fetchval(kept) == 30
+    await books.outcomes.flush()
+    await check(admin_dsn)
+
+
+async def test_a_schedule_that_cannot_be_changes_nothing(books: Books, admin_dsn: str) -> None:
+    await books.fund(alice=10_000, bob=1)
+    await books.do(fees(rate_per_million=1_000_001), screened("t", leg("alice", "bob", 1_000)))
+    assert decided(books, id_of("fees 1")) == [("refused", "fee_out_of_bounds")]
+    assert books.told("t")[-1].fee_minor == 0
+    await books.outcomes.flush()
+    await check(admin_dsn)
