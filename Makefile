@@ -12,7 +12,7 @@ DELIVERY := tests/integration/messaging
 # The stamp's name holds what was installed: other requirements or project (not its tools' settings), new installation.
 READY := .venv/ready-$(shell (cat requirements/dev.txt; sed '/^\[tool\.ruff/,$$d' pyproject.toml) | cksum | cut -d' ' -f1)
 
-.PHONY: help setup demo up bench check lint format types imports tidy contracts contracts-check
+.PHONY: help setup demo up bench bench-ledger check lint format types imports tidy contracts contracts-check
 .PHONY: test test-lanes test-unit test-contract test-integration test-e2e test-chaos-short test-chaos test-kafka kafka nightly clean
 
 help: ## list the targets
@@ -40,6 +40,9 @@ up: setup ## keep the whole stack running until Ctrl-C; prints where it is
 
 bench: setup ## measure transfers a second and latency over HTTP
 	@$(BIN)/tallystick bench
+
+bench-ledger: setup ## measure the ledger alone: batches, a hot account, fees, empty and at two million transfers
+	@$(BIN)/python -m bench.ledger
 
 check: lint types imports tidy contracts-check ## every check that only reads
 

@@ -3,29 +3,25 @@
 import argparse
 import asyncio
 import json
-import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
-from datetime import UTC
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 
+from bench.documents import new_document, write_document
 from bench.measure import measure_row
 from bench.report import row_document, show_rows
 from bench.running_stack import bench_stack, with_empty_broker
 from bench.scenarios import ROUNDS, bulk_rows, hot_destination, kafka_rows, single_rows
 from bench.world import make_world, write_world
 from bench.wrk import Load, NoGenerator, require_generator
-from libs.common.clock import system_clock
 from tests.support.kafka import ApacheKafka
 
-RESULTS: Final = Path(__file__).with_name("results")
 KAFKA_WARM_UP_SECONDS: Final = 20
 MEDIANS: Final = f"rows with a goal are the median of {ROUNDS}"
 _WIDTH: Final = 120
@@ -46,17 +42,14 @@ def main() -> int:
     except NoGenerator as missing:
         console.print(str(missing))
         return 2
-    document: dict[str, Any] = {"taken_at": system_clock().astimezone(UTC).isoformat(), "machine": describe_machine()}
+    document = new_document()
     with tempfile.TemporaryDirectory(prefix="tallystick-bench-") as folder:
         document["local_broker"] = on_local_broker(Path(folder), arguments.seconds, console)
         document["ledger_stage"] = ledger_stage(console)
         document["apache_kafka"] = on_kafka(Path(folder), arguments.seconds, console)
-    RESULTS.mkdir(exist_ok=True)
-    file = RESULTS / f"{system_clock():%Y%m%dT%H%M%S}.json"
-    file.write_text(json.dumps(document, indent=1))
     if arguments.json:
         print(json.dumps(document))
-    console.print(f"written to {file}")
+    console.print(f"written to {write_document(document)}")
     return 0
 
 
@@ -87,7 +80,7 @@ def ledger_stage(console: Console) -> dict[str, Any]:
     """Measure the ledger's stage alone, in batches of 1,000."""
     console.print("the ledger's stage alone, batches of 1,000")
     output = subprocess.run(
-        [sys.executable, "-m", "bench.ledger_stage", "--batch", "1000"], check=True, capture_output=True, text=True
+        [sys.executable, "-m", "bench.ledger", "--quick"], check=True, capture_output=True, text=True
     ).stdout
     result: dict[str, Any] = json.loads(output)
     console.print(result)
@@ -117,20 +110,6 @@ def on_kafka(folder: Path, seconds: int, console: Console) -> dict[str, Any] | N
         broker.stop()
     show_rows(console, "On Apache Kafka (its own CPU is not in the sum)", rows, [None] * len(rows))
     return {"single": [row_document(row) for row in rows]}
-
-
-def describe_machine() -> dict[str, Any]:
-    """Return what the figures depend on."""
-    model = ""
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return {
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-    }
 
 
 def _apart(rows: list[Any]) -> tuple[list[Any], list[Any]]:

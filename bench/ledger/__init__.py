@@ -1,0 +1,1 @@
+"""What the ledger alone can do, and what makes it slower."""
