@@ -86,15 +86,16 @@ class Books:
         The source's entry comes first, then the destination's, then one for each fee. Sides that get nothing have none.
         """
         debit_minor = credit_minor = leg.amount_minor
-        for fee in fees:
-            if fee.amount_minor > 0:
-                credit_minor -= fee.amount_minor
+        for _, _, amount_minor in fees:
+            if amount_minor > 0:
+                credit_minor -= amount_minor
             else:
-                debit_minor += fee.amount_minor
-        self._enter(transfer_id, index, leg.source_account_id, -debit_minor)
-        self._enter(transfer_id, index, leg.destination_account_id, credit_minor)
-        for fee in fees:
-            self._enter(transfer_id, index, fee.account_id, fee.amount_minor)
+                debit_minor += amount_minor
+        enter = self._enter
+        enter(transfer_id, index, leg.source_account_id, -debit_minor)
+        enter(transfer_id, index, leg.destination_account_id, credit_minor)
+        for _, account_id, amount_minor in fees:
+            enter(transfer_id, index, account_id, amount_minor)
 
     def reserve(self, leg: Leg, *, sign: int) -> None:
         """Reserve a leg's amount on both sides (`sign` 1), or give the reservation back (`sign` -1)."""
@@ -124,14 +125,14 @@ class Books:
     def _enter(self, transfer_id: str, index: int, account_id: str, amount_minor: int) -> None:
         if not amount_minor:
             return
-        account = self.open(account_id)
-        account.posted_minor += amount_minor
-        account.last_seq += 1
+        account = self.changed.get(account_id) or self.open(account_id)
+        account.posted_minor = balance_minor = account.posted_minor + amount_minor
+        account.last_seq = seq = account.last_seq + 1
         account.version += 1
         entries = self.entries
         entries.account_ids.append(account_id)
-        entries.seqs.append(account.last_seq)
+        entries.seqs.append(seq)
         entries.transfer_ids.append(transfer_id)
         entries.indexes.append(index)
         entries.amounts_minor.append(amount_minor)
-        entries.balances_minor.append(account.posted_minor)
+        entries.balances_minor.append(balance_minor)

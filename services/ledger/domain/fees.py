@@ -31,9 +31,15 @@ class Fee(NamedTuple):
 
 def part_of(rule: FeeRule, amount_minor: int) -> int:
     """Return what a rule takes of the amount."""
-    tier = next(tier for tier in reversed(rule.tiers) if tier.from_minor <= amount_minor)
-    rated_minor = _divide(amount_minor * tier.rate_per_million, PER, rule.rounding)
-    return min(max(tier.flat_minor + rated_minor, rule.minimum_minor), rule.maximum_minor)
+    tiers = rule.tiers
+    tier = tiers[0]
+    if len(tiers) > 1:
+        tier = next(tier for tier in reversed(tiers) if tier.from_minor <= amount_minor)
+    part_minor = tier.flat_minor + _divide(amount_minor * tier.rate_per_million, PER, rule.rounding)
+    # Spelled out: this is asked for every leg, and min(max(…)) costs as much as all the rest.
+    if part_minor < rule.minimum_minor:
+        return rule.minimum_minor
+    return min(part_minor, rule.maximum_minor)
 
 
 def account_of(rule: FeeRule) -> str:
@@ -65,11 +71,12 @@ class FeeSchedule:
         fees: list[Fee] = []
         for position, leg in enumerate(legs):
             rules = by_use.get((kind, leg.asset))
-            if rules is None or self._is_exempt(leg):
+            if rules is None or (self.exempt_account_ids and self._is_exempt(leg)):
                 continue
-            left_minor = leg.amount_minor
+            left_minor = amount_minor = leg.amount_minor
             for account_id, rule in rules:
-                part_minor = min(part_of(rule, leg.amount_minor), left_minor)
+                part_minor = part_of(rule, amount_minor)
+                part_minor = min(part_minor, left_minor)
                 if part_minor:
                     fees.append(Fee(position, account_id, part_minor))
                     left_minor -= part_minor

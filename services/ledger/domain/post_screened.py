@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from services.ledger.domain.commands import HoldResolved, Screening, TransferBatchScreened, TransferScreened
+from services.ledger.domain.books import Books
+from services.ledger.domain.commands import HoldResolved, Leg, Screening, TransferBatchScreened, TransferScreened
 from services.ledger.domain.fees import Fee
 from services.ledger.domain.refuse_transfer import Refusal, refuse_amount, refuse_fees, refuse_parties, refuse_states
 from services.ledger.domain.run import Run, provenance_of
@@ -95,10 +96,10 @@ def _post(run: Run, source: Screening) -> None:
         return
     legs, books = command.legs, run.books
     fees = run.fees.fees_of(command.kind, legs)
-    if len(legs) == 1 and not fees:
-        refusal = refuse_amount(legs[0], books)
+    if len(legs) == 1:
+        refusal = _refuse_leg(legs[0], fees, books)
         if refusal is None:
-            books.move(command.transfer_id, run.index, legs[0])
+            _move(run, command.transfer_id, legs[0], fees)
     else:
         refusal = _move_or_none(run, command.transfer_id, source, fees)
     if refusal is None:
@@ -112,15 +113,26 @@ def _move_or_none(run: Run, transfer_id: str, source: Screening, fees: Sequence[
     savepoint = books.savepoint(legs, fees)
     for position, leg in enumerate(legs):
         own = [fee for fee in fees if fee.leg == position]
-        refusal = refuse_amount(leg, books) or (refuse_fees(own, books) if own else None)
+        refusal = _refuse_leg(leg, own, books)
         if refusal is not None:
             books.roll_back(savepoint)
             return refusal
-        if own:
-            books.move_with_fees(transfer_id, run.index, leg, own)
-        else:
-            books.move(transfer_id, run.index, leg)
+        _move(run, transfer_id, leg, own)
     return None
+
+
+def _refuse_leg(leg: Leg, fees: Sequence[Fee], books: Books) -> Refusal | None:
+    if not fees:
+        return refuse_amount(leg, books)
+    withheld_minor = sum([fee.amount_minor for fee in fees])
+    return refuse_amount(leg, books, withheld_minor=withheld_minor) or refuse_fees(fees, books)
+
+
+def _move(run: Run, transfer_id: str, leg: Leg, fees: Sequence[Fee]) -> None:
+    if fees:
+        run.books.move_with_fees(transfer_id, run.index, leg, fees)
+    else:
+        run.books.move(transfer_id, run.index, leg)
 
 
 def _hold(run: Run, source: Screening, reasons: tuple[str, ...]) -> None:

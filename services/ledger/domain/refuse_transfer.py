@@ -15,7 +15,7 @@ that cannot be decides, and the order of its own faults is fixed. Inside an atom
 be gets its code, the others `batch_refused`; one that would be held gets `hold_in_atomic_batch`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from libs.common.money import MAX_AMOUNT_MINOR
@@ -85,8 +85,8 @@ def refuse_states(legs: Sequence[Leg], books: Books) -> Refusal | None:
     return None
 
 
-def refuse_amount(leg: Leg, books: Books) -> Refusal | None:
-    """Return why this leg's money cannot move now."""
+def refuse_amount(leg: Leg, books: Books, *, withheld_minor: int = 0) -> Refusal | None:
+    """Return why this leg's money cannot move now; what is withheld from it does not reach its destination."""
     source = books.changed.get(leg.source_account_id) or books.read[leg.source_account_id]
     # Spelled out, not `available_minor`: this is asked for every leg, and a property is a call.
     available_minor = source.posted_minor - source.pending_out_minor - source.minimum_minor
@@ -94,7 +94,7 @@ def refuse_amount(leg: Leg, books: Books) -> Refusal | None:
         return insufficient_funds(leg.amount_minor, available_minor)
     destination = books.changed.get(leg.destination_account_id) or books.read[leg.destination_account_id]
     # What is held for it counts: a hold that was taken in must be able to post.
-    would_be_minor = destination.posted_minor + destination.pending_in_minor + leg.amount_minor
+    would_be_minor = destination.posted_minor + destination.pending_in_minor + leg.amount_minor - withheld_minor
     if would_be_minor > destination.maximum_minor:
         return refuse_balance(destination, would_be_minor)
     if source.posted_minor - leg.amount_minor < -MAX_AMOUNT_MINOR:
@@ -111,19 +111,22 @@ def refuse_balance(account: Account, would_be_minor: int) -> Refusal | None:
     return None
 
 
-def refuse_fees(fees: Iterable[Fee], books: Books) -> Refusal | None:
+def refuse_fees(fees: Sequence[Fee], books: Books) -> Refusal | None:
     """Return why an account of the house can neither take these fees nor give them back."""
+    if len(fees) == 1:
+        _, account_id, amount_minor = fees[0]
+        return _refuse_fee(books.look(account_id), amount_minor)
     sums: dict[str, int] = {}
-    for fee in fees:
-        sums[fee.account_id] = sums.get(fee.account_id, 0) + fee.amount_minor
-    for account_id, amount_minor in sums.items():
-        account = books.look(account_id)
-        if amount_minor < 0 and account.available_minor < -amount_minor:
-            return insufficient_funds(-amount_minor, account.available_minor)
-        refusal = refuse_balance(account, account.posted_minor + account.pending_in_minor + amount_minor)
-        if refusal is not None:
-            return refusal
-    return None
+    for _, account_id, amount_minor in fees:
+        sums[account_id] = sums.get(account_id, 0) + amount_minor
+    refusals = (_refuse_fee(books.look(account_id), amount_minor) for account_id, amount_minor in sums.items())
+    return next(filter(None, refusals), None)
+
+
+def _refuse_fee(account: Account, amount_minor: int) -> Refusal | None:
+    if amount_minor < 0 and account.available_minor < -amount_minor:
+        return insufficient_funds(-amount_minor, account.available_minor)
+    return refuse_balance(account, account.posted_minor + account.pending_in_minor + amount_minor)
 
 
 def insufficient_funds(needed_minor: int, available_minor: int) -> Refusal:

@@ -21,7 +21,7 @@ from services.ledger.domain.commands import (
     VoidTransfer,
 )
 from services.ledger.domain.run import AccountAnswer, Change, CommandAnswer, Decisions, FeeAnswer
-from services.ledger.domain.transfer import Transfer
+from services.ledger.domain.transfer import Settlement, Transfer
 from services.ledger.store.batch import Sealed
 from services.ledger.store.fee_schedules import encode_rules
 from services.ledger.store.heads import JournalHead
@@ -102,6 +102,9 @@ def _screened_record(
         actor_id=command.actor_id,
         code=transfer.code,
         decision_id=source.decision_id,
+        fee_minor=transfer.fee_minor,
+        fee_schedule=change.fee_schedule,
+        fees=record_fees(change.fees) if change.fees else [],
         index=transfer.journal_index,
         kind=change.kind,
         legs=record_legs(change.legs),
@@ -116,9 +119,7 @@ def _screened_record(
         verdict=source.resolution if isinstance(source, HoldResolved) else source.verdict,
         version=transfer.version,
     )
-    if transfer.settlement is None and not change.fee_schedule:
-        return record
-    return _with_settlement(record, transfer, change)
+    return record if transfer.settlement is None else _with_settlement(record, transfer.settlement)
 
 
 def _later_record(transfer: Transfer, source: LedgerCommand, change: Change, now: str, shard: int) -> TransferRecord:
@@ -130,6 +131,9 @@ def _later_record(transfer: Transfer, source: LedgerCommand, change: Change, now
         code=transfer.code,
         command_id=source.command_id,
         decision_id=provenance.decision_id,
+        fee_minor=transfer.fee_minor,
+        fee_schedule=change.fee_schedule,
+        fees=record_fees(change.fees),
         index=transfer.journal_index,
         kind=change.kind,
         legs=record_legs(change.legs),
@@ -145,22 +149,15 @@ def _later_record(transfer: Transfer, source: LedgerCommand, change: Change, now
         verdict=provenance.verdict,
         version=transfer.version,
     )
-    return _with_settlement(record, transfer, change)
+    return record if settlement is None else _with_settlement(record, settlement)
 
 
-def _with_settlement(record: TransferRecord, transfer: Transfer, change: Change) -> TransferRecord:
-    """Return the record with how far the transfer is settled, and with this record's fees."""
-    settlement = transfer.settlement
-    fees = record_fees(change.fees)
-    if settlement is None:
-        return replace(record, fees=fees, fee_minor=transfer.fee_minor, fee_schedule=change.fee_schedule)
+def _with_settlement(record: TransferRecord, settlement: Settlement) -> TransferRecord:
+    """Return the record with how far the transfer is settled."""
     return replace(
         record,
         captured_minor=settlement.captured_minor if settlement.resolver and any(settlement.captured_minor) else (),
         expires_at=settlement.expires_at,
-        fee_minor=transfer.fee_minor,
-        fee_schedule=change.fee_schedule,
-        fees=fees,
         resolver=settlement.resolver,
         reversed_minor=settlement.reversed_minor if any(settlement.reversed_minor) else (),
     )
