@@ -5,12 +5,14 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.common.clock import system_clock
 from libs.common.contracts.topics import ACCOUNTS, CUSTOMERS, TRANSFER_REQUESTS, TRANSFERS, VERIFICATIONS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
+from libs.common.db.reading import Reading
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.health import Health
@@ -20,6 +22,7 @@ from libs.common.service import Role
 from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
 from services.fraud.api.decisions import decisions_router
+from services.fraud.api.internal import internal_router
 from services.fraud.consumers.on_account_changed import OnAccountChanged
 from services.fraud.consumers.on_customer_changed import OnCustomerChanged
 from services.fraud.consumers.on_transfer_changed import OnTransferChanged
@@ -30,6 +33,7 @@ from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.unit_of_work import UnitOfWork
 from services.fraud.use_cases.apply_customers import ApplyCustomers
 from services.fraud.use_cases.apply_verifications import ApplyVerifications
+from services.fraud.use_cases.foresee_screening import ForeseeScreening
 from services.fraud.use_cases.project_accounts import ProjectAccounts
 from services.fraud.use_cases.read_policy import PolicyInForce
 from services.fraud.use_cases.resolve_holds import ResolveHolds
@@ -92,6 +96,15 @@ class Worker:
         await self._hot.close()
 
 
+def _routers(settings: FraudSettings, engine: AsyncEngine) -> list[APIRouter]:
+    policy = PolicyInForce(velocity_lifted=settings.velocity_limits_lifted)
+    foresee = ForeseeScreening(policy, system_clock)
+    return [
+        decisions_router(ShowDecision(engine)),
+        internal_router(foresee, Reading(engine), settings.internal_token),
+    ]
+
+
 def build(role: Role) -> FastAPI:
     """Put the service together for a role; what it starts, its lifespan stops."""
     settings = load_settings()
@@ -118,7 +131,7 @@ def build(role: Role) -> FastAPI:
         title="Tallystick fraud",
         description="Screens every transfer: limits, KYC of both sides, holds and their resolution.",
         version=VERSION,
-        routers=[] if role == "worker" else [decisions_router(ShowDecision(engine))],
+        routers=[] if role == "worker" else _routers(settings, engine),
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,

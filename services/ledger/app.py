@@ -7,6 +7,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from fastapi import APIRouter, FastAPI
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.common.clock import monotonic_seconds, system_clock
@@ -21,6 +22,7 @@ from libs.common.contracts.gateway import (
 from libs.common.contracts.topics import ACCOUNTS, LEDGER_COMMANDS, SCREENINGS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
+from libs.common.db.reading import Reading
 from libs.common.errors import InvariantBroken
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
@@ -33,6 +35,7 @@ from libs.common.telemetry.traces import batch_spans
 from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
 from services.ledger.api.accounts import accounts_router
+from services.ledger.api.internal import internal_router
 from services.ledger.api.receipts import receipts_router
 from services.ledger.api.transparency import transparency_router
 from services.ledger.consumers.on_account_changed import OnAccountChanged
@@ -47,6 +50,7 @@ from services.ledger.consumers.on_void_transfer import on_void_transfer
 from services.ledger.domain.commands import Command
 from services.ledger.settings import LedgerSettings
 from services.ledger.use_cases.expire_holds import ExpireHolds
+from services.ledger.use_cases.foresee_transfer import ForeseeTransfer
 from services.ledger.use_cases.open_accounts import OpenAccounts
 from services.ledger.use_cases.post_transfers import PostTransfers
 from services.ledger.use_cases.publish_checkpoints import PublishCheckpoints
@@ -55,7 +59,6 @@ from services.ledger.use_cases.record_decisions import Signer
 from services.ledger.use_cases.watch_clock import WatchClock
 from services.ledger.use_cases.watch_system_accounts import WatchSystemAccounts
 from services.ledger.views.accounts import AccountView
-from services.ledger.views.reading import Reading
 from services.ledger.views.receipts import ReceiptView
 from services.ledger.views.transparency import TransparencyView
 
@@ -105,7 +108,7 @@ def build(role: Role) -> FastAPI:
         title="Tallystick ledger",
         description="Balances, entries, receipts, and what anybody needs to check them.",
         version="1",
-        routers=[] if role == "worker" else make_routers(engine, signer),
+        routers=[] if role == "worker" else make_routers(engine, signer, settings.internal_token),
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
@@ -219,13 +222,14 @@ def _command(received: Received) -> Command:
             raise InvariantBroken("the bus delivers only the topic's own messages", type=type(other).__name__)
 
 
-def make_routers(engine: AsyncEngine, signer: Signer) -> Sequence[APIRouter]:
+def make_routers(engine: AsyncEngine, signer: Signer, internal_token: SecretStr) -> Sequence[APIRouter]:
     """Construct the routes with the views behind them."""
     reading = Reading(engine)
     return [
         accounts_router(AccountView(reading)),
         receipts_router(ReceiptView(reading)),
         transparency_router(TransparencyView(reading, SHARD), f"{signer.vkey}\n"),
+        internal_router(ForeseeTransfer(reading, system_clock), internal_token, SHARD),
     ]
 
 

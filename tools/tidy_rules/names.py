@@ -17,7 +17,7 @@ VERBS = {
     "report", "request", "rescreen", "resolve", "restore", "resume", "reverse", "review", "revoke", "rotate", "run",
     "screen", "search", "send", "set", "settle", "show", "sign", "start", "stop", "store", "submit", "suspend",
     "sweep", "take", "tell", "track", "transfer", "unfreeze", "update", "verify", "void", "wait", "wake", "watch",
-    "withdraw", "write",
+    "foresee", "withdraw", "write",
 }
 # fmt: on
 

@@ -1,25 +1,16 @@
 """The few questions sister services ask about accounts and customers; no part of the public contract."""
 
-import hmac
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter
 from pydantic import SecretStr
 
-from libs.common.errors import Unauthenticated
+from libs.common.http.sisters import sisters_router
 from services.accounts.views.accounts import AccountView
 from services.accounts.views.customers import CustomerView
 
 
 def internal_router(accounts: AccountView, customers: CustomerView, internal_token: SecretStr) -> APIRouter:
-    """Return the routes that only who knows the internal token may call; they are left out of OpenAPI."""
-    expected = internal_token.get_secret_value().encode()
-
-    def require_sister(x_internal_token: Annotated[str, Header()] = "") -> None:
-        if not hmac.compare_digest(x_internal_token.encode(), expected):
-            raise Unauthenticated("internal_token_required", "Only services of this system may ask this.")
-
-    router = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(require_sister)])
+    """Return the questions as routes."""
+    router = sisters_router(internal_token)
 
     @router.get("/accounts/{account_id}")
     async def get_account(account_id: str) -> dict[str, str | int]:

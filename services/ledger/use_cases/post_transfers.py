@@ -32,8 +32,8 @@ from services.ledger.use_cases.watch_clock import WatchClock
 
 COMMIT_TRANSFERS: Final = 1_000
 """Most transfers of one commit, unless a single atomic batch brings them."""
-_ATTEMPTS: Final = 8
-_JITTER_SECONDS_MAX: Final = 0.05
+_WAITS_SECONDS: Final = (0.02, 0.08, 0.32)
+"""Before the second, third and fourth try; each try waits between half of it and all of it."""
 _UNTRACED: Final[Mapping[str, str]] = {}
 
 log = structlog.get_logger()
@@ -77,27 +77,34 @@ class PostTransfers:
         self._memory.accounts.pop(account_id, None)
 
     async def _post(self, commands: Sequence[Command], traceparents: Mapping[str, str]) -> None:
-        for _ in range(_ATTEMPTS):
+        """Do one part. What may pass is tried again after growing waits; then delivery brings the batch again."""
+        waits_seconds = iter(_WAITS_SECONDS)
+        while True:
             try:
                 return await self._try_to_post(commands, traceparents)
-            except HeadMoved:
-                CONFLICTS.inc()
-                self._memory.forget()
-                await asyncio.sleep(random.uniform(0, _JITTER_SECONDS_MAX))  # noqa: S311 -- spreads two writers apart
-            except asyncpg.IntegrityConstraintViolationError as failure:
-                if self._memory.presumed and failure.constraint_name == TRANSFER_KNOWN:
+            except asyncpg.IntegrityConstraintViolationError as violation:
+                if self._memory.presumed and violation.constraint_name == TRANSFER_KNOWN:
                     # Nobody moved anything and nothing was written, so the rest of what we remember holds.
                     self._memory.look_first()
                     continue
                 self._memory.forget()
                 raise InvariantBroken(
-                    "the engine decides nothing the database forbids", constraint=failure.constraint_name
-                ) from failure
+                    "the engine decides nothing the database forbids", constraint=violation.constraint_name
+                ) from violation
+            except HeadMoved:
+                CONFLICTS.inc()
+                failure = Unavailable("ledger_contended", "Others keep writing to this shard.", shard=self._shard)
+            except Unavailable as trouble:
+                failure = trouble
             except TallystickError:
-                # Whether it was written is unknown, so what we remember may be wrong.
                 self._memory.forget()
                 raise
-        raise Unavailable("ledger_contended", "Others keep writing to this shard.", shard=self._shard)
+            # Whether it was written may be unknown: the next try reads the head again, and looks at what is there.
+            self._memory.forget()
+            wait_seconds = next(waits_seconds, None)
+            if wait_seconds is None:
+                raise failure
+            await asyncio.sleep(random.uniform(wait_seconds / 2, wait_seconds))  # noqa: S311 -- spreads two writers
 
     async def _try_to_post(self, commands: Sequence[Command], traceparents: Mapping[str, str]) -> None:
         head, known, done, schedules = await self._memory.recall(commands)

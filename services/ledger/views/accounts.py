@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from libs.common.clock import to_rfc3339
-from services.ledger.views.reading import Reading
+from libs.common.db.reading import Reading
 
 _ACCOUNT: Final = """
 SELECT account_id::text, account_number, asset, status, posted_minor,

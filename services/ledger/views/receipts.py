@@ -2,13 +2,13 @@
 
 from typing import Final, NamedTuple
 
+from libs.common.db.reading import Reading
 from libs.common.errors import InvariantBroken
 from libs.common.proof.proof_building import build_inclusion_proof
 from libs.common.proof.receipts import encode_receipt
 from services.ledger.store.checkpoints import load_newest_checkpoint
 from services.ledger.store.journal_record import decode_transfer_record
 from services.ledger.store.tiles import StoredTiles
-from services.ledger.views.reading import Reading
 
 _RECORD: Final = """
 SELECT j.shard, j.journal_index, j.record

@@ -1,9 +1,9 @@
 """What anybody may ask, to watch that nothing is rewritten or cut off."""
 
+from libs.common.db.reading import Reading
 from libs.common.proof.proof_building import build_consistency_proof
 from services.ledger.store.checkpoints import load_newest_checkpoint
 from services.ledger.store.tiles import StoredTiles
-from services.ledger.views.reading import Reading
 
 
 class TransparencyView:

@@ -4,11 +4,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
+import msgspec
 import pytest
+from pydantic import SecretStr
 
+from libs.common.contracts.fraud import TransferScreened
 from libs.common.db.engine import make_engine
+from libs.common.db.reading import Reading
 from libs.common.ids import new_id
 from services.fraud.api.decisions import decisions_router
+from services.fraud.api.internal import internal_router
+from services.fraud.use_cases.foresee_screening import ForeseeScreening
+from services.fraud.use_cases.read_policy import PolicyInForce
 from services.fraud.views.show_decision import ShowDecision
 from tests.integration.fraud.office import Office, transfer
 from tests.support.api_world import TokenKeys, http_client
@@ -68,3 +75,25 @@ async def test_an_unknown_transfer_is_not_found_and_a_wrong_id_is_refused(
     staff = keys.bearer(new_id(), "auditor")
     assert (await http.get(f"{PATH}/{new_id()}", headers=staff)).json()["code"] == "decision_not_found"
     assert (await http.get(f"{PATH}/not-an-id", headers=staff)).status_code == 422
+
+
+async def test_a_dry_run_tells_the_verdict_and_uses_no_limit(office: Office, fraud_dsn: str, keys: TokenKeys) -> None:
+    payer = new_id()
+    for _ in range(49):
+        await office.ask_one(transfer(payer))
+    engine = make_engine(fraud_dsn, "fraud-test")
+    foresee = ForeseeScreening(PolicyInForce(velocity_lifted=False), lambda: office.now)
+    router = internal_router(foresee, Reading(engine), SecretStr("sister to sister"))
+    async with http_client("fraud", [router], keys) as client:
+        for command, verdict in (
+            (transfer(payer), "approve"),
+            (transfer(payer), "approve"),
+            (transfer(payer, payee_tier=0), "hold"),
+            (transfer(payer, amount_minor=1_000_000_01), "block"),
+        ):
+            sister = {"X-Internal-Token": "sister to sister"}
+            answer = await client.post("/internal/dry-runs", headers=sister, content=msgspec.json.encode(command))
+            assert msgspec.json.decode(answer.content, type=TransferScreened).verdict == verdict
+        assert (await client.post("/internal/dry-runs", content=b"{}")).status_code == 401
+    await engine.dispose()
+    assert (await office.ask_one(transfer(payer))).verdict == "approve", "the fiftieth of the hour"

@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
+import msgspec
 import pytest
+from pydantic import SecretStr
 
 from libs.common.db.engine import make_engine
 from libs.common.ids import new_id
@@ -15,8 +17,10 @@ from libs.common.proof.receipts import verify_receipt
 from libs.common.proof.signed_note import open_note, parse_vkeys
 from services.ledger.app import make_routers
 from tests.integration.ledger.books import SIGNER, Books
-from tests.support.api_world import TokenKeys, http_client
-from tests.support.ledger_builders import RESERVE, blocked, deposit, held, id_of, leg, screened
+from tests.support.api_world import TokenKeys, admin_connection, http_client
+from tests.support.ledger_builders import RESERVE, blocked, deposit, fees, held, id_of, leg, screened
+
+INTERNAL_TOKEN = "sister to sister"
 
 
 @pytest.fixture
@@ -27,7 +31,7 @@ def keys(tmp_path: Path) -> TokenKeys:
 @pytest.fixture
 async def client(ledger_dsn: str, keys: TokenKeys) -> AsyncIterator[httpx2.AsyncClient]:
     engine = make_engine(ledger_dsn, "test-views")
-    async with http_client("ledger", make_routers(engine, SIGNER), keys) as client:
+    async with http_client("ledger", make_routers(engine, SIGNER, SecretStr(INTERNAL_TOKEN)), keys) as client:
         yield client
     await engine.dispose()
 
@@ -159,3 +163,48 @@ async def test_anybody_can_check_that_nothing_was_rewritten(books: Books, client
     ]
     for wrong in wrongs:
         assert (await client.get("/api/v1/transparency/consistency", params=wrong)).status_code == 422
+
+
+async def test_a_dry_run_tells_the_outcome_and_changes_nothing(
+    books: Books, client: httpx2.AsyncClient, admin_dsn: str
+) -> None:
+    await books.fund(alice=1_000, bob=1)
+    await books.do(fees(flat_minor=3))
+    await books.outcomes.flush()
+    sister = {"X-Internal-Token": INTERNAL_TOKEN}
+    before = await everything(admin_dsn)
+    told = []
+    for screening in (
+        screened("fits", leg("alice", "bob", 1_000)),
+        screened("too much", leg("alice", "bob", 1_001)),
+        screened("hold", leg("alice", "bob", 10), hold_seconds=60),
+        blocked("blocked", leg("alice", "bob", 10)),
+    ):
+        answer = await client.post("/internal/dry-runs", headers=sister, content=msgspec.json.encode(screening))
+        told.append((answer.json()["status"], answer.json()["code"], answer.json().get("fee_minor", 0)))
+    assert told == [
+        ("posted", "", 3),
+        ("refused", "insufficient_funds", 0),
+        ("held", "", 0),
+        ("blocked", "amount_limit_exceeded", 0),
+    ]
+    assert await everything(admin_dsn) == before
+
+
+async def test_only_services_of_the_system_may_run_dry(client: httpx2.AsyncClient) -> None:
+    for token in ("", "wrong"):
+        refused = await client.post("/internal/dry-runs", headers={"X-Internal-Token": token}, content=b"{}")
+        assert (refused.status_code, refused.json()["code"]) == (401, "internal_token_required")
+    answer = await client.post("/internal/dry-runs", headers={"X-Internal-Token": INTERNAL_TOKEN}, content=b"{}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+async def everything(admin_dsn: str) -> dict[str, list[str]]:
+    """Return every row of every table, as text."""
+    async with admin_connection(admin_dsn) as connection:
+        names = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'ledger'")
+        tables = sorted(row[0] for row in names)
+        return {
+            table: [row[0] for row in await connection.fetch(f"SELECT t::text FROM ledger.{table} t ORDER BY 1")]
+            for table in tables
+        }

@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 
 from libs.common.db.engine import make_engine
+from libs.common.db.reading import Reading
 from libs.common.errors import Unavailable
-from services.ledger.views.reading import Reading
 
 END_OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'reading-test'"
 

@@ -13,7 +13,7 @@ from libs.common.errors import Unavailable
 
 
 class Reading:
-    """Lends connections for reading. What the journal holds never changes, so no view needs two reads to agree."""
+    """Lends connections for reading; no two reads of one answer may need to agree."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         """Use this engine's pool."""

@@ -1,0 +1,34 @@
+"""What a sister service asks fraud; no part of the public contract."""
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+from pydantic import SecretStr
+
+from libs.common.contracts.transfers import TransferCommand
+from libs.common.db.reading import Reading
+from libs.common.errors import Malformed, Unprocessable
+from libs.common.http.sisters import sisters_router
+from services.fraud.use_cases.foresee_screening import ForeseeScreening
+
+_decode = msgspec.json.Decoder(TransferCommand).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def internal_router(foresee: ForeseeScreening, reading: Reading, internal_token: SecretStr) -> APIRouter:
+    """Return the questions as routes."""
+    router = sisters_router(internal_token)
+
+    @router.post("/dry-runs")
+    async def run_dry(request: Request) -> Response:
+        """Answer a command with the TransferScreened it would cause; nothing is written, no limit is used."""
+        try:
+            command = _decode(await request.body())
+        except msgspec.ValidationError as failure:
+            raise Unprocessable("invalid_request", str(failure)) from failure
+        except msgspec.DecodeError as failure:
+            raise Malformed("malformed_json", "The body is not valid JSON in UTF-8.") from failure
+        async with reading.connection() as connection:
+            screening = await foresee(connection, command)
+        return Response(_encode(screening), media_type="application/json")
+
+    return router
