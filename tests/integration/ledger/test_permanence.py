@@ -10,7 +10,16 @@ from tests.integration.ledger.books import Books
 from tests.support.api_world import admin_connection
 from tests.support.ledger_builders import RESERVE, id_of, leg, screened
 
-TABLES = ("entries", "journal", "blocks", "checkpoints", "tree_tiles")
+TABLES = (
+    "entries",
+    "journal",
+    "blocks",
+    "checkpoints",
+    "tree_tiles",
+    "reversals",
+    "commands",
+    "fee_schedules",
+)
 
 
 @pytest.mark.parametrize("table", TABLES)
