@@ -18,20 +18,25 @@ from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
 from libs.common.wait_for_servers import until_available
+from services.gateway.api.account_commands import account_commands_router
 from services.gateway.api.batches import batch_endpoint
+from services.gateway.api.command_requests import CommandRoutes
 from services.gateway.api.merged_openapi import merged_openapi_routes
 from services.gateway.api.money_requests import MoneyRoutes
 from services.gateway.api.proxy import proxy_routes
 from services.gateway.api.rate_limits import RateLimits
+from services.gateway.api.transfer_commands import transfer_commands_router
 from services.gateway.api.transfer_status import transfer_status_router
 from services.gateway.api.transfers import money_endpoints
 from services.gateway.consumers.on_account_changed import OnAccountChanged
 from services.gateway.consumers.on_customer_changed import OnCustomerChanged
+from services.gateway.consumers.on_ledger_account_changed import OnLedgerAccountChanged
 from services.gateway.consumers.on_message_parked import OnMessageParked
 from services.gateway.consumers.on_transfer_changed import OnTransferChanged, WakeWaiters
 from services.gateway.consumers.on_verification_changed import OnVerificationChanged
 from services.gateway.settings import GatewaySettings
 from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
+from services.gateway.use_cases.accept_commands import CommandIntake
 from services.gateway.use_cases.accept_transfers import Intake
 from services.gateway.use_cases.await_outcomes import Waiters
 from services.gateway.use_cases.look_up_parties import Directory
@@ -45,7 +50,7 @@ def build(role: Role) -> FastAPI:
     dsn = settings.postgres_dsn.get_secret_value()
     connections = {
         name: HotConnection(dsn, f"gateway-{name}")
-        for name in ("intake", "atomic-intake", "projection", "repeats", "lookup")
+        for name in ("intake", "atomic-intake", "commands", "projection", "repeats", "lookup")
     }
     clients = {
         # First, because where two describe one route in OpenAPI the first is taken: the ledger is the one asked first.
@@ -68,6 +73,11 @@ def build(role: Role) -> FastAPI:
         limits=limits,
         lookup=connections["lookup"],
         clock=system_clock,
+    )
+    commands = CommandRoutes(
+        money=money,
+        intake=CommandIntake(connections["commands"], bus.publisher, waiters, system_clock),
+        states=connections["commands"],
     )
     loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
     if role in {"serve", "api"}:
@@ -99,7 +109,13 @@ def build(role: Role) -> FastAPI:
         title="Tallystick",
         description="Moves money between accounts and can prove afterwards that it did so correctly.",
         version="0.1.0",
-        routers=[transfer_status_router(connections["lookup"], waiters)] if takes_requests else [],
+        routers=[
+            transfer_status_router(connections["lookup"], waiters),
+            transfer_commands_router(commands),
+            account_commands_router(commands),
+        ]
+        if takes_requests
+        else [],
         hot={**money_endpoints(money), **batch_endpoint(money)} if takes_requests else {},
         routes=[
             *proxy_routes(clients, limits),
@@ -135,6 +151,7 @@ def _subscribe(bus: Bus, projection: HotConnection) -> None:
     subscriptions = (
         Subscription("gateway.project-outcomes", topics.TRANSFERS, OnTransferChanged(projection), max_messages=1000),
         Subscription("gateway.project-accounts", topics.ACCOUNTS, OnAccountChanged(projection)),
+        Subscription("gateway.project-account-states", topics.LEDGER_ACCOUNTS, OnLedgerAccountChanged(projection)),
         Subscription("gateway.project-customers", topics.CUSTOMERS, OnCustomerChanged(projection)),
         Subscription("gateway.project-verifications", topics.VERIFICATIONS, OnVerificationChanged(projection)),
         Subscription("gateway.fraud-parked", topics.dead_letters_of("fraud"), OnMessageParked(projection)),

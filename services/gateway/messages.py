@@ -1,10 +1,27 @@
 """The gateway's messages, built around the command's stored bytes: what is sent is what was kept, byte for byte."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from libs.common.contracts.gateway import TransferBatchRequested, TransferRequested
-from libs.common.contracts.topics import TRANSFER_REQUESTS
+from libs.common.contracts.gateway import (
+    CaptureTransfer,
+    ChangeAccount,
+    ReverseTransfer,
+    TransferBatchRequested,
+    TransferRequested,
+    VoidTransfer,
+)
+from libs.common.contracts.topics import LEDGER_COMMANDS, TRANSFER_REQUESTS
 from libs.common.messaging.outgoing_message import Outgoing
+
+_COMMANDS: Final = {
+    "captures": CaptureTransfer.TYPE,
+    "voids": VoidTransfer.TYPE,
+    "reversals": ReverseTransfer.TYPE,
+    "account-status": ChangeAccount.TYPE,
+    "account-limits": ChangeAccount.TYPE,
+}
+"""Scope of the idempotency key → the message's type."""
 
 
 def transfer_requested(actor_id: str, transfer_id: str, command: bytes, traceparent: str = "") -> Outgoing:
@@ -29,4 +46,16 @@ def batch_requested(actor_id: str, batch_id: str, commands: Sequence[bytes]) -> 
         message_type=TransferBatchRequested.TYPE,
         source=TRANSFER_REQUESTS.owner,
         payload=b'{"batch_id":"%b","commands":[%b]}' % (batch_id.encode(), b",".join(commands)),
+    )
+
+
+def ledger_command(scope: str, command_id: str, subject_id: str, payload: bytes) -> Outgoing:
+    """Return a command about a transfer or an account as a message; its id is the command's, however often sent."""
+    return Outgoing(
+        topic=LEDGER_COMMANDS.name,
+        key=subject_id,
+        message_id=command_id,
+        message_type=_COMMANDS[scope],
+        source=LEDGER_COMMANDS.owner,
+        payload=payload,
     )

@@ -1,5 +1,7 @@
 """Who may do what to which resource: the one place where that is decided, for every route of every service."""
 
+from collections.abc import Collection
+
 from libs.common.errors import Forbidden, NotFound
 from libs.common.http.auth import Principal
 
@@ -25,3 +27,24 @@ def require_reader(principal: Principal, owner_id: str | None, *, what: str) -> 
 def may_debit(principal_id: str, owner_id: str | None) -> bool:
     """Tell whether this user may move money out of an account of that owner: only the owner himself, never staff."""
     return owner_id is not None and principal_id == owner_id
+
+
+def require_party(principal: Principal, party_ids: Collection[str], *, what: str) -> None:
+    """Let the parties and any staff role read. Raises: NotFound, as `require_reader`."""
+    if principal.user_id not in party_ids:
+        require_reader(principal, None, what=what)
+
+
+def require_payer(principal: Principal, asker_id: str) -> None:
+    """Let end a hold who asked for it, and operators. Raises: Forbidden not_the_payer."""
+    if principal.user_id != asker_id and "operator" not in principal.roles:
+        raise Forbidden("not_the_payer", "Only who asked for the hold, or an operator, captures or voids it.")
+
+
+def require_payee(principal: Principal, payee_ids: Collection[str | None]) -> None:
+    """Let give money back whose accounts all received it, and operators; None is an account that is nobody's.
+
+    Raises: Forbidden not_the_payee.
+    """
+    if set(payee_ids) != {principal.user_id} and "operator" not in principal.roles:
+        raise Forbidden("not_the_payee", "Only who received all of the money, or an operator, gives it back.")

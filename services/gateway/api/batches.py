@@ -13,7 +13,7 @@ from services.gateway.api.money_requests import MoneyRoutes, problem_of
 from services.gateway.api.preferences import wait_of
 from services.gateway.domain.idempotency import hash_body
 from services.gateway.domain.outcomes import Outcome
-from services.gateway.domain.requests import BatchIn, BatchItemIn, legs_of, memo_of, read_batch
+from services.gateway.domain.requests import BatchIn, BatchItemIn, hold_seconds_of, legs_of, memo_of, read_batch
 from services.gateway.use_cases.accept_transfers import Submission
 from services.gateway.use_cases.prepare_transfer import prepare_transfer
 
@@ -24,12 +24,15 @@ _BATCH_WAIT_SECONDS = 15.0
 class BatchResult(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What became of one transfer of a batch; `problem` says why it was not carried out.
 
-    `status` is a transfer's, or `unknown`: the transfer could not be taken now, send the same again.
+    `status` is a transfer's, or `unknown`: the transfer could not be taken now, send the same again. `resolver` says
+    who ends a hold: `caller` or `fraud`; yours ends by itself at `expires_at`.
     """
 
     idempotency_key: str
     status: str
     transfer_id: str | None
+    resolver: str = ""
+    expires_at: str = ""
     problem: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -116,7 +119,8 @@ async def _submission(
     parts: MoneyRoutes, principal: Principal, item: BatchItemIn, body_hash: bytes, wait_seconds: float
 ) -> Submission:
     memo = memo_of(item.description, item.metadata)
-    draft = await prepare_transfer(principal, legs_of(item), memo, parts.directory)
+    hold_seconds = hold_seconds_of(item)
+    draft = await prepare_transfer(principal, legs_of(item), memo, parts.directory, hold_seconds=hold_seconds)
     answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
     return Submission("batch", item.idempotency_key, body_hash, draft, wait_seconds, answered)
 
@@ -142,6 +146,8 @@ def _result_of(item: BatchItemIn, entry: Submission | TallystickError) -> BatchR
         idempotency_key=item.idempotency_key,
         status=outcome.status,
         transfer_id=outcome.transfer_id,
+        resolver=outcome.settlement.resolver if outcome.status == "held" else "",
+        expires_at=outcome.settlement.expires_at if outcome.status == "held" else "",
         problem=msgspec.UNSET if problem is None else msgspec.Raw(problem),
     )
 

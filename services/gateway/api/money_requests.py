@@ -11,7 +11,8 @@ from libs.common.http.auth import Principal, TokenVerifier
 from libs.common.http.hot import HotAnswer
 from libs.common.http.problems import problem_body
 from services.gateway.api.rate_limits import RateLimits
-from services.gateway.domain.outcomes import HTTP_STATUS, Outcome, detail_of
+from services.gateway.domain.outcomes import HTTP_STATUS, Outcome, http_status_of
+from services.gateway.domain.sentences import detail_of
 from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
 from services.gateway.use_cases.accept_transfers import Intake, RequestKey, Submission
 from services.gateway.use_cases.look_up_parties import Directory
@@ -43,7 +44,7 @@ class MoneyRoutes:
         return self.limits.enabled and await asyncio.create_task(self._admit(address, principal, asked))
 
     async def _admit(self, address: str, principal: Principal, asked: Mapping[RequestKey, bytes]) -> bool:
-        profile = await self._profile(principal)
+        profile = await self.profile_of(principal)
         try:
             await self.limits.take_money_request(principal, address, profile)
         except TooManyRequests:
@@ -55,10 +56,11 @@ class MoneyRoutes:
     async def give_back_replay(self, address: str, principal: Principal, submissions: Sequence[Submission]) -> None:
         """Give a counted request back what it cost if it was a replay; a batch is one only if nothing in it is new."""
         if submissions and all(submission.stored is not None for submission in submissions):
-            profile = await self._profile(principal)
+            profile = await self.profile_of(principal)
             await self.limits.give_back_money_request(principal, address, profile)
 
-    async def _profile(self, principal: Principal) -> str:
+    async def profile_of(self, principal: Principal) -> str:
+        """Return whose limits hold for the principal. Raises: Unavailable."""
         if principal.user_id not in self.directory.customers:
             await self.directory.fetch((), principal.user_id)
         return self.directory.customers[principal.user_id].profile
@@ -69,7 +71,7 @@ def _answer_body(submission: Submission, outcome: Outcome) -> tuple[int, bytes, 
 
     So a problem's `instance` is the transfer here, and not the request as elsewhere.
     """
-    status = HTTP_STATUS[outcome.status]
+    status = http_status_of(outcome)
     problem = problem_of(outcome)
     if problem is not None:
         return status, problem, _PROBLEM

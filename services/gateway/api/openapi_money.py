@@ -5,22 +5,22 @@ from typing import Any, Final
 import msgspec
 
 from services.gateway.api.batches import BatchOut
-from services.gateway.domain.requests import BatchIn, DepositIn, TransferIn
+from services.gateway.domain.requests import BatchIn, DepositIn, TransferIn, WithdrawalIn
 from services.gateway.views.transfers import TransferView
 
 _SCHEMAS, _COMPONENTS = msgspec.json.schema_components(
-    [TransferIn, BatchIn, DepositIn, TransferView, BatchOut], ref_template="#/components/schemas/{name}"
+    [TransferIn, BatchIn, DepositIn, WithdrawalIn, TransferView, BatchOut], ref_template="#/components/schemas/{name}"
 )
 MONEY_SCHEMAS: Final[dict[str, Any]] = _COMPONENTS
 
-_KEY_HEADER: Final = {
+KEY_HEADER: Final[dict[str, Any]] = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": True,
     "description": "1 to 255 printable ASCII characters, kept for ever. Same key, same body: the first outcome again.",
     "schema": {"type": "string", "maxLength": 255},
 }
-_PREFER_HEADER: Final = {
+PREFER_HEADER: Final[dict[str, Any]] = {
     "name": "Prefer",
     "in": "header",
     "required": False,
@@ -59,7 +59,7 @@ def _operation(summary: str, description: str, body: str, responses: dict[str, A
             "tags": ["transfers"],
             "summary": summary,
             "description": description,
-            "parameters": [_KEY_HEADER, _PREFER_HEADER] if key else [_PREFER_HEADER],
+            "parameters": [KEY_HEADER, PREFER_HEADER] if key else [PREFER_HEADER],
             "requestBody": {
                 "required": True,
                 "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{body}"}}},
@@ -71,8 +71,13 @@ def _operation(summary: str, description: str, body: str, responses: dict[str, A
 
 
 _OUTCOMES: Final = {
-    "201": _answer("Posted: the money has moved, the receipt exists.", "TransferView"),
-    "202": _answer("Durable and not final: `accepted` or `held`. `Location` says where to ask.", "TransferView"),
+    "201": _answer(
+        "Posted: the money has moved, the receipt exists. Or `held` as you asked: `resolver` is `caller`.",
+        "TransferView",
+    ),
+    "202": _answer(
+        "Durable and not final: `accepted`, or `held` for a review. `Location` says where to ask.", "TransferView"
+    ),
     "403": _problem("Blocked by screening (`kyc_required`, `amount_limit_exceeded` …), or not your account."),
     "422": _problem("Refused by the ledger (`insufficient_funds`, `unknown_account` …), or a value is not acceptable."),
 }
@@ -80,7 +85,8 @@ _OUTCOMES: Final = {
 MONEY_PATHS: Final[dict[str, Any]] = {
     "/api/v1/transfers": _operation(
         "Transfer money",
-        "Moves an amount, or several legs together, from your accounts. Answered when it is posted, or after the wait.",
+        "Moves an amount, or several legs together, from your accounts. Answered when it is posted, or after the wait. "
+        "With `hold` the money is reserved until you capture or void it, or `expires_in_seconds` are over.",
         "TransferIn",
         _OUTCOMES,
         key=True,
@@ -101,6 +107,13 @@ MONEY_PATHS: Final[dict[str, Any]] = {
         "Credit an account from the reserve",
         "For operators: money that came in from outside.",
         "DepositIn",
+        {**_OUTCOMES, "404": _problem("`account_not_found`")},
+        key=True,
+    ),
+    "/api/v1/withdrawals": _operation(
+        "Debit an account to the reserve",
+        "For operators: money that goes out. Limits of the owner do not apply, the state of his account does.",
+        "WithdrawalIn",
         {**_OUTCOMES, "404": _problem("`account_not_found`")},
         key=True,
     ),

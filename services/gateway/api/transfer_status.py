@@ -8,10 +8,10 @@ from starlette.responses import Response
 from libs.common.db.hot import HotConnection
 from libs.common.errors import NotFound
 from libs.common.http.auth import CurrentPrincipal
-from libs.common.http.policy import require_reader
+from libs.common.http.policy import require_party
 from libs.common.ids import is_id
 from services.gateway.use_cases.await_outcomes import Waiters
-from services.gateway.views.transfers import find_transfer, render_transfer
+from services.gateway.views.known_transfers import find_transfer
 
 
 def transfer_status_router(connection: HotConnection, waiters: Waiters) -> APIRouter:
@@ -21,21 +21,23 @@ def transfer_status_router(connection: HotConnection, waiters: Waiters) -> APIRo
     @router.get(
         "/transfers/{transfer_id}",
         summary="Show a transfer",
-        description="For the one who asked for it, the payees and staff. `status` is accepted, held, posted, refused, "
-        "blocked, voided or parked.",
-        responses={404: {"description": "`transfer_not_found`: no such transfer, or not yours."}},
+        description="For the one who asked for it, payer, payees and staff, reversals too. In its newest state: `status` "
+        "is accepted, held, posted, refused, blocked, voided or parked.",
+        responses={
+            200: {
+                "description": "The transfer.",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/TransferView"}}},
+            },
+            404: {"description": "`transfer_not_found`: no such transfer, or not yours."},
+        },
     )
     async def show(transfer_id: Annotated[str, Path(max_length=64)], principal: CurrentPrincipal) -> Response:
         found = await find_transfer(connection, transfer_id) if is_id(transfer_id) else None
         if found is None:
             raise NotFound("transfer_not_found", "There is no such transfer, or it is not yours.")
-        command, memo, outcome = found
-        parties = {command.actor_id, *(payee.user_id for payee in command.payees)}
-        if principal.user_id not in parties:
-            require_reader(principal, command.actor_id, what="transfer")
-        return Response(
-            render_transfer(waiters.newest(outcome), command.kind, command.legs, memo, command.requested_at),
-            media_type="application/json",
-        )
+        require_party(principal, found.party_ids, what="transfer")
+        newest = waiters.newest(found.outcome)
+        body = found.render() if newest is found.outcome else found.render(newest)
+        return Response(body, media_type="application/json")
 
     return router

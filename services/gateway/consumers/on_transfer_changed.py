@@ -4,18 +4,20 @@ from collections.abc import Sequence
 
 import msgspec
 
-from libs.common.contracts.ledger import TransferChanged
+from libs.common.contracts.ledger import CommandDecided, TransferChanged
 from libs.common.db.hot import HotConnection
 from libs.common.messaging.batched_record import UNREADABLE
 from libs.common.messaging.records import Glimpse, Received
+from services.gateway.consumers.on_command_decided import read_decided
+from services.gateway.domain.outcomes import Outcome
 from services.gateway.use_cases.await_outcomes import Waiters
 from services.gateway.use_cases.project_outcomes import outcome_of, project_outcomes
 
-_decode = msgspec.json.Decoder(TransferChanged).decode
+_decode_transfer = msgspec.json.Decoder(TransferChanged).decode
 
 
 class OnTransferChanged:
-    """Projects outcomes; shared by all gateway processes."""
+    """Projects outcomes of transfers and of commands, which share a topic; shared by all gateway processes."""
 
     def __init__(self, connection: HotConnection) -> None:
         """Use the projection's connection."""
@@ -23,7 +25,9 @@ class OnTransferChanged:
 
     async def __call__(self, batch: Sequence[Received]) -> None:
         """Project one batch."""
-        changes = [received.message for received in batch if isinstance(received.message, TransferChanged)]
+        changes = [
+            received.message for received in batch if isinstance(received.message, TransferChanged | CommandDecided)
+        ]
         await project_outcomes(changes, self._connection)
 
 
@@ -35,12 +39,20 @@ class WakeWaiters:
         self._waiters = waiters
 
     def __call__(self, glimpses: Sequence[Glimpse]) -> None:
-        """Look at the keys; a key is a transfer id."""
+        """Look at the keys; a key is the id of a transfer or of a command."""
         wants, resolve = self._waiters.wants, self._waiters.resolve
         for key, payload in glimpses:
             if wants(key):
                 try:
-                    resolve(outcome_of(_decode(payload)))
+                    resolve(_read(payload))
                 except UNREADABLE:
                     # The consumer group parks it; the poll or the deadline answers whoever waits.
                     continue
+
+
+def _read(payload: bytes) -> Outcome:
+    """Return what a message of the topic says; a glimpse does not tell which of the two kinds it is."""
+    try:
+        return outcome_of(_decode_transfer(payload))
+    except msgspec.ValidationError:
+        return read_decided(payload)

@@ -1,4 +1,4 @@
-"""What became of a transfer, and how that is answered."""
+"""What became of a transfer or of a command, and how that is answered."""
 
 from typing import Final
 
@@ -9,8 +9,27 @@ import msgspec
 from libs.common.contracts.ledger import FINAL_STATUSES
 
 
+class Settlement(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What holds, fees and reversals add to a transfer's state, as the ledger says it. Amounts are by leg.
+
+    `resolver` may end the hold: `caller` or `fraud`; empty for what was never held. `expires_at` is RFC 3339 UTC.
+    """
+
+    resolver: str = ""
+    expires_at: str = ""
+    captured_minor: tuple[int, ...] = ()
+    reversed_minor: tuple[int, ...] = ()
+    fee_minor: int = 0
+
+
+UNSETTLED: Final = Settlement()
+
+
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """A transfer's newest known state. Version 0 with status `accepted`: nothing has been heard of it yet."""
+    """A transfer's newest known state. Version 0 with status `accepted`: nothing has been heard of it yet.
+
+    Also what became of a command, under the command's id: `done` or `refused`, with version 1.
+    """
 
     transfer_id: str
     status: str
@@ -20,10 +39,19 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     facts: dict[str, int | str]
     journal_index: int
     occurred_at: str
+    settlement: Settlement = UNSETTLED
 
     def is_final(self) -> bool:
-        """Tell whether this answer is frozen."""
+        """Tell whether money will not move any more but by a reversal."""
         return self.status in FINAL_STATUSES
+
+    def is_held_for_caller(self) -> bool:
+        """Tell whether this is the hold that its caller asked for, and ends himself."""
+        return self.status == "held" and self.settlement.resolver == "caller"
+
+    def is_frozen(self) -> bool:
+        """Tell whether this is the answer that every copy of the request gets, whatever happens later."""
+        return self.is_final() or self.is_held_for_caller()
 
 
 def accepted(transfer_id: str) -> Outcome:
@@ -40,29 +68,15 @@ HTTP_STATUS: Final = {
     "voided": 403,
     "refused": 422,
 }
-
-DETAILS: Final = {
-    "account_closed": "One of the accounts is closed; use another.",
-    "account_frozen": "The source account is frozen; nothing can be debited from it.",
-    "account_not_owned": "A source account belongs to somebody else.",
-    "account_suspended": "One of the accounts is suspended; nothing can be moved.",
-    "amount_below_minimum": "The amount is below the smallest that can be sent.",
-    "amount_limit_exceeded": "The amount is above what one transfer may move; send less.",
-    "asset_mismatch": "An account does not hold the asset of its leg.",
-    "balance_overflow": "The resulting balance would be larger than 2^53-1 minor units.",
-    "batch_refused": "Another transfer of this atomic batch was not possible, so none was made.",
-    "daily_amount_limit_exceeded": "The sum of the last 24 hours would be above its limit; try again at resets_at.",
-    "daily_count_limit_exceeded": "The number of transfers in the last 24 hours has reached its limit; see resets_at.",
-    "hold_in_atomic_batch": "This transfer would have to wait for a review, which an atomic batch cannot.",
-    "hourly_count_limit_exceeded": "The number of transfers in the last hour has reached its limit; see resets_at.",
-    "insufficient_funds": "The source account has less available than the transfer needs.",
-    "kyc_required": "Verify your identity first: POST /api/v1/kyc/application.",
-    "payee_kyc_rejected": "The payee could not be verified; the money is available again.",
-    "same_account": "Source and destination must be two different accounts.",
-    "unknown_account": "One of the accounts does not exist or cannot be used for transfers.",
-}
+_STATUS_OF_CODE: Final = {"held_by_review": 403, "transfer_not_found": 404, "account_not_found": 404}
+"""Refusals of commands that are answered as the same code is elsewhere."""
 
 
-def detail_of(code: str) -> str:
-    """Return one sentence for people about a refusal's or block's code."""
-    return DETAILS.get(code, "The transfer was not possible; the code says why.")
+def http_status_of(outcome: Outcome) -> int:
+    """Return how a transfer's request is answered."""
+    return 201 if outcome.is_held_for_caller() else HTTP_STATUS[outcome.status]
+
+
+def http_status_of_refusal(code: str) -> int:
+    """Return how a command is answered that the ledger refused with this code."""
+    return _STATUS_OF_CODE.get(code, 422)

@@ -7,12 +7,13 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 # tidy: allow impure-value-code: the transfer's value types, shared by all who carry it
-from libs.common.contracts.transfers import CanonicalId, Leg
+from libs.common.contracts.transfers import HOLD_SECONDS_MAX, CanonicalId, Leg
 from libs.common.errors import Malformed, Unprocessable
 from libs.common.money import ASSET_EXPONENTS, MAX_AMOUNT_MINOR
 
 MAX_LEGS: Final = 100
 MAX_BATCH: Final = 1000
+HOLD_SECONDS_DEFAULT: Final = 7 * 24 * 3600
 _DETAIL_CHARACTERS_MAX: Final = 300
 
 # Python's `$` matches before a last newline too. Its `\Z` would end that, but these patterns are published in the
@@ -22,6 +23,7 @@ _NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f]*" + _END
 _KEY_PATTERN: Final = r"^[\x21-\x7e]+" + _END
 
 AmountMinor = Annotated[int, msgspec.Meta(ge=1, le=MAX_AMOUNT_MINOR)]
+HoldSeconds = Annotated[int, msgspec.Meta(ge=1, le=HOLD_SECONDS_MAX)]
 AssetCode = Annotated[str, msgspec.Meta(min_length=3, max_length=12)]
 Description = Annotated[str, msgspec.Meta(max_length=140, pattern=_NO_CONTROLS)]
 MetadataKey = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=_NO_CONTROLS)]
@@ -40,7 +42,11 @@ class LegIn(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
 
 
 class TransferIn(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
-    """A transfer: either the four fields of a single leg, or `legs`."""
+    """A transfer: either the four fields of a single leg, or `legs`.
+
+    `hold` asks for a hold that you capture or void, and that ends by itself after `expires_in_seconds`, 7 days unless
+    said.
+    """
 
     source_account_id: CanonicalId | None = None
     destination_account_id: CanonicalId | None = None
@@ -49,6 +55,9 @@ class TransferIn(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tr
     legs: Annotated[list[LegIn], msgspec.Meta(min_length=1, max_length=MAX_LEGS)] | None = None
     description: Description = ""
     metadata: Metadata | None = None
+    # Unset, not False and None: what is not sent is not hashed, so that bodies hash as before these fields were added.
+    hold: bool | msgspec.UnsetType = msgspec.UNSET
+    expires_in_seconds: HoldSeconds | msgspec.UnsetType = msgspec.UNSET
 
 
 class BatchItemIn(TransferIn, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
@@ -73,9 +82,14 @@ class DepositIn(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
     reference: Annotated[str, msgspec.Meta(min_length=1, max_length=140, pattern=_NO_CONTROLS)]
 
 
+class WithdrawalIn(DepositIn, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
+    """Money that goes out: debited from the account to the asset's reserve."""
+
+
 _decode_transfer = msgspec.json.Decoder(TransferIn).decode
 _decode_batch = msgspec.json.Decoder(BatchIn).decode
 _decode_deposit = msgspec.json.Decoder(DepositIn).decode
+_decode_withdrawal = msgspec.json.Decoder(WithdrawalIn).decode
 
 
 def read_transfer(body: bytes) -> TransferIn:
@@ -85,12 +99,17 @@ def read_transfer(body: bytes) -> TransferIn:
 
 
 def read_batch(body: bytes) -> BatchIn:
-    """Read a batch. Raises: Malformed, Unprocessable (also for one idempotency key twice)."""
+    """Read a batch.
+
+    Raises: Malformed, Unprocessable (also for one idempotency key twice, and for a hold in an atomic batch).
+    """
     batch: BatchIn = _read(_decode_batch, body)
     if len({item.idempotency_key for item in batch.transfers}) != len(batch.transfers):
         raise Unprocessable(
             "duplicate_idempotency_key", "Each transfer of a batch needs an idempotency key of its own."
         )
+    if batch.mode == "atomic" and any(item.hold is True for item in batch.transfers):
+        raise Unprocessable("hold_in_atomic_batch", "An atomic batch posts at once or not at all; send a hold alone.")
     return batch
 
 
@@ -98,6 +117,23 @@ def read_deposit(body: bytes) -> DepositIn:
     """Read a deposit. Raises: Malformed, Unprocessable."""
     deposit: DepositIn = _read(_decode_deposit, body)
     return deposit
+
+
+def read_withdrawal(body: bytes) -> WithdrawalIn:
+    """Read a withdrawal. Raises: Malformed, Unprocessable."""
+    withdrawal: WithdrawalIn = _read(_decode_withdrawal, body)
+    return withdrawal
+
+
+def hold_seconds_of(transfer: TransferIn) -> int:
+    """Return how long the hold asked for lasts; 0 for a transfer that is to post. Raises: Unprocessable."""
+    if transfer.hold is not True:
+        if transfer.expires_in_seconds is not msgspec.UNSET:
+            raise Unprocessable("expiry_without_hold", "Only a hold expires; send `hold` as true, or no expiry.")
+        return 0
+    if transfer.expires_in_seconds is msgspec.UNSET:
+        return HOLD_SECONDS_DEFAULT
+    return transfer.expires_in_seconds
 
 
 def legs_of(transfer: TransferIn) -> list[Leg]:

@@ -18,16 +18,21 @@ INSERT INTO gateway.repeats (transfer_id, next_send_at) SELECT transfer_id, $2 F
 """
 _MOVE_MARK = "UPDATE gateway.sweep_marks SET swept_to = greatest(swept_to, $1)"
 _SCHEDULE = """
-INSERT INTO gateway.repeats (transfer_id, next_send_at)
-SELECT id, now() + make_interval(secs => $2) FROM unnest($1::uuid[]) AS id ON CONFLICT DO NOTHING
+INSERT INTO gateway.repeats AS r (transfer_id, next_send_at, longest_wait_seconds)
+SELECT id, now() + make_interval(secs => $2), $3 FROM unnest($1::uuid[]) AS id
+ON CONFLICT ON CONSTRAINT repeats_pkey DO UPDATE SET longest_wait_seconds = EXCLUDED.longest_wait_seconds
+WHERE r.longest_wait_seconds <> EXCLUDED.longest_wait_seconds
 """
+# A caller's hold stays the frozen outcome; that it ended is told by a later state.
 _FORGET_SETTLED = """
 DELETE FROM gateway.repeats r USING gateway.outcomes o
-WHERE o.transfer_id = r.transfer_id AND o.status NOT IN ('held', 'parked') AND r.next_send_at <= $1
+WHERE o.transfer_id = r.transfer_id AND r.next_send_at <= $1
+    AND (o.status NOT IN ('held', 'parked') OR EXISTS (
+        SELECT 1 FROM gateway.later_states s WHERE s.transfer_id = r.transfer_id AND s.status <> 'held'))
 """
-# The wait doubles from 5 s to a minute. Taking a page and putting it off is one statement, so that two processes never
-# take the same page. A batch goes out whole, so its transfers on the next page are taken with it: they stand together
-# in this order, and a page grows by less than one batch.
+# The wait doubles from 5 s to a minute, for a caller's hold to an hour. Taking a page and putting it off is one
+# statement, so that two processes never take the same page. A batch goes out whole, so its transfers on the next page
+# are taken with it: they stand together in this order, and a page grows by less than one batch.
 _TAKE_PAGE = """
 WITH page AS (
     SELECT r.transfer_id FROM gateway.repeats r WHERE r.next_send_at <= $1
@@ -39,10 +44,14 @@ whole AS (
     JOIN gateway.transfers mate ON mate.batch_id = t.batch_id),
 taken AS (
     UPDATE gateway.repeats r SET attempts = r.attempts + 1,
-        next_send_at = $1 + make_interval(secs => least(60, 5 * power(2, least(r.attempts, 4))))
+        next_send_at = $1 + make_interval(secs => least(r.longest_wait_seconds, 5 * power(2, least(r.attempts, 10))))
     FROM whole WHERE r.transfer_id = whole.transfer_id RETURNING r.transfer_id)
-SELECT t.transfer_id::text, t.principal_id::text, t.batch_id::text, t.command
-FROM taken JOIN gateway.transfers t USING (transfer_id) ORDER BY t.transfer_id
+SELECT t.transfer_id::text, t.principal_id::text, t.batch_id::text, t.command, ''
+FROM taken JOIN gateway.transfers t USING (transfer_id)
+UNION ALL
+SELECT c.command_id::text, c.subject_id::text, NULL, c.message, c.scope
+FROM taken JOIN gateway.commands c ON c.command_id = taken.transfer_id
+ORDER BY 1
 """
 _UNDECIDED = """
 WITH undecided AS (
@@ -56,12 +65,13 @@ _BATCH = "SELECT t.command FROM gateway.transfers t WHERE t.batch_id = $1 ORDER 
 
 @dataclass(slots=True)
 class DueRequest:
-    """A request to be sent again."""
+    """A request to be sent again, under the key it has on the bus; `scope` is a command's, empty for a transfer."""
 
     transfer_id: str
-    actor_id: str
+    key: str
     batch_id: str | None
     command: bytes
+    scope: str
 
 
 async def collect_unsettled(
@@ -72,9 +82,11 @@ async def collect_unsettled(
     await connection.execute(_MOVE_MARK, mark_to_id)
 
 
-async def schedule_repeats(connection: asyncpg.Connection, transfer_ids: Sequence[str], after_seconds: float) -> None:
-    """Put these on the list, to be sent again after so many seconds."""
-    await connection.execute(_SCHEDULE, transfer_ids, after_seconds)
+async def schedule_repeats(
+    connection: asyncpg.Connection, transfer_ids: Sequence[str], *, after_seconds: float, longest_wait_seconds: int
+) -> None:
+    """Put these on the list, to be sent again after so many seconds, then in growing waits up to the longest."""
+    await connection.execute(_SCHEDULE, transfer_ids, after_seconds, longest_wait_seconds)
 
 
 async def take_due(connection: asyncpg.Connection, now: object, page: int) -> list[DueRequest]:

@@ -9,9 +9,7 @@ import asyncpg
 import msgspec
 
 from services.gateway.domain.outcomes import Outcome, accepted
-
-_encode_facts = msgspec.json.Encoder().encode
-_decode_facts = msgspec.json.Decoder(dict[str, int | str]).decode
+from services.gateway.store.outcome_rows import columns_of, outcome_from
 
 # Whoever asks for a row's conflicts to be passed over makes PostgreSQL look twice and log twice: 12 µs instead of 9.
 _INSERT_NEW = """
@@ -32,23 +30,26 @@ SELECT count(*) FROM stored
 """
 _BY_KEYS = """
 SELECT t.transfer_id::text, t.principal_id::text, t.scope, t.idempotency_key, t.body_hash, t.command, t.memo,
-    o.status, o.version, o.code, o.reasons, o.facts, o.journal_index, o.occurred_at
+    o.status, o.version, o.code, o.reasons, o.facts, o.journal_index, o.occurred_at, o.settlement
 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k(principal_id, scope, idempotency_key)
 JOIN gateway.transfers t USING (principal_id, scope, idempotency_key)
 LEFT JOIN gateway.outcomes o USING (transfer_id)
 """
 _UPSERT_OUTCOMES = """
-INSERT INTO gateway.outcomes AS o (transfer_id, status, version, code, reasons, facts, journal_index, occurred_at)
-SELECT r.id, r.status, r.version, r.code, string_to_array(r.reasons, ','), r.facts, r.journal_index, r.at
-FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::bytea[], $7::bigint[], $8::text[])
-    AS r(id, status, version, code, reasons, facts, journal_index, at)
+INSERT INTO gateway.outcomes AS o (transfer_id, status, version, code, reasons, facts, journal_index, occurred_at,
+    settlement)
+SELECT r.id, r.status, r.version, r.code, string_to_array(r.reasons, ','), r.facts, r.journal_index, r.at,
+    r.settlement::jsonb
+FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::bytea[], $7::bigint[], $8::text[],
+    $9::text[]) AS r(id, status, version, code, reasons, facts, journal_index, at, settlement)
 ON CONFLICT ON CONSTRAINT outcomes_pkey DO UPDATE SET status = EXCLUDED.status, version = EXCLUDED.version,
     code = EXCLUDED.code, reasons = EXCLUDED.reasons, facts = EXCLUDED.facts,
-    journal_index = EXCLUDED.journal_index, occurred_at = EXCLUDED.occurred_at
-WHERE o.version < EXCLUDED.version AND o.status NOT IN ('posted', 'refused', 'blocked', 'voided')
+    journal_index = EXCLUDED.journal_index, occurred_at = EXCLUDED.occurred_at, settlement = EXCLUDED.settlement
+WHERE o.version < EXCLUDED.version AND o.settlement ->> 'resolver' IS DISTINCT FROM 'caller'
+    AND o.status NOT IN ('posted', 'refused', 'blocked', 'voided')
 """
 _OUTCOMES = """
-SELECT transfer_id::text, status, version, code, reasons, facts, journal_index, occurred_at
+SELECT transfer_id::text, status, version, code, reasons, facts, journal_index, occurred_at, settlement
 FROM gateway.outcomes WHERE transfer_id = ANY($1::uuid[])
 """
 
@@ -123,26 +124,17 @@ async def find_by_keys(
 
 
 async def save_outcomes(connection: asyncpg.Connection, outcomes: Sequence[Outcome]) -> None:
-    """Keep each outcome that is newer than what is kept and not final; at most one per transfer in a call.
+    """Keep each outcome that is newer than what is kept and not frozen; at most one per transfer in a call.
 
-    The first final outcome stays: it is the answer that every copy of the request gets.
+    The first final outcome stays, and so does a hold that its caller asked for: it is the answer that every copy of
+    the request gets.
     """
-    await connection.execute(
-        _UPSERT_OUTCOMES,
-        [o.transfer_id for o in outcomes],
-        [o.status for o in outcomes],
-        [o.version for o in outcomes],
-        [o.code for o in outcomes],
-        [",".join(o.reasons) for o in outcomes],
-        [_encode_facts(o.facts) for o in outcomes],
-        [o.journal_index for o in outcomes],
-        [o.occurred_at for o in outcomes],
-    )
+    await connection.execute(_UPSERT_OUTCOMES, *columns_of(outcomes))
 
 
 async def load_outcomes(connection: asyncpg.Connection, transfer_ids: Sequence[str]) -> list[Outcome]:
     """Return what is known of these transfers; those of which nothing was heard are absent."""
-    return [_outcome(row) for row in await connection.fetch(_OUTCOMES, transfer_ids)]
+    return [outcome_from(row) for row in await connection.fetch(_OUTCOMES, transfer_ids)]
 
 
 def _columns(requests: Sequence[NewRequest]) -> tuple[list[Any], ...]:
@@ -160,10 +152,5 @@ def _columns(requests: Sequence[NewRequest]) -> tuple[list[Any], ...]:
 
 
 def _stored(row: asyncpg.Record) -> StoredRequest:
-    outcome = accepted(row[0]) if row["status"] is None else _outcome((row[0], *tuple(row)[7:]))
+    outcome = accepted(row[0]) if row["status"] is None else outcome_from((row[0], *tuple(row)[7:]))
     return StoredRequest(row[0], row[1], row[2], row[3], row[4], row[5], row[6], outcome)
-
-
-def _outcome(row: Sequence[Any]) -> Outcome:
-    transfer_id, status, version, code, reasons, facts, journal_index, occurred_at = row
-    return Outcome(transfer_id, status, version, code, tuple(reasons), _decode_facts(facts), journal_index, occurred_at)

@@ -12,7 +12,8 @@ from libs.common.errors import Forbidden, NotFound, Unprocessable
 from libs.common.http.auth import Principal
 from libs.common.http.policy import may_debit, require_role
 from libs.common.ids import system_account_id
-from services.gateway.domain.requests import DepositIn, check_asset
+from services.gateway.domain.requests import DepositIn, WithdrawalIn, check_asset
+from services.gateway.store.directory import KnownAccount
 from services.gateway.use_cases.look_up_parties import Directory
 
 _encode_memo = msgspec.json.Encoder(order="deterministic").encode
@@ -32,6 +33,7 @@ class Draft:
     memo: bytes | None
     memo_salt: bytes | None
     memo_commitment: str
+    hold_seconds: int = 0
 
     def command(self, transfer_id: str, requested_at: str) -> TransferCommand:
         """Return the command under this id; `requested_at` is RFC 3339 UTC."""
@@ -44,13 +46,19 @@ class Draft:
             legs=self.legs,
             memo_commitment=self.memo_commitment,
             requested_at=requested_at,
+            hold_seconds=self.hold_seconds,
         )
 
 
 async def prepare_transfer(
-    principal: Principal, legs: Sequence[Leg], memo: Mapping[str, object], directory: Directory
+    principal: Principal,
+    legs: Sequence[Leg],
+    memo: Mapping[str, object],
+    directory: Directory,
+    *,
+    hold_seconds: int = 0,
 ) -> Draft:
-    """Draft a customer's transfer.
+    """Draft a customer's transfer; with `hold_seconds` above 0 a hold that ends by itself after so long.
 
     Raises: Forbidden source_account_not_yours (also when it does not exist: a stranger learns nothing), Unprocessable
     asset_mismatch, Unavailable; in that order.
@@ -83,24 +91,14 @@ async def prepare_transfer(
         directory.party(principal.user_id),
         tuple(payees.values()),
         tuple(known_legs),
-        *_commit_to(memo),
+        *commit_to(memo),
+        hold_seconds,
     )
 
 
 async def prepare_deposit(principal: Principal, deposit: DepositIn, directory: Directory) -> Draft:
-    """Draft an operator's deposit from the asset's reserve.
-
-    Raises: Forbidden role_required, Unprocessable asset_unknown, NotFound account_not_found, Unprocessable
-    asset_mismatch, Unavailable; in that order.
-    """
-    require_role(principal, "operator")
-    check_asset(deposit.asset)
-    await directory.fetch([deposit.account_id], principal.user_id)
-    account = directory.accounts.get(deposit.account_id)
-    if account is None:
-        raise NotFound("account_not_found", "There is no such account.")
-    if account.asset != deposit.asset:
-        raise _asset_mismatch(account.asset)
+    """Draft an operator's deposit from the asset's reserve. Raises: as `_customer_account`."""
+    account = await _customer_account(principal, deposit, directory)
     leg = Leg(
         system_account_id(deposit.asset, RESERVE),
         deposit.account_id,
@@ -114,11 +112,48 @@ async def prepare_deposit(principal: Principal, deposit: DepositIn, directory: D
         None,
         (directory.party(account.owner_id),),
         (leg,),
-        *_commit_to({"reference": deposit.reference}),
+        *commit_to({"reference": deposit.reference}),
     )
 
 
-def _commit_to(memo: Mapping[str, object]) -> tuple[bytes | None, bytes | None, str]:
+async def prepare_withdrawal(principal: Principal, withdrawal: WithdrawalIn, directory: Directory) -> Draft:
+    """Draft an operator's withdrawal to the asset's reserve, in the owner's name. Raises: as `_customer_account`."""
+    account = await _customer_account(principal, withdrawal, directory)
+    leg = Leg(
+        withdrawal.account_id,
+        system_account_id(withdrawal.asset, RESERVE),
+        withdrawal.amount_minor,
+        withdrawal.asset,
+        "",
+    )
+    return Draft(
+        "withdrawal",
+        principal.user_id,
+        directory.party(account.owner_id),
+        (),
+        (leg,),
+        *commit_to({"reference": withdrawal.reference}),
+    )
+
+
+async def _customer_account(principal: Principal, asked: DepositIn, directory: Directory) -> KnownAccount:
+    """Return the account that an operator credits or debits.
+
+    Raises: Forbidden role_required, Unprocessable asset_unknown, NotFound account_not_found, Unprocessable
+    asset_mismatch, Unavailable; in that order.
+    """
+    require_role(principal, "operator")
+    check_asset(asked.asset)
+    await directory.fetch([asked.account_id], principal.user_id)
+    account = directory.accounts.get(asked.account_id)
+    if account is None:
+        raise NotFound("account_not_found", "There is no such account.")
+    if account.asset != asked.asset:
+        raise _asset_mismatch(account.asset)
+    return account
+
+
+def commit_to(memo: Mapping[str, object]) -> tuple[bytes | None, bytes | None, str]:
     """Return (memo as JSON, salt, hex SHA-256 over salt and memo): the record shows the last, and tells nothing."""
     if not memo:
         return None, None, ""

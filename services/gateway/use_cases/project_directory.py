@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from libs.common.contracts.accounts import AccountChanged, CustomerChanged
 from libs.common.contracts.kyc import VerificationChanged
+from libs.common.contracts.ledger import LedgerAccountChanged
 from libs.common.db.hot import HotConnection
 from services.gateway.store.directory import KnownAccount, save_accounts, save_profiles, save_tiers
+from services.gateway.store.later_states import AccountState, save_account_states
 
 
 async def project_accounts(messages: Sequence[AccountChanged], connection: HotConnection) -> None:
@@ -42,3 +44,19 @@ async def project_tiers(messages: Sequence[VerificationChanged], connection: Hot
     rows = [(m.user_id, m.tier, m.version) for _, m in sorted(newest.items())]
     async with connection.autocommit() as database:
         await save_tiers(database, rows)
+
+
+async def project_account_states(messages: Sequence[LedgerAccountChanged], connection: HotConnection) -> None:
+    """Keep what an account may do, and could do before. Idempotent by: (account id, journal index).
+
+    Raises: Unavailable.
+    """
+    states = {
+        (m.account_id, m.journal_index): AccountState(
+            m.account_id, m.journal_index, m.status, m.minimum_minor, m.maximum_minor, m.occurred_at
+        )
+        for m in messages
+    }
+    if states:
+        async with connection.autocommit() as database:
+            await save_account_states(database, [state for _, state in sorted(states.items())])

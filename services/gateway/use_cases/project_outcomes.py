@@ -5,18 +5,25 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+import asyncpg
+
 from libs.common.contracts.dead_letters import MessageParked
-from libs.common.contracts.ledger import TransferChanged
+from libs.common.contracts.ledger import CommandDecided, TransferChanged
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
-from services.gateway.domain.outcomes import Outcome
+from services.gateway.domain.outcomes import UNSETTLED, Outcome, Settlement
 from services.gateway.metrics import OUTCOMES, WAITING
+from services.gateway.store.later_states import save_later_states
 from services.gateway.store.repeats import schedule_repeats
 from services.gateway.store.transfers import load_outcomes, save_outcomes
 from services.gateway.use_cases.await_outcomes import Waiters
 
 _POLL_SECONDS: Final = 1.0
 _POLL_MAX: Final = 500
+_FIRST_WAIT_SECONDS: Final = 60.0
+_REVIEW_WAIT_SECONDS: Final = 60
+_CALLER_WAIT_SECONDS: Final = 3600
+"""The ledger's clock ends a caller's hold without being asked; repeating him only brings back a lost message."""
 
 
 def outcome_of(message: TransferChanged) -> Outcome:
@@ -30,31 +37,82 @@ def outcome_of(message: TransferChanged) -> Outcome:
         message.facts,
         message.journal_index,
         message.occurred_at,
+        _settlement_of(message),
     )
 
 
-async def project_outcomes(messages: Sequence[TransferChanged], connection: HotConnection) -> None:
-    """Keep the newest state of each transfer.
+def outcome_of_command(message: CommandDecided) -> Outcome:
+    """Return the ledger's answer to a command as an outcome: it has one, for ever."""
+    return Outcome(
+        message.command_id,
+        message.status,
+        1,
+        message.code,
+        (),
+        message.facts,
+        message.journal_index,
+        message.occurred_at,
+    )
 
-    Idempotent by: (transfer id, version). Commits: one transaction a batch. A held transfer is put on the list of
-    requests to repeat, because the event that ends the hold may be lost.
+
+def _settlement_of(message: TransferChanged) -> Settlement:
+    """Return what most transfers have none of: it costs a look at four fields then."""
+    if not (message.resolver or message.captured_minor or message.reversed_minor or message.fee_minor):
+        return UNSETTLED
+    return Settlement(
+        resolver=message.resolver,
+        expires_at=message.expires_at,
+        captured_minor=message.captured_minor,
+        reversed_minor=message.reversed_minor,
+        fee_minor=message.fee_minor,
+    )
+
+
+async def project_outcomes(messages: Sequence[TransferChanged | CommandDecided], connection: HotConnection) -> None:
+    """Keep what every request became: the frozen answer or, until there is one, the newest state; and later states.
+
+    Idempotent by: (transfer id, version), command id. Commits: one transaction a batch. A held transfer is put on the
+    list of requests to repeat, because the event that ends the hold may be lost.
     """
-    newest: dict[str, Outcome] = {}
+    kept: dict[str, Outcome] = {}
+    later: list[Outcome] = []
     for message in messages:
-        seen = newest.get(message.transfer_id)
-        if seen is None or seen.version < message.version:
-            newest[message.transfer_id] = outcome_of(message)
-    held = [outcome.transfer_id for outcome in newest.values() if outcome.status == "held"]
-    outcomes = sorted(newest.values(), key=lambda outcome: outcome.transfer_id)
-    if held:
+        outcome = outcome_of(message) if isinstance(message, TransferChanged) else outcome_of_command(message)
+        seen = kept.get(outcome.transfer_id)
+        if seen is None or _replaces(outcome, seen):
+            kept[outcome.transfer_id] = outcome
+        if outcome.version > 1:
+            later.append(outcome)
+    outcomes = sorted(kept.values(), key=lambda outcome: outcome.transfer_id)
+    held = [outcome for outcome in outcomes if outcome.status == "held"]
+    if held or later:
         # tidy: allow commit-outside-unit-of-work: a projection says nothing, so there is nothing to publish
         async with connection.transaction() as database:
             await save_outcomes(database, outcomes)
-            await schedule_repeats(database, held, after_seconds=60)
+            await _schedule(database, held)
+            if later:
+                await save_later_states(database, sorted(later, key=lambda state: (state.transfer_id, state.version)))
     else:
         async with connection.autocommit() as database:
             await save_outcomes(database, outcomes)
     _count(outcomes)
+
+
+def _replaces(outcome: Outcome, seen: Outcome) -> bool:
+    """Tell which of two states is the request's answer: the first frozen one, and until then the newest."""
+    if outcome.is_frozen() and seen.is_frozen():
+        return outcome.version < seen.version
+    return outcome.is_frozen() or (outcome.version > seen.version and not seen.is_frozen())
+
+
+async def _schedule(database: asyncpg.Connection, held: Sequence[Outcome]) -> None:
+    """List holds to be repeated: a review's every minute, a caller's less and less, up to once an hour."""
+    for longest_wait_seconds, is_callers in ((_REVIEW_WAIT_SECONDS, False), (_CALLER_WAIT_SECONDS, True)):
+        ids = [outcome.transfer_id for outcome in held if outcome.is_held_for_caller() == is_callers]
+        if ids:
+            await schedule_repeats(
+                database, ids, after_seconds=_FIRST_WAIT_SECONDS, longest_wait_seconds=longest_wait_seconds
+            )
 
 
 async def mark_parked(messages: Sequence[MessageParked], connection: HotConnection) -> None:

@@ -16,9 +16,15 @@ from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
 from libs.common.messaging.outgoing_message import Outgoing
 from libs.common.messaging.publisher import Publisher
-from services.gateway.messages import batch_requested, transfer_requested
+from services.gateway.messages import batch_requested, ledger_command, transfer_requested
 from services.gateway.metrics import OLDEST_UNDECIDED_SECONDS, REPEATED, UNDECIDED
-from services.gateway.store.repeats import collect_unsettled, find_undecided, load_batch_commands, take_due
+from services.gateway.store.repeats import (
+    DueRequest,
+    collect_unsettled,
+    find_undecided,
+    load_batch_commands,
+    take_due,
+)
 
 log = structlog.get_logger()
 
@@ -78,15 +84,11 @@ class Repeater:
             async with self._connection.transaction() as connection:
                 due = await take_due(connection, self._clock(), _PAGE)
                 batches = {
-                    request.batch_id: (request.actor_id, await load_batch_commands(connection, request.batch_id))
+                    request.batch_id: (request.key, await load_batch_commands(connection, request.batch_id))
                     for request in due
                     if request.batch_id is not None
                 }
-            messages: list[Outgoing] = [
-                transfer_requested(request.actor_id, request.transfer_id, request.command)
-                for request in due
-                if request.batch_id is None
-            ]
+            messages = [_message(request) for request in due if request.batch_id is None]
             messages += [
                 batch_requested(actor_id, batch_id, commands) for batch_id, (actor_id, commands) in batches.items()
             ]
@@ -96,6 +98,12 @@ class Repeater:
             log.info("requests_repeated", requests=len(due))
             await self._publisher.send(messages)
             await asyncio.sleep(_PAUSE_BETWEEN_PAGES_SECONDS)
+
+
+def _message(request: DueRequest) -> Outgoing:
+    if request.scope:
+        return ledger_command(request.scope, request.transfer_id, request.key, request.command)
+    return transfer_requested(request.key, request.transfer_id, request.command)
 
 
 def moment_of(transfer_id: str) -> datetime:

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-import asyncpg
 import msgspec
 
 from libs.common.contracts.transfers import Leg, TransferCommand
 from libs.common.db.hot import HotConnection
-from services.gateway.domain.outcomes import Outcome, accepted
-from services.gateway.store.transfers import find_by_keys, load_outcomes
+from services.gateway.domain.outcomes import Outcome
+from services.gateway.store.transfers import find_by_keys
 
 
 class LegView(msgspec.Struct, frozen=True, gc=False):
@@ -21,7 +20,12 @@ class LegView(msgspec.Struct, frozen=True, gc=False):
 
 
 class TransferView(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
-    """A transfer. Absent members are empty: no code, no reasons, no text, not settled yet."""
+    """A transfer. Absent members are empty: no code, no reasons, no text, not settled yet, never held, no fee.
+
+    `resolver` says who ends a hold: `caller` or `fraud`; a caller's ends by itself at `expires_at`. `captured_minor` is
+    what a hold has posted so far, `reversed_minor` what was given back: a number, or a list by leg where there are
+    several. `fee_minor` was withheld from the payees. `reverses` names the transfer that a reversal gives back.
+    """
 
     transfer_id: str
     status: str
@@ -32,16 +36,31 @@ class TransferView(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw
     settled_at: str = ""
     code: str = ""
     reasons: tuple[str, ...] = ()
+    resolver: str = ""
+    expires_at: str = ""
+    captured_minor: int | tuple[int, ...] | None = None
+    reversed_minor: int | tuple[int, ...] | None = None
+    fee_minor: int = 0
+    reverses: str = ""
     memo: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 _encode = msgspec.json.Encoder().encode
 _decode_command = msgspec.json.Decoder(TransferCommand).decode
-_SELECT = "SELECT t.command, t.memo FROM gateway.transfers t WHERE t.transfer_id = $1::uuid"
 
 
-def render_transfer(outcome: Outcome, kind: str, legs: Sequence[Leg], memo: bytes | None, accepted_at: str) -> bytes:
-    """Encode a transfer's document."""
+def render_transfer(
+    outcome: Outcome,
+    kind: str,
+    legs: Sequence[Leg],
+    memo: bytes | None,
+    accepted_at: str,
+    *,
+    settled_at: str = "",
+    reverses: str = "",
+) -> bytes:
+    """Encode a transfer's document; `settled_at` is for a state after the one that settled it."""
+    settlement = outcome.settlement
     return _encode(
         TransferView(
             transfer_id=outcome.transfer_id,
@@ -52,12 +71,24 @@ def render_transfer(outcome: Outcome, kind: str, legs: Sequence[Leg], memo: byte
                 LegView(leg.source_account_id, leg.destination_account_id, leg.amount_minor, leg.asset) for leg in legs
             ),
             accepted_at=accepted_at,
-            settled_at=outcome.occurred_at if outcome.is_final() else "",
+            settled_at=settled_at or (outcome.occurred_at if outcome.is_final() else ""),
             code=outcome.code,
             reasons=outcome.reasons,
+            resolver=settlement.resolver,
+            expires_at=settlement.expires_at,
+            captured_minor=_by_leg(settlement.captured_minor),
+            reversed_minor=_by_leg(settlement.reversed_minor),
+            fee_minor=settlement.fee_minor,
+            reverses=reverses,
             memo=msgspec.UNSET if memo is None else msgspec.Raw(memo),
         )
     )
+
+
+def _by_leg(amounts_minor: tuple[int, ...]) -> int | tuple[int, ...] | None:
+    if not any(amounts_minor):
+        return None
+    return amounts_minor[0] if len(amounts_minor) == 1 else amounts_minor
 
 
 def read_command(command: bytes) -> TransferCommand:
@@ -70,15 +101,3 @@ async def are_replays(connection: HotConnection, asked: Mapping[tuple[str, str, 
     async with connection.autocommit() as database:
         kept = await find_by_keys(database, list(asked))
     return all(key in kept and kept[key].body_hash == body_hash for key, body_hash in asked.items())
-
-
-async def find_transfer(
-    connection: HotConnection, transfer_id: str
-) -> tuple[TransferCommand, bytes | None, Outcome] | None:
-    """Return (command, memo, newest outcome) of a transfer, or None. Raises: Unavailable."""
-    async with connection.autocommit() as database:
-        row: asyncpg.Record | None = await database.fetchrow(_SELECT, transfer_id)
-        if row is None:
-            return None
-        outcomes = await load_outcomes(database, [transfer_id])
-    return read_command(row[0]), row[1], outcomes[0] if outcomes else accepted(transfer_id)

@@ -1,0 +1,144 @@
+"""PUT /api/v1/admin/accounts/{id}/status and /limits: staff change what an account may do."""
+
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Header, Path, Request
+from starlette.responses import Response
+
+from libs.common.contracts.gateway import ChangeAccount
+from libs.common.errors import NotFound
+from libs.common.http.auth import CurrentPrincipal, Principal
+from libs.common.http.openapi import refusals
+from libs.common.http.policy import require_role
+from libs.common.ids import is_id
+from services.gateway.api.command_models import AccountStateOut, CommandAccepted, LimitsIn, StatusIn
+from services.gateway.api.command_requests import COMMAND_HEADERS, CommandRoutes
+from services.gateway.domain.idempotency import hash_body, read_key
+from services.gateway.use_cases.accept_commands import AskedCommand
+from services.gateway.use_cases.prepare_transfer import commit_to
+from services.gateway.views.ledger_states import await_account_state
+
+AccountPath = Annotated[str, Path(max_length=64)]
+IdempotencyKey = Annotated[str | None, Header(include_in_schema=False)]
+
+_COMMON: Final = (
+    "role_required",
+    "account_not_found",
+    "idempotency_key_missing",
+    "idempotency_key_invalid",
+    "idempotency_key_reused",
+    "system_account",
+)
+_ACCEPTED: Final = {"description": "Durable, not decided yet.", "model": CommandAccepted}
+
+
+def account_commands_router(parts: CommandRoutes) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(prefix="/api/v1/admin/accounts", tags=["staff"])
+
+    @router.put(
+        "/{account_id}/status",
+        summary="Freeze, suspend, close or reopen an account",
+        response_model=AccountStateOut,
+        responses={202: _ACCEPTED, **refusals(*_COMMON, "account_not_empty")},
+        openapi_extra=COMMAND_HEADERS,
+    )
+    async def put_status(
+        account_id: AccountPath,
+        body: StatusIn,
+        principal: CurrentPrincipal,
+        request: Request,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response:
+        """Set what the account may do; answered with its state as the ledger decided it.
+
+        Needs the role compliance or operator. What is closed can be made active again.
+        """
+        require_role(principal, "compliance", "operator")
+        change = _Change("account-status", body.reason, status=body.status)
+        return await _submit(parts, request, principal, account_id, read_key(idempotency_key), change)
+
+    @router.put(
+        "/{account_id}/limits",
+        summary="Set the least and the most an account may hold",
+        response_model=AccountStateOut,
+        responses={
+            202: _ACCEPTED,
+            **refusals(*_COMMON, "minimum_above_maximum", "minimum_above_balance", "maximum_below_balance"),
+        },
+        openapi_extra=COMMAND_HEADERS,
+    )
+    async def put_limits(
+        account_id: AccountPath,
+        body: LimitsIn,
+        principal: CurrentPrincipal,
+        request: Request,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response:
+        """Set the limits, a minimum below zero being an overdraft. Needs the role operator."""
+        require_role(principal, "operator")
+        change = _Change(
+            "account-limits", body.reason, minimum_minor=body.minimum_minor, maximum_minor=body.maximum_minor
+        )
+        return await _submit(parts, request, principal, account_id, read_key(idempotency_key), change)
+
+    return router
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What is asked; None leaves as it is."""
+
+    scope: str
+    reason: str
+    status: Literal["active", "frozen", "suspended", "closed"] | None = None
+    minimum_minor: int | None = None
+    maximum_minor: int | None = None
+
+
+async def _submit(
+    parts: CommandRoutes, request: Request, principal: Principal, account_id: str, key: str, change: _Change
+) -> Response:
+    if not is_id(account_id):
+        raise NotFound("account_not_found", "There is no such account.")
+    memo, salt, commitment = commit_to({"reason": change.reason})
+    asked = AskedCommand(
+        change.scope,
+        key,
+        hash_body((account_id, change)),
+        principal.user_id,
+        account_id,
+        lambda command_id, requested_at: ChangeAccount(
+            command_id=command_id,
+            account_id=account_id,
+            actor_id=principal.user_id,
+            status=change.status,
+            minimum_minor=change.minimum_minor,
+            maximum_minor=change.maximum_minor,
+            reason_commitment=commitment,
+            requested_at=requested_at,
+        ),
+        memo,
+        salt,
+    )
+    decided = await parts.submit(request, principal, asked)
+    outcome, location = decided.taken.command.outcome, f"/api/v1/accounts/{account_id}"
+    command_id = decided.taken.command.command_id
+    if outcome.status == "refused":
+        return decided.refused(location, {"account_id": account_id, "command_id": command_id})
+    state = None
+    if outcome.status == "done":
+        state = await await_account_state(parts.states, account_id, outcome.journal_index)
+    if state is None:
+        return decided.accepted(location)
+    shown = AccountStateOut(
+        account_id=account_id,
+        command_id=command_id,
+        status=state.status,
+        minimum_minor=state.minimum_minor,
+        maximum_minor=state.maximum_minor,
+        journal_index=state.journal_index,
+        changed_at=state.occurred_at,
+    )
+    return decided.answer(200, shown.model_dump_json().encode())

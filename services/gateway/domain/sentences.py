@@ -1,0 +1,45 @@
+"""One sentence for people about each code that the ledger or fraud says no with."""
+
+from typing import Final
+
+DETAILS: Final = {
+    "account_closed": "One of the accounts is closed; use another.",
+    "account_frozen": "The source account is frozen; nothing can be debited from it.",
+    "account_not_empty": "The account still holds something, or something is pending on it; only an empty one is closed.",
+    "account_not_found": "There is no such account.",
+    "account_not_owned": "A source account belongs to somebody else.",
+    "account_suspended": "One of the accounts is suspended; nothing can be moved.",
+    "amount_below_minimum": "The amount is below the smallest that can be sent.",
+    "amount_limit_exceeded": "The amount is above what one transfer may move; send less.",
+    "amounts_by_leg": "Name one amount for each leg of the transfer, in their order, not all of them zero.",
+    "asset_mismatch": "An account does not hold the asset of its leg.",
+    "balance_limit_exceeded": "An account would come to hold more than it may.",
+    "balance_overflow": "The resulting balance would be larger than 2^53-1 minor units.",
+    "batch_refused": "Another transfer of this atomic batch was not possible, so none was made.",
+    "capture_exceeds_hold": "The hold has less left than should be captured; remaining_minor says how much.",
+    "daily_amount_limit_exceeded": "The sum of the last 24 hours would be above its limit; try again at resets_at.",
+    "daily_count_limit_exceeded": "The number of transfers in the last 24 hours has reached its limit; see resets_at.",
+    "held_by_review": "The transfer waits for a review, which alone ends this hold.",
+    "hold_expired": "The hold's time is up; its money is available again.",
+    "hold_in_atomic_batch": "An atomic batch posts at once or not at all, so nothing in it can be held; send it alone.",
+    "hourly_count_limit_exceeded": "The number of transfers in the last hour has reached its limit; see resets_at.",
+    "insufficient_funds": "The source account has less available than the transfer needs.",
+    "kyc_required": "Verify your identity first: POST /api/v1/kyc/application.",
+    "maximum_below_balance": "The account holds more than that, or more is on its way to it.",
+    "minimum_above_balance": "The account holds less than that, once what is reserved is deducted.",
+    "minimum_above_maximum": "The least the account may hold would be above the most.",
+    "payee_kyc_rejected": "The payee could not be verified; the money is available again.",
+    "reversal_exceeds_transfer": "The transfer has less left to give back; remaining_minor says how much.",
+    "same_account": "Source and destination must be two different accounts.",
+    "system_account": "This is an account of the house, which stays as it is.",
+    "transfer_not_found": "The ledger knows no such transfer; if it was accepted just now, ask for it first.",
+    "transfer_not_held": "The transfer is not held, or not any more; status says what it is.",
+    "transfer_not_reversible": "Only a posted transfer that is no reversal itself can be reversed.",
+    "unknown_account": "One of the accounts does not exist or cannot be used for transfers.",
+    "voided_by_caller": "The hold was voided; its money is available again.",
+}
+
+
+def detail_of(code: str) -> str:
+    """Return one sentence for people about a refusal's or block's code."""
+    return DETAILS.get(code, "It was not possible; the code says why.")

@@ -1,0 +1,90 @@
+"""`gateway.later_states` and `gateway.account_states`: what became of transfers and accounts after their first state.
+
+Rows are only added. Most transfers have none: what they became at first stands in `gateway.outcomes`.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import asyncpg
+
+from services.gateway.domain.outcomes import Outcome
+from services.gateway.store.outcome_rows import columns_of, outcome_from
+
+_INSERT_STATES = """
+INSERT INTO gateway.later_states (transfer_id, status, version, code, reasons, facts, journal_index, occurred_at,
+    settlement)
+SELECT r.id, r.status, r.version, r.code, string_to_array(r.reasons, ','), r.facts, r.journal_index, r.at,
+    r.settlement::jsonb
+FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::bytea[], $7::bigint[], $8::text[],
+    $9::text[]) AS r(id, status, version, code, reasons, facts, journal_index, at, settlement)
+ON CONFLICT ON CONSTRAINT later_states_pkey DO NOTHING
+"""
+_NEWEST_STATE = """
+SELECT transfer_id::text, status, version, code, reasons, facts, journal_index, occurred_at, settlement
+FROM gateway.later_states WHERE transfer_id = $1::uuid ORDER BY version DESC LIMIT 1
+"""
+_FIRST_FINAL_STATE = """
+SELECT transfer_id::text, status, version, code, reasons, facts, journal_index, occurred_at, settlement
+FROM gateway.later_states WHERE transfer_id = $1::uuid AND status <> 'held' ORDER BY version LIMIT 1
+"""
+_STATE_AT = """
+SELECT transfer_id::text, status, version, code, reasons, facts, journal_index, occurred_at, settlement
+FROM gateway.later_states WHERE transfer_id = $1::uuid AND journal_index = $2
+"""
+_INSERT_ACCOUNT_STATES = """
+INSERT INTO gateway.account_states (account_id, journal_index, status, minimum_minor, maximum_minor, occurred_at)
+SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[])
+ON CONFLICT ON CONSTRAINT account_states_pkey DO NOTHING
+"""
+_ACCOUNT_STATE_AT = """
+SELECT account_id::text, journal_index, status, minimum_minor, maximum_minor, occurred_at
+FROM gateway.account_states WHERE account_id = $1::uuid AND journal_index = $2
+"""
+
+
+class AccountState(NamedTuple):
+    """What an account may do from the journal record at `journal_index` on; limits in minor units."""
+
+    account_id: str
+    journal_index: int
+    status: str
+    minimum_minor: int
+    maximum_minor: int
+    occurred_at: str
+
+
+async def save_later_states(connection: asyncpg.Connection, states: Sequence[Outcome]) -> None:
+    """Keep states of a version above 1, each once."""
+    await connection.execute(_INSERT_STATES, *columns_of(states))
+
+
+async def load_newest_state(connection: asyncpg.Connection, transfer_id: str) -> Outcome | None:
+    """Return the newest state, or None for a transfer that has only its first."""
+    row = await connection.fetchrow(_NEWEST_STATE, transfer_id)
+    return None if row is None else outcome_from(row)
+
+
+async def load_first_final_state(connection: asyncpg.Connection, transfer_id: str) -> Outcome | None:
+    """Return the state that ended a hold; None if there is none, or its first state was final."""
+    row = await connection.fetchrow(_FIRST_FINAL_STATE, transfer_id)
+    return None if row is None else outcome_from(row)
+
+
+async def load_state_at(connection: asyncpg.Connection, transfer_id: str, journal_index: int) -> Outcome | None:
+    """Return the state that this journal record proves."""
+    row = await connection.fetchrow(_STATE_AT, transfer_id, journal_index)
+    return None if row is None else outcome_from(row)
+
+
+async def save_account_states(connection: asyncpg.Connection, states: Sequence[AccountState]) -> None:
+    """Keep states of accounts, each once."""
+    await connection.execute(_INSERT_ACCOUNT_STATES, *(list(column) for column in zip(*states, strict=True)))
+
+
+async def load_account_state_at(
+    connection: asyncpg.Connection, account_id: str, journal_index: int
+) -> AccountState | None:
+    """Return the account's state that this journal record proves."""
+    row = await connection.fetchrow(_ACCOUNT_STATE_AT, account_id, journal_index)
+    return None if row is None else AccountState(*row)

@@ -1,0 +1,116 @@
+"""Transfers as they are kept: what was asked, by whom, and the newest state; reversals are transfers too."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+import msgspec
+from msgspec.structs import replace
+
+from libs.common.contracts.gateway import ReverseTransfer
+from libs.common.contracts.transfers import Leg, TransferCommand
+from libs.common.db.hot import HotConnection
+from services.gateway.domain.outcomes import Outcome, accepted
+from services.gateway.store.commands import StoredCommand, find_reversal
+from services.gateway.store.later_states import load_first_final_state, load_newest_state
+from services.gateway.store.transfers import load_outcomes
+from services.gateway.views.transfers import read_command, render_transfer
+
+_SELECT: Final = "SELECT t.command, t.memo FROM gateway.transfers t WHERE t.transfer_id = $1::uuid"
+_decode_reversal = msgspec.json.Decoder(ReverseTransfer).decode
+
+REVERSAL: Final = "reversal"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTransfer:
+    """A transfer with its newest outcome known.
+
+    `party_ids` are those who may see it: who asked for it, who pays, who is paid. `settled_at` is when a hold ended, if
+    a later state than that is shown. `reverses` is a reversal's original.
+    """
+
+    transfer_id: str
+    kind: str
+    asker_id: str
+    party_ids: frozenset[str]
+    legs: tuple[Leg, ...]
+    memo: bytes | None
+    accepted_at: str
+    outcome: Outcome
+    settled_at: str = ""
+    reverses: str = ""
+
+    def render(self, outcome: Outcome | None = None) -> bytes:
+        """Encode it in its newest state, or in this one: then what came after it does not show."""
+        return render_transfer(
+            outcome or self.outcome,
+            self.kind,
+            self.legs,
+            self.memo,
+            self.accepted_at,
+            settled_at="" if outcome else self.settled_at,
+            reverses=self.reverses,
+        )
+
+
+async def find_transfer(connection: HotConnection, transfer_id: str) -> KnownTransfer | None:
+    """Return a transfer or a reversal. Raises: Unavailable."""
+    async with connection.autocommit() as database:
+        row: asyncpg.Record | None = await database.fetchrow(_SELECT, transfer_id)
+        if row is not None:
+            return await _known(database, read_command(row[0]), row[1])
+        reversal = await find_reversal(database, transfer_id)
+        if reversal is None:
+            return None
+        row = await database.fetchrow(_SELECT, reversal.subject_id)
+        return reversal_of(await _known(database, read_command(row[0]), None), reversal)
+
+
+async def _known(database: asyncpg.Connection, command: TransferCommand, memo: bytes | None) -> KnownTransfer:
+    outcomes = await load_outcomes(database, [command.transfer_id])
+    outcome = outcomes[0] if outcomes else accepted(command.transfer_id)
+    newest, settled_at = outcome, ""
+    if outcome.version > 0 and (later := await load_newest_state(database, command.transfer_id)) is not None:
+        newest = later if later.version > outcome.version else outcome
+        settling = outcome if outcome.is_final() else await load_first_final_state(database, command.transfer_id)
+        settled_at = "" if settling is None else settling.occurred_at
+    payer = () if command.payer is None else (command.payer.user_id,)
+    return KnownTransfer(
+        transfer_id=command.transfer_id,
+        kind=command.kind,
+        asker_id=command.actor_id,
+        party_ids=frozenset((command.actor_id, *payer, *(payee.user_id for payee in command.payees))),
+        legs=command.legs,
+        memo=memo,
+        accepted_at=command.requested_at,
+        outcome=newest,
+        settled_at=settled_at,
+    )
+
+
+def reversal_of(original: KnownTransfer, reversal: StoredCommand) -> KnownTransfer:
+    """Return a reversal as the transfer it is: the original's legs the other way, those that give something back.
+
+    It has none while the ledger has not said how much "all that is left" is.
+    """
+    command = _decode_reversal(reversal.message)
+    outcome = reversal.outcome
+    moved_minor = outcome.settlement.captured_minor
+    amounts_minor = moved_minor if len(moved_minor) == len(original.legs) else command.amounts_minor
+    return KnownTransfer(
+        transfer_id=reversal.command_id,
+        kind=REVERSAL,
+        asker_id=command.actor_id,
+        party_ids=original.party_ids | {command.actor_id},
+        legs=tuple(_backwards(*pair) for pair in zip(original.legs, amounts_minor, strict=False) if pair[1]),
+        memo=reversal.memo,
+        accepted_at=command.requested_at,
+        # What the legs say already; on any other transfer it is what a hold has posted.
+        outcome=replace(outcome, settlement=replace(outcome.settlement, captured_minor=())),
+        reverses=command.transfer_id,
+    )
+
+
+def _backwards(leg: Leg, amount_minor: int) -> Leg:
+    return Leg(leg.destination_account_id, leg.source_account_id, amount_minor, leg.asset, "")

@@ -1,0 +1,43 @@
+"""The state that a journal record proves, as soon as the projection has it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import asyncpg
+
+from libs.common.clock import monotonic_seconds
+from libs.common.db.hot import HotConnection
+from services.gateway.domain.outcomes import Outcome
+from services.gateway.store.later_states import AccountState, load_account_state_at, load_state_at
+
+_PATIENCE_SECONDS: Final = 2.0
+"""The projection is some milliseconds behind the tip, from which whoever asks has the answer."""
+_FIRST_PAUSE_SECONDS: Final = 0.005
+_LONGEST_PAUSE_SECONDS: Final = 0.1
+
+_State = TypeVar("_State")
+
+
+async def await_transfer_state(connection: HotConnection, transfer_id: str, journal_index: int) -> Outcome | None:
+    """Return a transfer's state by its record; None if the projection does not have it in time. Raises: Unavailable."""
+    return await _until_there(connection, lambda database: load_state_at(database, transfer_id, journal_index))
+
+
+async def await_account_state(connection: HotConnection, account_id: str, journal_index: int) -> AccountState | None:
+    """Return an account's state by its record; None if the projection does not have it in time. Raises: Unavailable."""
+    return await _until_there(connection, lambda database: load_account_state_at(database, account_id, journal_index))
+
+
+async def _until_there(
+    connection: HotConnection, load: Callable[[asyncpg.Connection], Awaitable[_State | None]]
+) -> _State | None:
+    deadline = monotonic_seconds() + _PATIENCE_SECONDS
+    pause_seconds = _FIRST_PAUSE_SECONDS
+    while True:
+        async with connection.autocommit() as database:
+            state = await load(database)
+        if state is not None or monotonic_seconds() >= deadline:
+            return state
+        await asyncio.sleep(pause_seconds)
+        pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
