@@ -25,6 +25,7 @@ from services.accounts.api.auth import auth_router
 from services.accounts.api.internal import internal_router
 from services.accounts.api.me import me_router
 from services.accounts.api.users import users_router
+from services.accounts.consumers.on_ledger_account_changed import OnLedgerAccountChanged
 from services.accounts.consumers.on_ledger_account_opened import OnLedgerAccountOpened
 from services.accounts.openings import Openings
 from services.accounts.passwords import Passwords
@@ -35,6 +36,7 @@ from services.accounts.use_cases.ask_ledger_again import AskLedgerAgain
 from services.accounts.use_cases.authenticate_customer import AuthenticateCustomer
 from services.accounts.use_cases.change_profile import ChangeProfile
 from services.accounts.use_cases.grant_roles import GrantRoles
+from services.accounts.use_cases.note_ledger_states import NoteLedgerStates
 from services.accounts.use_cases.open_account import OpenAccount
 from services.accounts.use_cases.refresh_session import RefreshSession
 from services.accounts.use_cases.register_customer import RegisterCustomer
@@ -63,6 +65,14 @@ def build(role: Role) -> FastAPI:
                 group="accounts.activate-accounts",
                 topic=LEDGER_ACCOUNTS,
                 handle=OnLedgerAccountOpened(activate_accounts),
+                max_messages=500,
+            )
+        )
+        bus.subscribe(
+            Subscription(
+                group="accounts.note-ledger-states",
+                topic=LEDGER_ACCOUNTS,
+                handle=OnLedgerAccountChanged(NoteLedgerStates(uow)),
                 max_messages=500,
             )
         )

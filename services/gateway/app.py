@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import httpx2
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from libs.common.clock import system_clock
 from libs.common.contracts import topics
@@ -74,11 +74,8 @@ def build(role: Role) -> FastAPI:
         lookup=connections["lookup"],
         clock=system_clock,
     )
-    commands = CommandRoutes(
-        money=money,
-        intake=CommandIntake(connections["commands"], bus.publisher, waiters, system_clock),
-        states=connections["commands"],
-    )
+    command_intake = CommandIntake(connections["commands"], bus.publisher, waiters, system_clock)
+    commands = CommandRoutes(money=money, intake=command_intake, states=connections["commands"])
     loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
     if role in {"serve", "api"}:
         _follow(bus, waiters, directory)
@@ -109,13 +106,7 @@ def build(role: Role) -> FastAPI:
         title="Tallystick",
         description="Moves money between accounts and can prove afterwards that it did so correctly.",
         version="0.1.0",
-        routers=[
-            transfer_status_router(connections["lookup"], waiters),
-            transfer_commands_router(commands),
-            account_commands_router(commands),
-        ]
-        if takes_requests
-        else [],
+        routers=_routers(commands, connections["lookup"], waiters) if takes_requests else [],
         hot={**money_endpoints(money), **batch_endpoint(money)} if takes_requests else {},
         routes=[
             *proxy_routes(clients, limits),
@@ -128,6 +119,14 @@ def build(role: Role) -> FastAPI:
         otlp_endpoint=settings.otlp_endpoint,
         verifier=verifier,
     )
+
+
+def _routers(commands: CommandRoutes, lookup: HotConnection, waiters: Waiters) -> list[APIRouter]:
+    return [
+        transfer_status_router(lookup, waiters),
+        transfer_commands_router(commands),
+        account_commands_router(commands),
+    ]
 
 
 def _follow(bus: Bus, waiters: Waiters, directory: Directory) -> None:

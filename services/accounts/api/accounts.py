@@ -73,5 +73,5 @@ def accounts_router(open_account: OpenAccount, accounts: AccountView) -> APIRout
 
 
 def _listed(account: Account) -> AccountListed:
-    fields = asdict(account)
+    fields = {**asdict(account), "status": account.shown_status}
     return AccountListed(**{name: fields[name] for name in AccountListed.model_fields})

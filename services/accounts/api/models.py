@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from libs.common.clock import to_rfc3339
 from libs.common.http.models import AssetCode, EmailText, NameText, StrictModel
-from services.accounts.domain.account import Account, AccountStatus
+from services.accounts.domain.account import Account, ShownStatus
 from services.accounts.domain.customer import Customer, CustomerStatus, Profile
 
 _ROLES_MAX = 20
@@ -113,7 +113,7 @@ class AccountAnswer(BaseModel):
     account_id: str
     account_number: str
     asset: str
-    status: AccountStatus
+    status: ShownStatus
     is_primary: bool
     posted_minor: int = 0
     available_minor: int = 0
@@ -128,7 +128,7 @@ class AccountAnswer(BaseModel):
             account_id=account.account_id,
             account_number=account.account_number,
             asset=account.asset,
-            status=account.status,
+            status=account.shown_status,
             is_primary=account.is_primary,
         )
 
@@ -139,7 +139,7 @@ class AccountListed(BaseModel):
     account_id: str
     account_number: str
     asset: str
-    status: AccountStatus
+    status: ShownStatus
     is_primary: bool
 
 

@@ -8,6 +8,8 @@ from libs.common.errors import Unprocessable
 from libs.common.money import ASSET_EXPONENTS
 
 AccountStatus = Literal["opening", "active", "closed"]
+LedgerStatus = Literal["active", "frozen", "suspended", "closed"]
+ShownStatus = Literal["opening", "active", "frozen", "suspended", "closed"]
 
 _FIRST_PATIENCE: Final = timedelta(seconds=2)
 _LONGEST_PATIENCE: Final = timedelta(minutes=2)
@@ -15,7 +17,10 @@ _LONGEST_PATIENCE: Final = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account as stored. `opened_at` is when the ledger's word arrived; `version` counts states from 1."""
+    """An account as stored. `opened_at` is when the ledger's word arrived; `version` counts states from 1.
+
+    `ledger_status` is what staff let it do in the ledger.
+    """
 
     account_id: str
     account_number: str
@@ -27,6 +32,12 @@ class Account:
     created_at: datetime
     opened_at: datetime | None
     changed_at: datetime
+    ledger_status: LedgerStatus = "active"
+
+    @property
+    def shown_status(self) -> ShownStatus:
+        """Return the one status that its owner is shown: the ledger's as soon as it has the account."""
+        return self.ledger_status if self.status == "active" else self.status
 
 
 def require_known_asset(asset: str) -> None:

@@ -22,6 +22,7 @@ _COLUMNS: Final = (
     ACCOUNTS.c.created_at,
     ACCOUNTS.c.opened_at,
     ACCOUNTS.c.changed_at,
+    ACCOUNTS.c.ledger_status,
 )
 
 
@@ -87,6 +88,12 @@ async def activate(connection: AsyncConnection, account_ids: Collection[str], no
     return [_account(row) for row in await connection.execute(statement)]
 
 
+async def note_ledger_status(connection: AsyncConnection, account_id: str, status: str, journal_index: int) -> None:
+    """Store what the ledger lets an account do, unless something newer is stored."""
+    statement = update(ACCOUNTS).where(ACCOUNTS.c.account_id == account_id, ACCOUNTS.c.ledger_index < journal_index)
+    await connection.execute(statement.values(ledger_status=status, ledger_index=journal_index))
+
+
 async def lock_unanswered_accounts(
     connection: AsyncConnection, now: datetime, limit: int
 ) -> Sequence[tuple[Account, int]]:
@@ -123,4 +130,5 @@ def _account(row: Row[*tuple[Any, ...]]) -> Account:
         created_at=row.created_at,
         opened_at=row.opened_at,
         changed_at=row.changed_at,
+        ledger_status=row.ledger_status,
     )

@@ -60,6 +60,8 @@ ACCOUNTS: Final = Table(
     Column("owner_id", _ID),
     Column("asset", Text),
     Column("status", Text),
+    Column("ledger_status", Text),
+    Column("ledger_index", BigInteger),
     Column("is_primary", Boolean),
     Column("version", BigInteger),
     Column("created_at", _MOMENT),

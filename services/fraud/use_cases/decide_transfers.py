@@ -47,7 +47,7 @@ class Features(msgspec.Struct, gc=False):
 
 
 class Judged(msgspec.Struct, frozen=True, gc=False):
-    """A ruling with what it rested on. `payer` is None for a deposit, which uses nobody's limits."""
+    """A ruling with what it rested on. `payer` is None for a deposit or a withdrawal, which use nobody's limits."""
 
     command: TransferCommand
     ruling: Ruling
@@ -109,7 +109,8 @@ class Docket:
             rates={asset: (rates[asset].numerator, rates[asset].denominator) for asset in amounts},
             payees=payees,
         )
-        if command.kind == "deposit":
+        if command.kind != "transfer":
+            # What operators book at the reserve uses nobody's limits.
             return Judged(command, APPROVED, None, usd_minor, self._now_us, features)
         return self._judge_sent(command, usd_minor, features)
 

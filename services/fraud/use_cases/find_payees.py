@@ -70,12 +70,13 @@ class SetAside:
 
 
 def accounts_without_owner(asked: Sequence[Asked]) -> list[str]:
-    """Return the destinations whose owner the gateway did not know, each once."""
+    """Return the destinations whose owner the gateway did not know, each once; a reserve has none to be found."""
     return list(
         {
             leg.destination_account_id: None
             for one in asked
             for command in one.commands
+            if command.kind != "withdrawal"
             for leg in command.legs
             if not leg.destination_owner_id
         }

@@ -169,7 +169,7 @@ class ScreenTransfers:
 
 
 def _completed(command: TransferCommand, docket: Docket, owners: dict[str, str]) -> TransferCommand:
-    if all(leg.destination_owner_id for leg in command.legs):
+    if command.kind == "withdrawal" or all(leg.destination_owner_id for leg in command.legs):
         return command
     docket.completed.add(command.transfer_id)
     return with_payees(command, owners, docket.customers)

@@ -41,7 +41,12 @@ def transfer_commands_router(parts: CommandRoutes) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix="/api/v1/transfers", tags=["transfers"])
     commands = _TransferCommands(parts)
+    _add_holds(router, commands)
+    _add_reversals(router, commands)
+    return router
 
+
+def _add_holds(router: APIRouter, commands: "_TransferCommands") -> None:
     @router.post(
         "/{transfer_id}/capture",
         summary="Capture a hold, in part or in full",
@@ -97,6 +102,8 @@ def transfer_commands_router(parts: CommandRoutes) -> APIRouter:
         """
         return await commands.void(request, principal, transfer_id, read_key(idempotency_key))
 
+
+def _add_reversals(router: APIRouter, commands: "_TransferCommands") -> None:
     @router.post(
         "/{transfer_id}/reversals",
         summary="Give money back",
@@ -128,8 +135,6 @@ def transfer_commands_router(parts: CommandRoutes) -> APIRouter:
         For the payee, who must have received all of it, and operators. The same key and body get the same reversal.
         """
         return await commands.reverse(request, principal, transfer_id, read_key(idempotency_key), body)
-
-    return router
 
 
 class _TransferCommands:

@@ -5,7 +5,7 @@ from typing import Final
 DETAILS: Final = {
     "account_closed": "One of the accounts is closed; use another.",
     "account_frozen": "The source account is frozen; nothing can be debited from it.",
-    "account_not_empty": "The account still holds something, or something is pending on it; only an empty one is closed.",
+    "account_not_empty": "The account holds something, or something is pending on it; only an empty one is closed.",
     "account_not_found": "There is no such account.",
     "account_not_owned": "A source account belongs to somebody else.",
     "account_suspended": "One of the accounts is suspended; nothing can be moved.",

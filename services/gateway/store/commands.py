@@ -15,8 +15,8 @@ CommandKey = tuple[str, str, str]
 # With the command goes its place on the list of what is to be sent again, in one statement and so in one commit.
 _INSERT = """
 WITH stored AS (
-    INSERT INTO gateway.commands (command_id, principal_id, scope, idempotency_key, body_hash, subject_id, message, memo,
-        memo_salt, accepted_at)
+    INSERT INTO gateway.commands (command_id, principal_id, scope, idempotency_key, body_hash, subject_id, message,
+        memo, memo_salt, accepted_at)
     VALUES ($1::uuid, $2::uuid, $3, $4, $5, $6::uuid, $7, $8, $9, $10)
     ON CONFLICT ON CONSTRAINT commands_idempotency_key_unique DO NOTHING
     RETURNING command_id, accepted_at),

@@ -10,16 +10,18 @@ import pytest
 from aiokafka import ConsumerRecord
 from pydantic import SecretStr
 
-from libs.common.contracts.ledger import LedgerAccountOpened
+from libs.common.contracts.ledger import LedgerAccountChanged, LedgerAccountOpened
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.ids import new_id
 from libs.common.messaging.records import Received
 from services.accounts.app import make_routers
+from services.accounts.consumers.on_ledger_account_changed import OnLedgerAccountChanged
 from services.accounts.consumers.on_ledger_account_opened import OnLedgerAccountOpened
 from services.accounts.openings import Openings
 from services.accounts.passwords import Passwords
 from services.accounts.settings import AccountsSettings
 from services.accounts.use_cases.activate_accounts import ActivateAccounts
+from services.accounts.use_cases.note_ledger_states import NoteLedgerStates
 from tests.support.api_world import (
     MovedClock,
     RecordingPublisher,
@@ -68,6 +70,11 @@ class World:
         )
         record = ConsumerRecord("ledger.accounts.v1", 0, 0, 0, 0, account_id.encode(), b"", None, 0, 0, ())
         await self.consumer([Received(message, record)])
+
+    async def hear_changed(self, *changes: LedgerAccountChanged) -> None:
+        """Let the consumer hear in one batch what staff let accounts do."""
+        record = ConsumerRecord("ledger.accounts.v1", 0, 0, 0, 0, b"", b"", None, 0, 0, ())
+        await OnLedgerAccountChanged(NoteLedgerStates(self.uow))([Received(change, record) for change in changes])
 
     async def rows(self, query: str, *arguments: object) -> list[dict[str, Any]]:
         """Read tables as the administrator."""

@@ -1,11 +1,13 @@
 """From a customer's wish to an active account."""
 
 import asyncio
+from typing import Literal
 
 import asyncpg
 import pytest
 
 from libs.common.contracts.accounts import AccountChanged
+from libs.common.contracts.ledger import LedgerAccountChanged
 from libs.common.errors import InvariantBroken
 from libs.common.ids import new_id
 from services.accounts.domain.account_number import is_account_number
@@ -175,3 +177,37 @@ async def test_the_database_itself_forbids_it(world: World, statement: str, cons
         with pytest.raises(asyncpg.IntegrityConstraintViolationError) as refusal:
             await connection.execute(statement, owner)
     assert refusal.value.constraint_name == constraint
+
+
+def let(
+    account_id: str, status: Literal["active", "frozen", "suspended", "closed"], index: int
+) -> LedgerAccountChanged:
+    return LedgerAccountChanged(
+        account_id=account_id,
+        status=status,
+        minimum_minor=0,
+        maximum_minor=2**53 - 1,
+        shard=0,
+        journal_index=index,
+        occurred_at="2026-03-01T09:30:00.000000Z",
+    )
+
+
+async def test_an_owner_sees_what_staff_let_his_account_do_and_the_newest_record_wins(world: World) -> None:
+    owner = await world.register()
+    account_id = (await world.open_account(owner)).json()["account_id"]
+
+    async def shown() -> set[str]:
+        bearer = world.keys.bearer(owner)
+        listed = (await world.http.get("/api/v1/accounts", headers=bearer)).json()["accounts"][0]["status"]
+        return {listed, (await world.http.get(f"/api/v1/accounts/{account_id}", headers=bearer)).json()["status"]}
+
+    assert await shown() == {"opening"}
+    await world.hear_opened(account_id, owner)
+    assert await shown() == {"active"}
+    await world.hear_changed(let(account_id, "suspended", 9), let(account_id, "frozen", 7), let(new_id(), "closed", 8))
+    assert await shown() == {"suspended"}
+    await world.hear_changed(let(account_id, "active", 8))
+    assert await shown() == {"suspended"}
+    await world.hear_changed(let(account_id, "active", 10))
+    assert await shown() == {"active"}

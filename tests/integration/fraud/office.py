@@ -216,6 +216,19 @@ def transfer(
     )
 
 
+def withdrawal(payer_id: str, *, amount_minor: int) -> TransferCommand:
+    return TransferCommand(
+        transfer_id=new_id(),
+        kind="withdrawal",
+        actor_id=new_id(),
+        payer=Party(payer_id, 0, 0),
+        payees=(),
+        legs=(Leg(new_id(), new_id(), amount_minor, "USD", ""),),
+        memo_commitment="",
+        requested_at=to_rfc3339(NOON),
+    )
+
+
 def deposit(*, amount_minor: int) -> TransferCommand:
     payee = new_id()
     return TransferCommand(

@@ -7,7 +7,7 @@ from libs.common.contracts.transfers import Leg, Party
 from libs.common.errors import Conflict
 from libs.common.ids import new_id
 from services.fraud.use_cases.find_payees import PATIENCE_SECONDS, Asked
-from tests.integration.fraud.office import Office, deposit, transfer
+from tests.integration.fraud.office import Office, deposit, transfer, withdrawal
 
 
 async def test_an_ordinary_transfer_is_approved_and_its_features_are_kept(office: Office) -> None:
@@ -116,6 +116,19 @@ async def test_a_business_sends_more_often_than_a_retail_customer(office: Office
 async def test_a_deposit_knows_neither_limits_nor_kyc(office: Office) -> None:
     screened = await office.ask_one(deposit(amount_minor=10**15))
     assert screened.verdict == "approve"
+
+
+async def test_a_withdrawal_knows_neither_limits_nor_kyc_and_waits_for_nobody_s_payee(office: Office) -> None:
+    payer = new_id()
+    await office.ask(*[transfer(payer) for _ in range(50)])
+    assert (await office.ask_one(transfer(payer))).code == "hourly_count_limit_exceeded"
+
+    command = withdrawal(payer, amount_minor=10**15)
+    screened = await office.ask_one(command)
+
+    assert (screened.verdict, screened.command) == ("approve", command)
+    [row] = await office.query("SELECT user_id FROM fraud.decisions WHERE transfer_id = $1", command.transfer_id)
+    assert row["user_id"] is None, "no slot of the payer's is used"
 
 
 async def test_lifted_velocity_limits_block_nobody_for_sending_often(fraud_dsn: str) -> None:

@@ -3,7 +3,8 @@
 from typing import get_args
 
 from libs.common.contracts.ledger import FINAL_STATUSES, TransferStatus
-from services.gateway.domain.outcomes import DETAILS, HTTP_STATUS, accepted, detail_of
+from services.gateway.domain.outcomes import HTTP_STATUS, accepted
+from services.gateway.domain.sentences import DETAILS, detail_of
 from services.gateway.store.transfers import _UPSERT_OUTCOMES
 
 
