@@ -29,7 +29,7 @@ TABLES = {"_HTTP_CODES", "_REFUSALS"}
 # What is put together at run time, and of what.
 PUT_TOGETHER = {
     "f'{what}_not_found'": {"account_not_found", "transfer_not_found"},
-    "f'account_{worst}'": {"account_closed", "account_suspended", "account_frozen"},
+    "f'account_{status}'": {"account_closed", "account_suspended", "account_frozen"},
     "f'{limit}_limit_exceeded'": {"hourly_count_limit_exceeded", "daily_count_limit_exceeded"},
 }
 ELSEWHERE = {"invariant_broken", "request_refused", "payee_kyc_rejected"}
@@ -98,7 +98,7 @@ def test_every_code_is_documented_once() -> None:
 def test_every_refusal_of_fraud_and_ledger_has_a_sentence_in_the_gateway() -> None:
     refusals = said_by("services/ledger/domain") | said_by("services/fraud/domain")
     # A command with these is parked: the ledger and fraud never answer with them.
-    malformed = {"amount_out_of_bounds", "asset_unknown", "legs_out_of_bounds", "asset_without_rate"}
+    malformed = {"amount_out_of_bounds", "asset_unknown", "legs_out_of_bounds", "hold_too_long", "asset_without_rate"}
     assert sorted((refusals | {"payee_kyc_rejected"}) - malformed - DETAILS.keys()) == []
 
 

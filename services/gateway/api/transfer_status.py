@@ -21,8 +21,8 @@ def transfer_status_router(connection: HotConnection, waiters: Waiters) -> APIRo
     @router.get(
         "/transfers/{transfer_id}",
         summary="Show a transfer",
-        description="For the one who asked for it, payer, payees and staff; a reversal is a transfer too. In its newest "
-        "state: `status` is accepted, held, posted, refused, blocked, voided or parked.",
+        description="For who asked for it, payer, payees and staff; a reversal is a transfer too. In its newest state: "
+        "`status` is accepted, held, posted, refused, blocked, voided or parked.",
         responses={
             200: {
                 "description": "The transfer.",

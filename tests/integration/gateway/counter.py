@@ -11,27 +11,32 @@ import asyncpg
 import httpx2
 from fastapi import FastAPI
 
-from libs.common.contracts.ledger import TransferChanged, TransferStatus
+from libs.common.contracts.ledger import CommandDecided, LedgerAccountChanged, TransferChanged, TransferStatus
 from libs.common.contracts.transfers import Leg, Party
 from libs.common.db.hot import HotConnection
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.health import Health
 from libs.common.ids import new_id
+from services.gateway.api.account_commands import account_commands_router
 from services.gateway.api.batches import batch_endpoint
+from services.gateway.api.command_requests import CommandRoutes
 from services.gateway.api.money_requests import MoneyRoutes
 from services.gateway.api.proxy import proxy_routes
 from services.gateway.api.rate_limits import RateLimits
+from services.gateway.api.transfer_commands import transfer_commands_router
 from services.gateway.api.transfer_status import transfer_status_router
 from services.gateway.api.transfers import money_endpoints
 from services.gateway.domain.outcomes import Outcome
 from services.gateway.store.directory import KnownAccount, KnownCustomer
 from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
+from services.gateway.use_cases.accept_commands import CommandIntake
 from services.gateway.use_cases.accept_transfers import Intake, Submission
 from services.gateway.use_cases.await_outcomes import Waiters
 from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.prepare_transfer import Draft
-from services.gateway.use_cases.project_outcomes import project_outcomes
+from services.gateway.use_cases.project_directory import project_account_states
+from services.gateway.use_cases.project_outcomes import outcome_of, outcome_of_command, project_outcomes
 from tallystick.stack.service_settings import dsn_of_role
 from tests.support.api_world import ROLE_PASSWORD, MovedClock, RecordingPublisher, TokenKeys, admin_connection
 
@@ -70,13 +75,14 @@ class Counter:
         self.keys = keys
         self.publisher, self.waiters, self.clock = RecordingPublisher(), Waiters(), MovedClock()
         self.connections = {
-            name: self.connect(name) for name in ("intake", "atomic", "lookup", "projection", "repeats")
+            name: self.connect(name) for name in ("intake", "atomic", "commands", "lookup", "projection", "repeats")
         }
         self.neighbour = Neighbour()
         self.client = httpx2.AsyncClient(base_url="http://neighbour", transport=httpx2.MockTransport(self.neighbour))
         self.directory = Directory(self.connections["lookup"], self.client, "sister to sister")
         self.intake = Intake(self.connections["intake"], self.publisher, self.waiters, self.clock)
         self.atomic = AtomicIntake(self.connections["atomic"], self.publisher, self.waiters, self.intake, self.clock)
+        self.commands = CommandIntake(self.connections["commands"], self.publisher, self.waiters, self.clock)
         self.limits = RateLimits(enabled=rate_limits)
         self.payer, self.payee = self.knows_customer(), self.knows_customer()
 
@@ -117,6 +123,16 @@ class Counter:
         """Project an outcome."""
         await project_outcomes([changed(transfer_id, status, version, code)], self.connections["projection"])
 
+    async def hear_all(self, *messages: TransferChanged | CommandDecided | LedgerAccountChanged) -> None:
+        """Project what the ledger says, and tell those who wait, as the tip does."""
+        said = [message for message in messages if not isinstance(message, LedgerAccountChanged)]
+        accounts = [message for message in messages if isinstance(message, LedgerAccountChanged)]
+        await project_account_states(accounts, self.connections["projection"])
+        await project_outcomes(said, self.connections["projection"])
+        for message in said:
+            is_transfer = isinstance(message, TransferChanged)
+            self.waiters.resolve(outcome_of(message) if is_transfer else outcome_of_command(message))
+
     async def rows(self, query: str, *arguments: object) -> list[dict[str, Any]]:
         async with admin_connection(self.admin_dsn) as connection:
             return [dict(row) for row in await connection.fetch(query, *arguments)]
@@ -134,6 +150,7 @@ class Counter:
             lookup=self.connections["lookup"],
             clock=self.clock,
         )
+        commands = CommandRoutes(money=money, intake=self.commands, states=self.connections["commands"])
         clients = dict.fromkeys(("accounts", "kyc", "ledger", "fraud"), self.client)
 
         @asynccontextmanager
@@ -145,7 +162,11 @@ class Counter:
             title="gateway",
             description="gateway",
             version="1",
-            routers=[transfer_status_router(self.connections["lookup"], self.waiters)],
+            routers=[
+                transfer_status_router(self.connections["lookup"], self.waiters),
+                transfer_commands_router(commands),
+                account_commands_router(commands),
+            ],
             hot={**money_endpoints(money), **batch_endpoint(money)},
             routes=proxy_routes(clients, self.limits),
             lifespan=nothing,
@@ -164,16 +185,29 @@ class Counter:
         return {**plain, "amount_minor": 1, "asset": "USD", **changes}
 
 
-def changed(transfer_id: str, status: TransferStatus, version: int = 1, code: str = "") -> TransferChanged:
+def changed(transfer_id: str, status: TransferStatus, version: int = 1, code: str = "", **more: Any) -> TransferChanged:
     return TransferChanged(
         transfer_id=transfer_id,
         status=status,
         version=version,
         code=code,
-        reasons=(),
         facts={},
         shard=0,
-        journal_index=version,
+        occurred_at=AT,
+        **{"reasons": (), "journal_index": version, **more},
+    )
+
+
+def decided(command_id: str, code: str = "", *, journal_index: int = 2, **facts: int | str) -> CommandDecided:
+    """The ledger's answer to a command: done, or refused with this code."""
+    return CommandDecided(
+        command_id=command_id,
+        subject_id=new_id(),
+        status="refused" if code else "done",
+        code=code,
+        facts=facts,
+        shard=0,
+        journal_index=journal_index,
         occurred_at=AT,
     )
 

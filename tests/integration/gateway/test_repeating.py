@@ -13,7 +13,7 @@ from services.gateway.store.repeats import take_due
 from services.gateway.use_cases.accept_transfers import Submission
 from services.gateway.use_cases.project_outcomes import mark_parked
 from services.gateway.use_cases.repeat_requests import _PAGE, Repeater
-from tests.integration.gateway.counter import AT, Counter
+from tests.integration.gateway.counter import AT, Counter, changed
 
 
 @pytest.fixture(autouse=True)
@@ -150,3 +150,21 @@ async def test_what_was_not_swept_for_hours_is_still_found(counter: Counter) -> 
     await taken(counter, late)
     again = await sweep(counter, now + timedelta(hours=3), patience_seconds=5)
     assert sorted(again) == sorted([early.transfer_id, late.transfer_id])
+
+
+async def test_a_caller_s_hold_is_repeated_ever_more_rarely_and_until_a_later_state_ends_it(counter: Counter) -> None:
+    submission = counter.submission()
+    now = await taken(counter, submission)
+    held = {"resolver": "caller", "expires_at": AT}
+    await counter.hear_all(changed(submission.transfer_id, "held", 1, **held))
+    now += timedelta(minutes=2)
+    assert await sweep(counter, now) == [submission.transfer_id]
+    for seconds in (*(5 * 2**number for number in range(10)), 3600, 3600):
+        assert await sweep(counter, now + timedelta(seconds=seconds - 0.001)) == []
+        now += timedelta(seconds=seconds)
+        assert await sweep(counter, now) == [submission.transfer_id]
+    await counter.hear_all(changed(submission.transfer_id, "held", 2, captured_minor=(1,), **held))
+    assert await sweep(counter, now + timedelta(hours=1)) == [submission.transfer_id]
+    await counter.hear_all(changed(submission.transfer_id, "posted", 3, captured_minor=(1,), **held))
+    assert await sweep(counter, now + timedelta(hours=3)) == []
+    assert await counter.rows("SELECT 1 FROM gateway.repeats") == []

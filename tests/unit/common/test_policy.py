@@ -2,7 +2,15 @@ import pytest
 
 from libs.common.errors import Forbidden, NotFound
 from libs.common.http.auth import Principal
-from libs.common.http.policy import may_debit, require_not_self, require_reader, require_role
+from libs.common.http.policy import (
+    may_debit,
+    require_not_self,
+    require_party,
+    require_payee,
+    require_payer,
+    require_reader,
+    require_role,
+)
 
 
 def somebody(*roles: str, user_id: str = "ada") -> Principal:
@@ -46,3 +54,26 @@ def test_only_the_owner_debits_an_account() -> None:
     assert may_debit("ada", "ada")
     assert not may_debit("ada", "bob")
     assert not may_debit("ada", None)
+
+
+def test_parties_and_staff_read_and_a_stranger_learns_nothing() -> None:
+    require_party(somebody(), {"ada", "bob"}, what="transfer")
+    require_party(somebody("support"), {"bob"}, what="transfer")
+    with pytest.raises(NotFound, match="transfer_not_found"):
+        require_party(somebody(), {"bob"}, what="transfer")
+
+
+def test_who_asked_for_a_hold_ends_it_and_so_do_operators() -> None:
+    require_payer(somebody(), "ada")
+    require_payer(somebody("operator"), "bob")
+    for principal in (somebody(), somebody("admin")):
+        with pytest.raises(Forbidden, match="not_the_payer"):
+            require_payer(principal, "bob")
+
+
+def test_who_received_all_of_it_gives_back_and_so_do_operators() -> None:
+    require_payee(somebody(), {"ada"})
+    require_payee(somebody("operator"), {"bob", None})
+    for payees in ({"bob"}, {"ada", "bob"}, {"ada", None}, set[str]()):
+        with pytest.raises(Forbidden, match="not_the_payee"):
+            require_payee(somebody(), payees)

@@ -3,7 +3,14 @@
 from typing import get_args
 
 from libs.common.contracts.ledger import FINAL_STATUSES, TransferStatus
-from services.gateway.domain.outcomes import HTTP_STATUS, accepted
+from services.gateway.domain.outcomes import (
+    HTTP_STATUS,
+    Outcome,
+    Settlement,
+    accepted,
+    http_status_of,
+    http_status_of_refusal,
+)
 from services.gateway.domain.sentences import DETAILS, detail_of
 from services.gateway.store.transfers import _UPSERT_OUTCOMES
 
@@ -30,3 +37,17 @@ def test_nothing_is_known_of_what_was_just_accepted() -> None:
 def test_every_code_has_a_sentence_even_one_of_tomorrow() -> None:
     assert all(detail.endswith(".") for detail in DETAILS.values())
     assert detail_of("a_code_of_tomorrow").endswith(".")
+
+
+def test_only_the_hold_that_its_caller_asked_for_is_created() -> None:
+    for resolver, status, frozen in (("caller", 201, True), ("fraud", 202, False), ("", 202, False)):
+        held = Outcome("t", "held", 1, "", (), {}, 1, "", Settlement(resolver=resolver))
+        assert (http_status_of(held), held.is_frozen(), held.is_final()) == (status, frozen, False)
+    posted = Outcome("t", "posted", 2, "", (), {}, 1, "", Settlement(resolver="caller"))
+    assert (http_status_of(posted), posted.is_held_for_caller()) == (201, False)
+
+
+def test_a_refused_command_is_answered_as_its_code_is_elsewhere() -> None:
+    assert http_status_of_refusal("capture_exceeds_hold") == 422
+    assert http_status_of_refusal("held_by_review") == 403
+    assert {http_status_of_refusal(code) for code in ("transfer_not_found", "account_not_found")} == {404}

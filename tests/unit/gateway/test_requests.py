@@ -5,11 +5,21 @@ from typing import Any
 
 import pytest
 
-from libs.common.contracts.transfers import Leg
+from libs.common.contracts.transfers import HOLD_SECONDS_MAX, Leg
 from libs.common.errors import Malformed, Unprocessable
 from libs.common.money import MAX_AMOUNT_MINOR
 from services.gateway.domain.idempotency import hash_body, read_key
-from services.gateway.domain.requests import legs_of, memo_of, read_batch, read_deposit, read_transfer
+from services.gateway.domain.leg_amounts import amounts_by_leg
+from services.gateway.domain.requests import (
+    HOLD_SECONDS_DEFAULT,
+    hold_seconds_of,
+    legs_of,
+    memo_of,
+    read_batch,
+    read_deposit,
+    read_transfer,
+    read_withdrawal,
+)
 
 A, B = "0198c0de-0000-7000-8000-00000000000a", "0198c0de-0000-7000-8000-00000000000b"
 
@@ -156,3 +166,81 @@ def test_the_hash_covers_what_was_understood_and_not_how_it_was_written() -> Non
     assert hash_body(plain) == hash_body(read_transfer(reordered.encode()))
     for other in ({"amount_minor": 6}, {"description": "x"}, {"metadata": {"a": "1"}}, {"asset": "EUR"}):
         assert hash_body(plain) != hash_body(read_transfer(body(**{"metadata": {"a": "1", "b": "2"}, **other})))
+
+
+def test_a_body_hashes_for_ever_as_it_did_when_it_was_stored() -> None:
+    """A copy may come years later: a field added to the request must not make another request of the same body."""
+    asked = read_transfer(body(description="rent", metadata={"a": "1"}))
+    assert hash_body(asked).hex() == "c1a14d850cc121906311d123efb06639cc9d879ee96ed0258fedf0b3818ed10d"
+    item = read_batch(batch("k")).transfers[0]
+    assert hash_body(item).hex() == "caea855ddabed68f6dfb0189b26194a18faacff2545bca9ce0f098adf31c7258"
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds"),
+    [
+        ({}, 0),
+        ({"hold": False}, 0),
+        ({"hold": True}, HOLD_SECONDS_DEFAULT),
+        ({"hold": True, "expires_in_seconds": 1}, 1),
+        ({"hold": True, "expires_in_seconds": HOLD_SECONDS_MAX}, HOLD_SECONDS_MAX),
+    ],
+)
+def test_a_hold_lasts_as_long_as_asked_for(changes: dict[str, Any], seconds: int) -> None:
+    assert hold_seconds_of(read_transfer(body(**changes))) == seconds
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hold": True, "expires_in_seconds": 0},
+        {"hold": True, "expires_in_seconds": HOLD_SECONDS_MAX + 1},
+        {"hold": True, "expires_in_seconds": 1.5},
+        {"hold": True, "expires_in_seconds": None},
+        {"hold": "true"},
+        {"hold": None},
+    ],
+)
+def test_other_holds_are_not_read(changes: dict[str, Any]) -> None:
+    assert code_of(read_transfer, body(**changes)) == "invalid_request"
+
+
+def test_what_is_no_hold_does_not_expire() -> None:
+    for changes in ({}, {"hold": False}):
+        content = body(expires_in_seconds=60, **changes)
+        assert code_of(lambda data: hold_seconds_of(read_transfer(data)), content) == "expiry_without_hold"
+
+
+def test_only_an_independent_batch_may_hold() -> None:
+    items = [{**json.loads(body(hold=True)), "idempotency_key": "k"}]
+    assert code_of(read_batch, batch(transfers=items)) == "hold_in_atomic_batch"
+    read = read_batch(batch(transfers=items, mode="independent"))
+    assert hold_seconds_of(read.transfers[0]) == HOLD_SECONDS_DEFAULT
+
+
+def test_a_withdrawal_is_read_as_a_deposit_is() -> None:
+    content = {"account_id": A, "amount_minor": 5, "asset": "USD", "reference": "atm"}
+    assert read_withdrawal(json.dumps(content).encode()).amount_minor == 5
+    assert code_of(read_withdrawal, json.dumps({**content, "amount_minor": -5}).encode()) == "invalid_request"
+
+
+def test_amounts_are_one_for_each_leg_or_none_for_all_that_is_left() -> None:
+    assert amounts_by_leg(None, None, legs=3) == ()
+    assert amounts_by_leg(5, None, legs=1) == (5,)
+    assert amounts_by_leg(None, [5, 0], legs=2) == (5, 0)
+
+
+@pytest.mark.parametrize(
+    ("amount_minor", "amounts_minor", "code"),
+    [
+        (5, [5], "amount_or_amounts"),
+        (5, None, "amounts_by_leg"),
+        (None, [5], "amounts_by_leg"),
+        (None, [5, 5, 5], "amounts_by_leg"),
+        (None, [0, 0], "amounts_by_leg"),
+    ],
+)
+def test_other_amounts_of_two_legs_are_refused(
+    amount_minor: int | None, amounts_minor: list[int] | None, code: str
+) -> None:
+    assert code_of(lambda _: amounts_by_leg(amount_minor, amounts_minor, legs=2), b"") == code

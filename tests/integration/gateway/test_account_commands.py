@@ -1,0 +1,147 @@
+"""Staff change what accounts may do: who may, what is sent, and the state that is answered."""
+
+import asyncio
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+
+from libs.common.contracts.gateway import ChangeAccount
+from libs.common.contracts.ledger import LedgerAccountChanged
+from libs.common.ids import new_id
+from libs.common.money import MAX_AMOUNT_MINOR
+from tests.integration.gateway.counter import AT, Counter, decided
+from tests.integration.gateway.test_intake import until
+
+REASON = {"reason": "court order 7"}
+FROZEN = {"status": "frozen", **REASON}
+
+
+def put(
+    counter: Counter,
+    http: httpx2.AsyncClient,
+    what: str,
+    body: dict[str, Any],
+    *roles: str,
+    key: str = "",
+    wait: str = "respond-async",
+    account_id: str = "",
+    actor_id: str = "",
+) -> "asyncio.Task[httpx2.Response]":
+    """Ask as somebody with these roles, an operator unless said."""
+    bearer = counter.keys.bearer(actor_id or new_id(), *(roles or ("operator",)))
+    path = f"/api/v1/admin/accounts/{account_id or counter.payer.account_id}/{what}"
+    headers = {**bearer, "Idempotency-Key": key or new_id(), "Prefer": wait}
+    return asyncio.create_task(http.put(path, json=body, headers=headers))
+
+
+def state(account_id: str, index: int, **changes: Any) -> LedgerAccountChanged:
+    plain = LedgerAccountChanged(
+        account_id=account_id,
+        status="active",
+        minimum_minor=0,
+        maximum_minor=MAX_AMOUNT_MINOR,
+        shard=0,
+        journal_index=index,
+        occurred_at=AT,
+    )
+    return msgspec.structs.replace(plain, **changes)
+
+
+async def test_an_account_is_frozen_and_answered_with_the_state_the_ledger_decided(counter: Counter) -> None:
+    key, account_id, actor_id = new_id(), counter.payer.account_id, new_id()
+    async with counter.http() as http:
+        asking = put(counter, http, "status", FROZEN, key=key, actor_id=actor_id, wait="wait=20")
+        await until(lambda: bool(counter.publisher.sent))
+        [command] = counter.publisher.said(account_id)
+        assert isinstance(command, ChangeAccount)
+        assert (command.status, command.minimum_minor, command.maximum_minor) == ("frozen", None, None)
+        assert (command.actor_id, len(command.reason_commitment)) == (actor_id, 64)
+        assert b"court" not in counter.publisher.sent[0].payload, "free text stays here"
+        await counter.hear_all(
+            state(account_id, 7, status="frozen", minimum_minor=-50), decided(command.command_id, journal_index=7)
+        )
+        answer = await asking
+        await counter.hear_all(state(account_id, 8))
+        again = await put(counter, http, "status", FROZEN, key=key, actor_id=actor_id)
+        other = await put(counter, http, "status", {**FROZEN, "status": "active"}, key=key, actor_id=actor_id)
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "account_id": account_id,
+        "command_id": command.command_id,
+        "status": "frozen",
+        "minimum_minor": -50,
+        "maximum_minor": MAX_AMOUNT_MINOR,
+        "journal_index": 7,
+        "changed_at": AT,
+    }
+    assert (again.status_code, again.content, again.headers["idempotency-replayed"]) == (200, answer.content, "true")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_a_refused_change_tells_the_ledger_s_code(counter: Counter) -> None:
+    key, actor_id, body = new_id(), new_id(), {"minimum_minor": 5, **REASON}
+    async with counter.http() as http:
+        accepted = await put(counter, http, "limits", body, key=key, actor_id=actor_id)
+        assert accepted.headers["location"] == f"/api/v1/accounts/{counter.payer.account_id}"
+        await counter.hear_all(decided(counter.sent_ids()[0], "minimum_above_balance", available_minor=1))
+        refused = await put(counter, http, "limits", body, key=key, actor_id=actor_id)
+    assert accepted.status_code == 202
+    assert (refused.status_code, refused.json()["code"]) == (422, "minimum_above_balance")
+    assert (refused.json()["available_minor"], refused.json()["account_id"]) == (1, counter.payer.account_id)
+
+
+async def test_an_account_the_ledger_does_not_know_is_not_found(counter: Counter) -> None:
+    key, actor_id, account_id = new_id(), new_id(), new_id()
+    async with counter.http() as http:
+        await put(counter, http, "status", FROZEN, key=key, actor_id=actor_id, account_id=account_id)
+        await counter.hear_all(decided(counter.sent_ids()[0], "account_not_found"))
+        unknown = await put(counter, http, "status", FROZEN, key=key, actor_id=actor_id, account_id=account_id)
+        no_id = await put(counter, http, "status", FROZEN, account_id="x")
+    for answer in (unknown, no_id):
+        assert (answer.status_code, answer.json()["code"]) == (404, "account_not_found")
+
+
+@pytest.mark.parametrize(
+    ("what", "body", "allowed"),
+    [("status", FROZEN, {"compliance", "operator"}), ("limits", {"maximum_minor": 5, **REASON}, {"operator"})],
+)
+async def test_only_the_roles_named_change_an_account(
+    what: str, body: dict[str, Any], allowed: set[str], counter: Counter
+) -> None:
+    async with counter.http() as http:
+        for role in ("customer", "support", "compliance", "operator", "auditor", "admin"):
+            answer = await put(counter, http, what, body, role)
+            assert (answer.status_code == 202) == (role in allowed), role
+            if role not in allowed:
+                assert (answer.status_code, answer.json()["code"]) == (403, "role_required")
+    assert len(counter.publisher.sent) == len(allowed)
+
+
+@pytest.mark.parametrize(
+    ("what", "body"),
+    [
+        ("status", {"status": "opening", **REASON}),
+        ("status", {"status": "frozen"}),
+        ("status", {"status": "frozen", "reason": "x" * 141}),
+        ("status", {**FROZEN, "minimum_minor": 0}),
+        ("limits", REASON),
+        ("limits", {"minimum_minor": None, **REASON}),
+        ("limits", {"minimum_minor": -MAX_AMOUNT_MINOR - 1, **REASON}),
+        ("limits", {"maximum_minor": MAX_AMOUNT_MINOR + 1, **REASON}),
+        ("limits", {"maximum_minor": -1, **REASON}),
+        ("limits", {"maximum_minor": "5", **REASON}),
+    ],
+)
+async def test_what_is_asked_is_bounded(what: str, body: dict[str, Any], counter: Counter) -> None:
+    async with counter.http() as http:
+        answer = await put(counter, http, what, body)
+    assert (answer.status_code, answer.json()["code"], counter.publisher.sent) == (422, "invalid_request", [])
+
+
+async def test_a_change_needs_a_key(counter: Counter) -> None:
+    async with counter.http() as http:
+        path = f"/api/v1/admin/accounts/{counter.payer.account_id}/status"
+        answer = await http.put(path, json=FROZEN, headers=counter.keys.bearer(new_id(), "operator"))
+    assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_missing")

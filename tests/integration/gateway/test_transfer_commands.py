@@ -1,0 +1,454 @@
+"""Captures, voids and reversals: who may ask, what is sent once a key, and what is answered."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import httpx2
+import msgspec
+import pytest
+
+from libs.common.contracts.base import Message
+from libs.common.contracts.gateway import CaptureTransfer, ReverseTransfer, VoidTransfer
+from libs.common.contracts.ledger import TransferChanged
+from libs.common.ids import new_id
+from libs.common.money import MAX_AMOUNT_MINOR
+from services.gateway.consumers.on_transfer_changed import WakeWaiters
+from services.gateway.use_cases.repeat_requests import Repeater
+from tests.integration.gateway.counter import AT, Counter, changed, decided
+from tests.integration.gateway.test_intake import until
+
+HELD: dict[str, Any] = {"resolver": "caller", "expires_at": "2026-03-08T09:30:00.000000Z"}
+REASON = {"reason": "goods came back"}
+
+
+class Till:
+    """A client beside one transfer of the counter's payer."""
+
+    def __init__(self, counter: Counter, http: httpx2.AsyncClient, transfer_id: str) -> None:
+        self.counter, self.http, self.transfer_id = counter, http, transfer_id
+
+    async def ask(
+        self,
+        action: str,
+        body: dict[str, Any] | None = None,
+        *,
+        key: str = "",
+        who: dict[str, str] | None = None,
+        wait: str = "respond-async",
+    ) -> httpx2.Response:
+        """Ask as the payer, or for a reversal as the payee, unless somebody else is named."""
+        party = self.counter.payee if action == "reversals" else self.counter.payer
+        headers = {"Idempotency-Key": key or new_id(), "Prefer": wait, **(who or self.bearer(party.owner_id))}
+        path = f"/api/v1/transfers/{self.transfer_id}/{action}"
+        return await self.http.post(path, json=body, headers=headers)
+
+    def bearer(self, user_id: str, *roles: str) -> dict[str, str]:
+        return self.counter.keys.bearer(user_id, *roles)
+
+    async def show(self, transfer_id: str = "", *, who: dict[str, str] | None = None) -> httpx2.Response:
+        who = who or self.bearer(self.counter.payer.owner_id)
+        return await self.http.get(f"/api/v1/transfers/{transfer_id or self.transfer_id}", headers=who)
+
+    def sent(self) -> list[Message]:
+        """Return the commands sent about the transfer."""
+        return self.counter.publisher.said(self.transfer_id)
+
+
+async def till(counter: Counter, http: httpx2.AsyncClient, *amounts_minor: int, **body: Any) -> Till:
+    """Return a till beside a transfer that was accepted: of one leg, or of these legs."""
+    legs = [counter.body(amount_minor=amount_minor) for amount_minor in amounts_minor]
+    headers = {**counter.keys.bearer(counter.payer.owner_id), "Idempotency-Key": new_id(), "Prefer": "respond-async"}
+    asked = {"legs": legs, **body} if legs else counter.body(amount_minor=500, **body)
+    answer = await http.post("/api/v1/transfers", json=asked, headers=headers)
+    assert answer.status_code == 202, answer.text
+    counter.publisher.sent.clear()
+    return Till(counter, http, answer.json()["transfer_id"])
+
+
+async def held_till(counter: Counter, http: httpx2.AsyncClient, *amounts_minor: int) -> Till:
+    at = await till(counter, http, *amounts_minor, hold=True)
+    await counter.hear_all(changed(at.transfer_id, "held", 1, **HELD))
+    return at
+
+
+def captured(at: Till, amount_minor: int, version: int, *, last: bool = False) -> TransferChanged:
+    return changed(at.transfer_id, "posted" if last else "held", version, captured_minor=(amount_minor,), **HELD)
+
+
+async def test_a_capture_is_stored_sent_waited_for_and_answered_with_the_state_it_made(counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await held_till(counter, http)
+        asking = asyncio.create_task(at.ask("capture", {"amount_minor": 200}, wait="wait=20"))
+        await until(lambda: bool(at.sent()))
+        [command] = at.sent()
+        assert isinstance(command, CaptureTransfer)
+        assert (command.amounts_minor, command.is_final, command.actor_id) == ((200,), False, counter.payer.owner_id)
+        assert command.command_id == counter.sent_ids()[0]
+        [row] = await counter.rows("SELECT message FROM gateway.commands WHERE command_id = $1", command.command_id)
+        assert row["message"] == counter.publisher.sent[0].payload
+        await counter.hear_all(captured(at, 200, 2), decided(command.command_id))
+        answer = await asking
+        assert answer.status_code == 200
+        document = answer.json()
+        assert (document["status"], document["captured_minor"], document["version"]) == ("held", 200, 2)
+        assert (await at.show()).json() == document
+
+
+async def test_a_copy_of_a_capture_is_answered_alike_after_the_next_one_and_sends_nothing(counter: Counter) -> None:
+    key = new_id()
+    async with counter.http() as http:
+        at = await held_till(counter, http)
+        assert (await at.ask("capture", {"amount_minor": 200}, key=key)).status_code == 202
+        await counter.hear_all(captured(at, 200, 2), decided(counter.sent_ids()[0]))
+        first = await at.ask("capture", {"amount_minor": 200, "final": False}, key=key)
+        await counter.hear_all(captured(at, 500, 3, last=True))
+        again = await at.ask("capture", {"amount_minor": 200}, key=key)
+        other = await at.ask("capture", {"amount_minor": 201}, key=key)
+        assert (await at.show()).json()["captured_minor"] == 500
+    assert (first.status_code, again.content, again.headers["idempotency-replayed"]) == (200, first.content, "true")
+    assert first.json()["captured_minor"] == 200
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert len(at.sent()) == 1
+
+
+async def test_one_key_means_something_else_for_another_transfer_and_another_kind_of_command(counter: Counter) -> None:
+    key = new_id()
+    async with counter.http() as http:
+        first, second = await held_till(counter, http), await held_till(counter, http)
+        assert (await first.ask("capture", {}, key=key)).status_code == 202
+        assert (await second.ask("capture", {}, key=key)).json()["code"] == "idempotency_key_reused"
+        assert (await first.ask("void", key=key)).status_code == 202
+
+
+async def test_copies_that_come_together_are_one_command_with_one_answer(counter: Counter) -> None:
+    key = new_id()
+    async with counter.http() as http:
+        at = await held_till(counter, http)
+        asking = [asyncio.create_task(at.ask("capture", {}, key=key, wait="wait=20")) for _ in range(5)]
+        await until(lambda: bool(at.sent()))
+        await asyncio.sleep(0.2)
+        assert len(at.sent()) == 1
+        await counter.hear_all(captured(at, 500, 2, last=True), decided(counter.sent_ids()[0]))
+        answers = await asyncio.gather(*asking)
+    assert {(answer.status_code, answer.content) for answer in answers} == {(200, answers[0].content)}
+
+
+async def test_what_is_not_decided_in_time_is_accepted_and_says_where_to_ask(counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await held_till(counter, http)
+        answer = await at.ask("capture", {}, wait="wait=0")
+    assert (answer.status_code, answer.headers["location"]) == (202, f"/api/v1/transfers/{at.transfer_id}")
+    assert answer.headers["preference-applied"] == "wait=0"
+    command_id = counter.sent_ids()[0]
+    assert answer.json() == {"command_id": command_id, "subject_id": at.transfer_id, "status": "accepted"}
+    assert len(counter.waiters) == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("capture_exceeds_hold", 422), ("held_by_review", 403), ("transfer_not_found", 404)]
+)
+async def test_a_refusal_tells_the_ledger_s_code_and_facts_and_is_replayed(
+    code: str, status: int, counter: Counter
+) -> None:
+    key = new_id()
+    async with counter.http() as http:
+        at = await held_till(counter, http)
+        await at.ask("capture", {"amount_minor": 900}, key=key)
+        command_id = counter.sent_ids()[0]
+        await counter.hear_all(decided(command_id, code, requested_minor=900))
+        first, again = [await at.ask("capture", {"amount_minor": 900}, key=key) for _ in range(2)]
+    problem = first.json()
+    assert (first.status_code, problem["code"], problem["requested_minor"]) == (status, code, 900)
+    assert (problem["transfer_id"], problem["command_id"]) == (at.transfer_id, command_id)
+    assert first.headers["content-type"] == "application/problem+json"
+    assert (again.status_code, again.content) == (status, first.content)
+
+
+async def test_a_void_needs_no_body_and_ends_the_hold(counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await held_till(counter, http)
+        asking = asyncio.create_task(at.ask("void", wait="wait=20"))
+        await until(lambda: bool(at.sent()))
+        [command] = at.sent()
+        assert isinstance(command, VoidTransfer)
+        state = changed(at.transfer_id, "voided", 2, "voided_by_caller", **HELD)
+        await counter.hear_all(decided(command.command_id), state)
+        answer = await asking
+        assert (await at.ask("void", {})).status_code == 202
+        assert (await at.ask("void", {"why": 1})).json()["code"] == "invalid_request"
+    assert (answer.status_code, answer.json()["status"], answer.json()["code"]) == (200, "voided", "voided_by_caller")
+
+
+async def test_the_state_a_command_made_is_waited_for_when_the_answer_comes_first(counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await held_till(counter, http)
+        asking = asyncio.create_task(at.ask("capture", {}, wait="wait=20"))
+        await until(lambda: bool(at.sent()))
+        await counter.hear_all(decided(counter.sent_ids()[0]))
+        await asyncio.sleep(0.1)
+        assert not asking.done()
+        await counter.hear_all(captured(at, 500, 2, last=True))
+        assert (await asking).json()["status"] == "posted"
+
+
+async def test_the_tip_wakes_who_waits_for_a_command(counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await held_till(counter, http)
+        asking = asyncio.create_task(at.ask("capture", {}, wait="wait=20"))
+        await until(lambda: bool(at.sent()))
+        command_id = counter.sent_ids()[0]
+        glimpse = (command_id, msgspec.json.encode(decided(command_id, "hold_expired")))
+        WakeWaiters(counter.waiters)([(command_id, b"{"), (new_id(), b"{"), glimpse])
+        assert (await asking).json()["code"] == "hold_expired"
+
+
+@pytest.mark.parametrize("action", ["capture", "void"])
+async def test_the_payer_and_operators_end_a_hold_and_nobody_else(action: str, counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await held_till(counter, http)
+        payee, stranger = at.bearer(counter.payee.owner_id), at.bearer(new_id())
+        for who, status, code in (
+            (payee, 403, "not_the_payer"),
+            (at.bearer(new_id(), "support"), 403, "not_the_payer"),
+            (stranger, 404, "transfer_not_found"),
+        ):
+            answer = await at.ask(action, {}, who=who)
+            assert (answer.status_code, answer.json()["code"]) == (status, code)
+        assert at.sent() == []
+        assert (await at.ask(action, {}, who=at.bearer(new_id(), "operator"))).status_code == 202
+
+
+async def test_the_payee_and_operators_give_back_and_nobody_else(counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await till(counter, http)
+        for who, status, code in (
+            (at.bearer(counter.payer.owner_id), 403, "not_the_payee"),
+            (at.bearer(new_id(), "compliance"), 403, "not_the_payee"),
+            (at.bearer(new_id()), 404, "transfer_not_found"),
+        ):
+            answer = await at.ask("reversals", REASON, who=who)
+            assert (answer.status_code, answer.json()["code"]) == (status, code)
+        assert at.sent() == []
+        for who in (at.bearer(counter.payee.owner_id), at.bearer(new_id(), "operator")):
+            assert (await at.ask("reversals", REASON, who=who)).status_code == 202
+
+
+async def test_who_received_only_a_part_does_not_give_all_of_it_back(counter: Counter) -> None:
+    other = counter.knows_customer()
+    async with counter.http() as http:
+        shared = [counter.body(), counter.body(destination_account_id=other.account_id)]
+        at = await till(counter, http, 1, legs=shared)
+        for payee in (counter.payee, other):
+            answer = await at.ask("reversals", REASON, who=at.bearer(payee.owner_id))
+            assert (answer.status_code, answer.json()["code"]) == (403, "not_the_payee")
+
+
+async def test_a_customer_does_not_take_a_withdrawal_back(counter: Counter) -> None:
+    async with counter.http() as http:
+        headers = {"Idempotency-Key": new_id(), "Prefer": "respond-async"}
+        body = {"account_id": counter.payer.account_id, "amount_minor": 5, "asset": "USD", "reference": "atm"}
+        operator = counter.keys.bearer(new_id(), "operator")
+        answer = await http.post("/api/v1/withdrawals", json=body, headers={**headers, **operator})
+        at = Till(counter, http, answer.json()["transfer_id"])
+        mine = await at.ask("reversals", REASON, who=at.bearer(counter.payer.owner_id))
+        assert (mine.status_code, mine.json()["code"]) == (403, "not_the_payee")
+
+
+@pytest.mark.parametrize("action", ["capture", "reversals"])
+@pytest.mark.parametrize(
+    ("legs", "body", "sent"),
+    [
+        (1, {}, ()),
+        (1, {"amount_minor": MAX_AMOUNT_MINOR}, (MAX_AMOUNT_MINOR,)),
+        (1, {"amounts_minor": [3]}, (3,)),
+        (2, {}, ()),
+        (2, {"amounts_minor": [3, 0]}, (3, 0)),
+        (2, {"amount_minor": 3}, "amounts_by_leg"),
+        (2, {"amounts_minor": [3]}, "amounts_by_leg"),
+        (2, {"amounts_minor": [0, 0]}, "amounts_by_leg"),
+        (1, {"amount_minor": 1, "amounts_minor": [1]}, "amount_or_amounts"),
+        (1, {"amount_minor": 0}, "invalid_request"),
+        (1, {"amount_minor": MAX_AMOUNT_MINOR + 1}, "invalid_request"),
+        (1, {"amount_minor": 1.0}, "invalid_request"),
+        (1, {"amounts_minor": []}, "invalid_request"),
+        (1, {"amounts_minor": [1] * 101}, "invalid_request"),
+        (1, {"amounts_minor": [-1]}, "invalid_request"),
+        (1, {"unknown": 1}, "invalid_request"),
+    ],
+)
+async def test_amounts_are_by_leg_and_bounded(
+    legs: int, body: dict[str, Any], sent: tuple[int, ...] | str, action: str, counter: Counter
+) -> None:
+    async with counter.http() as http:
+        at = await till(counter, http, *([500] * legs), hold=action == "capture")
+        answer = await at.ask(action, {**body, **(REASON if action == "reversals" else {})})
+    if isinstance(sent, str):
+        assert (answer.status_code, answer.json()["code"], at.sent()) == (422, sent, [])
+    else:
+        assert answer.status_code == 202
+        [command] = at.sent()
+        assert isinstance(command, CaptureTransfer | ReverseTransfer)
+        assert command.amounts_minor == sent
+
+
+@pytest.mark.parametrize("action", ["capture", "void", "reversals"])
+async def test_a_command_needs_a_key_a_token_and_a_transfer(action: str, counter: Counter) -> None:
+    body = REASON if action == "reversals" else {}
+    async with counter.http() as http:
+        at = await till(counter, http)
+        path, bearer = f"/api/v1/transfers/{at.transfer_id}/{action}", at.bearer(new_id(), "operator")
+        assert (await http.post(path, json=body, headers=bearer)).json()["code"] == "idempotency_key_missing"
+        bad = await http.post(path, json=body, headers={**bearer, "Idempotency-Key": "a b"})
+        assert (bad.status_code, bad.json()["code"]) == (400, "idempotency_key_invalid")
+        assert (await http.post(path, json=body, headers={"Idempotency-Key": "k"})).status_code == 401
+        for unknown in (new_id(), "no-id", at.transfer_id.upper()):
+            answer = await http.post(
+                f"/api/v1/transfers/{unknown}/{action}", json=body, headers={**bearer, "Idempotency-Key": "k"}
+            )
+            assert (answer.status_code, answer.json()["code"]) == (404, "transfer_not_found")
+
+
+@pytest.mark.parametrize("reason", ["", "x" * 141, "a\nb", None, 1])
+async def test_a_reversal_has_a_reason(reason: object, counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await till(counter, http)
+        assert (await at.ask("reversals", {"reason": reason})).json()["code"] == "invalid_request"
+
+
+async def test_a_reversal_is_a_transfer_of_its_own(counter: Counter) -> None:
+    key, body = new_id(), {"amount_minor": 200, "with_fees": True, **REASON}
+    async with counter.http() as http:
+        at = await till(counter, http)
+        asking = asyncio.create_task(at.ask("reversals", body, key=key, wait="wait=20"))
+        await until(lambda: bool(at.sent()))
+        [command] = at.sent()
+        assert isinstance(command, ReverseTransfer)
+        assert (command.with_fees, command.amounts_minor) == (True, (200,))
+        assert len(command.reason_commitment) == 64
+        assert b"goods" not in counter.publisher.sent[0].payload, "free text stays here"
+        reversal_id = command.command_id
+        await counter.hear_all(
+            changed(reversal_id, "posted", 1, reverses=at.transfer_id, fee_minor=-1),
+            changed(at.transfer_id, "posted", 2, reversed_minor=(200,)),
+        )
+        answer = await asking
+        assert (answer.status_code, answer.headers["location"]) == (201, f"/api/v1/transfers/{reversal_id}")
+        assert answer.json() == {
+            "transfer_id": reversal_id,
+            "status": "posted",
+            "version": 1,
+            "kind": "reversal",
+            "legs": [
+                {
+                    "source_account_id": counter.payee.account_id,
+                    "destination_account_id": counter.payer.account_id,
+                    "amount_minor": 200,
+                    "asset": "USD",
+                }
+            ],
+            "accepted_at": command.requested_at,
+            "settled_at": AT,
+            "fee_minor": -1,
+            "reverses": at.transfer_id,
+            "memo": REASON,
+        }
+        again = await at.ask("reversals", body, key=key)
+        assert (again.status_code, again.content) == (201, answer.content)
+        for who in (counter.payer, counter.payee):
+            assert (await at.show(reversal_id, who=at.bearer(who.owner_id))).content == answer.content
+        assert (await at.show(reversal_id, who=at.bearer(new_id()))).status_code == 404
+        assert (await at.show()).json()["reversed_minor"] == 200
+
+
+async def test_how_much_all_that_is_left_was_is_the_ledger_s_word(counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await till(counter, http, 500, 300)
+        answer = await at.ask("reversals", REASON)
+        assert (answer.status_code, answer.json()["status"], answer.json()["legs"]) == (202, "accepted", [])
+        reversal_id = answer.json()["transfer_id"]
+        assert answer.headers["location"] == f"/api/v1/transfers/{reversal_id}"
+        await counter.hear_all(
+            changed(reversal_id, "posted", 1, reverses=at.transfer_id, captured_minor=(0, 300)),
+        )
+        document = (await at.show(reversal_id)).json()
+    assert [leg["amount_minor"] for leg in document["legs"]] == [300]
+    assert "captured_minor" not in document
+
+
+async def test_a_refused_reversal_is_a_problem_and_a_transfer_too(counter: Counter) -> None:
+    key = new_id()
+    async with counter.http() as http:
+        at = await till(counter, http)
+        await at.ask("reversals", REASON, key=key)
+        reversal_id = counter.sent_ids()[0]
+        refusal = changed(reversal_id, "refused", 1, "insufficient_funds", reverses=at.transfer_id)
+        await counter.hear_all(msgspec.structs.replace(refusal, facts={"needed_minor": 5, "available_minor": 1}))
+        problem = await at.ask("reversals", REASON, key=key)
+        assert (problem.status_code, problem.json()["code"]) == (422, "insufficient_funds")
+        assert (problem.json()["needed_minor"], problem.json()["available_minor"]) == (5, 1)
+        assert (problem.json()["transfer_id"], problem.json()["reverses"]) == (reversal_id, at.transfer_id)
+        assert (await at.show(reversal_id)).json()["code"] == "insufficient_funds"
+
+
+async def test_a_reversal_is_neither_reversed_nor_captured(counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await till(counter, http)
+        reversal = Till(counter, http, (await at.ask("reversals", REASON)).json()["transfer_id"])
+        operator = at.bearer(new_id(), "operator")
+        for action, body, code in (
+            ("reversals", REASON, "transfer_not_reversible"),
+            ("capture", {}, "transfer_not_held"),
+            ("void", {}, "transfer_not_held"),
+        ):
+            answer = await reversal.ask(action, body, who=operator)
+            assert (answer.status_code, answer.json()["code"]) == (422, code)
+        assert reversal.sent() == []
+
+
+async def test_a_command_without_an_answer_is_sent_again_unchanged_less_and_less_often(counter: Counter) -> None:
+    await counter.rows("DELETE FROM gateway.repeats")
+    async with counter.http() as http:
+        at = await held_till(counter, http)
+        await counter.rows("DELETE FROM gateway.repeats")
+        await at.ask("capture", {})
+        [first] = counter.publisher.sent
+        now = counter.clock()
+        await sweep_sends(counter, now, [])
+        for seconds in (5, 5, 10, 20, 40, 60):
+            now += timedelta(seconds=seconds + 0.1)
+            await sweep_sends(counter, now, [first])
+        await counter.hear_all(captured(at, 500, 2, last=True), decided(first.message_id))
+        await sweep_sends(counter, now + timedelta(hours=9), [])
+    assert await counter.rows("SELECT 1 FROM gateway.repeats") == []
+
+
+async def sweep_sends(counter: Counter, now: Any, expected: list[Any]) -> None:
+    counter.publisher.sent.clear()
+    await Repeater(counter.connections["repeats"], counter.publisher, lambda: now)._send_due()
+    assert counter.publisher.sent == expected
+
+
+async def test_what_was_asked_about_a_transfer_can_never_be_changed_or_removed(counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await held_till(counter, http)
+        await at.ask("void")
+    for change in (
+        "DELETE FROM gateway.commands",
+        "TRUNCATE gateway.commands",
+        "UPDATE gateway.commands SET scope = 'voids'",
+    ):
+        with pytest.raises(asyncpg.PostgresError, match="it is never changed"):
+            await counter.rows(change)
+
+
+async def test_commands_count_as_money_requests_and_their_copies_do_not(limited: Counter) -> None:
+    key = new_id()
+    async with limited.http() as http:
+        at = await held_till(limited, http)
+        statuses = [(await at.ask("capture", {"amount_minor": 1}, key=key)).status_code for _ in range(12)]
+        assert set(statuses) == {202}
+        more = [(await at.ask("capture", {"amount_minor": 1})).status_code for _ in range(9)]
+        assert more == [202] * 8 + [429]
+        assert (await at.ask("capture", {"amount_minor": 1}, key=key)).status_code == 202
