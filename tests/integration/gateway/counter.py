@@ -130,8 +130,9 @@ class Counter:
         await project_account_states(accounts, self.connections["projection"])
         await project_outcomes(said, self.connections["projection"])
         for message in said:
-            is_transfer = isinstance(message, TransferChanged)
-            self.waiters.resolve(outcome_of(message) if is_transfer else outcome_of_command(message))
+            self.waiters.resolve(
+                outcome_of(message) if isinstance(message, TransferChanged) else outcome_of_command(message)
+            )
 
     async def rows(self, query: str, *arguments: object) -> list[dict[str, Any]]:
         async with admin_connection(self.admin_dsn) as connection:

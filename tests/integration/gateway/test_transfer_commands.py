@@ -13,6 +13,7 @@ from libs.common.contracts.base import Message
 from libs.common.contracts.gateway import CaptureTransfer, ReverseTransfer, VoidTransfer
 from libs.common.contracts.ledger import TransferChanged
 from libs.common.ids import new_id
+from libs.common.messaging.records import Glimpse
 from libs.common.money import MAX_AMOUNT_MINOR
 from services.gateway.consumers.on_transfer_changed import WakeWaiters
 from services.gateway.use_cases.repeat_requests import Repeater
@@ -199,8 +200,8 @@ async def test_the_tip_wakes_who_waits_for_a_command(counter: Counter) -> None:
         asking = asyncio.create_task(at.ask("capture", {}, wait="wait=20"))
         await until(lambda: bool(at.sent()))
         command_id = counter.sent_ids()[0]
-        glimpse = (command_id, msgspec.json.encode(decided(command_id, "hold_expired")))
-        WakeWaiters(counter.waiters)([(command_id, b"{"), (new_id(), b"{"), glimpse])
+        told = Glimpse(command_id, msgspec.json.encode(decided(command_id, "hold_expired")))
+        WakeWaiters(counter.waiters)([Glimpse(command_id, b"{"), Glimpse(new_id(), b"{"), told])
         assert (await asking).json()["code"] == "hold_expired"
 
 
