@@ -18,7 +18,7 @@ from services.gateway.domain.leg_amounts import amounts_by_leg
 from services.gateway.use_cases.accept_commands import AskedCommand
 from services.gateway.use_cases.prepare_transfer import commit_to
 from services.gateway.views.known_transfers import REVERSAL, KnownTransfer, find_transfer, reversal_of
-from services.gateway.views.ledger_states import await_transfer_state
+from services.gateway.views.ledger_states import await_reversal_amounts, await_transfer_state
 
 TransferPath = Annotated[str, Path(max_length=64)]
 IdempotencyKey = Annotated[str | None, Header(include_in_schema=False)]
@@ -215,8 +215,12 @@ class _TransferCommands:
         if command.outcome.status == "refused":
             facts = {"transfer_id": command.command_id, "transfer_status": "refused", "reverses": transfer_id}
             return decided.refused(location, facts)
-        status = 201 if command.outcome.status == "posted" else 202
-        return decided.answer(status, reversal_of(transfer, command).render(), location=location)
+        if command.outcome.status != "posted":
+            return decided.answer(202, reversal_of(transfer, command, amounts_minor).render(), location=location)
+        moved_minor = await await_reversal_amounts(self._parts.states, command)
+        if moved_minor is None:
+            return decided.accepted(location)
+        return decided.answer(201, reversal_of(transfer, command, moved_minor).render(), location=location)
 
     async def _find(self, principal: Principal, transfer_id: str) -> KnownTransfer:
         """Return the transfer. Raises: NotFound, also when it is not his to know of."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import asyncpg
 
 from services.gateway.domain.outcomes import Outcome
-from services.gateway.store.outcome_rows import columns_of, outcome_from
+from services.gateway.store.outcome_rows import columns_of, outcome_from, settlement_from
 
 _INSERT_STATES = """
 INSERT INTO gateway.later_states (transfer_id, status, version, code, reasons, facts, journal_index, occurred_at,
@@ -32,6 +32,13 @@ _STATE_AT = """
 SELECT transfer_id::text, status, version, code, reasons, facts, journal_index, occurred_at, settlement
 FROM gateway.later_states WHERE transfer_id = $1::uuid AND journal_index = $2
 """
+# A reversal's record is followed by the one that says how much of the original is reversed now.
+_REVERSED_BY = """
+SELECT s.settlement, p.settlement, s.version
+FROM gateway.later_states s
+LEFT JOIN gateway.later_states p ON p.transfer_id = s.transfer_id AND p.version = s.version - 1
+WHERE s.transfer_id = $1::uuid AND s.journal_index > $2 ORDER BY s.version LIMIT 1
+"""
 _INSERT_ACCOUNT_STATES = """
 INSERT INTO gateway.account_states (account_id, journal_index, status, minimum_minor, maximum_minor, occurred_at)
 SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[])
@@ -41,6 +48,9 @@ _ACCOUNT_STATE_AT = """
 SELECT account_id::text, journal_index, status, minimum_minor, maximum_minor, occurred_at
 FROM gateway.account_states WHERE account_id = $1::uuid AND journal_index = $2
 """
+
+
+_FIRST_LATER_VERSION = 2
 
 
 class AccountState(NamedTuple):
@@ -75,6 +85,18 @@ async def load_state_at(connection: asyncpg.Connection, transfer_id: str, journa
     """Return the state that this journal record proves."""
     row = await connection.fetchrow(_STATE_AT, transfer_id, journal_index)
     return None if row is None else outcome_from(row)
+
+
+async def load_reversed_by(
+    connection: asyncpg.Connection, transfer_id: str, journal_index: int
+) -> tuple[int, ...] | None:
+    """Return what each leg of a transfer gave back by the reversal of this record; None while that is not known."""
+    row = await connection.fetchrow(_REVERSED_BY, transfer_id, journal_index)
+    if row is None or (row[1] is None and row[2] > _FIRST_LATER_VERSION):
+        return None
+    after_minor = settlement_from(row[0]).reversed_minor
+    before_minor = settlement_from(row[1]).reversed_minor or (0,) * len(after_minor)
+    return tuple(after - before for after, before in zip(after_minor, before_minor, strict=True))
 
 
 async def save_account_states(connection: asyncpg.Connection, states: Sequence[AccountState]) -> None:

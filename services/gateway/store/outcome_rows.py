@@ -39,5 +39,10 @@ def outcome_from(row: Sequence[Any]) -> Outcome:
         _decode_facts(facts),
         journal_index,
         occurred_at,
-        UNSETTLED if settlement is None else _decode_settlement(settlement),
+        settlement_from(settlement),
     )
+
+
+def settlement_from(column: str | None) -> Settlement:
+    """Return the settlement that a column of JSON holds."""
+    return UNSETTLED if column is None else _decode_settlement(column)

@@ -5,14 +5,13 @@ from typing import Final
 
 import asyncpg
 import msgspec
-from msgspec.structs import replace
 
 from libs.common.contracts.gateway import ReverseTransfer
 from libs.common.contracts.transfers import Leg, TransferCommand
 from libs.common.db.hot import HotConnection
 from services.gateway.domain.outcomes import Outcome, accepted
 from services.gateway.store.commands import StoredCommand, find_reversal
-from services.gateway.store.later_states import load_first_final_state, load_newest_state
+from services.gateway.store.later_states import load_first_final_state, load_newest_state, load_reversed_by
 from services.gateway.store.transfers import load_outcomes
 from services.gateway.views.transfers import read_command, render_transfer
 
@@ -64,7 +63,9 @@ async def find_transfer(connection: HotConnection, transfer_id: str) -> KnownTra
         if reversal is None:
             return None
         row = await database.fetchrow(_SELECT, reversal.subject_id)
-        return reversal_of(await _known(database, read_command(row[0]), None), reversal)
+        original = await _known(database, read_command(row[0]), None)
+        amounts_minor = await amounts_of(database, reversal)
+    return reversal_of(original, reversal, amounts_minor or ())
 
 
 async def _known(database: asyncpg.Connection, command: TransferCommand, memo: bytes | None) -> KnownTransfer:
@@ -89,15 +90,20 @@ async def _known(database: asyncpg.Connection, command: TransferCommand, memo: b
     )
 
 
-def reversal_of(original: KnownTransfer, reversal: StoredCommand) -> KnownTransfer:
+async def amounts_of(database: asyncpg.Connection, reversal: StoredCommand) -> tuple[int, ...] | None:
+    """Return what a reversal gives back of each leg; None while the ledger has not said what "all that is left" is."""
+    asked_minor = _decode_reversal(reversal.message).amounts_minor
+    if asked_minor or reversal.outcome.status != "posted":
+        return asked_minor or None
+    return await load_reversed_by(database, reversal.subject_id, reversal.outcome.journal_index)
+
+
+def reversal_of(original: KnownTransfer, reversal: StoredCommand, amounts_minor: tuple[int, ...]) -> KnownTransfer:
     """Return a reversal as the transfer it is: the original's legs the other way, those that give something back.
 
-    It has none while the ledger has not said how much "all that is left" is.
+    `amounts_minor` is by leg of the original, empty while it is not known.
     """
     command = _decode_reversal(reversal.message)
-    outcome = reversal.outcome
-    moved_minor = outcome.settlement.captured_minor
-    amounts_minor = moved_minor if len(moved_minor) == len(original.legs) else command.amounts_minor
     return KnownTransfer(
         transfer_id=reversal.command_id,
         kind=REVERSAL,
@@ -106,8 +112,7 @@ def reversal_of(original: KnownTransfer, reversal: StoredCommand) -> KnownTransf
         legs=tuple(_backwards(*pair) for pair in zip(original.legs, amounts_minor, strict=False) if pair[1]),
         memo=reversal.memo,
         accepted_at=command.requested_at,
-        # What the legs say already; on any other transfer it is what a hold has posted.
-        outcome=replace(outcome, settlement=replace(outcome.settlement, captured_minor=())),
+        outcome=reversal.outcome,
         reverses=command.transfer_id,
     )
 

@@ -9,7 +9,9 @@ import asyncpg
 from libs.common.clock import monotonic_seconds
 from libs.common.db.hot import HotConnection
 from services.gateway.domain.outcomes import Outcome
+from services.gateway.store.commands import StoredCommand
 from services.gateway.store.later_states import AccountState, load_account_state_at, load_state_at
+from services.gateway.views.known_transfers import amounts_of
 
 _PATIENCE_SECONDS: Final = 2.0
 """The projection is some milliseconds behind the tip, from which whoever asks has the answer."""
@@ -27,6 +29,14 @@ async def await_transfer_state(connection: HotConnection, transfer_id: str, jour
 async def await_account_state(connection: HotConnection, account_id: str, journal_index: int) -> AccountState | None:
     """Return an account's state by its record; None if the projection does not have it in time. Raises: Unavailable."""
     return await _until_there(connection, lambda database: load_account_state_at(database, account_id, journal_index))
+
+
+async def await_reversal_amounts(connection: HotConnection, reversal: StoredCommand) -> tuple[int, ...] | None:
+    """Return what a posted reversal gave back by leg; None if the projection does not have it in time.
+
+    Raises: Unavailable.
+    """
+    return await _until_there(connection, lambda database: amounts_of(database, reversal))
 
 
 async def _until_there(

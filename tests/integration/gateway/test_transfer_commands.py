@@ -363,19 +363,46 @@ async def test_a_reversal_is_a_transfer_of_its_own(counter: Counter) -> None:
         assert (await at.show()).json()["reversed_minor"] == 200
 
 
-async def test_how_much_all_that_is_left_was_is_the_ledger_s_word(counter: Counter) -> None:
+async def test_how_much_all_that_is_left_was_is_what_the_original_says_then(counter: Counter) -> None:
+    key = new_id()
     async with counter.http() as http:
         at = await till(counter, http, 500, 300)
-        answer = await at.ask("reversals", REASON)
+        answer = await at.ask("reversals", REASON, key=key)
         assert (answer.status_code, answer.json()["status"], answer.json()["legs"]) == (202, "accepted", [])
         reversal_id = answer.json()["transfer_id"]
         assert answer.headers["location"] == f"/api/v1/transfers/{reversal_id}"
         await counter.hear_all(
-            changed(reversal_id, "posted", 1, reverses=at.transfer_id, captured_minor=(0, 300)),
+            changed(at.transfer_id, "posted", 1, journal_index=10),
+            changed(at.transfer_id, "posted", 2, journal_index=20, reversed_minor=(500, 100)),
+            changed(reversal_id, "posted", 1, journal_index=29, reverses=at.transfer_id),
         )
+        assert (await at.show(reversal_id)).json()["legs"] == []
+        waiting = asyncio.create_task(at.ask("reversals", REASON, key=key))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        await counter.hear_all(
+            changed(at.transfer_id, "posted", 3, journal_index=30, reversed_minor=(500, 300)),
+            changed(at.transfer_id, "posted", 4, journal_index=40, reversed_minor=(500, 301)),
+        )
+        posted = await waiting
         document = (await at.show(reversal_id)).json()
-    assert [leg["amount_minor"] for leg in document["legs"]] == [300]
-    assert "captured_minor" not in document
+    assert (posted.status_code, posted.json()) == (201, document)
+    assert [leg["amount_minor"] for leg in document["legs"]] == [200]
+
+
+@pytest.mark.parametrize("known", [(2,), (1, 3), (1, 2, 3)])
+async def test_what_is_missing_of_the_original_s_states_is_not_guessed(
+    known: tuple[int, ...], counter: Counter
+) -> None:
+    async with counter.http() as http:
+        at = await till(counter, http)
+        reversal_id = (await at.ask("reversals", REASON)).json()["transfer_id"]
+        for version in known:
+            state = changed(at.transfer_id, "posted", version, reversed_minor=(version,), journal_index=version * 10)
+            await counter.hear_all(state)
+        await counter.hear_all(changed(reversal_id, "posted", 1, reverses=at.transfer_id, journal_index=29))
+        legs = (await at.show(reversal_id)).json()["legs"]
+    assert [leg["amount_minor"] for leg in legs] == ([1] if known == (1, 2, 3) else [])
 
 
 async def test_a_refused_reversal_is_a_problem_and_a_transfer_too(counter: Counter) -> None:
