@@ -1,0 +1,123 @@
+"""A hold from its request to its end, money given back, money that goes out, and accounts that staff change."""
+
+from time import monotonic
+from typing import Any
+
+import httpx2
+
+from tests.e2e.api_client import Api, Person, new_key, problem, transfer, wait_until
+
+REASON = {"reason": "goods came back"}
+
+
+def hold(api: Api, payer: Person, payee: Person, amount_minor: int, **changes: Any) -> str:
+    """Return the id of a hold."""
+    body = transfer(payer, payee, amount_minor, hold=True, **changes)
+    answer = api.post("/transfers", body, token=payer.token, key=new_key())
+    assert (answer.status_code, answer.json()["status"], answer.json()["resolver"]) == (201, "held", "caller")
+    assert answer.json()["expires_at"] > answer.json()["accepted_at"]
+    return str(answer.json()["transfer_id"])
+
+
+def act(api: Api, person: Person, transfer_id: str, action: str, body: object, key: str = "") -> httpx2.Response:
+    return api.post(f"/transfers/{transfer_id}/{action}", body, token=person.token, key=key or new_key())
+
+
+def put(api: Api, account_id: str, what: str, body: object) -> httpx2.Response:
+    headers = {"Authorization": f"Bearer {api.admin_token}", "Idempotency-Key": new_key()}
+    return api.http.put(f"/api/v1/admin/accounts/{account_id}/{what}", json=body, headers=headers)
+
+
+def test_a_hold_is_captured_in_parts_and_what_is_left_is_given_back(api: Api) -> None:
+    payer, payee = api.person("petra", funds_minor=1_000), api.person("paul")
+    transfer_id, key = hold(api, payer, payee, 600), new_key()
+    account = api.get(f"/accounts/{payer.account_id}", payer.token).json()
+    assert (account["posted_minor"], account["available_minor"]) == (1_000, 400)
+    first = act(api, payer, transfer_id, "capture", {"amount_minor": 200}, key)
+    assert (first.status_code, first.json()["status"], first.json()["captured_minor"]) == (200, "held", 200)
+    problem(act(api, payer, transfer_id, "capture", {"amount_minor": 401}), 422, "capture_exceeds_hold")
+    last = act(api, payer, transfer_id, "capture", {"amount_minor": 100, "final": True})
+    assert (last.status_code, last.json()["status"], last.json()["captured_minor"]) == (200, "posted", 300)
+    assert act(api, payer, transfer_id, "capture", {"amount_minor": 200}, key).content == first.content
+    problem(act(api, payer, transfer_id, "void", {}), 422, "transfer_not_held")
+    assert api.get(f"/transfers/{transfer_id}", payee.token).json() == last.json()
+    assert (api.balance_minor(payer), api.balance_minor(payee)) == (700, 300)
+
+
+def test_a_void_gives_everything_back(api: Api) -> None:
+    payer, payee = api.person("vera", funds_minor=100), api.person("viktor")
+    transfer_id = hold(api, payer, payee, 60)
+    problem(act(api, payee, transfer_id, "void", {}), 403, "not_the_payer")
+    answer = api.post(f"/transfers/{transfer_id}/void", token=payer.token, key=new_key(), content=b"")
+    assert (answer.status_code, answer.json()["status"], answer.json()["code"]) == (200, "voided", "voided_by_caller")
+    assert api.get(f"/accounts/{payer.account_id}", payer.token).json()["available_minor"] == 100
+
+
+def test_a_hold_ends_by_itself(api: Api) -> None:
+    payer, payee = api.person("emil", funds_minor=100), api.person("erna")
+    began = monotonic()
+    transfer_id = hold(api, payer, payee, 60, expires_in_seconds=1)
+    wait_until("the end", lambda: api.get(f"/transfers/{transfer_id}", payer.token).json()["status"] == "voided")
+    assert monotonic() - began >= 1
+    assert api.get(f"/transfers/{transfer_id}", payer.token).json()["code"] == "hold_expired"
+
+
+def test_nobody_releases_his_own_review(api: Api) -> None:
+    payer, pending = api.person("rita", funds_minor=100), api.person("rudi", verified=False)
+    body = transfer(payer, pending, 5, hold=True)
+    held = api.post("/transfers", body, token=payer.token, key=new_key())
+    assert (held.status_code, held.json()["resolver"]) == (202, "fraud")
+    for action in ("capture", "void"):
+        problem(act(api, payer, held.json()["transfer_id"], action, {}), 403, "held_by_review")
+
+
+def test_the_payee_gives_back_in_parts_and_never_more_than_he_got(api: Api) -> None:
+    payer, payee = api.person("lena", funds_minor=1_000), api.person("leo")
+    transfer_id, key = api.pay(payer, payee, 500).json()["transfer_id"], new_key()
+    problem(act(api, payer, transfer_id, "reversals", REASON), 403, "not_the_payee")
+    part = act(api, payee, transfer_id, "reversals", {"amount_minor": 200, **REASON}, key)
+    assert (part.status_code, part.json()["kind"], part.json()["reverses"]) == (201, "reversal", transfer_id)
+    assert act(api, payee, transfer_id, "reversals", {"amount_minor": 200, **REASON}, key).content == part.content
+    problem(
+        act(api, payee, transfer_id, "reversals", {"amount_minor": 301, **REASON}), 422, "reversal_exceeds_transfer"
+    )
+    rest = act(api, payee, transfer_id, "reversals", REASON)
+    assert (rest.status_code, rest.json()["legs"][0]["amount_minor"]) == (201, 300)
+    assert (
+        api.http.get(rest.headers["location"], headers={"Authorization": f"Bearer {payer.token}"}).json() == rest.json()
+    )
+    original = api.get(f"/transfers/{transfer_id}", payer.token).json()
+    assert (original["status"], original["reversed_minor"]) == ("posted", 500)
+    assert (api.balance_minor(payer), api.balance_minor(payee)) == (1_000, 0)
+
+
+def test_a_withdrawal_goes_out_of_the_account_and_no_limit_stops_it(api: Api) -> None:
+    payer = api.person("wanda", funds_minor=200_000_000)
+    body = {"account_id": payer.account_id, "amount_minor": 150_000_000, "asset": "USD", "reference": "wire 17"}
+    began = monotonic()
+    answer = api.post("/withdrawals", body, token=api.admin_token, key=new_key())
+    assert (answer.status_code, answer.json()["status"], answer.json()["kind"]) == (201, "posted", "withdrawal")
+    assert monotonic() - began < 2, "nobody waits for the owner of a reserve"
+    assert api.balance_minor(payer) == 50_000_000
+    problem(api.post("/withdrawals", body, token=api.admin_token, key=new_key()), 422, "insufficient_funds")
+
+
+def test_staff_freeze_limit_close_and_reopen_an_account(api: Api) -> None:
+    payer, payee = api.person("frida", funds_minor=100), api.person("fritz")
+    frozen = put(api, payer.account_id, "status", {"status": "frozen", **REASON})
+    assert (frozen.status_code, frozen.json()["status"]) == (200, "frozen")
+    problem(api.pay(payer, payee, 1), 422, "account_frozen")
+    listed = api.get("/accounts", payer.token).json()["accounts"][0]
+    wait_until(
+        "the owner to see it", lambda: api.get("/accounts", payer.token).json()["accounts"][0]["status"] == "frozen"
+    )
+    assert listed["account_id"] == payer.account_id
+    problem(put(api, payer.account_id, "status", {"status": "closed", **REASON}), 422, "account_not_empty")
+    assert put(api, payer.account_id, "status", {"status": "active", **REASON}).json()["status"] == "active"
+    limited = put(api, payer.account_id, "limits", {"minimum_minor": -50, "maximum_minor": 120, **REASON})
+    assert (limited.json()["minimum_minor"], limited.json()["maximum_minor"]) == (-50, 120)
+    assert api.pay(payer, payee, 150).status_code == 201
+    problem(put(api, payer.account_id, "limits", {"minimum_minor": 0, **REASON}), 422, "minimum_above_balance")
+    closed = put(api, payee.account_id, "status", {"status": "suspended", **REASON})
+    assert closed.json()["status"] == "suspended"
+    problem(api.pay(payee, payer, 1), 422, "account_suspended")
