@@ -1,6 +1,8 @@
 """Captures, voids and reversals: who may ask, what is sent once a key, and what is answered."""
 
 import asyncio
+import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +17,7 @@ from libs.common.contracts.ledger import TransferChanged
 from libs.common.ids import new_id
 from libs.common.messaging.records import Glimpse
 from libs.common.money import MAX_AMOUNT_MINOR
+from services.gateway.api.merged_openapi import merge
 from services.gateway.consumers.on_transfer_changed import WakeWaiters
 from services.gateway.use_cases.repeat_requests import Repeater
 from tests.integration.gateway.counter import AT, Counter, changed, decided
@@ -480,3 +483,21 @@ async def test_commands_count_as_money_requests_and_their_copies_do_not(limited:
         more = [(await at.ask("capture", {"amount_minor": 1})).status_code for _ in range(9)]
         assert more == [202] * 8 + [429]
         assert (await at.ask("capture", {"amount_minor": 1}, key=key)).status_code == 202
+
+
+async def test_commands_are_described_with_their_headers_and_every_reference_is_there(counter: Counter) -> None:
+    document = merge(counter.app().openapi(), {})
+    for path, method in (
+        ("transfers/{transfer_id}/capture", "post"),
+        ("transfers/{transfer_id}/void", "post"),
+        ("transfers/{transfer_id}/reversals", "post"),
+        ("admin/accounts/{account_id}/status", "put"),
+        ("admin/accounts/{account_id}/limits", "put"),
+    ):
+        operation = document["paths"][f"/api/v1/{path}"][method]
+        required = {one["name"]: one["required"] for one in operation["parameters"] if one["in"] == "header"}
+        assert required == {"Idempotency-Key": True, "Prefer": False}
+        assert {"202", "4XX"} < operation["responses"].keys()
+        assert "422" not in operation["responses"], "the framework's own form of a 422 is never sent"
+    references = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
+    assert references - document["components"]["schemas"].keys() == set()

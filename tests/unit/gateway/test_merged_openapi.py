@@ -6,6 +6,7 @@ import httpx2
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
+from libs.common.contracts.transfers import HOLD_SECONDS_MAX
 from services.gateway.api.merged_openapi import merge, merged_openapi_routes
 
 OWN: dict[str, Any] = {"openapi": "3.1.0", "info": {"title": "x", "version": "1"}, "paths": {"/own": {"get": {}}}}
@@ -65,6 +66,7 @@ def test_the_hot_routes_say_which_headers_they_read() -> None:
     for path, wanted in (
         ("/api/v1/transfers", {"Idempotency-Key", "Prefer"}),
         ("/api/v1/deposits", {"Idempotency-Key", "Prefer"}),
+        ("/api/v1/withdrawals", {"Idempotency-Key", "Prefer"}),
         ("/api/v1/transfers/batch", {"Prefer"}),
     ):
         parameters = paths[path]["post"]["parameters"]
@@ -77,6 +79,7 @@ def test_the_hot_routes_say_which_headers_they_read() -> None:
 def test_what_the_hot_routes_read_is_described_with_its_bounds() -> None:
     schemas = merge(OWN, {})["components"]["schemas"]
     leg = schemas["LegIn"]["properties"]
+    assert schemas["TransferIn"]["properties"]["expires_in_seconds"]["maximum"] == HOLD_SECONDS_MAX
     assert (leg["amount_minor"]["minimum"], leg["amount_minor"]["maximum"]) == (1, 2**53 - 1)
     assert schemas["LegIn"]["additionalProperties"] is False
     assert schemas["BatchIn"]["properties"]["transfers"]["maxItems"] == 1000

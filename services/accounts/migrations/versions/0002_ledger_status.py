@@ -17,3 +17,7 @@ ALTER TABLE accounts.accounts
 
 def upgrade() -> None:
     op.execute(_LEDGER_STATUS)
+
+
+def downgrade() -> None:
+    op.execute("ALTER TABLE accounts.accounts DROP COLUMN ledger_status, DROP COLUMN ledger_index")

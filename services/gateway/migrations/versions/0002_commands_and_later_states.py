@@ -78,3 +78,10 @@ def upgrade() -> None:
     """Widen what is there, and make the new tables."""
     op.execute(_WIDEN)
     op.execute(_TABLES)
+
+
+def downgrade() -> None:
+    """Drop the new tables and columns; the wider checks may stay, since rows may need them."""
+    op.execute("DROP TABLE gateway.commands, gateway.later_states, gateway.account_states")
+    op.execute("ALTER TABLE gateway.outcomes DROP COLUMN settlement")
+    op.execute("ALTER TABLE gateway.repeats DROP COLUMN longest_wait_seconds")
