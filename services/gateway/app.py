@@ -21,6 +21,7 @@ from libs.common.wait_for_servers import until_available
 from services.gateway.api.account_commands import account_commands_router
 from services.gateway.api.batches import batch_endpoint
 from services.gateway.api.command_requests import CommandRoutes
+from services.gateway.api.fee_schedules import fee_schedules_router
 from services.gateway.api.merged_openapi import merged_openapi_routes
 from services.gateway.api.money_requests import MoneyRoutes
 from services.gateway.api.proxy import proxy_routes
@@ -39,6 +40,7 @@ from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
 from services.gateway.use_cases.accept_commands import CommandIntake
 from services.gateway.use_cases.accept_transfers import Intake
 from services.gateway.use_cases.await_outcomes import Waiters
+from services.gateway.use_cases.foresee_transfer import ForeseeTransfer
 from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.project_outcomes import poll_outcomes
 from services.gateway.use_cases.repeat_requests import Repeater
@@ -52,13 +54,7 @@ def build(role: Role) -> FastAPI:
         name: HotConnection(dsn, f"gateway-{name}")
         for name in ("intake", "atomic-intake", "commands", "projection", "repeats", "lookup")
     }
-    clients = {
-        # First, because where two describe one route in OpenAPI the first is taken: the ledger is the one asked first.
-        "ledger": httpx2.AsyncClient(base_url=settings.ledger_url),
-        "accounts": httpx2.AsyncClient(base_url=settings.accounts_url),
-        "kyc": httpx2.AsyncClient(base_url=settings.kyc_url),
-        "fraud": httpx2.AsyncClient(base_url=settings.fraud_url),
-    }
+    clients = _clients(settings)
     bus = Bus(settings, service="gateway", clock=system_clock)
     waiters = Waiters()
     verifier = TokenVerifier(settings.jwks_file)
@@ -73,6 +69,12 @@ def build(role: Role) -> FastAPI:
         limits=limits,
         lookup=connections["lookup"],
         clock=system_clock,
+        foresee=ForeseeTransfer(
+            clients["fraud"],
+            clients["ledger"],
+            internal_token=settings.internal_token.get_secret_value(),
+            clock=system_clock,
+        ),
     )
     command_intake = CommandIntake(connections["commands"], bus.publisher, waiters, system_clock)
     commands = CommandRoutes(money=money, intake=command_intake, states=connections["commands"])
@@ -126,7 +128,18 @@ def _routers(commands: CommandRoutes, lookup: HotConnection, waiters: Waiters) -
         transfer_status_router(lookup, waiters),
         transfer_commands_router(commands),
         account_commands_router(commands),
+        fee_schedules_router(commands),
     ]
+
+
+def _clients(settings: GatewaySettings) -> dict[str, httpx2.AsyncClient]:
+    """Return a client for each service, the ledger first: of two that describe one route in OpenAPI the first is taken."""
+    return {
+        "ledger": httpx2.AsyncClient(base_url=settings.ledger_url),
+        "accounts": httpx2.AsyncClient(base_url=settings.accounts_url),
+        "kyc": httpx2.AsyncClient(base_url=settings.kyc_url),
+        "fraud": httpx2.AsyncClient(base_url=settings.fraud_url),
+    }
 
 
 def _follow(bus: Bus, waiters: Waiters, directory: Directory) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 from libs.common.contracts.gateway import (
     CaptureTransfer,
     ChangeAccount,
+    PublishFeeSchedule,
     ReverseTransfer,
     TransferBatchRequested,
     TransferRequested,
@@ -20,6 +21,7 @@ _COMMANDS: Final = {
     "reversals": ReverseTransfer.TYPE,
     "account-status": ChangeAccount.TYPE,
     "account-limits": ChangeAccount.TYPE,
+    "fee-schedules": PublishFeeSchedule.TYPE,
 }
 """Scope of the idempotency key → the message's type."""
 

@@ -35,6 +35,7 @@ from libs.common.telemetry.traces import batch_spans
 from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
 from services.ledger.api.accounts import accounts_router
+from services.ledger.api.fee_schedules import fee_schedules_router
 from services.ledger.api.internal import internal_router
 from services.ledger.api.receipts import receipts_router
 from services.ledger.api.transparency import transparency_router
@@ -59,6 +60,7 @@ from services.ledger.use_cases.record_decisions import Signer
 from services.ledger.use_cases.watch_clock import WatchClock
 from services.ledger.use_cases.watch_system_accounts import WatchSystemAccounts
 from services.ledger.views.accounts import AccountView
+from services.ledger.views.fee_schedules import FeeScheduleView
 from services.ledger.views.receipts import ReceiptView
 from services.ledger.views.transparency import TransparencyView
 
@@ -229,6 +231,7 @@ def make_routers(engine: AsyncEngine, signer: Signer, internal_token: SecretStr)
         accounts_router(AccountView(reading)),
         receipts_router(ReceiptView(reading)),
         transparency_router(TransparencyView(reading, SHARD), f"{signer.vkey}\n"),
+        fee_schedules_router(FeeScheduleView(reading)),
         internal_router(ForeseeTransfer(reading, system_clock), internal_token, SHARD),
     ]
 

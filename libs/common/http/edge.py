@@ -101,7 +101,7 @@ class Edge:
 async def _serve_hot(endpoint: HotEndpoint, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a hot endpoint's request that came over ASGI (an `Expect` header, a test's client)."""
     request, _ = hot_request(scope["headers"], scope["client"])
-    request.path = scope["path"]
+    request.path, request.query = scope["path"], scope["query_string"]
     try:
         body = await _read_body(receive)
     except TooLarge:

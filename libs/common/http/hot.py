@@ -25,6 +25,8 @@ class HotRequest:
     traceparent: str = ""
     """W3C Trace Context, only if the caller has this request traced."""
     path: str = ""
+    query: bytes = b""
+    """What stood behind the question mark, not decoded; a request that has one takes the slower way through ASGI."""
     body: bytes = b""
 
 

@@ -9,7 +9,7 @@ from libs.common.errors import Conflict, Forbidden, Malformed, TallystickError, 
 from libs.common.http.auth import Principal
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
 from libs.common.http.problems import problem_body
-from services.gateway.api.money_requests import MoneyRoutes, problem_of
+from services.gateway.api.money_requests import MoneyRoutes, problem_of, require_no_query
 from services.gateway.api.preferences import wait_of
 from services.gateway.domain.idempotency import hash_body
 from services.gateway.domain.outcomes import Outcome
@@ -47,6 +47,7 @@ def batch_endpoint(parts: MoneyRoutes) -> dict[str, HotEndpoint]:
 
     async def post(request: HotRequest) -> HotAnswer:
         principal = parts.verifier.verify(request.authorization)
+        require_no_query(request)
         wait_seconds, applied = wait_of(request.prefer)
         if applied is None:
             wait_seconds = _BATCH_WAIT_SECONDS

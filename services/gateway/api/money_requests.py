@@ -6,17 +6,18 @@ from dataclasses import dataclass
 
 from libs.common.clock import Clock
 from libs.common.db.hot import HotConnection
-from libs.common.errors import TooManyRequests
+from libs.common.errors import TooManyRequests, Unprocessable
 from libs.common.http.auth import Principal, TokenVerifier
-from libs.common.http.hot import HotAnswer
+from libs.common.http.hot import HotAnswer, HotRequest
 from libs.common.http.problems import problem_body
 from services.gateway.api.rate_limits import RateLimits
 from services.gateway.domain.outcomes import HTTP_STATUS, Outcome, http_status_of
 from services.gateway.domain.sentences import detail_of
 from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
 from services.gateway.use_cases.accept_transfers import Intake, RequestKey, Submission
+from services.gateway.use_cases.foresee_transfer import ForeseeTransfer
 from services.gateway.use_cases.look_up_parties import Directory
-from services.gateway.views.transfers import are_replays, read_command, render_transfer
+from services.gateway.views.transfers import are_replays, read_command, render_dry_run, render_transfer
 
 _PROBLEM = b"application/problem+json"
 
@@ -32,6 +33,7 @@ class MoneyRoutes:
     limits: RateLimits
     lookup: HotConnection
     clock: Clock
+    foresee: ForeseeTransfer
 
     async def admit(self, address: str, principal: Principal, asked: Mapping[RequestKey, bytes]) -> bool:
         """Count the request against the rate limits and tell whether it was counted.
@@ -52,6 +54,11 @@ class MoneyRoutes:
                 raise
             return False
         return True
+
+    async def count(self, address: str, principal: Principal) -> None:
+        """Count a request that is no replay of any, such as a dry run. Raises: TooManyRequests, Unavailable."""
+        if self.limits.enabled:
+            await self.limits.take_money_request(principal, address, await self.profile_of(principal))
 
     async def give_back_replay(self, address: str, principal: Principal, submissions: Sequence[Submission]) -> None:
         """Give a counted request back what it cost if it was a replay; a batch is one only if nothing in it is new."""
@@ -83,6 +90,19 @@ def _answer_body(submission: Submission, outcome: Outcome) -> tuple[int, bytes, 
         command = read_command(stored.command)
         body = render_transfer(outcome, command.kind, command.legs, stored.memo, command.requested_at)
     return status, body, b"application/json"
+
+
+def require_no_query(request: HotRequest, *, unless: bytes = b"") -> None:
+    """Refuse a query that this route does not know. Raises: Unprocessable query_not_understood."""
+    if request.query and request.query != unless:
+        raise Unprocessable(
+            "query_not_understood", "Leave the query out; only POST /api/v1/transfers knows one, dry_run=true."
+        )
+
+
+def answer_dry_run(outcome: Outcome) -> HotAnswer:
+    """Answer what would become of a transfer: always 200, since the question was answered and nothing was done."""
+    return HotAnswer(200, render_dry_run(outcome))
 
 
 def problem_of(outcome: Outcome) -> bytes | None:

@@ -1,15 +1,17 @@
 """The OpenAPI text of the hot routes, made by hand around the schemas of the types they really read."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from services.gateway.api.batches import BatchOut
 from services.gateway.domain.requests import BatchIn, DepositIn, TransferIn, WithdrawalIn
-from services.gateway.views.transfers import TransferView
+from services.gateway.views.transfers import DryRunView, TransferView
 
 _SCHEMAS, _COMPONENTS = msgspec.json.schema_components(
-    [TransferIn, BatchIn, DepositIn, WithdrawalIn, TransferView, BatchOut], ref_template="#/components/schemas/{name}"
+    [TransferIn, BatchIn, DepositIn, WithdrawalIn, TransferView, DryRunView, BatchOut],
+    ref_template="#/components/schemas/{name}",
 )
 MONEY_SCHEMAS: Final[dict[str, Any]] = _COMPONENTS
 
@@ -26,6 +28,13 @@ PREFER_HEADER: Final[dict[str, Any]] = {
     "required": False,
     "description": "`wait=n` (0 to 30 s; 5 by default) or `respond-async` (RFC 7240).",
     "schema": {"type": "string"},
+}
+DRY_RUN_QUERY: Final[dict[str, Any]] = {
+    "name": "dry_run",
+    "in": "query",
+    "required": False,
+    "description": "`true` tells the outcome and changes nothing.",
+    "schema": {"type": "boolean", "enum": [True]},
 }
 _PROBLEM: Final = {
     "content": {"application/problem+json": {"schema": {"type": "object", "description": "RFC 9457 with `code`."}}}
@@ -53,13 +62,21 @@ _COMMON: Final = {
 }
 
 
-def _operation(summary: str, description: str, body: str, responses: dict[str, Any], *, key: bool) -> dict[str, Any]:
+def _operation(
+    summary: str,
+    description: str,
+    body: str,
+    responses: dict[str, Any],
+    *,
+    key: bool,
+    query: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
     return {
         "post": {
             "tags": ["transfers"],
             "summary": summary,
             "description": description,
-            "parameters": [KEY_HEADER, PREFER_HEADER] if key else [PREFER_HEADER],
+            "parameters": [*query, *([KEY_HEADER] if key else []), PREFER_HEADER],
             "requestBody": {
                 "required": True,
                 "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{body}"}}},
@@ -86,10 +103,12 @@ MONEY_PATHS: Final[dict[str, Any]] = {
     "/api/v1/transfers": _operation(
         "Transfer money",
         "Moves an amount, or several legs together, from your accounts. Answered when it is posted, or after the wait. "
-        "With `hold` the money is reserved until you capture or void it, or `expires_in_seconds` are over.",
+        "With `hold` the money is reserved until you capture or void it, or `expires_in_seconds` are over. "
+        "With `?dry_run=true` nothing happens: 200 says what would; no key is needed then.",
         "TransferIn",
-        _OUTCOMES,
+        {"200": _answer("What would become of it; only with `dry_run=true`.", "DryRunView"), **_OUTCOMES},
         key=True,
+        query=[DRY_RUN_QUERY],
     ),
     "/api/v1/transfers/batch": _operation(
         "Transfer money many times",

@@ -52,6 +52,7 @@ OWNED: Final[Sequence[Owned]] = (
     Owned("/api/v1/accounts/{account_id}", ("GET",), ("ledger", "accounts")),
     Owned("/api/v1/accounts/{account_id}/entries", ("GET",), ("ledger",)),
     Owned("/api/v1/transfers/{transfer_id}/receipt", ("GET",), ("ledger",)),
+    Owned("/api/v1/fee-schedules/{version}", ("GET",), ("ledger",)),
     Owned("/api/v1/transparency/{rest:path}", ("GET",), ("ledger",)),
     Owned("/api/v1/kyc/{rest:path}", ("GET", "POST"), ("kyc",)),
     Owned("/api/v1/admin/kyc/{rest:path}", ("GET", "POST"), ("kyc",)),

@@ -14,7 +14,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from libs.common.http.auth import Principal
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
 from libs.common.telemetry.traces import begin_span
-from services.gateway.api.money_requests import MoneyRoutes, answer
+from services.gateway.api.money_requests import MoneyRoutes, answer, answer_dry_run, require_no_query
 from services.gateway.api.preferences import wait_of
 from services.gateway.domain.idempotency import hash_body, read_key
 from services.gateway.domain.outcomes import Outcome
@@ -56,6 +56,10 @@ def _endpoint(
 
     async def take(request: HotRequest, span: Span | None) -> HotAnswer:
         principal = parts.verifier.verify(request.authorization)
+        if request.query:
+            # What is not understood must not be done in earnest: `?dryrun=true` moves no money.
+            require_no_query(request, unless=b"dry_run=true" if scope == "transfers" else b"")
+            return await asyncio.create_task(run_dry(request, principal))
         key = read_key(request.idempotency_key)
         wait_seconds, applied = wait_of(request.prefer)
         asked = read(request.body)
@@ -77,6 +81,11 @@ def _endpoint(
         if counted:
             await asyncio.create_task(parts.give_back_replay(request.address, principal, [submission]))
         return answer(submission, outcome, applied)
+
+    async def run_dry(request: HotRequest, principal: Principal) -> HotAnswer:
+        asked = read(request.body)
+        await parts.count(request.address, principal)
+        return answer_dry_run(await parts.foresee(await prepare(parts, principal, asked)))
 
     async def traced(request: HotRequest) -> HotAnswer:
         span = begin_span("gateway.accept", request.traceparent, SpanKind.SERVER)

@@ -11,7 +11,13 @@ from typing import Final
 import msgspec
 
 from libs.common.clock import Clock, to_rfc3339
-from libs.common.contracts.gateway import CaptureTransfer, ChangeAccount, ReverseTransfer, VoidTransfer
+from libs.common.contracts.gateway import (
+    CaptureTransfer,
+    ChangeAccount,
+    PublishFeeSchedule,
+    ReverseTransfer,
+    VoidTransfer,
+)
 from libs.common.crash_points import reached
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unprocessable
@@ -27,7 +33,7 @@ _REPEAT_AFTER_SECONDS: Final = 5.0
 
 _encode = msgspec.json.Encoder().encode
 
-LedgerCommand = CaptureTransfer | VoidTransfer | ReverseTransfer | ChangeAccount
+LedgerCommand = CaptureTransfer | VoidTransfer | ReverseTransfer | ChangeAccount | PublishFeeSchedule
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,14 @@
 """Transfers as they are shown: the same document at the first answer, at a replay, and when asked for."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
 from libs.common.contracts.transfers import Leg, TransferCommand
 from libs.common.db.hot import HotConnection
 from services.gateway.domain.outcomes import Outcome
+from services.gateway.domain.sentences import detail_of
 from services.gateway.store.transfers import find_by_keys
 
 
@@ -47,6 +49,41 @@ class TransferView(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw
 
 _encode = msgspec.json.Encoder().encode
 _decode_command = msgspec.json.Decoder(TransferCommand).decode
+
+
+class DryRunView(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """What would become of a transfer if it were asked for now. Nothing was kept, moved or counted against limits.
+
+    `code` and `facts` say why it would be refused, blocked or held; `fee_minor` is what would be withheld.
+    """
+
+    dry_run: Literal[True]
+    status: str
+    code: str = ""
+    detail: str = ""
+    facts: dict[str, int | str] = {}
+    reasons: tuple[str, ...] = ()
+    resolver: str = ""
+    expires_at: str = ""
+    fee_minor: int = 0
+
+
+def render_dry_run(outcome: Outcome) -> bytes:
+    """Encode what would become of a transfer."""
+    settlement = outcome.settlement
+    return _encode(
+        DryRunView(
+            dry_run=True,
+            status=outcome.status,
+            code=outcome.code,
+            detail=detail_of(outcome.code) if outcome.code else "",
+            facts=outcome.facts,
+            reasons=outcome.reasons,
+            resolver=settlement.resolver,
+            expires_at=settlement.expires_at,
+            fee_minor=settlement.fee_minor,
+        )
+    )
 
 
 def render_transfer(

@@ -35,7 +35,8 @@ def publish_fees(run: Run, command: PublishFeeSchedule) -> None:
         run.refuse_command(command, command.command_id, PUBLISH, command.command_id, refusal)
         return
     schedule = FeeSchedule(run.fees.version + 1, command.rules, frozenset(command.exempt_account_ids))
-    run.answer_command(command.command_id, PUBLISH, command.command_id, index=run.index)
+    done = {"fee_schedule": schedule.version}
+    run.answer_command(command.command_id, PUBLISH, command.command_id, index=run.index, done=done)
     state = FeeAnswer(schedule, command.actor_id, run.index, run.now)
     run.decisions.changes.append(Change("fees.published", state, command, ()))
     run.decisions.published = state

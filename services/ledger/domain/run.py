@@ -223,10 +223,20 @@ class Run:
         self.index += 1
 
     def answer_command(
-        self, command_id: str, kind: str, subject_id: str, *, index: int, refusal: Refusal | None = None
+        self,
+        command_id: str,
+        kind: str,
+        subject_id: str,
+        *,
+        index: int,
+        refusal: Refusal | None = None,
+        done: Mapping[str, int | str] = NO_FACTS,
     ) -> CommandAnswer:
-        """Note what became of a command; the record at `index` proves it."""
-        code, facts = refusal or ("", NO_FACTS)
+        """Note what became of a command: why it was refused, or facts about what was `done`.
+
+        The record at `index` proves it.
+        """
+        code, facts = refusal or ("", done)
         status: Literal["done", "refused"] = "done" if refusal is None else "refused"
         answer = CommandAnswer(command_id, kind, subject_id, status, code, facts, index, self.now)
         self.done[command_id] = answer

@@ -21,6 +21,7 @@ from libs.common.ids import new_id
 from services.gateway.api.account_commands import account_commands_router
 from services.gateway.api.batches import batch_endpoint
 from services.gateway.api.command_requests import CommandRoutes
+from services.gateway.api.fee_schedules import fee_schedules_router
 from services.gateway.api.money_requests import MoneyRoutes
 from services.gateway.api.proxy import proxy_routes
 from services.gateway.api.rate_limits import RateLimits
@@ -33,6 +34,7 @@ from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
 from services.gateway.use_cases.accept_commands import CommandIntake
 from services.gateway.use_cases.accept_transfers import Intake, Submission
 from services.gateway.use_cases.await_outcomes import Waiters
+from services.gateway.use_cases.foresee_transfer import ForeseeTransfer
 from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.prepare_transfer import Draft
 from services.gateway.use_cases.project_directory import project_account_states
@@ -150,6 +152,7 @@ class Counter:
             limits=self.limits,
             lookup=self.connections["lookup"],
             clock=self.clock,
+            foresee=ForeseeTransfer(self.client, self.client, internal_token="sister to sister", clock=self.clock),
         )
         commands = CommandRoutes(money=money, intake=self.commands, states=self.connections["commands"])
         clients = dict.fromkeys(("accounts", "kyc", "ledger", "fraud"), self.client)
@@ -167,6 +170,7 @@ class Counter:
                 transfer_status_router(self.connections["lookup"], self.waiters),
                 transfer_commands_router(commands),
                 account_commands_router(commands),
+                fee_schedules_router(commands),
             ],
             hot={**money_endpoints(money), **batch_endpoint(money)},
             routes=proxy_routes(clients, self.limits),

@@ -36,7 +36,7 @@ CREATE TABLE gateway.commands (
     CONSTRAINT commands_pkey PRIMARY KEY (command_id),
     CONSTRAINT commands_idempotency_key_unique UNIQUE (principal_id, scope, idempotency_key),
     CONSTRAINT commands_scope_known
-        CHECK (scope IN ('captures', 'voids', 'reversals', 'account-status', 'account-limits')),
+        CHECK (scope IN ('captures', 'voids', 'reversals', 'account-status', 'account-limits', 'fee-schedules')),
     CONSTRAINT commands_key_bounded CHECK (length(idempotency_key) BETWEEN 1 AND 255)
 );
 CREATE TRIGGER commands_append_only BEFORE UPDATE OR DELETE ON gateway.commands
