@@ -134,21 +134,24 @@ CHECKS: Final = (
     Check(
         "decided_was_asked",
         "the ledger decided nothing that nobody asked for",
-        ("gateway.transfers", "ledger.transfers"),
+        ("gateway.transfers", "gateway.commands", "ledger.transfers"),
         """
         SELECT format('transfer %s is %s and was never accepted', l.transfer_id, l.status)
-        FROM ledger.transfers l LEFT JOIN gateway.transfers g USING (transfer_id) WHERE g.transfer_id IS NULL
+        FROM ledger.transfers l LEFT JOIN gateway.transfers g USING (transfer_id)
+        LEFT JOIN gateway.commands c ON c.command_id = l.transfer_id
+        WHERE g.transfer_id IS NULL AND c.command_id IS NULL
         """,
     ),
     Check(
         "gateway_agrees",
         "the gateway shows what the ledger decided",
-        ("gateway.outcomes", "ledger.transfers"),
+        ("gateway.outcomes", "gateway.later_states", "ledger.transfers"),
         """
         SELECT format('transfer %s: ledger %s version %s, gateway %s version %s', l.transfer_id, l.status, l.version,
-            coalesce(o.status, 'nothing'), coalesce(o.version, 0))
-        FROM ledger.transfers l LEFT JOIN gateway.outcomes o USING (transfer_id)
-        WHERE (l.status, l.version) IS DISTINCT FROM (o.status, o.version)
+            coalesce(s.status, o.status, 'nothing'), coalesce(s.version, o.version, 0))
+        FROM ledger.transfers l LEFT JOIN gateway.outcomes o USING (transfer_id) LEFT JOIN gateway.later_states s
+            ON s.transfer_id = l.transfer_id AND s.version = l.version
+        WHERE (l.status, l.version) IS DISTINCT FROM (coalesce(s.status, o.status), coalesce(s.version, o.version))
           AND l.changed_at < now() - make_interval(secs => $1::double precision)
         """,
     ),

@@ -1,10 +1,12 @@
 """A hold from its request to its end, money given back, money that goes out, and accounts that staff change."""
 
+import asyncio
 from time import monotonic
 from typing import Any
 
 import httpx2
 
+from tallystick.commands.reconcile import reconcile
 from tests.e2e.api_client import Api, Person, new_key, problem, transfer, wait_until
 
 REASON = {"reason": "goods came back"}
@@ -121,3 +123,12 @@ def test_staff_freeze_limit_close_and_reopen_an_account(api: Api) -> None:
     closed = put(api, payee.account_id, "status", {"status": "suspended", **REASON})
     assert closed.json()["status"] == "suspended"
     problem(api.pay(payee, payer, 1), 422, "account_suspended")
+
+
+def test_after_all_of_it_the_gateway_shows_what_the_ledger_decided(api: Api) -> None:
+    def differences() -> list[str]:
+        outcomes = {outcome.name: outcome for outcome in asyncio.run(reconcile(api.dsn, grace_seconds=0))}
+        checks = ("asked_and_decided", "decided_was_asked", "gateway_agrees", "accounts_agree")
+        return [line for check in checks for line in outcomes[check].differences]
+
+    wait_until("the projections to agree", lambda: differences() == [])
