@@ -45,8 +45,9 @@ def reverse_transfer(run: Run, command: ReverseTransfer) -> None:
         facts = {"status": original.status, "kind": original.kind}
         _record_reversal(run, command, (), refusal=Refusal("transfer_not_reversible", facts))
         return
-    amounts_minor = command.amounts_minor or _left(settlement)
-    refusal = _refuse_amounts(settlement, amounts_minor)
+    left_minor = _left(settlement)
+    amounts_minor = command.amounts_minor or left_minor
+    refusal = _refuse_amounts(command.amounts_minor, left_minor)
     if refusal is not None:
         _record_reversal(run, command, (), refusal=refusal)
         return
@@ -74,15 +75,15 @@ def _left(settlement: Settlement) -> tuple[int, ...]:
     return tuple(moved_minor - given_minor for moved_minor, given_minor in pairs)
 
 
-def _refuse_amounts(settlement: Settlement, amounts_minor: Sequence[int]) -> Refusal | None:
-    left_minor = _left(settlement)
-    if len(amounts_minor) != len(left_minor):
+def _refuse_amounts(asked_minor: Sequence[int], left_minor: Sequence[int]) -> Refusal | None:
+    """Return what is wrong with the amounts by leg; none named asks for all that is left."""
+    if not asked_minor:
+        return None if any(left_minor) else Refusal("reversal_exceeds_transfer", {"legs": len(left_minor)})
+    if len(asked_minor) != len(left_minor) or not any(asked_minor):
         return Refusal("amounts_by_leg", {"legs": len(left_minor)})
-    for asked, left in zip(amounts_minor, left_minor, strict=True):
+    for asked, left in zip(asked_minor, left_minor, strict=True):
         if asked > left:
             return Refusal("reversal_exceeds_transfer", {"requested_minor": asked, "remaining_minor": left})
-    if not any(amounts_minor):
-        return Refusal("amounts_by_leg" if any(left_minor) else "reversal_exceeds_transfer", {"legs": len(left_minor)})
     return None
 
 

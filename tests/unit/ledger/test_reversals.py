@@ -1,0 +1,85 @@
+"""A posted transfer's money goes back: in parts, never more than it moved, with its fees when asked."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from services.ledger.domain.account import Account
+from services.ledger.domain.commands import Command
+from services.ledger.domain.run import Answer, CommandAnswer
+from services.ledger.domain.transfer import Transfer
+from tests.support.ledger_builders import (
+    account,
+    id_of,
+    leg,
+    reverse,
+    screened,
+)
+from tests.unit.ledger.memory_ledger import Books, house
+
+PAID = screened("t", leg("alice", "bob", 600))
+TWO_LEGS = screened("t", leg("alice", "bob", 600), leg("alice", "carol", 300))
+PEOPLE = (account("alice", 1_000), account("bob"), account("carol"))
+
+
+def books(*commands: Command, accounts: Sequence[Account] = PEOPLE) -> Books:
+    ledger = Books(*accounts, *house("USD"))
+    for command in commands:
+        ledger.write(command)
+    return ledger
+
+
+def code_of(answers: Sequence[Answer]) -> str:
+    answer = answers[0]
+    assert isinstance(answer, (Transfer, CommandAnswer))
+    return answer.code
+
+
+def test_a_reversal_moves_all_of_it_back_and_is_a_transfer_of_its_own() -> None:
+    ledger = books(PAID)
+    reversal, original = ledger.write(reverse("t"))
+    assert isinstance(reversal, Transfer)
+    assert (reversal.kind, reversal.status, reversal.version, reversal.reverses) == (
+        "reversal",
+        "posted",
+        1,
+        id_of("t"),
+    )
+    assert isinstance(original, Transfer)
+    assert original.settlement is not None
+    assert (original.status, original.version, original.settlement.reversed_minor) == ("posted", 2, (600,))
+    assert (ledger.posted("alice"), ledger.posted("bob")) == (1_000, 0)
+
+
+def test_parts_go_back_up_to_the_whole_and_no_further() -> None:
+    ledger = books(PAID, reverse("t", 400, as_="first"))
+    assert code_of(ledger.write(reverse("t", 201, as_="second"))) == "reversal_exceeds_transfer"
+    ledger.write(reverse("t", 200, as_="third"))
+    assert ledger.posted("alice") == 1_000
+    assert code_of(ledger.write(reverse("t", as_="fourth"))) == "reversal_exceeds_transfer"
+
+
+def test_a_reversal_sent_twice_moves_once() -> None:
+    ledger = books(PAID)
+    first = ledger.write(reverse("t", 100))
+    size = ledger.ledger.size
+    (again,) = ledger.write(reverse("t", 100))
+    assert isinstance(again, Transfer)
+    assert (again.transfer_id, again.journal_index) == (id_of("reversal of t"), first[0].journal_index)
+    assert (ledger.ledger.size, ledger.posted("alice")) == (size, 500)
+
+
+def test_a_transfer_is_reversed_in_the_batch_that_posts_it() -> None:
+    ledger = books()
+    answers = ledger.write(PAID, reverse("t", 100))
+    assert [each.status for each in answers if isinstance(each, Transfer)] == ["posted", "posted", "posted"]
+    assert ledger.posted("alice") == 500
+
+
+@pytest.mark.parametrize("amounts_minor", [(1,), (1, 1, 1), (0, 0)])
+def test_amounts_are_one_for_each_leg_and_not_all_nothing(amounts_minor: tuple[int, ...]) -> None:
+    ledger = books(TWO_LEGS)
+    assert code_of(ledger.write(reverse("t", *amounts_minor))) == "amounts_by_leg"
+    # Nothing was asked for, whether or not something is left.
+    ledger.write(reverse("t", as_="all"))
+    assert code_of(ledger.write(reverse("t", *amounts_minor, as_="late"))) == "amounts_by_leg"
