@@ -8,7 +8,7 @@ A capture is refused in this order:
     4. hold_expired         its time is up, even if the clock has not ended it yet
     5. amounts_by_leg       not as many amounts as the transfer has legs, or all of them zero
     6. capture_exceeds_hold a leg has less left than it should move
-    7. account_closed, account_suspended, account_frozen   as for a transfer
+    7. account_closed, account_suspended, account_frozen   as for a transfer, of the legs that move
     8. balance_overflow, balance_limit_exceeded            of an account that gets a fee
 
 A void by 1 to 3. Neither asks who sent it: the gateway has.
@@ -88,7 +88,7 @@ def _refuse_capture(run: Run, held: Transfer, settlement: Settlement, amounts_mi
         for asked_minor, left_minor in zip(amounts_minor, remaining_minor, strict=True):
             if asked_minor > left_minor:
                 return Refusal("capture_exceeds_hold", {"requested_minor": asked_minor, "remaining_minor": left_minor})
-    return refuse_states(held.legs, run.books)
+    return refuse_states(_with_amounts(held.legs, amounts_minor or remaining_minor), run.books)
 
 
 def _capture(run: Run, held: Transfer, settlement: Settlement, command: CaptureTransfer) -> Refusal | None:

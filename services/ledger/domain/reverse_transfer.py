@@ -6,7 +6,7 @@ It is refused in this order:
     2. transfer_not_reversible    it is not posted, or is a reversal itself
     3. amounts_by_leg             not as many amounts as the transfer has legs, or all of them zero
     4. reversal_exceeds_transfer  over all reversals a leg would give back more than it moved; nothing is left, too
-    5. account_closed, account_suspended, account_frozen   as for a transfer the other way
+    5. account_closed, account_suspended, account_frozen   as for a transfer the other way, of the legs that move
     6. insufficient_funds         the payee, or the account that would give fees back, has less available
     7. balance_overflow, balance_limit_exceeded   of the payer
 """
@@ -90,7 +90,7 @@ def _refuse_amounts(asked_minor: Sequence[int], left_minor: Sequence[int]) -> Re
 def _move_back(run: Run, reversal_id: str, legs: Sequence[Leg], fees: Sequence[Fee]) -> Refusal | None:
     """Move all of it, or nothing."""
     books = run.books
-    refusal = refuse_states(legs, books)
+    refusal = refuse_states([leg for leg in legs if leg.amount_minor], books)
     if refusal is not None:
         return refusal
     savepoint = books.savepoint(legs, fees)

@@ -206,6 +206,20 @@ def test_no_capture_debits_a_frozen_account() -> None:
     assert books.state() == "held"
 
 
+def test_a_payee_who_has_his_part_and_is_gone_stops_no_capture_of_the_rest() -> None:
+    books = ledger(account("alice", 1_000), account("bob", owner=id_of("owner of alice")), account("carol"))
+    books.decide(
+        screened(
+            "h", leg("alice", "bob", 600, owner=id_of("owner of alice")), leg("alice", "carol", 300), hold_seconds=HOUR
+        )
+    )
+    books.decide(capture("h", 600, 0, as_="bob's"))
+    books.decide(screened("on", leg("bob", "carol", 600)))
+    books.decide(change("bob", "closed"))
+    books.decide(capture("h", as_="rest"))
+    assert (books.state(), books.numbers("carol")) == ("posted", (900, 0, 0))
+
+
 def test_a_hold_in_an_atomic_batch_is_refused() -> None:
     books = ledger()
     decisions = books.decide(batch("b", HOLD, screened("t", leg("alice", "bob", 1))))

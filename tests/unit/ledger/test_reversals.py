@@ -10,6 +10,7 @@ from services.ledger.domain.run import Answer, CommandAnswer
 from services.ledger.domain.transfer import Transfer
 from tests.support.ledger_builders import (
     account,
+    change,
     id_of,
     leg,
     reverse,
@@ -83,3 +84,11 @@ def test_amounts_are_one_for_each_leg_and_not_all_nothing(amounts_minor: tuple[i
     # Nothing was asked for, whether or not something is left.
     ledger.write(reverse("t", as_="all"))
     assert code_of(ledger.write(reverse("t", *amounts_minor, as_="late"))) == "amounts_by_leg"
+
+
+def test_only_the_accounts_of_legs_that_go_back_are_asked() -> None:
+    ledger = books(TWO_LEGS)
+    ledger.write(change("carol", "suspended"))
+    assert code_of(ledger.write(reverse("t", 1, 1, as_="both"))) == "account_suspended"
+    assert code_of(ledger.write(reverse("t", 600, 0, as_="bob's"))) == ""
+    assert ledger.posted("alice") == 700
