@@ -118,23 +118,35 @@ def beyond(whole: Iterable[Fee], before: Iterable[Fee], *, moved_minor: Sequence
 
 def given_back(
     withheld: Iterable[Fee],
-    returned: Iterable[Fee],
     *,
     moved_minor: Sequence[int],
-    reversed_minor: Sequence[int],
+    before_minor: Sequence[int],
+    after_minor: Sequence[int],
 ) -> tuple[Fee, ...]:
-    """Return the fees that go back once `reversed_minor` of `moved_minor` (by leg) are reversed, below zero.
+    """Return the fees that go back, below zero, with a reversal after which `after_minor` of `moved_minor` is reversed.
 
-    In proportion, rounded down over the sum of all reversals: so the last of them brings back all that is left.
+    In proportion, rounded down over the sum of all reversals: if all of them ask for fees, the last brings back what is
+    left. What a reversal without fees left with the house stays there, so that none gives back more than it moves.
+    The accounts that took a leg's fees share what goes back in the proportion in which they took them.
     """
-    before = merge(returned)
-    due = []
+    takers: dict[int, list[tuple[str, int]]] = {}
     for (leg, account_id), taken_minor in merge(withheld).items():
-        due_minor = taken_minor * reversed_minor[leg] // moved_minor[leg]
-        amount_minor = due_minor + before.get((leg, account_id), 0)
-        if amount_minor:
-            due.append(Fee(leg, account_id, -amount_minor))
-    return tuple(due)
+        takers.setdefault(leg, []).append((account_id, taken_minor))
+    back = []
+    for leg, shares in takers.items():
+        whole_minor = sum(taken_minor for _, taken_minor in shares)
+        earlier_minor, now_minor = (
+            whole_minor * reversed_minor[leg] // moved_minor[leg] for reversed_minor in (before_minor, after_minor)
+        )
+        given_minor = share_minor = 0
+        for account_id, taken_minor in shares:
+            # Of the sum of all shares up to this one, so that they add up to the whole.
+            share_minor += taken_minor
+            due_minor = now_minor * share_minor // whole_minor - earlier_minor * share_minor // whole_minor
+            if due_minor != given_minor:
+                back.append(Fee(leg, account_id, given_minor - due_minor))
+            given_minor = due_minor
+    return tuple(back)
 
 
 def _divide(numerator: int, denominator: int, rounding: str) -> int:

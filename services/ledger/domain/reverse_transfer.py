@@ -57,9 +57,9 @@ def reverse_transfer(run: Run, command: ReverseTransfer) -> None:
     if command.with_fees:
         fees = given_back(
             settlement.withheld,
-            settlement.returned,
             moved_minor=settlement.captured_minor,
-            reversed_minor=reversed_minor,
+            before_minor=settlement.reversed_minor,
+            after_minor=reversed_minor,
         )
     refusal = _move_back(run, command.command_id, legs, fees)
     _record_reversal(run, command, legs, fees=fees, refusal=refusal, provenance=settlement.provenance)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from libs.common.ids import system_account_id
 from services.ledger.domain.account import Account
 from services.ledger.domain.commands import Command
 from services.ledger.domain.run import Answer, CommandAnswer
@@ -11,6 +12,8 @@ from services.ledger.domain.transfer import Transfer
 from tests.support.ledger_builders import (
     account,
     change,
+    deposit,
+    fees,
     id_of,
     leg,
     reverse,
@@ -18,6 +21,7 @@ from tests.support.ledger_builders import (
 )
 from tests.unit.ledger.memory_ledger import Books, house
 
+FEES_ACCOUNT = system_account_id("USD", "SYS-FEES-0001")
 PAID = screened("t", leg("alice", "bob", 600))
 TWO_LEGS = screened("t", leg("alice", "bob", 600), leg("alice", "carol", 300))
 PEOPLE = (account("alice", 1_000), account("bob"), account("carol"))
@@ -92,3 +96,41 @@ def test_only_the_accounts_of_legs_that_go_back_are_asked() -> None:
     assert code_of(ledger.write(reverse("t", 1, 1, as_="both"))) == "account_suspended"
     assert code_of(ledger.write(reverse("t", 600, 0, as_="bob's"))) == ""
     assert ledger.posted("alice") == 700
+
+
+HALF, HUNDREDTH = 500_000, 10_000
+
+
+def test_fees_stay_with_the_house_unless_the_reversal_asks_for_them() -> None:
+    ledger = books(fees(rate_per_million=HUNDREDTH), PAID)
+    ledger.write(reverse("t", 594))
+    assert (ledger.posted("alice"), ledger.posted("bob"), ledger.posted(FEES_ACCOUNT)) == (994, 0, 6)
+
+
+def test_fees_go_back_in_proportion_and_wholly_with_the_last_part() -> None:
+    ledger = books(fees(rate_per_million=HUNDREDTH), PAID)
+    ledger.write(reverse("t", 299, as_="first", with_fees=True))
+    assert ledger.posted(FEES_ACCOUNT) == 4  # 6 - floor(2.99)
+    ledger.write(reverse("t", 1, as_="second", with_fees=True))
+    assert ledger.posted(FEES_ACCOUNT) == 3
+    ledger.write(reverse("t", as_="last", with_fees=True))
+    assert (ledger.posted("alice"), ledger.posted("bob"), ledger.posted(FEES_ACCOUNT)) == (1_000, 0, 0)
+    assert ledger.transfer("t").fee_minor == 0
+
+
+def test_a_reversal_gives_back_the_fees_of_its_own_part_alone() -> None:
+    ledger = books(fees(rate_per_million=HALF), PAID, deposit("d", "bob", 1_000))
+    ledger.write(reverse("t", 500, as_="without"))
+    ledger.write(reverse("t", 100, as_="with", with_fees=True))
+    # 300 were withheld, a sixth of them for these 100: the payee pays 50 and is paid nothing by his own reversal.
+    assert (ledger.posted("bob"), ledger.posted(FEES_ACCOUNT)) == (1_300 - 500 - 50, 250)
+    assert ledger.transfer("t").fee_minor == 250
+
+
+def test_no_fee_goes_back_of_a_leg_that_does_not_move() -> None:
+    ledger = books(fees(rate_per_million=HALF), TWO_LEGS, deposit("d", "bob", 1_000))
+    ledger.write(reverse("t", 600, 0, as_="bob's"))
+    ledger.write(reverse("t", 0, 300, as_="carol's", with_fees=True))
+    assert ledger.posted(FEES_ACCOUNT) == 300
+    assert ledger.transfer("t").fee_minor == 300
+    assert ledger.ledger.entry_sums[id_of("carol's of t"), FEES_ACCOUNT] == -150
