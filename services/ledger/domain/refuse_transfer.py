@@ -7,12 +7,14 @@
     4. asset_mismatch       the leg's asset is not both accounts'
     5. account_closed, account_suspended   either account; account_frozen   the source: it may still be credited
     6. insufficient_funds   the source's available amount, once all legs before this one have moved
-    7. balance_limit_exceeded   the destination may not hold that much
-    8. balance_overflow     a balance could no longer be written exactly
+    7. balance_overflow     a balance could no longer be written exactly
+    8. balance_limit_exceeded   the destination may not hold that much
 
 1 to 5 are asked leg by leg, all legs before any money is looked at; 6 to 8 leg by leg as they move. So the first leg
-that cannot be decides, and the order of its own faults is fixed. Inside an atomic batch the first transfer that cannot
-be gets its code, the others `batch_refused`; one that would be held gets `hold_in_atomic_batch`.
+that cannot be decides, and the order of its own faults is fixed. 7 and 8 count the whole amount, before its fees, and
+all that is held for the destination: a hold and a posting are judged alike, and what was held fits when it posts.
+Inside an atomic batch the first transfer that cannot be gets its code, the others `batch_refused`; one that would be
+held gets `hold_in_atomic_batch`.
 """
 
 from collections.abc import Mapping, Sequence
