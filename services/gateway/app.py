@@ -133,7 +133,7 @@ def _routers(commands: CommandRoutes, lookup: HotConnection, waiters: Waiters) -
 
 
 def _clients(settings: GatewaySettings) -> dict[str, httpx2.AsyncClient]:
-    """Return a client for each service, the ledger first: of two that describe one route in OpenAPI the first is taken."""
+    """Return a client for each service, the ledger first: OpenAPI takes the first of two that describe one route."""
     return {
         "ledger": httpx2.AsyncClient(base_url=settings.ledger_url),
         "accounts": httpx2.AsyncClient(base_url=settings.accounts_url),
