@@ -21,6 +21,7 @@ COMMANDS = {
     "verify": "tallystick.commands.verify:verify_command",
     "reconcile": "tallystick.commands.reconcile:reconcile_command",
     "verify-receipt": "tallystick.commands.verify_receipt:verify_receipt_command",
+    "new-origin": "tallystick.commands.new_origin:new_origin_command",
     "dead-letters": "tallystick.commands.dead_letters:app",
     "bench": "tallystick.commands.bench:bench_command",
 }

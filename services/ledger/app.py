@@ -30,6 +30,7 @@ from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Handle, Subscription
 from libs.common.messaging.records import Received
+from libs.common.proof.signed_note import parse_vkeys, vkey
 from libs.common.service import Role
 from libs.common.telemetry.traces import batch_spans
 from libs.common.timers import Timers
@@ -59,6 +60,7 @@ from services.ledger.use_cases.publish_outcomes import PublishOutcomes
 from services.ledger.use_cases.record_decisions import Signer
 from services.ledger.use_cases.watch_clock import WatchClock
 from services.ledger.use_cases.watch_system_accounts import WatchSystemAccounts
+from services.ledger.use_cases.watch_witness import WatchWitness
 from services.ledger.views.accounts import AccountView
 from services.ledger.views.fee_schedules import FeeScheduleView
 from services.ledger.views.receipts import ReceiptView
@@ -74,23 +76,31 @@ def build(role: Role) -> FastAPI:
     """Construct the process of this role from its settings."""
     settings = LedgerSettings()
     dsn = settings.postgres_dsn.get_secret_value()
-    signer = Signer(settings.origin, read_signing_key(settings))
+    signing_key = read_signing_key(settings)
+    vkeys = read_vkeys(settings, signing_key)
     engine = make_engine(dsn, f"ledger-{role}")
     watching = HotConnection(dsn, "ledger-watch")
     bus = Bus(settings, service="ledger", clock=system_clock)
     system_accounts = WatchSystemAccounts(watching)
+    witness = WatchWitness(
+        watching, settings.checkpoint_dir, vkeys=parse_vkeys(vkeys), origin=settings.origin, shard=SHARD
+    )
+    signer = Signer(settings.origin, signing_key, witness.allow)
     timers = Timers()
     timers.every(_WATCH_SECONDS, "watch-system-accounts", system_accounts.look)
+    timers.every(_WATCH_SECONDS, "watch-witness", witness.look)
     health = Health()
     health.add("ledger.bus", bus.what_is_wrong)
     health.add("ledger.timers", timers.what_is_wrong)
     health.add("ledger.system-accounts", system_accounts.trouble)
-    writer = None if role == "api" else Writer(dsn, bus, signer, timers, health)
+    health.add("ledger.witness", witness.trouble)
+    writer = None if role == "api" else Writer(dsn, bus, signer, witness, timers, health)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
             await until_available(system_accounts.look)
+            await until_available(witness.look)
             if writer is not None:
                 await until_available(writer.outcomes.start)
             await until_available(bus.start)
@@ -110,7 +120,7 @@ def build(role: Role) -> FastAPI:
         title="Tallystick ledger",
         description="Balances, entries, receipts, and what anybody needs to check them.",
         version="1",
-        routers=[] if role == "worker" else make_routers(engine, signer, settings.internal_token),
+        routers=[] if role == "worker" else make_routers(engine, vkeys, settings.internal_token),
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
@@ -121,7 +131,9 @@ def build(role: Role) -> FastAPI:
 class Writer:
     """The consuming half: the single writer of the shard and what tells of its work."""
 
-    def __init__(self, dsn: str, bus: Bus, signer: Signer, timers: Timers, health: Health) -> None:
+    def __init__(
+        self, dsn: str, bus: Bus, signer: Signer, witness: WatchWitness, timers: Timers, health: Health
+    ) -> None:
         """Construct and subscribe; the bus starts it."""
         self._connections = [HotConnection(dsn, f"ledger-{name}") for name in ("writer", "outcomes", "openings")]
         writing, publishing, opening = self._connections
@@ -159,7 +171,7 @@ class Writer:
         )
         expire_holds = ExpireHolds(opening, post_transfers, clock)
         timers.every(_EXPIRY_SECONDS, "expire-holds", expire_holds)
-        checkpoints = PublishCheckpoints(publishing, bus.publisher, SHARD)
+        checkpoints = PublishCheckpoints(publishing, bus.publisher, witness, SHARD)
         timers.every(_CHECKPOINT_SECONDS, "publish-checkpoints", checkpoints)
 
     async def stop(self) -> None:
@@ -224,13 +236,13 @@ def _command(received: Received) -> Command:
             raise InvariantBroken("the bus delivers only the topic's own messages", type=type(other).__name__)
 
 
-def make_routers(engine: AsyncEngine, signer: Signer, internal_token: SecretStr) -> Sequence[APIRouter]:
-    """Construct the routes with the views behind them."""
+def make_routers(engine: AsyncEngine, vkeys: str, internal_token: SecretStr) -> Sequence[APIRouter]:
+    """Construct the routes with the views behind them; `vkeys` is what `/transparency/key` answers."""
     reading = Reading(engine)
     return [
         accounts_router(AccountView(reading)),
         receipts_router(ReceiptView(reading)),
-        transparency_router(TransparencyView(reading, SHARD), f"{signer.vkey}\n"),
+        transparency_router(TransparencyView(reading, SHARD), vkeys),
         fee_schedules_router(FeeScheduleView(reading)),
         internal_router(ForeseeTransfer(reading, system_clock), internal_token, SHARD),
     ]
@@ -242,3 +254,15 @@ def read_signing_key(settings: LedgerSettings) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise TypeError(f"{settings.signing_key_file} holds no Ed25519 key")
     return key
+
+
+def read_vkeys(settings: LedgerSettings, signing_key: Ed25519PrivateKey) -> str:
+    """Return the ledger's public keys, one vkey a line, newest first: the signing key's, then the retired ones.
+
+    Raises: VkeyInvalid or OSError, which end the start with their reason.
+    """
+    own = vkey(settings.origin, signing_key.public_key())
+    retired = settings.retired_vkeys_file.read_text() if settings.retired_vkeys_file else ""
+    lines = dict.fromkeys([own, *(line.strip() for line in retired.splitlines() if line.strip())])
+    parse_vkeys("\n".join(lines))
+    return "".join(f"{line}\n" for line in lines)

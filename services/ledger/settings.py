@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pydantic import AliasChoices, Field
 from pydantic_settings import SettingsConfigDict
 
 from libs.common.settings import ServiceSettings
@@ -16,5 +17,12 @@ class LedgerSettings(ServiceSettings):
     """Ed25519 private key (PKCS#8 PEM) that signs checkpoints. Whoever has it can sign in the ledger's name."""
     origin: str
     """The log's name in every checkpoint (C2SP origin) and the name of its key; it stays with the journal for ever."""
+    retired_vkeys_file: Path | None = None
+    """Public keys that signed before this one, and under earlier origins: one C2SP vkey a line, newest first."""
+    checkpoint_dir: Path | None = Field(
+        default=None, validation_alias=AliasChoices("TALLYSTICK_CHECKPOINT_DIR", "LEDGER_CHECKPOINT_DIR")
+    )
+    """Folder outside the database for the newest checkpoint; on another disk, for whoever restores the one restores
+    the other too. It must exist. Without it a tail that was cut off goes unnoticed."""
     otlp_endpoint: str = ""
     """Base URL of an OTLP/HTTP receiver (`http://collector:4318`) for spans of traced transfers; without it none."""

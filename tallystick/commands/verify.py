@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from rich.console import Console
 from rich.text import Text
 
 from libs.common.clock import monotonic_seconds
-from libs.common.proof.signed_note import Vkey, VkeyInvalid, parse_vkeys, vkey
+from libs.common.proof.signed_note import Vkey, VkeyInvalid, parse_vkeys
 from services.ledger.use_cases.verify_ledger import Finding, Verification, verify_ledger
 from tallystick.stack.errors import StackError
+from tallystick.stack.ledger_trust import trusted_vkeys
 from tallystick.stack.stack_file import find_stack
-from tallystick.stack.stack_secrets import load_or_make_secrets
 
 EXIT_GOOD: Final = 0
 EXIT_BROKEN: Final = 1
@@ -46,7 +44,7 @@ def verify_command(
 
 
 def trusted_keys(data: Path, key: Path | None) -> list[Vkey]:
-    """Return the keys of the file, or the public half of the folder's own; never what the database says.
+    """Return the keys of the file, or the folder's own and retired ones; never what the database says.
 
     Raises: StackError with what to do.
     """
@@ -55,14 +53,11 @@ def trusted_keys(data: Path, key: Path | None) -> list[Vkey]:
     try:
         if key is not None:
             return parse_vkeys(key.read_text())
-        signing_key = load_pem_private_key((data / "keys" / "ledger-signing.pem").read_bytes(), password=None)
     except (OSError, UnicodeDecodeError, VkeyInvalid) as error:
         raise StackError(
             f"no key to trust: {error}; name one with --key, as /api/v1/transparency/key gave it"
         ) from error
-    if not isinstance(signing_key, Ed25519PrivateKey):
-        raise StackError(f"{data}/keys/ledger-signing.pem holds no Ed25519 key; name a key with --key")
-    return parse_vkeys(vkey(load_or_make_secrets(data).ledger_origin, signing_key.public_key()))
+    return trusted_vkeys(data)
 
 
 def _as_json(verification: Verification) -> dict[str, object]:

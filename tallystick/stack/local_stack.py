@@ -9,6 +9,7 @@ from pathlib import Path
 from tallystick.stack.broker import LocalBroker
 from tallystick.stack.errors import StackError
 from tallystick.stack.folder_lock import folder_lock
+from tallystick.stack.ledger_trust import CHECKPOINTS
 from tallystick.stack.local_process import LocalProcess
 from tallystick.stack.ports import LOOPBACK, free_ports, is_free
 from tallystick.stack.postgres import LocalPostgres
@@ -106,6 +107,7 @@ class LocalStack:
             ports=ports,
             secrets=load_or_make_secrets(self._folder),
             keys=load_or_make_keys(self._folder / "keys"),
+            checkpoints=self._folder / CHECKPOINTS,
             rate_limits=self._options.rate_limits,
             velocity_limits=self._options.velocity_limits,
         )
@@ -188,6 +190,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / "logs").mkdir(exist_ok=True)
+        (folder / CHECKPOINTS).mkdir(exist_ok=True)
     except OSError as error:
         raise StackError(f"{folder} cannot be used: {error.strerror}; choose another folder with --data") from error
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from tallystick.stack.ports import LOOPBACK
@@ -19,6 +20,8 @@ class StackPlan:
     ports: Mapping[str, int]
     secrets: StackSecrets
     keys: KeyFiles
+    checkpoints: Path
+    """Where the ledger keeps its newest checkpoint outside the database."""
     rate_limits: bool
     velocity_limits: bool
 
@@ -61,7 +64,12 @@ def _kafka_timing(plan: StackPlan) -> dict[str, str]:
 def _own_settings(service: str, plan: StackPlan) -> dict[str, str]:
     match service:
         case "ledger":
-            return {"SIGNING_KEY_FILE": str(plan.keys.ledger_signing), "ORIGIN": plan.secrets.ledger_origin}
+            return {
+                "SIGNING_KEY_FILE": str(plan.keys.ledger_signing),
+                "RETIRED_VKEYS_FILE": str(plan.keys.ledger_retired),
+                "ORIGIN": plan.secrets.ledger_origin,
+                "CHECKPOINT_DIR": str(plan.checkpoints),
+            }
         case "accounts":
             return {
                 "TOKEN_KEY_FILE": str(plan.keys.access_token),

@@ -40,6 +40,8 @@ class KeyFiles:
     """Where the key pairs of one data folder lie, Ed25519, PKCS#8 PEM, mode 0600; the key set is public."""
 
     ledger_signing: Path
+    ledger_retired: Path
+    """Public keys that signed before, one C2SP vkey a line; a new folder has none."""
     access_token: Path
     jwks: Path
 
@@ -59,14 +61,25 @@ def load_or_make_secrets(folder: Path) -> StackSecrets:
         admin_password=secrets.token_urlsafe(18),
         ledger_origin=f"tallystick.local/{secrets.token_hex(4)}",
     )
-    write_private(path, json.dumps(asdict(made), indent=2))
+    write_secrets(folder, made)
     return made
+
+
+def write_secrets(folder: Path, kept: StackSecrets) -> None:
+    """Keep these as the folder's secrets, in one step."""
+    write_private(folder / "secrets.json", json.dumps(asdict(kept), indent=2))
 
 
 def load_or_make_keys(folder: Path) -> KeyFiles:
     """Return the folder's key files; a private key is made on first use, the public key set follows from it."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    files = KeyFiles(folder / "ledger-signing.pem", folder / "access-token.pem", folder / "jwks.json")
+    files = KeyFiles(
+        ledger_signing=folder / "ledger-signing.pem",
+        ledger_retired=folder / "ledger-retired.vkeys",
+        access_token=folder / "access-token.pem",
+        jwks=folder / "jwks.json",
+    )
+    files.ledger_retired.touch(mode=0o600, exist_ok=True)
     for path in (files.ledger_signing, files.access_token):
         if not path.exists():
             write_private(path, _new_private_key_pem())

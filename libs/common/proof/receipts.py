@@ -14,7 +14,7 @@ from libs.common.errors import Malformed
 from libs.common.proof.canonical_json import INTEGER_LIMIT, JsonValue, NotCanonical, parse_canonical
 from libs.common.proof.checkpoint import Checkpoint, CheckpointMalformed
 from libs.common.proof.merkle import HASH_BYTES, leaf_hash, verify_inclusion
-from libs.common.proof.signed_note import NoteFault, NoteUnverified, Vkey, open_note, parse_vkeys
+from libs.common.proof.signed_note import NoteFault, NoteUnverified, Vkey, open_log_note, parse_vkeys
 from libs.common.proof.strict_base64 import decode_base64, encode_base64
 
 RECEIPT_BYTES_MAX: Final = 1024 * 1024
@@ -177,7 +177,7 @@ def _parse_record(receipt: _Receipt) -> dict[str, JsonValue]:
 
 def _open_checkpoint(note: str, vkeys: list[Vkey]) -> Checkpoint:
     try:
-        return Checkpoint.parse(open_note(note, vkeys))
+        return Checkpoint.parse(open_log_note(note, vkeys))
     except NoteUnverified as error:
         raise ReceiptInvalid(_FAULT_OF_NOTE[error.fault]) from error
     except CheckpointMalformed as error:

@@ -126,6 +126,16 @@ def open_note(note: str, vkeys: Sequence[Vkey]) -> str:
     return text
 
 
+def open_log_note(note: str, vkeys: Sequence[Vkey]) -> str:
+    """Return the text of a note that the log named in its first line has signed with one of the keys.
+
+    A log's key bears the log's name (C2SP tlog-checkpoint), so among the trusted keys of several logs none can speak
+    for another. Raises: NoteUnverified.
+    """
+    name = note.partition("\n")[0]
+    return open_note(note, [key for key in vkeys if key.name == name])
+
+
 def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
     """Return the text and (key name, key id + signature) of each signature line."""
     text, gap, block = note.rpartition("\n\n")

@@ -3,7 +3,7 @@
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse
 
 from libs.common.errors import NotFound, Unprocessable
@@ -20,6 +20,16 @@ class ConsistencyAnswer(BaseModel):
     proof: list[str]
 
 
+class InclusionAnswer(BaseModel):
+    """An inclusion proof (RFC 9162, 2.1.3), leaf to root; hashes are base64."""
+
+    index: int
+    size: int
+    leaf_hash: str
+    proof: list[str]
+    checkpoint: str | None = Field(description="The signed checkpoint of that size, if it is the newest.")
+
+
 def transparency_router(transparency: TransparencyView, vkeys: str) -> APIRouter:
     """Return the public routes; `vkeys` is one verifier key a line, newest first."""
     router = APIRouter(prefix="/api/v1/transparency", tags=["transparency"])
@@ -32,14 +42,14 @@ def transparency_router(transparency: TransparencyView, vkeys: str) -> APIRouter
     )
     async def get_checkpoint() -> PlainTextResponse:
         """Return the newest signed tree head, a C2SP signed note."""
-        note = await transparency.newest_note()
-        if note is None:
+        newest = await transparency.newest()
+        if newest is None:
             raise NotFound("checkpoint_not_found", "The journal is still empty: nothing has been signed.")
-        return PlainTextResponse(note)
+        return PlainTextResponse(newest.note)
 
     @router.get("/key", summary="Get the verifier keys", response_class=PlainTextResponse)
     async def get_key() -> PlainTextResponse:
-        """Return the keys that sign checkpoints, C2SP vkeys, one a line, newest first."""
+        """Return the keys that sign checkpoints and those that did before, C2SP vkeys, one a line, newest first."""
         return PlainTextResponse(vkeys)
 
     @router.get("/consistency", summary="Prove that nothing was rewritten", responses=refusals("size_out_of_range"))
@@ -48,7 +58,8 @@ def transparency_router(transparency: TransparencyView, vkeys: str) -> APIRouter
         second: Annotated[int, Query(ge=0, le=_SIZE_MAX, description="size of the newer tree")],
     ) -> ConsistencyAnswer:
         """Return the proof that the journal of `first` records is the beginning of that of `second`."""
-        size = await transparency.newest_size()
+        newest = await transparency.newest()
+        size = 0 if newest is None else newest.size
         if not first <= second <= size:
             raise Unprocessable(
                 "size_out_of_range",
@@ -58,5 +69,32 @@ def transparency_router(transparency: TransparencyView, vkeys: str) -> APIRouter
                 size=size,
             )
         return ConsistencyAnswer(proof=[encode_base64(part) for part in await transparency.consistency(first, second)])
+
+    @router.get("/inclusion", summary="Prove that a record is in the journal", responses=refusals("size_out_of_range"))
+    async def get_inclusion(
+        index: Annotated[int, Query(ge=0, le=_SIZE_MAX, description="journal index of the record, from 0")],
+        size: Annotated[
+            int | None, Query(ge=1, le=_SIZE_MAX, description="size of the tree; else that of the newest checkpoint")
+        ] = None,
+    ) -> InclusionAnswer:
+        """Return the proof that the journal of `size` records holds the one with this leaf hash at `index`."""
+        newest = await transparency.newest()
+        newest_size = 0 if newest is None else newest.size
+        tree_size = newest_size if size is None else size
+        if not index < tree_size <= newest_size:
+            raise Unprocessable(
+                "size_out_of_range",
+                "An index is below the size, and the size at most that of the newest checkpoint.",
+                index=index,
+                size=newest_size,
+            )
+        leaf, proof = await transparency.inclusion(index, tree_size)
+        return InclusionAnswer(
+            index=index,
+            size=tree_size,
+            leaf_hash=encode_base64(leaf),
+            proof=[encode_base64(part) for part in proof],
+            checkpoint=newest.note if newest is not None and tree_size == newest_size else None,
+        )
 
     return router

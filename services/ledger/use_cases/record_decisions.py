@@ -1,5 +1,6 @@
 """Turn decisions into journal records, chain them, let the tree grow and sign its new head."""
 
+from collections.abc import Callable
 from hashlib import sha256
 from typing import TypeAlias
 
@@ -46,14 +47,21 @@ RefusableCommand: TypeAlias = CaptureTransfer | VoidTransfer | ChangeAccount | P
 class Signer:
     """Signs tree heads under the log's name. The writer alone holds one."""
 
-    def __init__(self, origin: str, private_key: Ed25519PrivateKey) -> None:
-        """Take the log's name (its C2SP origin, which is also the key's name) and its key."""
+    def __init__(self, origin: str, private_key: Ed25519PrivateKey, allow: Callable[[int], None] | None = None) -> None:
+        """Take the log's name (its C2SP origin, which is also the key's name) and its key.
+
+        `allow` is asked before each signature, with the tree's size, and raises to forbid it. No batch commits without
+        a signature, so what it forbids is not written.
+        """
         self._origin = origin
         self._private_key = private_key
+        self._allow = allow
         self.vkey = vkey(origin, private_key.public_key())
 
     def sign(self, tree: TreeHead) -> str:
-        """Return the signed note of the tree's checkpoint."""
+        """Return the signed note of the tree's checkpoint. Raises: whatever forbids it."""
+        if self._allow is not None:
+            self._allow(tree.size)
         return sign_note(Checkpoint(self._origin, tree.size, tree.root).text(), self._origin, self._private_key)
 
 

@@ -31,7 +31,8 @@ def keys(tmp_path: Path) -> TokenKeys:
 @pytest.fixture
 async def client(ledger_dsn: str, keys: TokenKeys) -> AsyncIterator[httpx2.AsyncClient]:
     engine = make_engine(ledger_dsn, "test-views")
-    async with http_client("ledger", make_routers(engine, SIGNER, SecretStr(INTERNAL_TOKEN)), keys) as client:
+    routers = make_routers(engine, f"{SIGNER.vkey}\n", SecretStr(INTERNAL_TOKEN))
+    async with http_client("ledger", routers, keys) as client:
         yield client
     await engine.dispose()
 

@@ -158,11 +158,33 @@ def test_an_altered_checkpoint_is_noticed(good: bytes) -> None:
     assert fault_of(altered(good, checkpoint=NOTE.replace("300", "301"))) == ReceiptFault.SIGNATURE_WRONG
 
 
+def test_a_trusted_key_of_another_log_cannot_speak_for_this_one(good: bytes) -> None:
+    stranger = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    note = sign_note(Checkpoint(ORIGIN, SIZE, LOG.head.root).text(), "another.example", stranger)
+    keys = KEYS + vkey("another.example", stranger.public_key())
+    assert fault_of(altered(good, checkpoint=note), keys) == ReceiptFault.KEY_UNKNOWN
+
+
+@pytest.mark.parametrize("change", [1, 0x20, 0x80])
+def test_every_byte_of_a_receipt_counts(good: bytes, change: int) -> None:
+    for at, byte in enumerate(good):
+        with pytest.raises(ReceiptInvalid):
+            verify_receipt(good[:at] + bytes([byte ^ change]) + good[at + 1 :], KEYS)
+
+
+def test_no_byte_of_a_receipt_can_be_left_out(good: bytes) -> None:
+    for at in range(len(good)):
+        with pytest.raises(ReceiptInvalid):
+            verify_receipt(good[:at] + good[at + 1 :], KEYS)
+
+
 def test_a_key_the_caller_does_not_trust_is_unknown(good: bytes) -> None:
     assert fault_of(good, OTHER_KEYS) == ReceiptFault.KEY_UNKNOWN
 
 
-@pytest.mark.parametrize("note", ["", "x\n", NOTE[:-1], "\ud800", sign_note("no\ncheckpoint\n", ORIGIN, PRIVATE)])
+@pytest.mark.parametrize(
+    "note", ["", "x\n", NOTE[:-1], "\ud800", sign_note(f"{ORIGIN}\nno\ncheckpoint\n", ORIGIN, PRIVATE)]
+)
 def test_what_is_no_checkpoint_is_refused(good: bytes, note: str) -> None:
     assert fault_of(altered(good, checkpoint=note)) == ReceiptFault.CHECKPOINT_MALFORMED
 

@@ -21,7 +21,13 @@ def plan(*, rate_limits: bool = True, velocity_limits: bool = True, kafka_idempo
             admin_password="admin-pw",
             ledger_origin="tallystick.local/00c0ffee",
         ),
-        keys=KeyFiles(Path("/keys/ledger.pem"), Path("/keys/token.pem"), Path("/keys/jwks.json")),
+        keys=KeyFiles(
+            ledger_signing=Path("/keys/ledger.pem"),
+            ledger_retired=Path("/keys/retired.vkeys"),
+            access_token=Path("/keys/token.pem"),
+            jwks=Path("/keys/jwks.json"),
+        ),
+        checkpoints=Path("/checkpoints"),
         rate_limits=rate_limits,
         velocity_limits=velocity_limits,
     )
