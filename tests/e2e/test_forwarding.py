@@ -26,6 +26,7 @@ ROUTES = {
     "/api/v1/admin/users/{user_id}/profile": {"put"},
     "/api/v1/transparency/checkpoint": {"get"},
     "/api/v1/transparency/consistency": {"get"},
+    "/api/v1/transparency/inclusion": {"get"},
     "/api/v1/transparency/key": {"get"},
     "/api/v1/kyc/application": {"post"},
     "/api/v1/kyc/status": {"get"},
