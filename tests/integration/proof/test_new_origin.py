@@ -6,8 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 import typer
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from libs.common.db.migrate import migrate_all
 from libs.common.proof.departure import Departure
