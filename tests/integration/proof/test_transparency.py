@@ -12,7 +12,7 @@ from libs.common.proof.checkpoint import Checkpoint
 from libs.common.proof.merkle import verify_consistency, verify_inclusion
 from libs.common.proof.signed_note import open_log_note, parse_vkeys
 from services.ledger.api.transparency import transparency_router
-from services.ledger.views.reading import Reading
+from libs.common.db.reading import Reading
 from services.ledger.views.transparency import TransparencyView
 from tests.support.api_world import TokenKeys, http_client
 from tests.support.stored_journal import StoredJournal
