@@ -11,10 +11,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from libs.common.db.engine import make_engine
+from libs.common.db.reading import Reading
 from libs.common.proof.receipts import ReceiptInvalid, verify_receipt
 from libs.common.proof.signed_note import vkey
 from services.ledger.api.receipts import receipts_router
-from libs.common.db.reading import Reading
 from services.ledger.views.receipts import ReceiptView
 from tests.support.api_world import TokenKeys, http_client
 from tests.support.ledger_builders import id_of

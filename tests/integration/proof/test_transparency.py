@@ -8,11 +8,11 @@ import httpx2
 import pytest
 
 from libs.common.db.engine import make_engine
+from libs.common.db.reading import Reading
 from libs.common.proof.checkpoint import Checkpoint
 from libs.common.proof.merkle import verify_consistency, verify_inclusion
 from libs.common.proof.signed_note import open_log_note, parse_vkeys
 from services.ledger.api.transparency import transparency_router
-from libs.common.db.reading import Reading
 from services.ledger.views.transparency import TransparencyView
 from tests.support.api_world import TokenKeys, http_client
 from tests.support.stored_journal import StoredJournal
