@@ -83,6 +83,6 @@ def test_the_receipt_and_the_proof_follow_and_verify() -> None:
 
 
 def test_the_fields_of_every_kind_of_record_are_listed() -> None:
-    listed = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`]+)`", TEXT))))
+    listed = set(re.findall(r"[a-z0-9_]+", " ".join(re.findall(r"`([^`]+)`", TEXT))))
     for kind in (*get_args(JournalRecord), RecordLeg, RecordFee):
         assert set(kind.__struct_fields__) <= listed, kind.__name__
