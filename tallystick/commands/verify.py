@@ -14,7 +14,8 @@ from rich.text import Text
 
 from libs.common.clock import monotonic_seconds
 from libs.common.proof.signed_note import Vkey, VkeyInvalid, parse_vkeys, vkey
-from services.ledger.use_cases.verify_ledger import Finding, Verification, verify_ledger
+from services.ledger.audit.findings import Finding, Verification
+from services.ledger.use_cases.verify_ledger import verify_ledger
 from tallystick.stack.errors import StackError
 from tallystick.stack.stack_file import find_stack
 from tallystick.stack.stack_secrets import load_or_make_secrets

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from services.ledger.use_cases.verify_ledger import Finding, Verification
+from services.ledger.audit.findings import Finding, Verification
 from tallystick.commands.reconcile import Outcome
 from tallystick.demo.api import Answer
 from tallystick.demo.books import Books
@@ -100,7 +100,7 @@ def test_a_story_that_went_as_the_file_says_has_no_wrong_figure() -> None:
         (lambda told: replace(told, books=replace(told.books, sums_minor={"USD": 1})), "books: assets that do not"),
         (
             lambda told: replace(
-                told, books=replace(told.books, verification=Verification(findings=[Finding("leaf_hash", 1, "x", "y")]))
+                told, books=replace(told.books, verification=Verification(findings=[Finding("record_altered", "journal", "0/1", "x", "y")]))
             ),
             "journal recomputed",
         ),
