@@ -21,7 +21,7 @@ from services.ledger.audit.findings import (
 )
 from services.ledger.audit.replay_journal import ReplayJournal
 from services.ledger.store.audit import PAGE, Audit, Columns, ahead
-from services.ledger.store.journal_record import TransferRecord
+from services.ledger.store.journal_record import JournalRecord, RecordFee, RecordLeg, TransferRecord
 
 _ENTRY: Final = (
     "journal_index",
@@ -209,22 +209,22 @@ class CheckBooks:
             )
         )
 
-    def _restated(self, record: Any, page: CheckedPage, stored: Columns) -> Any:
-        """Return the altered record as its entries tell it, and name in its finding what differs."""
+    def _restated(self, record: JournalRecord, page: CheckedPage, stored: Columns) -> JournalRecord:
+        """Return the altered record as its entries tell it, and name in its finding what differs.
+
+        Of records with one leg: with more, nobody can tell from the entries which leg was which.
+        """
         finding = page.altered.get(record.index)
-        if finding is None or not isinstance(record, TransferRecord) or record.fees or len(record.legs) != 1:
+        if finding is None or not isinstance(record, TransferRecord) or len(record.legs) != 1:
             return record
         rows = [row for row in _rows(stored) if row.journal_index == record.index]
-        if len(rows) != 2 or rows[0].amount_minor != -rows[1].amount_minor:  # noqa: PLR2004 -- a leg's two sides
+        told = told_by_entries(record, rows)
+        if told is None:
             return record
-        source, destination = sorted(rows, key=lambda row: row.amount_minor)
-        leg = record.legs[0]
-        names = ("amount_minor", "source_account_id", "destination_account_id", "transfer_id")
-        told = (destination.amount_minor, source.account_id, destination.account_id, source.transfer_id)
-        said = (leg.amount_minor, leg.source_account_id, leg.destination_account_id, record.transfer_id)
-        self._found.amend(finding, row_differences(names, said, told), (source.account_id, destination.account_id))
-        told_leg = type(leg)(destination.amount_minor, leg.asset, destination.account_id, source.account_id)
-        return msgspec.structs.replace(record, legs=[told_leg], transfer_id=source.transfer_id)
+        names = ("amount_minor", "source_account_id", "destination_account_id", "transfer_id", "fees")
+        differing = row_differences(names, _said(record), _said(told))
+        self._found.amend(finding, differing, tuple(dict.fromkeys(row.account_id for row in rows)))
+        return told
 
     async def _check_transfers(self, page: CheckedPage, number: int) -> None:
         records = [record for record in page.records if isinstance(record, TransferRecord)]
@@ -343,6 +343,25 @@ class CheckBooks:
                         differences=(Difference("journal_index", str(row[0]), "a record of this transfer"),),
                     )
                 )
+
+
+def told_by_entries(record: TransferRecord, rows: Sequence[Entry]) -> TransferRecord | None:
+    """Return the record of one leg that would have made these entries; None if no such record would."""
+    debits = [row for row in rows if row.amount_minor < 0]
+    fee_accounts = {fee.account_id for fee in record.fees}
+    credits_ = [row for row in rows if row.amount_minor > 0 and row.account_id not in fee_accounts]
+    if len(debits) != 1 or len(credits_) != 1 or sum(row.amount_minor for row in rows) != 0:
+        return None
+    source, destination = debits[0], credits_[0]
+    leg = RecordLeg(-source.amount_minor, record.legs[0].asset, destination.account_id, source.account_id)
+    fees = [RecordFee(row.account_id, row.amount_minor, 0) for row in rows if row.account_id in fee_accounts]
+    return msgspec.structs.replace(record, legs=[leg], fees=fees, transfer_id=source.transfer_id)
+
+
+def _said(record: TransferRecord) -> tuple[object, ...]:
+    leg = record.legs[0]
+    fees = [(fee.account_id, fee.amount_minor) for fee in record.fees]
+    return leg.amount_minor, leg.source_account_id, leg.destination_account_id, record.transfer_id, fees
 
 
 def parties(record: TransferRecord) -> tuple[str, ...]:

@@ -139,8 +139,11 @@ class CheckRows:
                     row["command_id"],
                     None,
                     "no record answers this command so",
-                    {"journal_index": row["journal_index"]},
-                    {"journal_index": expected.get(row["command_id"], "a record with this command's id")},
+                    {"journal_index": row["journal_index"], "shard": row["shard"]},
+                    {
+                        "journal_index": expected.get(row["command_id"], "a record with this command's id"),
+                        "shard": self._shard,
+                    },
                 )
                 continue
             stored = {name: row[name] for name in _COMMAND} | {"decided_at": to_rfc3339(row["decided_at"])}
@@ -169,8 +172,11 @@ class CheckRows:
                     row["reversal_id"],
                     None,
                     "no record makes this reversal",
-                    {"journal_index": row["journal_index"]},
-                    {"journal_index": expected.get(row["reversal_id"], "a record of this reversal")},
+                    {"journal_index": row["journal_index"], "shard": row["shard"]},
+                    {
+                        "journal_index": expected.get(row["reversal_id"], "a record of this reversal"),
+                        "shard": self._shard,
+                    },
                 )
                 continue
             computed = {
