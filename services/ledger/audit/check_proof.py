@@ -22,6 +22,7 @@ from services.ledger.audit.findings import (
     EDITED,
     REWRITTEN,
     UNTRUSTED,
+    CannotVerify,
     Difference,
     Finding,
     Verification,
@@ -40,6 +41,10 @@ from services.ledger.store.journal_record import (
 CHAIN_START: Final = bytes(HASH_BYTES)
 _LEAF: Final = b"\x00"
 _time_of = attrgetter("time")
+
+
+class _Kind(msgspec.Struct):
+    kind: str = ""
 
 
 @dataclass(slots=True)
@@ -168,6 +173,10 @@ class CheckProof:
                 try:
                     records.append(decode_record(text, kind))
                 except msgspec.MsgspecError as failure:
+                    if index not in altered and _kind_in(text) == kind:
+                        raise CannotVerify(
+                            f"record {index} is of kind {kind}, unknown to this version: verify with a newer one"
+                        ) from failure
                     self._alter(altered, index, str(failure), Difference("record", "unreadable", f"a record of {kind}"))
             return records
 
@@ -367,3 +376,10 @@ class CheckProof:
                     differences=differing,
                 )
             )
+
+
+def _kind_in(text: bytes) -> str:
+    try:
+        return msgspec.json.decode(text, type=_Kind).kind
+    except msgspec.MsgspecError:
+        return ""

@@ -15,6 +15,7 @@ from services.ledger.store.journal_record import (
     AccountRecord,
     CommandRecord,
     JournalRecord,
+    ReleaseRecord,
     TransferRecord,
     decode_record,
 )
@@ -243,7 +244,7 @@ def _amounts(newest: TransferRecord, first: TransferRecord) -> dict[str, Sequenc
     }
 
 
-def _command(record: JournalRecord) -> dict[str, Any]:
+def _command(record: JournalRecord) -> dict[str, Any] | None:
     """Return the row of the command that a record answers."""
     said: dict[str, Any] = {"journal_index": record.index, "decided_at": record.time, "status": "done", "code": ""}
     match record:
@@ -260,6 +261,8 @@ def _command(record: JournalRecord) -> dict[str, Any]:
             # What ended a hold and moved nothing was a void.
             is_void = record.kind == VOIDED or not record.legs
             return said | {"kind": "void" if is_void else "capture", "subject_id": record.transfer_id}
+        case ReleaseRecord():
+            return None
 
 
 def _record(text: bytes | None, kind: str) -> JournalRecord | None:

@@ -40,6 +40,10 @@ UNTRUSTED: Final = (
 )
 
 
+class CannotVerify(Exception):
+    """Nothing can be said, good or bad, and the text says why."""
+
+
 class Difference(NamedTuple):
     """A field that is not what it has to be."""
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
+from services.ledger.store.checkpoints import StoredCheckpoint, load_newest_checkpoint
 from services.ledger.store.tiles import StoredTiles
 
 PAGE: Final = 8_192
@@ -158,6 +159,29 @@ FROM ledger.reversals r LEFT JOIN ledger.journal j ON j.shard = r.shard AND j.jo
 WHERE $1::uuid[] IS NULL OR r.reversal_id = ANY($1)
 """
 _FEE_SCHEDULES: Final = "SELECT version, rules, sha256 FROM ledger.fee_schedules ORDER BY version"
+_STATE_NOTES: Final = """
+SELECT note FROM ledger.verifications WHERE shard = $1 AND note IS NOT NULL ORDER BY finished_at DESC LIMIT $2
+"""
+_NOTES_LOOKED_AT: Final = 20
+_SOME_ACCOUNTS: Final = """
+SELECT account_id::text FROM ledger.accounts WHERE account_id > $1 AND last_seq <= $2 ORDER BY account_id LIMIT $3
+"""
+_ACCOUNT: Final = """
+SELECT posted_minor, pending_in_minor, pending_out_minor, last_seq FROM ledger.accounts WHERE account_id = $1
+"""
+_TRANSFER: Final = """
+SELECT kind, status, version, code, reasons, journal_index, changed_at FROM ledger.transfers WHERE transfer_id = $1
+"""
+_OPEN_HOLDS: Final = """
+SELECT j.record, s.captured_minor FROM ledger.transfers t
+JOIN ledger.settlements s ON s.transfer_id = t.transfer_id
+JOIN ledger.journal j ON j.shard = s.shard AND j.journal_index = s.legs_index
+WHERE t.status = 'held'
+"""
+_ENTRIES_OF: Final = """
+SELECT account_id::text, amount_minor FROM ledger.entries
+WHERE account_id = ANY($2::uuid[]) AND journal_index = $1
+"""
 _ROWS: Final = {"settlements": _SETTLEMENTS, "commands": _COMMANDS, "reversals": _REVERSALS}
 
 Columns = tuple[list[Any], ...]
@@ -285,6 +309,36 @@ class Audit:
         columns = list(zip(*earlier.values(), strict=True)) or [()] * 4
         await self.connection.copy_from_query(_STATE, list(earlier), *map(list, columns), output=take, format="text")
         return digest.hexdigest()
+
+    async def state_notes(self) -> list[str]:
+        """Return the newest signed states, newest first."""
+        return [row[0] for row in await self.connection.fetch(_STATE_NOTES, self._shard, _NOTES_LOOKED_AT)]
+
+    async def some_accounts(self, after: str, *, entries_max: int, limit: int) -> list[str]:
+        """Return the next accounts by id that have not too many entries."""
+        return [row[0] for row in await self.connection.fetch(_SOME_ACCOUNTS, after, entries_max, limit)]
+
+    async def account(self, account_id: str) -> asyncpg.Record | None:
+        """Return (posted_minor, pending_in_minor, pending_out_minor, last_seq) of an account."""
+        return await self.connection.fetchrow(_ACCOUNT, account_id)
+
+    async def transfer(self, transfer_id: str) -> asyncpg.Record | None:
+        """Return (kind, status, version, code, reasons, journal_index, changed_at) of a transfer."""
+        return await self.connection.fetchrow(_TRANSFER, transfer_id)
+
+    async def open_holds(self) -> list[asyncpg.Record]:
+        """Return (first record, captured_minor) of every transfer that is held."""
+        rows: list[asyncpg.Record] = await self.connection.fetch(_OPEN_HOLDS)
+        return rows
+
+    async def entries_of(self, index: int, account_ids: Sequence[str]) -> list[asyncpg.Record]:
+        """Return (account_id, amount_minor) of what a record entered on these accounts."""
+        rows: list[asyncpg.Record] = await self.connection.fetch(_ENTRIES_OF, index, account_ids)
+        return rows
+
+    async def newest_checkpoint(self) -> StoredCheckpoint | None:
+        """Return the newest checkpoint."""
+        return await load_newest_checkpoint(self.connection, self._shard)
 
     async def account_entries(self, account_id: str, after_seq: int, limit: int) -> list[asyncpg.Record]:
         """Return the account's next entries: (seq, journal_index, transfer_id, amount, balance after, posted_at)."""

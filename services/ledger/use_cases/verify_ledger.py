@@ -1,4 +1,4 @@
-"""Recompute everything the ledger has promised, from the database alone and the keys the caller trusts.
+"""Recompute what the ledger has promised, from the database alone and the keys the caller trusts.
 
 Every record's canonical text, leaf and chain hash; every tile, block and checkpoint; every entry, transfer, settlement,
 command and balance, replayed from the records. What differs is named by table, row and field with both values, so that
@@ -8,20 +8,15 @@ nobody has to guess what was changed.
 from collections.abc import Callable, Sequence
 
 from libs.common.proof.signed_note import Vkey
-from services.ledger.audit.check_accounts import check_accounts, check_counts, check_head
-from services.ledger.audit.check_books import CheckBooks
-from services.ledger.audit.check_proof import CheckProof
-from services.ledger.audit.check_rows import CheckRows
-from services.ledger.audit.findings import REWRITTEN, Difference, Finding, Verification
-from services.ledger.audit.replay_journal import ReplayJournal
-from services.ledger.store.audit import PAGE, Audit, open_audit
+from services.ledger.audit.findings import CannotVerify, Finding, Scope, Verification
+from services.ledger.audit.signed_state import newest_state
+from services.ledger.audit.verify_everything import Progress, silent, verify_everything
+from services.ledger.audit.verify_parts import verify_account, verify_transfer
+from services.ledger.audit.verify_since import verify_since
+from services.ledger.audit.verify_slice import verify_slice
+from services.ledger.store.audit import Audit, open_audit
 
-Progress = Callable[[int, int], None]
-"""Is told how many records were checked, of how many."""
-
-
-def silent(done: int, total: int) -> None:
-    """Tell nobody."""
+__all__ = ["CannotVerify", "Finding", "Progress", "Scope", "Verification", "verify_ledger"]
 
 
 async def verify_ledger(
@@ -31,59 +26,40 @@ async def verify_ledger(
     shard: int = 0,
     monotonic_seconds: Callable[[], float],
     progress: Progress = silent,
+    scope: Scope = "full",
+    subject_id: str = "",
+    turn: int = 0,
 ) -> Verification:
-    """Verify one shard in full over one snapshot, while the ledger goes on writing.
+    """Verify one shard over one snapshot, while the ledger goes on writing.
 
-    Raises: OSError, asyncpg.PostgresError when the database cannot be read.
+    `subject_id` is the account or transfer of those scopes, `turn` says which slice of the old a minute's check takes.
+    Without a signed state to go on from, and when that state no longer holds, everything is verified.
+    Raises: CannotVerify; OSError, asyncpg.PostgresError when the database cannot be read.
     """
     began = monotonic_seconds()
     async with open_audit(dsn, shard) as audit:
-        verification = await verify_everything(audit, vkeys, shard, progress)
-    verification.seconds = monotonic_seconds() - began
-    return verification
-
-
-async def verify_everything(audit: Audit, vkeys: Sequence[Vkey], shard: int, progress: Progress) -> Verification:
-    """Check all there is in the snapshot."""
-    found = Verification(scope="full")
-    replay = ReplayJournal()
-    proof = CheckProof(audit, vkeys, shard, found)
-    books = CheckBooks(audit, replay, shard, found, everything=True)
-    found.size = await audit.end()
-    try:
-        for first in range(0, found.size, PAGE):
-            end = min(first + PAGE, found.size)
-            checked = await proof.check(await audit.page(first, end), first, end)
-            if not checked.is_whole:
-                return found  # with records missing, every later check would only echo that
-            await books.check(checked)
-            progress(end, found.size)
-            if found.is_full:
-                return found
-        await books.finish()
-    finally:
-        await books.stop()
-    say_contradictions(replay, shard, found)
-    await CheckRows(audit, replay, shard, found, everything=True).run()
-    found.root, found.chain_hash = proof.tree.root.hex(), proof.chain_hash.hex()
-    await check_head(audit, found, shard=shard, chain_hash=proof.chain_hash, time=proof.time)
-    await check_counts(audit, found, shard)
-    await check_accounts(audit, replay, found)
-    found.state_digest = await audit.state_digest({})
+        if scope == "account":
+            found = await verify_account(audit, shard, subject_id, progress)
+        elif scope == "transfer":
+            found = await verify_transfer(audit, vkeys, shard, subject_id)
+        elif scope == "full":
+            found = await verify_everything(audit, vkeys, shard, progress)
+        else:
+            found = await _verify_new(audit, vkeys, shard, progress)
+            if scope == "minute" and found.scope == "incremental" and found.is_good:
+                found.scope = "minute"
+                await verify_slice(audit, vkeys, shard, turn, found)
+    found.seconds = monotonic_seconds() - began
     return found
 
 
-def say_contradictions(replay: ReplayJournal, shard: int, found: Verification) -> None:
-    """Take in what the records themselves get wrong."""
-    for index, field, stored, computed in replay.contradictions:
-        found.find(
-            Finding(
-                "record_altered",
-                "journal",
-                f"{shard}/{index}",
-                "the record contradicts those before it",
-                REWRITTEN,
-                index,
-                differences=(Difference(field, stored, computed),),
-            )
-        )
+async def _verify_new(audit: Audit, vkeys: Sequence[Vkey], shard: int, progress: Progress) -> Verification:
+    state = newest_state(await audit.state_notes(), vkeys, shard)
+    if state is None:
+        return await verify_everything(audit, vkeys, shard, progress)
+    found = await verify_since(audit, vkeys, shard, state, progress)
+    if found.is_good:
+        return found
+    # What was verified before has changed as well, or may have: only the whole journal can name it.
+    whole = await verify_everything(audit, vkeys, shard, progress)
+    return whole if whole.findings else found
