@@ -38,6 +38,7 @@ from services.ledger.api.accounts import accounts_router
 from services.ledger.api.internal import internal_router
 from services.ledger.api.receipts import receipts_router
 from services.ledger.api.transparency import transparency_router
+from services.ledger.api.verifications import verifications_router
 from services.ledger.consumers.on_account_changed import OnAccountChanged
 from services.ledger.consumers.on_capture_transfer import on_capture_transfer
 from services.ledger.consumers.on_change_account import on_change_account
@@ -56,15 +57,24 @@ from services.ledger.use_cases.post_transfers import PostTransfers
 from services.ledger.use_cases.publish_checkpoints import PublishCheckpoints
 from services.ledger.use_cases.publish_outcomes import PublishOutcomes
 from services.ledger.use_cases.record_decisions import Signer
+from services.ledger.use_cases.record_verification import RecordVerification
+from services.ledger.use_cases.release_finding import ReleaseFinding
+from services.ledger.use_cases.run_verification import RunVerification
+from services.ledger.use_cases.verify_on_request import VerifyOnRequest
 from services.ledger.use_cases.watch_clock import WatchClock
+from services.ledger.use_cases.watch_integrity import WatchIntegrity
 from services.ledger.use_cases.watch_system_accounts import WatchSystemAccounts
 from services.ledger.views.accounts import AccountView
+from services.ledger.views.findings import FindingsView
 from services.ledger.views.receipts import ReceiptView
 from services.ledger.views.transparency import TransparencyView
 
 SHARD: Final = 0
 _WATCH_SECONDS: Final = 2.0
 _CHECKPOINT_SECONDS: Final = 1.0
+_VERIFY_SECONDS: Final = 50.0
+"""With a timer's spread and the verification itself, what was changed is found within a minute."""
+_NIGHT_SECONDS: Final = 600.0
 _EXPIRY_SECONDS: Final = 0.5
 
 
@@ -84,6 +94,12 @@ def build(role: Role) -> FastAPI:
     health.add("ledger.timers", timers.what_is_wrong)
     health.add("ledger.system-accounts", system_accounts.trouble)
     writer = None if role == "api" else Writer(dsn, bus, signer, timers, health)
+    auditing = HotConnection(dsn, "ledger-auditor")
+    recording = RecordVerification(auditing, bus.outbox, signer, system_clock, SHARD)
+    run_verification = RunVerification(dsn, signer.vkey, recording, SHARD)
+    on_request = VerifyOnRequest(run_verification, monotonic_seconds)
+    if role != "api":
+        watch_integrity(WatchIntegrity(run_verification, auditing, system_clock, SHARD), timers)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -100,15 +116,24 @@ def build(role: Role) -> FastAPI:
             await bus.stop()
             if writer is not None:
                 await writer.stop()
+            await on_request.stop()
+            await auditing.close()
             await watching.close()
             await engine.dispose()
 
+    staff_routes = verifications_router(
+        on_request,
+        FindingsView(Reading(engine), SHARD),
+        ReleaseFinding(auditing, bus.outbox, signer, system_clock, SHARD),
+    )
     return make_app(
         service="ledger",
         title="Tallystick ledger",
         description="Balances, entries, receipts, and what anybody needs to check them.",
         version="1",
-        routers=[] if role == "worker" else make_routers(engine, signer, settings.internal_token),
+        routers=[]
+        if role == "worker"
+        else [*make_routers(engine, signer, settings.internal_token), staff_routes],
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
@@ -220,6 +245,12 @@ def _command(received: Received) -> Command:
             return on_transfer_batch_screened(message)
         case other:
             raise InvariantBroken("the bus delivers only the topic's own messages", type=type(other).__name__)
+
+
+def watch_integrity(watch: WatchIntegrity, timers: Timers) -> None:
+    """Let the worker verify by itself."""
+    timers.every(_VERIFY_SECONDS, "verify-new", watch.check_new)
+    timers.every(_NIGHT_SECONDS, "verify-all", watch.check_all)
 
 
 def make_routers(engine: AsyncEngine, signer: Signer, internal_token: SecretStr) -> Sequence[APIRouter]:

@@ -52,7 +52,7 @@ def verify_command(
     transfer: Annotated[str, typer.Option(help="One transfer: its record, its state and its entries.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Check records, hashes, checkpoints, entries and balances. Exit 0: all is as proven; 1: not; 2: cannot be checked."""
+    """Check records, hashes, checkpoints, entries, balances. Exit 0: all as proven; 1: not; 2: cannot be checked."""
     try:
         scope, subject_id = _scope(since_last=since_last, account=account, transfer=transfer)
         trusted = trusted_keys(data, key)

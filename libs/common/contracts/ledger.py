@@ -92,7 +92,7 @@ class LedgerIntegrityBroken(Message, frozen=True, gc=False, kw_only=True):
     """A verification found that something was changed behind the ledger's back; the shard posts nothing until released.
 
     `kind` says what (`record_altered`, `balance_altered`, `tail_cut` …), `table` and `row` where. Told again with each
-    verification while the shard is halted, for those who were not there. `found_at` and `occurred_at` are RFC 3339 UTC.
+    verification while the shard is halted, for those who were not there. `occurred_at` is RFC 3339 UTC.
     """
 
     TYPE: ClassVar[str] = "tallystick.ledger.integrity-broken.v1"
@@ -101,7 +101,6 @@ class LedgerIntegrityBroken(Message, frozen=True, gc=False, kw_only=True):
     kind: str
     table: str
     row: str
-    found_at: str
     occurred_at: str
 
 

@@ -1,12 +1,21 @@
 """The one record that is written while a shard is halted: that somebody lets it go on."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final, NamedTuple
 
 import asyncpg
 
+from libs.common.clock import to_rfc3339
+from libs.common.db.hot import HotConnection
+from libs.common.errors import Conflict, NotFound
+from libs.common.messaging.outbox import Outbox, OutboxRow
+from libs.common.messaging.outgoing_message import Outgoing
 from libs.common.proof.tiles import FullTile
+from libs.common.proof.tree_head import load_tree_head
 from services.ledger.store.heads import JournalHead
+from services.ledger.store.tiles import StoredTiles
+from services.ledger.store.verifications import OpenFinding, load_open_finding
 
 # What `load_head` refuses is wanted here: the head of a shard that is halted.
 _HEAD: Final = """
@@ -45,22 +54,63 @@ class NewRecord(NamedTuple):
     note: str
 
 
-async def lock_halted_head(connection: asyncpg.Connection, shard: int) -> asyncpg.Record | None:
-    """Lock a halted shard's head and return (size, chain_hash, last_record_at); None while it runs."""
-    return await connection.fetchrow(_HEAD, shard)
+class Release(NamedTuple):
+    """A release as it is decided: its record, who and why, and what is said about it."""
+
+    record: NewRecord
+    actor_id: str
+    reason: str
+    salt: str
+    recorded_at: datetime
+    said: Outgoing
 
 
-async def write_release(connection: asyncpg.Connection, row: tuple[object, ...]) -> int:
-    """Write a release: finding, actor, reason, salt, shard, index, time. Returns how many findings are still open."""
-    await connection.execute(_RELEASE, *row)
-    others: int = await connection.fetchval(_OTHERS, row[4])
-    return others
+async def write_release(
+    hot: HotConnection,
+    outbox: Outbox,
+    shard: int,
+    finding_id: str,
+    decide: Callable[[OpenFinding, JournalHead], Release],
+) -> tuple[int, OutboxRow]:
+    """Write what `decide` makes of the finding and the halted head. Returns how many findings still halt the shard.
+
+    Locks: the head. Commits: record, block, tiles, checkpoint, head, release and the outbox row, which is returned to
+    be published. Raises: NotFound (finding_not_found); Conflict (ledger_not_halted); Unavailable.
+    """
+    async with hot.transaction() as connection:
+        finding = await load_open_finding(connection, shard, finding_id)
+        if finding is None:
+            raise NotFound("finding_not_found", "There is no such finding, or it was released before.")
+        release = decide(finding, await _lock_halted_head(connection, shard))
+        index = release.record.after.size - 1
+        await connection.execute(
+            _RELEASE,
+            finding_id,
+            release.actor_id,
+            release.reason,
+            release.salt,
+            shard,
+            index,
+            release.recorded_at,
+        )
+        others: int = await connection.fetchval(_OTHERS, shard)
+        await _append(connection, shard, release.record, release.recorded_at, halted=others > 0)
+        row = outbox.row([release.said])
+        await outbox.insert(connection, row)
+    return others, row
 
 
-async def append_record(
+async def _lock_halted_head(connection: asyncpg.Connection, shard: int) -> JournalHead:
+    row = await connection.fetchrow(_HEAD, shard)
+    if row is None:
+        raise Conflict("ledger_not_halted", "The shard is not halted.")
+    tree = await load_tree_head(row["size"], StoredTiles(connection, shard))
+    return JournalHead(row["size"], row["chain_hash"], to_rfc3339(row["last_record_at"]), tree)
+
+
+async def _append(
     connection: asyncpg.Connection, shard: int, record: NewRecord, recorded_at: datetime, *, halted: bool
 ) -> None:
-    """Append one record to the journal whose head the caller has locked, and leave the shard halted or not."""
     after = record.after
     index, chain_hash = after.size - 1, after.chain_hash
     await connection.execute(_JOURNAL, shard, index, record.kind, record.text, record.leaf, chain_hash)

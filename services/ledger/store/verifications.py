@@ -1,10 +1,15 @@
 """Completed verifications, findings, and the switch that stops a shard."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
 import asyncpg
+
+from libs.common.db.hot import HotConnection
+from libs.common.ids import new_id
+from libs.common.messaging.outbox import Outbox, OutboxRow
+from libs.common.messaging.outgoing_message import Outgoing
 
 _INSERT: Final = """
 INSERT INTO ledger.verifications
@@ -19,7 +24,7 @@ FROM unnest($3::uuid[], $4::text[], $5::bytea[]) AS v (finding_id, digest, docum
 ON CONFLICT ON CONSTRAINT findings_same_once DO NOTHING
 """
 _KNOWN: Final = """
-SELECT f.digest, f.finding_id::text, r.finding_id IS NOT NULL AS is_released, f.document
+SELECT f.digest, f.finding_id::text, r.finding_id IS NOT NULL AS is_released
 FROM ledger.findings f LEFT JOIN ledger.releases r ON r.finding_id = f.finding_id
 WHERE f.shard = $1 AND f.digest = ANY($2::text[])
 """
@@ -38,10 +43,11 @@ _IS_HALTED: Final = "SELECT halted FROM ledger.heads WHERE shard = $1"
 
 
 class KnownFinding(NamedTuple):
-    """A finding of before, and whether the shard goes on in spite of it."""
+    """A finding as it is kept: whether the shard goes on in spite of it, and whether this is its first sighting."""
 
     finding_id: str
     is_released: bool
+    is_new: bool
 
 
 class OpenFinding(NamedTuple):
@@ -53,30 +59,67 @@ class OpenFinding(NamedTuple):
     found_at: datetime
 
 
-async def write_verification(connection: asyncpg.Connection, row: Sequence[object]) -> None:
-    """Write one row: id, shard, scope, subject, size, records, findings, note, time."""
-    await connection.execute(_INSERT, *row)
+class NewVerification(NamedTuple):
+    """A verification that has ended. `note` is the signed state it leaves behind if nothing halts the shard."""
+
+    verification_id: str
+    scope: str
+    subject_id: str
+    size: int
+    records: int
+    findings: Mapping[str, bytes]
+    """digest → JSON"""
+    note: str | None
+    finished_at: datetime
+
+
+async def write_verification(
+    hot: HotConnection,
+    outbox: Outbox,
+    shard: int,
+    new: NewVerification,
+    say: Callable[[Mapping[str, KnownFinding]], list[Outgoing]],
+) -> tuple[dict[str, KnownFinding], OutboxRow | None]:
+    """Write it; halt the shard if there is a finding that nobody has released, and store what is to be said of those.
+
+    Returns what is known of each finding, by digest. Commits: verification, new findings, halt and the outbox row,
+    which is returned to be published. Raises: Unavailable.
+    """
+    row = None
+    async with hot.transaction() as connection:
+        known = await _write_findings(connection, shard, new) if new.findings else {}
+        halting = {digest: one for digest, one in known.items() if not one.is_released}
+        await connection.execute(
+            _INSERT,
+            new.verification_id,
+            shard,
+            new.scope,
+            new.subject_id,
+            new.size,
+            new.records,
+            len(new.findings),
+            None if halting else new.note,
+            new.finished_at,
+        )
+        if halting:
+            await connection.execute(_HALT, shard)
+            row = outbox.row(say(halting))
+            await outbox.insert(connection, row)
+    return known, row
+
+
+async def _write_findings(connection: asyncpg.Connection, shard: int, new: NewVerification) -> dict[str, KnownFinding]:
+    ids = {digest: new_id() for digest in new.findings}
+    columns = (list(ids.values()), list(new.findings), list(new.findings.values()))
+    await connection.execute(_FINDINGS, shard, new.finished_at, *columns)
+    rows = await connection.fetch(_KNOWN, shard, list(new.findings))
+    return {row[0]: KnownFinding(row[1], row[2], is_new=ids[row[0]] == row[1]) for row in rows}
 
 
 async def load_newest_full(connection: asyncpg.Connection, shard: int) -> datetime | None:
     """Return when the last full verification ended."""
     newest: datetime | None = await connection.fetchval(_NEWEST_FULL, shard)
     return newest
-
-
-async def write_findings(
-    connection: asyncpg.Connection, shard: int, found_at: datetime, findings: Mapping[str, tuple[str, bytes]]
-) -> dict[str, KnownFinding]:
-    """Write those that are new: digest → (id, JSON). Returns what is known of every one, by digest."""
-    ids, documents = zip(*findings.values(), strict=True)
-    await connection.execute(_FINDINGS, shard, found_at, list(ids), list(findings), list(documents))
-    rows = await connection.fetch(_KNOWN, shard, list(findings))
-    return {row[0]: KnownFinding(row[1], row[2]) for row in rows}
-
-
-async def load_released(connection: asyncpg.Connection, shard: int, digests: Sequence[str]) -> set[str]:
-    """Return those of the digests in spite of which the shard goes on."""
-    return {row[0] for row in await connection.fetch(_KNOWN, shard, digests) if row[2]}
 
 
 async def load_open_findings(connection: asyncpg.Connection, shard: int, limit: int) -> list[OpenFinding]:
@@ -88,11 +131,6 @@ async def load_open_finding(connection: asyncpg.Connection, shard: int, finding_
     """Return a finding unless it is unknown or released."""
     row = await connection.fetchrow(_ONE, shard, finding_id)
     return None if row is None else OpenFinding(*row)
-
-
-async def halt(connection: asyncpg.Connection, shard: int) -> bool:
-    """Stop the shard: nothing is posted until it is released. Returns whether it was running."""
-    return bool(await connection.execute(_HALT, shard) == "UPDATE 1")
 
 
 async def is_halted(connection: asyncpg.Connection, shard: int) -> bool:

@@ -1,8 +1,7 @@
 """Keep what a verification saw: sign a good one for the next to go on from, halt the shard on a bad one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-import asyncpg
 import msgspec
 import structlog
 
@@ -16,7 +15,7 @@ from libs.common.messaging.outgoing_message import Outgoing, outgoing
 from services.ledger.audit.findings import Finding, Verification
 from services.ledger.audit.signed_state import SignedState
 from services.ledger.metrics import INTEGRITY_FINDINGS, VERIFIED_RECORDS
-from services.ledger.store.verifications import halt, write_findings, write_verification
+from services.ledger.store.verifications import KnownFinding, NewVerification, write_verification
 from services.ledger.use_cases.record_decisions import Signer
 
 log = structlog.get_logger()
@@ -40,60 +39,37 @@ class RecordVerification:
 
     async def __call__(self, found: Verification, subject_id: str = "", verification_id: str = "") -> list[Finding]:
         """Write it down. Returns the findings in spite of which nobody has let the shard go on."""
-        now = self._clock()
-        async with self._hot.transaction() as connection:
-            unreleased = await self._keep_findings(connection, found.findings)
-            note = None
-            if not unreleased and found.state_digest:
-                note = self._signer.sign_state(
-                    SignedState(self._shard, found.size, found.root, found.chain_hash, found.state_digest)
-                )
-            await write_verification(
-                connection,
-                (
-                    verification_id or new_id(),
-                    self._shard,
-                    found.scope,
-                    subject_id,
-                    found.size,
-                    found.records,
-                    len(found.findings),
-                    note,
-                    now,
-                ),
-            )
-            row = None
-            if unreleased:
-                await halt(connection, self._shard)
-                row = self._outbox.row([self._broken(*each) for each in unreleased.items()])
-                await self._outbox.insert(connection, row)
+        by_digest = {finding.digest: finding for finding in found.findings}
+        new = NewVerification(
+            verification_id=verification_id or new_id(),
+            scope=found.scope,
+            subject_id=subject_id,
+            size=found.size,
+            records=found.records,
+            findings={digest: msgspec.json.encode(finding) for digest, finding in by_digest.items()},
+            note=self._signed(found),
+            finished_at=self._clock(),
+        )
+
+        def say(halting: Mapping[str, KnownFinding]) -> list[Outgoing]:
+            return [self._broken(one.finding_id, by_digest[digest]) for digest, one in halting.items()]
+
+        known, row = await write_verification(self._hot, self._outbox, self._shard, new, say)
+        for digest, one in known.items():
+            if one.is_new:
+                _report(one.finding_id, by_digest[digest])
         if row is not None:
             await self._outbox.publish(row)
-        elif note is not None:
+        elif new.note is not None:
             VERIFIED_RECORDS.labels(self._shard).set(found.size)
-        return list(unreleased.values())
+        return [by_digest[digest] for digest, one in known.items() if not one.is_released]
 
-    async def _keep_findings(self, connection: asyncpg.Connection, findings: Sequence[Finding]) -> dict[str, Finding]:
-        """Write findings that are new. Returns id → finding of those that nobody has released."""
-        if not findings:
-            return {}
-        by_digest = {finding.digest: finding for finding in findings}
-        fresh = {digest: (new_id(), msgspec.json.encode(one)) for digest, one in by_digest.items()}
-        known = await write_findings(connection, self._shard, self._clock(), fresh)
-        for digest, (finding_id, _) in fresh.items():
-            if known[digest].finding_id == finding_id:
-                finding = by_digest[digest]
-                INTEGRITY_FINDINGS.labels(finding.kind).inc()
-                log.error(
-                    "ledger_integrity_broken",
-                    finding_id=finding_id,
-                    kind=finding.kind,
-                    table=finding.table,
-                    row=finding.row,
-                    fields=finding.fields,
-                    journal_index=finding.index,
-                )
-        return {one.finding_id: by_digest[digest] for digest, one in known.items() if not one.is_released}
+    def _signed(self, found: Verification) -> str | None:
+        """Return the signed state of a verification that saw all balances."""
+        if not found.state_digest:
+            return None
+        state = SignedState(self._shard, found.size, found.root, found.chain_hash, found.state_digest)
+        return self._signer.sign_state(state)
 
     def _broken(self, finding_id: str, finding: Finding) -> Outgoing:
         now = to_rfc3339(self._clock())
@@ -103,7 +79,19 @@ class RecordVerification:
             kind=finding.kind,
             table=finding.table,
             row=finding.row,
-            found_at=now,
             occurred_at=now,
         )
         return outgoing(HALTS, str(self._shard), message)
+
+
+def _report(finding_id: str, finding: Finding) -> None:
+    INTEGRITY_FINDINGS.labels(finding.kind).inc()
+    log.error(
+        "ledger_integrity_broken",
+        finding_id=finding_id,
+        kind=finding.kind,
+        table=finding.table,
+        row=finding.row,
+        fields=finding.fields,
+        journal_index=finding.index,
+    )

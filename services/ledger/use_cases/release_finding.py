@@ -8,15 +8,13 @@ from libs.common.clock import Clock, from_rfc3339, to_rfc3339
 from libs.common.contracts.ledger import LedgerReleased
 from libs.common.contracts.topics import HALTS
 from libs.common.db.hot import HotConnection
-from libs.common.errors import Conflict, NotFound, Unprocessable
+from libs.common.errors import Unprocessable
 from libs.common.messaging.outbox import Outbox
 from libs.common.messaging.outgoing_message import outgoing
-from libs.common.proof.tree_head import load_tree_head
 from services.ledger.store.heads import JournalHead
 from services.ledger.store.journal_record import FINDING_RELEASED, ReleaseRecord, encode_record
-from services.ledger.store.releases import NewRecord, append_record, lock_halted_head, write_release
-from services.ledger.store.tiles import StoredTiles
-from services.ledger.store.verifications import load_open_finding
+from services.ledger.store.releases import NewRecord, Release, write_release
+from services.ledger.store.verifications import OpenFinding
 from services.ledger.use_cases.record_decisions import Signer
 
 REASON_MAX: Final = 500
@@ -43,37 +41,34 @@ class ReleaseFinding:
         """Release it. Returns how many findings still halt the shard."""
         if not reason.strip() or len(reason) > REASON_MAX:
             raise Unprocessable("reason_missing", f"Say why, in at most {REASON_MAX} characters.")
-        salt = token_hex(16)
-        async with self._hot.transaction() as connection:
-            finding = await load_open_finding(connection, self._shard, finding_id)
-            if finding is None:
-                raise NotFound("finding_not_found", "There is no such finding, or it was released before.")
-            row = await lock_halted_head(connection, self._shard)
-            if row is None:
-                raise Conflict("ledger_not_halted", "The shard is not halted.")
-            tree = await load_tree_head(row["size"], StoredTiles(connection, self._shard))
-            head = JournalHead(row["size"], row["chain_hash"], to_rfc3339(row["last_record_at"]), tree)
-            now = max(to_rfc3339(self._clock()), head.last_time)
-            record = ReleaseRecord(
-                actor_id=actor_id,
-                finding_digest=finding.digest,
-                finding_id=finding_id,
-                index=head.size,
-                kind=FINDING_RELEASED,
-                reason_commitment=sha256(f"{salt}{reason}".encode()).hexdigest(),
-                shard=self._shard,
-                time=now,
-            )
-            recorded_at = from_rfc3339(now)
-            others = await write_release(
-                connection, (finding_id, actor_id, reason, salt, self._shard, head.size, recorded_at)
-            )
-            await append_record(connection, self._shard, self._sealed(record, head), recorded_at, halted=others > 0)
-            message = LedgerReleased(shard=self._shard, finding_id=finding_id, journal_index=head.size, occurred_at=now)
-            said = self._outbox.row([outgoing(HALTS, str(self._shard), message)])
-            await self._outbox.insert(connection, said)
-        await self._outbox.publish(said)
+        others, row = await write_release(
+            self._hot,
+            self._outbox,
+            self._shard,
+            finding_id,
+            lambda finding, head: self._decide(finding, head, actor_id, reason),
+        )
+        await self._outbox.publish(row)
         return others
+
+    def _decide(self, finding: OpenFinding, head: JournalHead, actor_id: str, reason: str) -> Release:
+        salt = token_hex(16)
+        now = max(to_rfc3339(self._clock()), head.last_time)
+        record = ReleaseRecord(
+            actor_id=actor_id,
+            finding_digest=finding.digest,
+            finding_id=finding.finding_id,
+            index=head.size,
+            kind=FINDING_RELEASED,
+            reason_commitment=sha256(f"{salt}{reason}".encode()).hexdigest(),
+            shard=self._shard,
+            time=now,
+        )
+        message = LedgerReleased(
+            shard=self._shard, finding_id=finding.finding_id, journal_index=head.size, occurred_at=now
+        )
+        said = outgoing(HALTS, str(self._shard), message)
+        return Release(self._sealed(record, head), actor_id, reason, salt, from_rfc3339(now), said)
 
     def _sealed(self, record: ReleaseRecord, head: JournalHead) -> NewRecord:
         text = encode_record(record)

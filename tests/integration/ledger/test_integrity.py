@@ -1,5 +1,7 @@
 """What is new is verified from what was signed; what is broken halts the shard, until somebody says why it goes on."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -44,8 +46,10 @@ class Auditor:
 
 
 @pytest.fixture
-async def auditor(ledger_dsn: str, books: Books) -> Auditor:
-    return Auditor(ledger_dsn, books)
+async def auditor(ledger_dsn: str, books: Books) -> AsyncIterator[Auditor]:
+    auditor = Auditor(ledger_dsn, books)
+    yield auditor
+    await auditor.hot.close()
 
 
 async def do_as_owner(admin_dsn: str, *statements: str) -> None:
@@ -86,8 +90,11 @@ async def test_every_kind_of_record_verifies_from_any_signed_state_on(
 async def test_a_signed_state_of_another_key_is_not_gone_on_from(books: Books, ledger_dsn: str) -> None:
     await books.fund(alice=10)
     stranger = Signer("ledger.example/test", Ed25519PrivateKey.generate())
-    await Auditor(ledger_dsn, books, stranger).round()
-    assert (await Auditor(ledger_dsn, books).round()).scope == "full"
+    for signer in (stranger, SIGNER):
+        auditor = Auditor(ledger_dsn, books, signer)
+        assert (await auditor.round()).scope == "full"
+        await auditor.hot.close()
+    assert (await auditor.verify("minute")).scope == "minute"
 
 
 @pytest.mark.parametrize(
