@@ -63,6 +63,7 @@ from services.ledger.use_cases.run_verification import RunVerification
 from services.ledger.use_cases.verify_on_request import VerifyOnRequest
 from services.ledger.use_cases.watch_clock import WatchClock
 from services.ledger.use_cases.watch_integrity import WatchIntegrity
+from services.ledger.use_cases.watch_schema import WatchSchema
 from services.ledger.use_cases.watch_system_accounts import WatchSystemAccounts
 from services.ledger.views.accounts import AccountView
 from services.ledger.views.findings import FindingsView
@@ -71,6 +72,7 @@ from services.ledger.views.transparency import TransparencyView
 
 SHARD: Final = 0
 _WATCH_SECONDS: Final = 2.0
+_SCHEMA_SECONDS: Final = 30.0
 _CHECKPOINT_SECONDS: Final = 1.0
 _VERIFY_SECONDS: Final = 50.0
 """With a timer's spread and the verification itself, what was changed is found within a minute."""
@@ -89,10 +91,13 @@ def build(role: Role) -> FastAPI:
     system_accounts = WatchSystemAccounts(watching)
     timers = Timers()
     timers.every(_WATCH_SECONDS, "watch-system-accounts", system_accounts.look)
+    schema = WatchSchema(watching)
+    timers.every(_SCHEMA_SECONDS, "watch-schema", schema.look)
     health = Health()
     health.add("ledger.bus", bus.what_is_wrong)
     health.add("ledger.timers", timers.what_is_wrong)
     health.add("ledger.system-accounts", system_accounts.trouble)
+    health.add("ledger.schema", schema.trouble)
     writer = None if role == "api" else Writer(dsn, bus, signer, timers, health)
     auditing = HotConnection(dsn, "ledger-auditor")
     recording = RecordVerification(auditing, bus.outbox, signer, system_clock, SHARD)
@@ -105,6 +110,7 @@ def build(role: Role) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
             await until_available(system_accounts.look)
+            await until_available(schema.look)
             if writer is not None:
                 await until_available(writer.outcomes.start)
             await until_available(bus.start)

@@ -1,4 +1,4 @@
-"""Verification as an auditor asks for it over HTTP, in a process of its own, and the release as an administrator does."""
+"""Verification over HTTP, in a process of its own, as an auditor asks for it; the release, as an administrator does."""
 
 import asyncio
 from collections.abc import AsyncIterator
