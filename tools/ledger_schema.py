@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from typing import Final
 
 # fmt: off
-# ruff: noqa
+# ruff: noqa: E501
 PROTECTED_OBJECTS: Final[Mapping[str, str]] = {{
 {lines}
 }}

@@ -3,13 +3,14 @@
 Recomputing a journal is minutes of pure computing; inside the writer or the API every request would wait for it.
 """
 
-import asyncio
+import gc
 import os
 import sys
 from typing import Final
 
 import asyncpg
 import msgspec
+import uvloop
 
 from libs.common.clock import monotonic_seconds
 from libs.common.proof.signed_note import parse_vkeys
@@ -23,9 +24,11 @@ _NICE: Final = 10
 def main() -> None:
     """Read the order, verify, say how it goes and what came out."""
     os.nice(_NICE)
+    # Hundreds of thousands of records a second and no cycle among them: looking for some costs a fifth of the time.
+    gc.disable()
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     try:
-        _say(asyncio.run(_verify(order)))
+        _say(uvloop.run(_verify(order)))
     except (CannotVerify, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
         _say(Line(reason=str(failure) or repr(failure)))
 

@@ -1,6 +1,6 @@
 """`tallystick verify`: recompute the ledger's whole proof, or a part, from its tables and a key you trust."""
 
-import asyncio
+import gc
 import json
 from pathlib import Path
 from typing import Annotated, Final
@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import asyncpg
 import msgspec
 import typer
+import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from rich.console import Console
@@ -57,7 +58,8 @@ def verify_command(
         scope, subject_id = _scope(since_last=since_last, account=account, transfer=transfer)
         trusted = trusted_keys(data, key)
         dsn = postgres or find_stack(data).postgres
-        verification = asyncio.run(_verify(dsn, trusted, scope, subject_id, quiet=as_json))
+        gc.disable()  # there is no cycle among the records, and looking for some costs a fifth of the time
+        verification = uvloop.run(_verify(dsn, trusted, scope, subject_id, quiet=as_json))
     except (StackError, CannotVerify, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
         _say_unknown(str(failure) or repr(failure), as_json=as_json)
         raise typer.Exit(EXIT_UNKNOWN) from failure

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 # fmt: off
-# ruff: noqa
+# ruff: noqa: E501
 PROTECTED_OBJECTS: Final[Mapping[str, str]] = {
     "function refuse_change": "\nBEGIN\n    RAISE EXCEPTION 'ledger.% accepts INSERT only: what was written is proven to others', TG_TABLE_NAME\n        USING ERRCODE = 'check_violation', CONSTRAINT = TG_TABLE_NAME || '_append_only';\nEND\n",
     "grant on accounts to tallystick_ledger": "INSERT, SELECT, UPDATE",

@@ -1,4 +1,4 @@
-"""What keeps the append-only tables append-only: triggers, their functions, grants, owners, as the database has them."""
+"""What keeps the append-only tables append-only, as the database has it: triggers, their functions, grants, owners."""
 
 from collections.abc import Mapping
 from typing import Final
