@@ -137,9 +137,7 @@ def build(role: Role) -> FastAPI:
         title="Tallystick ledger",
         description="Balances, entries, receipts, and what anybody needs to check them.",
         version="1",
-        routers=[]
-        if role == "worker"
-        else [*make_routers(engine, signer, settings.internal_token), staff_routes],
+        routers=[] if role == "worker" else [*make_routers(engine, signer, settings.internal_token), staff_routes],
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,

@@ -14,6 +14,7 @@ from services.ledger.store.audit import Audit
 from services.ledger.store.journal_record import (
     AccountRecord,
     CommandRecord,
+    FeesRecord,
     JournalRecord,
     ReleaseRecord,
     TransferRecord,
@@ -42,18 +43,42 @@ class CheckRows:
         await self._check_settlements()
         await self._check_commands()
         await self._check_reversals()
+        await self._check_fee_schedules()
+
+    async def _check_fee_schedules(self) -> None:
+        expected = dict(self._replay.fee_schedules)
         for row in await self._audit.fee_schedules():
-            made = sha256(row["rules"]).digest()
-            if made != row["sha256"]:
+            record = expected.pop(row["version"], None)
+            if record is None and not self._everything:
+                continue  # of before; the full verification has its record
+            made = sha256(row["rules"]).hexdigest()
+            stored = {
+                "rules": made,
+                "sha256": row["sha256"].hex(),
+                "published_by": row["published_by"],
+                "shard": row["shard"],
+                "journal_index": row["journal_index"],
+                "published_at": to_rfc3339(row["published_at"]),
+            }
+            computed = {
+                "rules": "" if record is None else record.rules_sha256,
+                "sha256": made,
+                "published_by": "" if record is None else record.actor_id,
+                "shard": self._shard,
+                "journal_index": -1 if record is None else record.index,
+                "published_at": "" if record is None else record.time,
+            }
+            if stored != computed:
                 self._find(
                     "record_altered",
                     "fee_schedules",
                     str(row["version"]),
-                    None,
-                    "the rules are not what was hashed",
-                    {"sha256": row["sha256"].hex()},
-                    {"sha256": made.hex()},
+                    record,
+                    "the schedule is not the one its record has published",
+                    stored,
+                    computed,
                 )
+        self._find_missing("fee_schedules", {str(version): one.index for version, one in expected.items()}, set())
 
     async def _check_settlements(self) -> None:
         wanted = None if self._everything else list(self._replay.settled)
@@ -261,6 +286,8 @@ def _command(record: JournalRecord) -> dict[str, Any] | None:
             # What ended a hold and moved nothing was a void.
             is_void = record.kind == VOIDED or not record.legs
             return said | {"kind": "void" if is_void else "capture", "subject_id": record.transfer_id}
+        case FeesRecord():
+            return said | {"kind": "fee_schedule", "subject_id": record.command_id}
         case ReleaseRecord():
             return None
 

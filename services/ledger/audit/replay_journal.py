@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from libs.common.clock import from_rfc3339
-from services.ledger.store.journal_record import AccountRecord, CommandRecord, RecordLeg, TransferRecord
+from services.ledger.store.journal_record import AccountRecord, CommandRecord, FeesRecord, RecordLeg, TransferRecord
 
 POSTED: Final = "transfer.posted"
 HELD: Final = "transfer.held"
@@ -91,7 +91,7 @@ class ReplayJournal:
 
     Besides the accounts and open holds: `fees_minor` of transfers that were held or reversed, by leg, account and
     whether they were given back; `commands` and `reversals` that must have a row, by id, with their record's index;
-    `settled`, the transfers whose settlement is new or changed.
+    `settled`, the transfers whose settlement is new or changed; `fee_schedules` by version.
     """
 
     def __init__(self) -> None:
@@ -103,6 +103,7 @@ class ReplayJournal:
         self.commands: dict[str, int] = {}
         self.reversals: dict[str, int] = {}
         self.settled: set[str] = set()
+        self.fee_schedules: dict[int, FeesRecord] = {}
         self._time = ""
         self._epoch = 0.0
 
@@ -224,8 +225,10 @@ class ReplayJournal:
         return [(account_id, account.last_seq, amount_minor, account.posted_minor)]
 
     def _follow_other(self, record: object) -> None:
-        if isinstance(record, CommandRecord | AccountRecord):
+        if isinstance(record, CommandRecord | AccountRecord | FeesRecord):
             self.commands[record.command_id] = record.index
+        if isinstance(record, FeesRecord):
+            self.fee_schedules[record.version] = record
         if isinstance(record, AccountRecord):
             account = self.account(record.account_id)
             account.status = record.account_status

@@ -158,7 +158,10 @@ SELECT r.reversal_id::text, r.transfer_id::text, r.actor_id::text, r.amounts_min
 FROM ledger.reversals r LEFT JOIN ledger.journal j ON j.shard = r.shard AND j.journal_index = r.journal_index
 WHERE $1::uuid[] IS NULL OR r.reversal_id = ANY($1)
 """
-_FEE_SCHEDULES: Final = "SELECT version, rules, sha256 FROM ledger.fee_schedules ORDER BY version"
+_FEE_SCHEDULES: Final = """
+SELECT version, rules, sha256, published_by::text, shard, journal_index, published_at
+FROM ledger.fee_schedules ORDER BY version
+"""
 _STATE_NOTES: Final = """
 SELECT note FROM ledger.verifications WHERE shard = $1 AND note IS NOT NULL ORDER BY finished_at DESC LIMIT $2
 """
@@ -285,7 +288,7 @@ class Audit:
             yield row
 
     async def fee_schedules(self) -> list[asyncpg.Record]:
-        """Return (version, rules, sha256) of every fee schedule."""
+        """Return every fee schedule: version, rules, sha256, published_by, shard, journal_index, published_at."""
         rows: list[asyncpg.Record] = await self.connection.fetch(_FEE_SCHEDULES)
         return rows
 

@@ -5,8 +5,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from libs.common.clock import to_rfc3339
+from libs.common.db.reading import Reading
 from services.ledger.store.verifications import is_halted, load_open_findings
-from services.ledger.views.reading import Reading
 
 _FINDINGS_MAX: Final = 200
 

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from hashlib import sha256
-from uuid import uuid4
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,8 +13,6 @@ from libs.common.proof.signed_note import sign_note
 from libs.common.proof.tiles import TILE_WIDTH
 from libs.common.proof.tree_head import TreeHead
 from services.ledger.domain.commands import Command, ExpireHold
-from services.ledger.domain.fees import FeeRule, FeeTier
-from services.ledger.store.fee_schedules import StoredRules
 from tests.integration.ledger.books import Books
 from tests.support.api_world import admin_connection
 from tests.support.ledger_builders import (
@@ -23,6 +20,7 @@ from tests.support.ledger_builders import (
     blocked,
     capture,
     change,
+    fees,
     held,
     id_of,
     leg,
@@ -39,34 +37,18 @@ SHORT = 30
 """Seconds; a clock may move so far before the ledger stops trusting it."""
 
 
-async def publish_fees(admin_dsn: str) -> None:
-    """Put a schedule in force: one in a hundred to the treasury, at least 1."""
-    rule = FeeRule("one percent", "USD", "transfer", "treasury", (FeeTier(0, 0, 10_000),), 1, 1_000, "down")
-    rules = msgspec.json.encode(StoredRules([], [rule]), order="sorted")
-    async with admin_connection(admin_dsn) as connection:
-        await connection.execute(
-            "INSERT INTO ledger.fee_schedules (version, rules, sha256, published_by, shard, journal_index, "
-            "published_at) VALUES (1, $1, $2, $3, 0, 0, now())",
-            rules,
-            sha256(rules).digest(),
-            uuid4(),
-        )
-
-
 async def nothing() -> None:
     """Do nothing."""
 
 
-async def live_through_everything(
-    books: Books, admin_dsn: str, after_each: Callable[[], Awaitable[None]] = nothing
-) -> None:
+async def live_through_everything(books: Books, after_each: Callable[[], Awaitable[None]] = nothing) -> None:
     """Post, hold, capture, void, expire, release, reverse, refuse and change, with fees from the start."""
 
     async def do(*commands: Command) -> None:
         await books.do(*commands)
         await after_each()
 
-    await publish_fees(admin_dsn)
+    await do(fees(rate_per_million=10_000, flat_minor=1))
     await books.fund(alice=100_000, bob=5_000, carol=1_000)
     await do(
         screened("t", leg("alice", "bob", 300)),

@@ -81,7 +81,7 @@ async def test_every_kind_of_record_verifies_from_any_signed_state_on(
     async def verify() -> None:
         rounds.append(await auditor.round("incremental"))
 
-    await live_through_everything(books, admin_dsn, after_each=verify)
+    await live_through_everything(books, after_each=verify)
     assert [one.findings for one in rounds] == [[]] * len(rounds)
     assert {one.scope for one in rounds[1:]} == {"incremental"}
     assert len(rounds) > 10
@@ -180,7 +180,7 @@ async def test_a_running_shard_has_nothing_to_release(books: Books, auditor: Aud
 
 
 async def test_one_account_and_one_transfer_are_verified_alone(books: Books, auditor: Auditor, admin_dsn: str) -> None:
-    await live_through_everything(books, admin_dsn)
+    await live_through_everything(books)
     for name in ("alice", "bob", "carol"):
         assert (await auditor.verify("account", id_of(name))).findings == []
     for name in ("t", "legs", "c1", "c2", "h1", "h3", "poor", "open", "part of t"):

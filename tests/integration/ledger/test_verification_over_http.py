@@ -10,6 +10,7 @@ import pytest
 from libs.common.clock import monotonic_seconds
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
+from libs.common.db.reading import Reading
 from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
 from services.ledger.api.verifications import verifications_router
@@ -18,7 +19,6 @@ from services.ledger.use_cases.release_finding import ReleaseFinding
 from services.ledger.use_cases.run_verification import RunVerification
 from services.ledger.use_cases.verify_on_request import VerifyOnRequest
 from services.ledger.views.findings import FindingsView
-from services.ledger.views.reading import Reading
 from tests.integration.ledger.books import SHARD, SIGNER, Books
 from tests.support.api_world import MovedClock, TokenKeys, admin_connection, http_client
 from tests.support.ledger_builders import id_of, leg, screened

@@ -33,6 +33,8 @@ OVER = {
     "resets_at": "2026-03-01T10:00:00.000000Z",
 }
 
+BROKEN = Finding("record_altered", "journal", "0/1", "x", "y")
+
 
 def line(number: int, account: str, amount_minor: int = 500, key: str = "") -> PayrollLine:
     return PayrollLine(number, account, amount_minor, "USD", key or str(number), "pay")
@@ -99,9 +101,7 @@ def test_a_story_that_went_as_the_file_says_has_no_wrong_figure() -> None:
         (lambda told: replace(told, replayed=Answer("POST /transfers", 201, b"{ }")), "a replayed key, byte for byte"),
         (lambda told: replace(told, books=replace(told.books, sums_minor={"USD": 1})), "books: assets that do not"),
         (
-            lambda told: replace(
-                told, books=replace(told.books, verification=Verification(findings=[Finding("record_altered", "journal", "0/1", "x", "y")]))
-            ),
+            lambda told: replace(told, books=replace(told.books, verification=Verification(findings=[BROKEN]))),
             "journal recomputed",
         ),
         (lambda told: replace(told, arrival=replace(told.arrival, statuses=["voided"])), "held, then released"),
