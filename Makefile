@@ -12,7 +12,7 @@ DELIVERY := tests/integration/messaging
 # The stamp's name holds what was installed: other requirements or project (not its tools' settings), new installation.
 READY := .venv/ready-$(shell (cat requirements/dev.txt; sed '/^\[tool\.ruff/,$$d' pyproject.toml) | cksum | cut -d' ' -f1)
 
-.PHONY: help setup demo up bench bench-ledger check lint format types imports tidy contracts contracts-check
+.PHONY: help setup demo up bench bench-ledger check lint format types imports tidy contracts contracts-check ledger-schema
 .PHONY: test test-lanes test-unit test-contract test-integration test-e2e test-chaos-short test-chaos test-kafka test-interop kafka nightly clean
 
 help: ## list the targets
@@ -62,6 +62,9 @@ imports: setup ## who may import whom
 
 tidy: setup ## the house law no linter knows
 	@$(BIN)/python -m tools.tidy
+
+ledger-schema: setup ## write down which triggers and grants guard the tables of the ledger
+	@$(BIN)/python -m tools.ledger_schema
 
 contracts: setup ## write docs/contracts/ from the messages in libs/common/contracts
 	@$(BIN)/python -m libs.common.contracts.export

@@ -40,6 +40,7 @@ from services.ledger.api.fee_schedules import fee_schedules_router
 from services.ledger.api.internal import internal_router
 from services.ledger.api.receipts import receipts_router
 from services.ledger.api.transparency import transparency_router
+from services.ledger.api.verifications import verifications_router
 from services.ledger.consumers.on_account_changed import OnAccountChanged
 from services.ledger.consumers.on_capture_transfer import on_capture_transfer
 from services.ledger.consumers.on_change_account import on_change_account
@@ -58,17 +59,28 @@ from services.ledger.use_cases.post_transfers import PostTransfers
 from services.ledger.use_cases.publish_checkpoints import PublishCheckpoints
 from services.ledger.use_cases.publish_outcomes import PublishOutcomes
 from services.ledger.use_cases.record_decisions import Signer
+from services.ledger.use_cases.record_verification import RecordVerification
+from services.ledger.use_cases.release_finding import ReleaseFinding
+from services.ledger.use_cases.run_verification import RunVerification
+from services.ledger.use_cases.verify_on_request import VerifyOnRequest
 from services.ledger.use_cases.watch_clock import WatchClock
+from services.ledger.use_cases.watch_integrity import WatchIntegrity
+from services.ledger.use_cases.watch_schema import WatchSchema
 from services.ledger.use_cases.watch_system_accounts import WatchSystemAccounts
 from services.ledger.use_cases.watch_witness import WatchWitness
 from services.ledger.views.accounts import AccountView
 from services.ledger.views.fee_schedules import FeeScheduleView
+from services.ledger.views.findings import FindingsView
 from services.ledger.views.receipts import ReceiptView
 from services.ledger.views.transparency import TransparencyView
 
 SHARD: Final = 0
 _WATCH_SECONDS: Final = 2.0
+_SCHEMA_SECONDS: Final = 30.0
 _CHECKPOINT_SECONDS: Final = 1.0
+_VERIFY_SECONDS: Final = 50.0
+"""With a timer's spread and the verification itself, what was changed is found within a minute."""
+_NIGHT_SECONDS: Final = 600.0
 _EXPIRY_SECONDS: Final = 0.5
 
 
@@ -89,18 +101,28 @@ def build(role: Role) -> FastAPI:
     timers = Timers()
     timers.every(_WATCH_SECONDS, "watch-system-accounts", system_accounts.look)
     timers.every(_WATCH_SECONDS, "watch-witness", witness.look)
+    schema = WatchSchema(watching)
+    timers.every(_SCHEMA_SECONDS, "watch-schema", schema.look)
     health = Health()
     health.add("ledger.bus", bus.what_is_wrong)
     health.add("ledger.timers", timers.what_is_wrong)
     health.add("ledger.system-accounts", system_accounts.trouble)
     health.add("ledger.witness", witness.trouble)
     writer = None if role == "api" else Writer(dsn, bus, signer, witness, timers, health)
+    health.add("ledger.schema", schema.trouble)
+    auditing = HotConnection(dsn, "ledger-auditor")
+    recording = RecordVerification(auditing, bus.outbox, signer, system_clock, SHARD)
+    run_verification = RunVerification(dsn, vkeys, recording, SHARD)
+    on_request = VerifyOnRequest(run_verification, monotonic_seconds)
+    if role != "api":
+        watch_integrity(WatchIntegrity(run_verification, auditing, system_clock, SHARD), timers)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
             await until_available(system_accounts.look)
             await until_available(witness.look)
+            await until_available(schema.look)
             if writer is not None:
                 await until_available(writer.outcomes.start)
             await until_available(bus.start)
@@ -112,15 +134,22 @@ def build(role: Role) -> FastAPI:
             await bus.stop()
             if writer is not None:
                 await writer.stop()
+            await on_request.stop()
+            await auditing.close()
             await watching.close()
             await engine.dispose()
 
+    staff_routes = verifications_router(
+        on_request,
+        FindingsView(Reading(engine), SHARD),
+        ReleaseFinding(auditing, bus.outbox, signer, system_clock, SHARD),
+    )
     return make_app(
         service="ledger",
         title="Tallystick ledger",
         description="Balances, entries, receipts, and what anybody needs to check them.",
         version="1",
-        routers=[] if role == "worker" else make_routers(engine, vkeys, settings.internal_token),
+        routers=[] if role == "worker" else [*make_routers(engine, vkeys, settings.internal_token), staff_routes],
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
@@ -234,6 +263,12 @@ def _command(received: Received) -> Command:
             return on_transfer_batch_screened(message)
         case other:
             raise InvariantBroken("the bus delivers only the topic's own messages", type=type(other).__name__)
+
+
+def watch_integrity(watch: WatchIntegrity, timers: Timers) -> None:
+    """Let the worker verify by itself."""
+    timers.every(_VERIFY_SECONDS, "verify-new", watch.check_new)
+    timers.every(_NIGHT_SECONDS, "verify-all", watch.check_all)
 
 
 def make_routers(engine: AsyncEngine, vkeys: str, internal_token: SecretStr) -> Sequence[APIRouter]:

@@ -24,3 +24,13 @@ UNPUBLISHED_RECORDS: Final = Gauge(
     "Records committed whose outcome the broker has not acknowledged.",
     ("shard",),
 )
+INTEGRITY_FINDINGS: Final = Counter(
+    "tallystick_ledger_integrity_findings_total",
+    "Broken promises that a verification found for the first time, by kind. One is enough to halt the shard.",
+    ("kind",),
+)
+VERIFIED_RECORDS: Final = Gauge(
+    "tallystick_ledger_verified_records",
+    "Size of the journal at its last good verification: a minute's work behind, no more.",
+    ("shard",),
+)

@@ -8,7 +8,8 @@ import asyncpg
 
 from libs.common.clock import monotonic_seconds
 from libs.common.proof.signed_note import parse_vkeys
-from services.ledger.use_cases.verify_ledger import Verification, verify_ledger
+from services.ledger.audit.findings import Verification
+from services.ledger.use_cases.verify_ledger import verify_ledger
 from tallystick.commands.reconcile import GRACE_SECONDS, Outcome, reconcile
 
 _SUMS: Final = "SELECT asset, sum(posted_minor) FROM ledger.accounts GROUP BY asset ORDER BY asset"
@@ -31,7 +32,7 @@ class Books:
     @property
     def differences(self) -> list[str]:
         """Return the first of what is not as it should be, in sentences."""
-        found = [f"{finding.check}: {finding.detail}" for finding in self.verification.findings]
+        found = [f"{finding.kind}: {finding.detail}" for finding in self.verification.findings]
         found += [f"{one.name}: {text}" for one in self.reconciled for text in one.differences]
         return found[:_DIFFERENCES_SHOWN_MAX]
 

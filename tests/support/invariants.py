@@ -18,8 +18,7 @@ async def check_everything(dsn: str, vkey: str) -> None:
     broken = [f"{outcome.name}: {difference}" for outcome in outcomes for difference in outcome.differences]
     verification = await verify_ledger(dsn, parse_vkeys(vkey), monotonic_seconds=monotonic_seconds)
     broken += [
-        f"{finding.check} at {finding.index}: {finding.detail} {finding.fields} "
-        f"(stored {finding.stored}, computed {finding.computed})"
+        f"{finding.kind} in {finding.table} {finding.row} at {finding.index}: {finding.detail} {finding.differences}"
         for finding in verification.findings
     ]
     if broken:

@@ -86,3 +86,29 @@ class CheckpointPublished(Message, frozen=True, gc=False, kw_only=True):
     shard: int
     size: int
     note: str
+
+
+class LedgerIntegrityBroken(Message, frozen=True, gc=False, kw_only=True):
+    """A verification found that something was changed behind the ledger's back; the shard posts nothing until released.
+
+    `kind` says what (`record_altered`, `balance_altered`, `tail_cut` …), `table` and `row` where. Told again with each
+    verification while the shard is halted, for those who were not there. `occurred_at` is RFC 3339 UTC.
+    """
+
+    TYPE: ClassVar[str] = "tallystick.ledger.integrity-broken.v1"
+    shard: int
+    finding_id: str
+    kind: str
+    table: str
+    row: str
+    occurred_at: str
+
+
+class LedgerReleased(Message, frozen=True, gc=False, kw_only=True):
+    """An administrator let the shard go on in spite of a finding; the record at `journal_index` proves who and why."""
+
+    TYPE: ClassVar[str] = "tallystick.ledger.released.v1"
+    shard: int
+    finding_id: str
+    journal_index: int
+    occurred_at: str

@@ -80,6 +80,13 @@ CHECKPOINTS: Final = Topic(
     messages=(ledger.CheckpointPublished,),
     unheard_because="it is for witnesses outside, who compare tree heads",
 )
+HALTS: Final = Topic(
+    name="ledger.halts.v1",
+    owner="ledger",
+    key="shard",
+    why="that a shard halted and that it goes on stay in order",
+    messages=(ledger.LedgerIntegrityBroken, ledger.LedgerReleased),
+)
 ACCOUNTS: Final = Topic(
     name="accounts.accounts.v1",
     owner="accounts",
@@ -127,6 +134,7 @@ ALL_TOPICS: Final = (
     TRANSFERS,
     LEDGER_ACCOUNTS,
     CHECKPOINTS,
+    HALTS,
     ACCOUNTS,
     CUSTOMERS,
     VERIFICATIONS,

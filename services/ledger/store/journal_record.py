@@ -22,6 +22,7 @@ _STATUS_OF_KIND: Final = {TRANSFER_KIND + happened: status for happened, status 
 COMMAND_REFUSED: Final = "command.refused"
 ACCOUNT_CHANGED: Final = "account.changed"
 FEES_PUBLISHED: Final = "fees.published"
+FINDING_RELEASED: Final = "finding.released"
 
 
 class RecordLeg(msgspec.Struct, frozen=True, gc=False):
@@ -131,11 +132,28 @@ class FeesRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     version: int
 
 
-JournalRecord: TypeAlias = TransferRecord | CommandRecord | AccountRecord | FeesRecord
+class ReleaseRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """An administrator let the shard go on in spite of what a verification found.
+
+    `finding_digest` stands for the damage (hex SHA-256), `reason_commitment` for a salt and the reason he gave.
+    """
+
+    actor_id: str
+    finding_digest: str
+    finding_id: str
+    index: int
+    kind: str
+    reason_commitment: str
+    shard: int
+    time: str
+
+
+JournalRecord: TypeAlias = TransferRecord | CommandRecord | AccountRecord | FeesRecord | ReleaseRecord
 
 _encode = msgspec.json.Encoder().encode
 _decode_transfer: Final = msgspec.json.Decoder(TransferRecord, strict=True).decode
 _decode_command: Final = msgspec.json.Decoder(CommandRecord, strict=True).decode
+_decode_release: Final = msgspec.json.Decoder(ReleaseRecord, strict=True).decode
 _decode_account: Final = msgspec.json.Decoder(AccountRecord, strict=True).decode
 _decode_fees: Final = msgspec.json.Decoder(FeesRecord, strict=True).decode
 
@@ -153,6 +171,8 @@ def decode_record(text: bytes, kind: str) -> JournalRecord:
         return _decode_account(text)
     if kind == FEES_PUBLISHED:
         return _decode_fees(text)
+    if kind == FINDING_RELEASED:
+        return _decode_release(text)
     return _decode_transfer(text)
 
 

@@ -11,6 +11,7 @@ from services.ledger.store.journal_record import (
     CommandRecord,
     FeesRecord,
     JournalRecord,
+    ReleaseRecord,
     TransferRecord,
     command_legs,
     decode_record,
@@ -44,7 +45,7 @@ async def load_outcomes(connection: asyncpg.Connection, shard: int, first: int, 
 
 
 def _is_by_command(record: JournalRecord) -> bool:
-    return not isinstance(record, TransferRecord) or bool(record.command_id)
+    return not isinstance(record, ReleaseRecord) and bool(record.command_id)
 
 
 def _state(record: JournalRecord, facts: str | None) -> Answer | None:
@@ -61,7 +62,7 @@ def _state(record: JournalRecord, facts: str | None) -> Answer | None:
                 journal_index=record.index,
                 changed_at=record.time,
             )
-        case CommandRecord() | FeesRecord():
+        case CommandRecord() | FeesRecord() | ReleaseRecord():
             return None
 
 

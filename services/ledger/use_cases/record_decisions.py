@@ -11,6 +11,7 @@ from libs.common.errors import InvariantBroken
 from libs.common.proof.checkpoint import Checkpoint
 from libs.common.proof.signed_note import sign_note, vkey
 from libs.common.proof.tree_head import TreeHead
+from services.ledger.audit.signed_state import SignedState
 from services.ledger.domain.commands import (
     CaptureTransfer,
     ChangeAccount,
@@ -63,6 +64,10 @@ class Signer:
         if self._allow is not None:
             self._allow(tree.size)
         return sign_note(Checkpoint(self._origin, tree.size, tree.root).text(), self._origin, self._private_key)
+
+    def sign_state(self, state: SignedState) -> str:
+        """Return the signed note of what a good verification saw."""
+        return sign_note(state.text(), self._origin, self._private_key)
 
 
 def record_decisions(decisions: Decisions, *, head: JournalHead, now: str, shard: int, signer: Signer) -> Sealed:

@@ -44,8 +44,8 @@ async def test_verify_says_what_was_changed(books: Books, admin_dsn: str, tmp_pa
     code, report = tallystick(*words)
     assert (code, report["verified"]) == (1, False)
     (finding,) = report["findings"]
-    assert (finding["check"], finding["fields"]) == ("balance_differs", ["posted_minor"])
-    assert (finding["stored"], finding["computed"]) == ("posted_minor=302", "posted_minor=301")
+    assert (finding["kind"], finding["table"], finding["row"]) == ("balance_altered", "accounts", id_of("bob"))
+    assert finding["differences"] == [{"field": "posted_minor", "stored": "302", "computed": "301"}]
 
 
 async def test_reconcile_counts_what_differs(books: Books, admin_dsn: str) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from services.ledger.use_cases.verify_ledger import Finding, Verification
+from services.ledger.audit.findings import Finding, Verification
 from tallystick.commands.reconcile import Outcome
 from tallystick.demo.api import Answer
 from tallystick.demo.books import Books
@@ -32,6 +32,8 @@ OVER = {
     "used_count": HOURLY_LIMIT,
     "resets_at": "2026-03-01T10:00:00.000000Z",
 }
+
+BROKEN = Finding("record_altered", "journal", "0/1", "x", "y")
 
 
 def line(number: int, account: str, amount_minor: int = 500, key: str = "") -> PayrollLine:
@@ -99,9 +101,7 @@ def test_a_story_that_went_as_the_file_says_has_no_wrong_figure() -> None:
         (lambda told: replace(told, replayed=Answer("POST /transfers", 201, b"{ }")), "a replayed key, byte for byte"),
         (lambda told: replace(told, books=replace(told.books, sums_minor={"USD": 1})), "books: assets that do not"),
         (
-            lambda told: replace(
-                told, books=replace(told.books, verification=Verification(findings=[Finding("leaf_hash", 1, "x", "y")]))
-            ),
+            lambda told: replace(told, books=replace(told.books, verification=Verification(findings=[BROKEN]))),
             "journal recomputed",
         ),
         (lambda told: replace(told, arrival=replace(told.arrival, statuses=["voided"])), "held, then released"),

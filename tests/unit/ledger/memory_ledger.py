@@ -82,6 +82,7 @@ class Writer:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.now = NOW
+        self._size = 0
         self._read()
 
     def write(self, commands: Sequence[Command]) -> list[Answer]:

@@ -1,0 +1,385 @@
+"""Each record by itself, its link to the one before, and the tree above: hashes compared a page at a time.
+
+Only when a page differs is it looked at record by record; a page that is as it was written costs three hashes a record
+and a handful of comparisons.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from operator import attrgetter, le
+from typing import Any, Final
+
+import msgspec
+
+from libs.common.clock import from_rfc3339
+from libs.common.proof.checkpoint import Checkpoint, CheckpointMalformed
+from libs.common.proof.merkle import HASH_BYTES
+from libs.common.proof.signed_note import NoteUnverified, Vkey, open_note
+from libs.common.proof.tiles import split_tile
+from libs.common.proof.tree_head import TreeHead
+from services.ledger.audit.findings import (
+    EDITED,
+    REWRITTEN,
+    UNTRUSTED,
+    CannotVerify,
+    Difference,
+    Finding,
+    Verification,
+    differences,
+)
+from services.ledger.store.audit import Audit, JournalPage
+from services.ledger.store.journal_record import (
+    TRANSFER_KIND,
+    JournalRecord,
+    TransferRecord,
+    decode_record,
+    decode_transfer_record,
+    encode_record,
+)
+
+CHAIN_START: Final = bytes(HASH_BYTES)
+_LEAF: Final = b"\x00"
+_time_of = attrgetter("time")
+
+
+class _Kind(msgspec.Struct):
+    kind: str = ""
+
+
+@dataclass(slots=True)
+class CheckedPage:
+    """Records that can be read, in their order; `altered` are findings about those that are not what was hashed."""
+
+    first: int
+    end: int
+    records: list[JournalRecord]
+    altered: dict[int, Finding] = field(default_factory=dict)
+    is_whole: bool = True
+
+
+class CheckProof:
+    """Follows chain and tree from a known state on, which is the empty journal unless another is given."""
+
+    def __init__(self, audit: Audit, vkeys: Sequence[Vkey], shard: int, found: Verification) -> None:
+        """Begin with an empty journal."""
+        self._audit = audit
+        self._vkeys = vkeys
+        self._shard = shard
+        self._found = found
+        self._time = ""
+        self._tree_broken = False
+        self.tree = TreeHead.empty()
+        self.chain_hash = CHAIN_START
+
+    def start_from(self, tree: TreeHead, chain_hash: bytes, time: str) -> None:
+        """Begin after records that were verified before."""
+        self.tree, self.chain_hash, self._time = tree, chain_hash, time
+
+    @property
+    def time(self) -> str:
+        """The last record's time."""
+        return self._time
+
+    async def check(self, page: JournalPage, first: int, end: int) -> CheckedPage:
+        """Check the records `first` to `end`. A page that misses some is looked at no further."""
+        if page.indexes != list(range(first, end)):
+            self._find_gap(page.indexes, first, end)
+            return CheckedPage(first, end, [], is_whole=False)
+        altered = self._check_leaves(page)
+        leaves = self._check_chain(page)
+        records = self._read(page, altered)
+        self._found.records += len(records)
+        await self._grow_tree(page, leaves, records, first, end)
+        for finding in altered.values():
+            self._found.find(finding)
+        return CheckedPage(first, end, records, altered, is_whole=len(records) == end - first)
+
+    def _find_gap(self, indexes: Sequence[int], first: int, end: int) -> None:
+        present = set(indexes)
+        missing = next((index for index in range(first, end) if index not in present), end)
+        self._found.find(
+            Finding(
+                "missing_record", "journal", f"{self._shard}/{missing}", "the record is not there", REWRITTEN, missing
+            )
+        )
+
+    def _check_leaves(self, page: JournalPage) -> dict[int, Finding]:
+        computed = [sha256(_LEAF + text).digest() for text in page.texts]
+        if b"".join(computed) == page.leaves:
+            return {}
+        stored = split_tile(page.leaves)
+        return {
+            index: Finding(
+                "record_altered",
+                "journal",
+                f"{self._shard}/{index}",
+                "the record is not what its hash was made of",
+                EDITED,
+                index,
+                stored_hash=leaf.hex(),
+                computed_hash=made.hex(),
+            )
+            for index, leaf, made in zip(page.indexes, stored, computed, strict=True)
+            if leaf != made
+        }
+
+    def _check_chain(self, page: JournalPage) -> list[bytes]:
+        leaves = split_tile(page.leaves)
+        link, links = self.chain_hash, []
+        for leaf in leaves:
+            link = sha256(link + leaf).digest()
+            links.append(link)
+        stored = page.chain
+        if b"".join(links) != stored:
+            previous = self.chain_hash
+            for index, leaf, kept in zip(page.indexes, leaves, split_tile(stored), strict=True):
+                made = sha256(previous + leaf).digest()
+                if made != kept:
+                    self._found.find(
+                        Finding(
+                            "chain_broken",
+                            "journal",
+                            f"{self._shard}/{index}",
+                            "the record is not linked to the one before",
+                            REWRITTEN,
+                            index,
+                            stored_hash=kept.hex(),
+                            computed_hash=made.hex(),
+                            differences=(Difference("chain_hash", kept.hex(), made.hex()),),
+                        )
+                    )
+                previous = kept
+        self.chain_hash = stored[-HASH_BYTES:]
+        return leaves
+
+    def _read(self, page: JournalPage, altered: dict[int, Finding]) -> list[JournalRecord]:
+        records = self._decode(page, altered)
+        if len(records) == len(page.texts):
+            if list(map(encode_record, records)) != page.texts:
+                self._find_spelling(page, records, altered)
+            self._check_columns(page, records, altered)
+        self._check_times(records)
+        return records
+
+    def _decode(self, page: JournalPage, altered: dict[int, Finding]) -> list[JournalRecord]:
+        try:
+            if all(kind.startswith(TRANSFER_KIND) for kind in page.kinds):
+                return list(map(decode_transfer_record, page.texts))
+            return list(map(decode_record, page.texts, page.kinds))
+        except msgspec.MsgspecError:
+            records = []
+            for index, kind, text in zip(page.indexes, page.kinds, page.texts, strict=True):
+                try:
+                    records.append(decode_record(text, kind))
+                except msgspec.MsgspecError as failure:
+                    if index not in altered and _kind_in(text) == kind:
+                        raise CannotVerify(
+                            f"record {index} is of kind {kind}, unknown to this version: verify with a newer one"
+                        ) from failure
+                    self._alter(altered, index, str(failure), Difference("record", "unreadable", f"a record of {kind}"))
+            return records
+
+    def _find_spelling(self, page: JournalPage, records: Sequence[JournalRecord], altered: dict[int, Finding]) -> None:
+        for index, text, record in zip(page.indexes, page.texts, records, strict=True):
+            if encode_record(record) != text:
+                self._alter(
+                    altered,
+                    index,
+                    "it is spelled in another way than the ledger spells",
+                    Difference("record", text.decode(errors="replace"), encode_record(record).decode()),
+                )
+
+    def _check_columns(self, page: JournalPage, records: Sequence[JournalRecord], altered: dict[int, Finding]) -> None:
+        shard = self._shard
+        said = [(r.index, r.shard, r.kind, r.transfer_id if isinstance(r, TransferRecord) else "") for r in records]
+        stored = [
+            (index, shard, kind, transfer_id)
+            for index, kind, transfer_id in zip(page.indexes, page.kinds, page.transfer_ids, strict=True)
+        ]
+        if said == stored:
+            return
+        names = ("journal_index", "shard", "kind", "transfer_id")
+        for index, have, want in zip(page.indexes, stored, said, strict=True):
+            if have != want:
+                differing = differences(dict(zip(names, have, strict=True)), dict(zip(names, want, strict=True)))
+                self._alter(altered, index, "the row's columns are not the record's fields", *differing)
+
+    def _alter(self, altered: dict[int, Finding], index: int, detail: str, *differing: Difference) -> None:
+        before = altered.get(index)
+        altered[index] = Finding(
+            "record_altered",
+            "journal",
+            f"{self._shard}/{index}",
+            detail if before is None else before.detail,
+            EDITED,
+            index,
+            stored_hash="" if before is None else before.stored_hash,
+            computed_hash="" if before is None else before.computed_hash,
+            differences=(() if before is None else before.differences) + differing,
+        )
+
+    def _check_times(self, records: Sequence[JournalRecord]) -> None:
+        times = [self._time, *map(_time_of, records)]
+        if not all(map(le, times, times[1:])):
+            for before, after, record in zip(times, times[1:], records, strict=False):
+                if after < before:
+                    self._found.find(
+                        Finding(
+                            "timestamp_backwards",
+                            "journal",
+                            f"{self._shard}/{record.index}",
+                            "its time is before that of the record before it",
+                            REWRITTEN,
+                            record.index,
+                            differences=(Difference("time", after, f"{before} or later"),),
+                        )
+                    )
+        self._time = times[-1]
+
+    async def _grow_tree(
+        self, page: JournalPage, leaves: list[bytes], records: Sequence[JournalRecord], first: int, end: int
+    ) -> None:
+        """Let the tree grow block by block, comparing each block, its checkpoint and every tile that fills up."""
+        whole = len(records) == end - first
+        for block in await self._audit.blocks(first, end):
+            if block["previous_size"] > self.tree.size or (block["previous_size"] < first and self.tree.size != first):
+                break
+            upto = min(block["size"], end)
+            await self._extend(leaves[self.tree.size - first : upto - first])
+            if upto < block["size"]:
+                return
+            self._found.blocks += 1
+            sealed = records[upto - 1 - first].time if whole else None
+            self._check_block(block, page.chain[(upto - 1 - first) * HASH_BYTES : (upto - first) * HASH_BYTES], sealed)
+        if self.tree.size < end:
+            self._found.find(
+                Finding(
+                    "sequence_gap",
+                    "blocks",
+                    f"{self._shard}/after {self.tree.size}",
+                    "no block holds this record and those after it",
+                    REWRITTEN,
+                    self.tree.size,
+                )
+            )
+            await self._extend(leaves[self.tree.size - first :])
+
+    async def _extend(self, leaves: Sequence[bytes]) -> None:
+        self.tree, full_tiles = self.tree.extended(leaves)
+        for level in {tile.level for tile in full_tiles}:
+            made = {tile.tile_index: (tile.hashes, tile.root) for tile in full_tiles if tile.level == level}
+            self._found.tiles += len(made)
+            stored = await self._audit.stored_tiles(level, list(made))
+            if stored != made:
+                self._find_tiles(level, stored, made)
+
+    def _find_tiles(
+        self, level: int, stored: dict[int, tuple[bytes, bytes]], made: dict[int, tuple[bytes, bytes]]
+    ) -> None:
+        for tile_index, want in made.items():
+            have = stored.get(tile_index)
+            row = f"{self._shard}/{level}/{tile_index}"
+            if have is None:
+                self._found.find(Finding("missing_record", "tree_tiles", row, "the tile is not there", REWRITTEN))
+            elif have != want:
+                self._found.find(
+                    Finding(
+                        "chain_broken",
+                        "tree_tiles",
+                        row,
+                        "the tile is not what the records make it",
+                        REWRITTEN,
+                        stored_hash=have[1].hex(),
+                        computed_hash=want[1].hex(),
+                        differences=differences(
+                            {"hashes": sha256(have[0]).hexdigest(), "root": have[1].hex()},
+                            {"hashes": sha256(want[0]).hexdigest(), "root": want[1].hex()},
+                        ),
+                    )
+                )
+
+    def _check_block(self, block: Any, chain_hash: bytes, sealed: str | None) -> None:
+        size = self.tree.size
+        row = f"{self._shard}/{size}"
+        computed = {"chain_hash": chain_hash.hex()}
+        stored = {"chain_hash": block["chain_hash"].hex()}
+        if not self._tree_broken:
+            computed["root"], stored["root"] = self.tree.root.hex(), block["root"].hex()
+            self._tree_broken = computed["root"] != stored["root"]  # every later root differs too and says nothing new
+        if computed != stored:
+            self._found.find(
+                Finding(
+                    "chain_broken",
+                    "blocks",
+                    row,
+                    "the block is not what its records make it",
+                    REWRITTEN,
+                    size - 1,
+                    stored_hash=block["root"].hex(),
+                    computed_hash=self.tree.root.hex(),
+                    differences=differences(stored, computed),
+                )
+            )
+        if sealed is not None and block["sealed_at"] != from_rfc3339(sealed).timestamp():
+            self._found.find(
+                Finding(
+                    "record_altered",
+                    "blocks",
+                    row,
+                    "the block was not sealed at its last record's time",
+                    EDITED,
+                    size - 1,
+                    differences=(Difference("sealed_at", str(block["sealed_at"]), sealed),),
+                )
+            )
+        self.check_checkpoint(size, block["note"])
+
+    def check_checkpoint(self, size: int, note: str | None) -> None:
+        """Check a checkpoint's signature and that it is over this tree."""
+        row = f"{self._shard}/{size}"
+        if note is None:
+            self._found.find(
+                Finding("missing_record", "checkpoints", row, "the block was never signed", REWRITTEN, size - 1)
+            )
+            return
+        try:
+            checkpoint = Checkpoint.parse(open_note(note, self._vkeys))
+        except (NoteUnverified, CheckpointMalformed) as failure:
+            self._found.find(
+                Finding(
+                    "checkpoint_forged",
+                    "checkpoints",
+                    row,
+                    str(failure),
+                    UNTRUSTED,
+                    size - 1,
+                    differences=(Difference("note", note, "a note that a trusted key has signed"),),
+                )
+            )
+            return
+        differing = differences(
+            {"size": checkpoint.size, "root": checkpoint.root.hex()},
+            {"size": size, "root": checkpoint.root.hex() if self._tree_broken else self.tree.root.hex()},
+        )
+        if differing:
+            self._found.find(
+                Finding(
+                    "checkpoint_forged",
+                    "checkpoints",
+                    row,
+                    "the signed tree is not the one the records make",
+                    REWRITTEN,
+                    size - 1,
+                    stored_hash=checkpoint.root.hex(),
+                    computed_hash=self.tree.root.hex(),
+                    differences=differing,
+                )
+            )
+
+
+def _kind_in(text: bytes) -> str:
+    try:
+        return msgspec.json.decode(text, type=_Kind).kind
+    except msgspec.MsgspecError:
+        return ""
