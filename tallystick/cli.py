@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "tallystick.commands.demo:demo_command",
     "migrate": "tallystick.commands.migrate:migrate_command",
     "verify": "tallystick.commands.verify:verify_command",
+    "release": "tallystick.commands.release:release_command",
     "reconcile": "tallystick.commands.reconcile:reconcile_command",
     "verify-receipt": "tallystick.commands.verify_receipt:verify_receipt_command",
     "new-origin": "tallystick.commands.new_origin:new_origin_command",

@@ -32,6 +32,7 @@ from services.gateway.api.transfers import money_endpoints
 from services.gateway.consumers.on_account_changed import OnAccountChanged
 from services.gateway.consumers.on_customer_changed import OnCustomerChanged
 from services.gateway.consumers.on_ledger_account_changed import OnLedgerAccountChanged
+from services.gateway.consumers.on_ledger_integrity_broken import FollowHalts
 from services.gateway.consumers.on_message_parked import OnMessageParked
 from services.gateway.consumers.on_transfer_changed import OnTransferChanged, WakeWaiters
 from services.gateway.consumers.on_verification_changed import OnVerificationChanged
@@ -44,6 +45,7 @@ from services.gateway.use_cases.foresee_transfer import ForeseeTransfer
 from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.project_outcomes import poll_outcomes
 from services.gateway.use_cases.repeat_requests import Repeater
+from services.gateway.use_cases.watch_ledger import LedgerHalt
 
 
 def build(role: Role) -> FastAPI:
@@ -80,7 +82,7 @@ def build(role: Role) -> FastAPI:
     commands = CommandRoutes(money=money, intake=command_intake, states=connections["commands"])
     loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
     if role in {"serve", "api"}:
-        _follow(bus, waiters, directory)
+        _follow(bus, waiters, directory, money.halt)
         loops += [intake.run, lambda: _tick(waiters), lambda: poll_outcomes(waiters, connections["lookup"])]
     if role in {"serve", "worker"}:
         _subscribe(bus, connections["projection"])
@@ -142,7 +144,7 @@ def _clients(settings: GatewaySettings) -> dict[str, httpx2.AsyncClient]:
     }
 
 
-def _follow(bus: Bus, waiters: Waiters, directory: Directory) -> None:
+def _follow(bus: Bus, waiters: Waiters, directory: Directory, halt: LedgerHalt) -> None:
     """Follow what this process must know at once.
 
     A caller waits for his outcome; who was just approved sends at once, and a block for a stale tier would be frozen
@@ -154,6 +156,7 @@ def _follow(bus: Bus, waiters: Waiters, directory: Directory) -> None:
             topics.ACCOUNTS: directory.follow_accounts,
             topics.CUSTOMERS: directory.follow_customers,
             topics.VERIFICATIONS: directory.follow_verifications,
+            topics.HALTS: FollowHalts(halt),
         },
         urgent=False,
     )

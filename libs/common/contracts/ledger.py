@@ -105,10 +105,14 @@ class LedgerIntegrityBroken(Message, frozen=True, gc=False, kw_only=True):
 
 
 class LedgerReleased(Message, frozen=True, gc=False, kw_only=True):
-    """An administrator let the shard go on in spite of a finding; the record at `journal_index` proves who and why."""
+    """An administrator released a finding; the record at `journal_index` proves who and why.
+
+    The shard goes on once `open_findings` is 0.
+    """
 
     TYPE: ClassVar[str] = "tallystick.ledger.released.v1"
     shard: int
     finding_id: str
+    open_findings: int
     journal_index: int
     occurred_at: str

@@ -39,6 +39,8 @@ class CommandRoutes:
         Raises: TooManyRequests, Unprocessable idempotency_key_reused, Unavailable.
         """
         wait_seconds, applied = wait_of(request.headers.get("prefer"))
+        if self.money.halt.is_halted and not await self.intake.is_replay(asked):
+            raise self.money.halt.refusal()
         limits, address = self.money.limits, address_of(request)
         profile = await self.money.profile_of(principal) if limits.enabled else ""
         counted = limits.enabled

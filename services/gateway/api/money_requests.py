@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from libs.common.clock import Clock
 from libs.common.db.hot import HotConnection
@@ -17,6 +17,7 @@ from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
 from services.gateway.use_cases.accept_transfers import Intake, RequestKey, Submission
 from services.gateway.use_cases.foresee_transfer import ForeseeTransfer
 from services.gateway.use_cases.look_up_parties import Directory
+from services.gateway.use_cases.watch_ledger import LedgerHalt
 from services.gateway.views.transfers import are_replays, read_command, render_dry_run, render_transfer
 
 _PROBLEM = b"application/problem+json"
@@ -34,6 +35,7 @@ class MoneyRoutes:
     lookup: HotConnection
     clock: Clock
     foresee: ForeseeTransfer
+    halt: LedgerHalt = field(default_factory=LedgerHalt)
 
     async def admit(self, address: str, principal: Principal, asked: Mapping[RequestKey, bytes]) -> bool:
         """Count the request against the rate limits and tell whether it was counted.
@@ -43,6 +45,8 @@ class MoneyRoutes:
 
         Raises: TooManyRequests, Unavailable.
         """
+        if self.halt.is_halted and not await asyncio.create_task(are_replays(self.lookup, asked)):
+            raise self.halt.refusal()
         return self.limits.enabled and await asyncio.create_task(self._admit(address, principal, asked))
 
     async def _admit(self, address: str, principal: Principal, asked: Mapping[RequestKey, bytes]) -> bool:

@@ -62,7 +62,8 @@ class Release(NamedTuple):
     reason: str
     salt: str
     recorded_at: datetime
-    said: Outgoing
+    say: Callable[[int], Outgoing]
+    """Is told how many findings still halt the shard."""
 
 
 async def write_release(
@@ -95,7 +96,7 @@ async def write_release(
         )
         others: int = await connection.fetchval(_OTHERS, shard)
         await _append(connection, shard, release.record, release.recorded_at, halted=others > 0)
-        row = outbox.row([release.said])
+        row = outbox.row([release.say(others)])
         await outbox.insert(connection, row)
     return others, row
 

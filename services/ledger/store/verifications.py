@@ -39,6 +39,7 @@ FROM ledger.findings f LEFT JOIN ledger.releases r ON r.finding_id = f.finding_i
 WHERE f.shard = $1 AND f.finding_id = $2 AND r.finding_id IS NULL
 """
 _HALT: Final = "UPDATE ledger.heads SET halted = true WHERE shard = $1 AND NOT halted"
+_TOLD_MAX: Final = 50
 _IS_HALTED: Final = "SELECT halted FROM ledger.heads WHERE shard = $1"
 
 
@@ -78,9 +79,9 @@ async def write_verification(
     outbox: Outbox,
     shard: int,
     new: NewVerification,
-    say: Callable[[Mapping[str, KnownFinding]], list[Outgoing]],
+    say: Callable[[list[OpenFinding]], list[Outgoing]],
 ) -> tuple[dict[str, KnownFinding], OutboxRow | None]:
-    """Write it; halt the shard if there is a finding that nobody has released, and store what is to be said of those.
+    """Write it; halt the shard on a finding that nobody has released, and store what is to be said of all of those.
 
     Returns what is known of each finding, by digest. Commits: verification, new findings, halt and the outbox row,
     which is returned to be published. Raises: Unavailable.
@@ -103,7 +104,9 @@ async def write_verification(
         )
         if halting:
             await connection.execute(_HALT, shard)
-            row = outbox.row(say(halting))
+        still_open = await load_open_findings(connection, shard, _TOLD_MAX)
+        if still_open:
+            row = outbox.row(say(still_open))
             await outbox.insert(connection, row)
     return known, row
 

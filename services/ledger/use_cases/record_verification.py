@@ -1,7 +1,5 @@
 """Keep what a verification saw: sign a good one for the next to go on from, halt the shard on a bad one."""
 
-from collections.abc import Mapping
-
 import msgspec
 import structlog
 
@@ -15,7 +13,7 @@ from libs.common.messaging.outgoing_message import Outgoing, outgoing
 from services.ledger.audit.findings import Finding, Verification
 from services.ledger.audit.signed_state import SignedState
 from services.ledger.metrics import INTEGRITY_FINDINGS, VERIFIED_RECORDS
-from services.ledger.store.verifications import KnownFinding, NewVerification, write_verification
+from services.ledger.store.verifications import NewVerification, OpenFinding, write_verification
 from services.ledger.use_cases.record_decisions import Signer
 
 log = structlog.get_logger()
@@ -26,7 +24,7 @@ class RecordVerification:
 
     A finding is the same as before when kind, row and damage are; one that was released does not halt again.
     Commits: the verification, new findings, the halt, what is said about it. Emits: LedgerIntegrityBroken for each
-    finding that nobody has released. Raises: Unavailable.
+    finding that nobody has released, again and again. Raises: Unavailable.
     """
 
     def __init__(self, hot: HotConnection, outbox: Outbox, signer: Signer, clock: Clock, shard: int) -> None:
@@ -51,10 +49,9 @@ class RecordVerification:
             finished_at=self._clock(),
         )
 
-        def say(halting: Mapping[str, KnownFinding]) -> list[Outgoing]:
-            return [self._broken(one.finding_id, by_digest[digest]) for digest, one in halting.items()]
-
-        known, row = await write_verification(self._hot, self._outbox, self._shard, new, say)
+        known, row = await write_verification(
+            self._hot, self._outbox, self._shard, new, lambda halting: [self._broken(one) for one in halting]
+        )
         for digest, one in known.items():
             if one.is_new:
                 _report(one.finding_id, by_digest[digest])
@@ -71,15 +68,15 @@ class RecordVerification:
         state = SignedState(self._shard, found.size, found.root, found.chain_hash, found.state_digest)
         return self._signer.sign_state(state)
 
-    def _broken(self, finding_id: str, finding: Finding) -> Outgoing:
-        now = to_rfc3339(self._clock())
+    def _broken(self, halting: OpenFinding) -> Outgoing:
+        finding = msgspec.json.decode(halting.document, type=Finding)
         message = LedgerIntegrityBroken(
             shard=self._shard,
-            finding_id=finding_id,
+            finding_id=halting.finding_id,
             kind=finding.kind,
             table=finding.table,
             row=finding.row,
-            occurred_at=now,
+            occurred_at=to_rfc3339(self._clock()),
         )
         return outgoing(HALTS, str(self._shard), message)
 

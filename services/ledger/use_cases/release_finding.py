@@ -10,7 +10,7 @@ from libs.common.contracts.topics import HALTS
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unprocessable
 from libs.common.messaging.outbox import Outbox
-from libs.common.messaging.outgoing_message import outgoing
+from libs.common.messaging.outgoing_message import Outgoing, outgoing
 from services.ledger.store.heads import JournalHead
 from services.ledger.store.journal_record import FINDING_RELEASED, ReleaseRecord, encode_record
 from services.ledger.store.releases import NewRecord, Release, write_release
@@ -64,11 +64,18 @@ class ReleaseFinding:
             shard=self._shard,
             time=now,
         )
-        message = LedgerReleased(
-            shard=self._shard, finding_id=finding.finding_id, journal_index=head.size, occurred_at=now
-        )
-        said = outgoing(HALTS, str(self._shard), message)
-        return Release(self._sealed(record, head), actor_id, reason, salt, from_rfc3339(now), said)
+
+        def say(open_findings: int) -> Outgoing:
+            message = LedgerReleased(
+                shard=self._shard,
+                finding_id=finding.finding_id,
+                open_findings=open_findings,
+                journal_index=head.size,
+                occurred_at=now,
+            )
+            return outgoing(HALTS, str(self._shard), message)
+
+        return Release(self._sealed(record, head), actor_id, reason, salt, from_rfc3339(now), say)
 
     def _sealed(self, record: ReleaseRecord, head: JournalHead) -> NewRecord:
         text = encode_record(record)
