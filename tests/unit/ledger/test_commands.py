@@ -2,11 +2,13 @@ import pytest
 
 from libs.common.errors import Unprocessable
 from libs.common.money import MAX_AMOUNT_MINOR
+from services.ledger.consumers.on_capture_transfer import on_capture_transfer
 from services.ledger.consumers.on_hold_resolved import on_hold_resolved
+from services.ledger.consumers.on_reverse_transfer import on_reverse_transfer
 from services.ledger.consumers.on_transfer_batch_screened import on_transfer_batch_screened
 from services.ledger.consumers.on_transfer_screened import on_transfer_screened
-from services.ledger.domain.commands import Leg
-from tests.support.ledger_builders import batch, leg, resolved, screened
+from services.ledger.domain.commands import HOLD_SECONDS_MAX, Leg, transfers_in
+from tests.support.ledger_builders import batch, capture, leg, resolved, reverse, screened
 
 SOUND = leg("alice", "bob", 1)
 
@@ -49,3 +51,23 @@ def test_a_batch_is_bounded_and_sound_in_every_member() -> None:
         on_transfer_batch_screened(batch("many", *[screened("t", SOUND)] * 1_001))
     with pytest.raises(Unprocessable, match="amount_out_of_bounds"):
         on_transfer_batch_screened(batch("b", screened("t", SOUND), screened("u", leg("alice", "bob", 0))))
+
+
+def test_a_hold_lasts_no_longer_than_a_month() -> None:
+    on_transfer_screened(screened("t", SOUND, hold_seconds=HOLD_SECONDS_MAX))
+    for seconds in (-1, HOLD_SECONDS_MAX + 1):
+        with pytest.raises(Unprocessable, match="hold_too_long"):
+            on_transfer_screened(screened("t", SOUND, hold_seconds=seconds))
+
+
+@pytest.mark.parametrize("amounts_minor", [(-1,), (MAX_AMOUNT_MINOR + 1,), (1,) * 101])
+def test_amounts_nobody_may_send_park_a_capture_or_reversal(amounts_minor: tuple[int, ...]) -> None:
+    with pytest.raises(Unprocessable, match="amount_out_of_bounds"):
+        on_capture_transfer(capture("t", *amounts_minor))
+    with pytest.raises(Unprocessable, match="amount_out_of_bounds"):
+        on_reverse_transfer(reverse("t", *amounts_minor))
+
+
+def test_a_command_concerns_its_transfer_and_a_batch_all_of_its() -> None:
+    assert transfers_in(screened("t", SOUND)) == 1
+    assert transfers_in(batch("b", screened("t", SOUND), screened("u", SOUND))) == 2

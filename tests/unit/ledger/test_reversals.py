@@ -1,6 +1,7 @@
 """A posted transfer's money goes back: in parts, never more than it moved, with its fees when asked."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -11,9 +12,13 @@ from services.ledger.domain.run import Answer, CommandAnswer
 from services.ledger.domain.transfer import Transfer
 from tests.support.ledger_builders import (
     account,
+    batch,
+    blocked,
+    capture,
     change,
     deposit,
     fees,
+    held,
     id_of,
     leg,
     reverse,
@@ -134,3 +139,75 @@ def test_no_fee_goes_back_of_a_leg_that_does_not_move() -> None:
     assert ledger.posted(FEES_ACCOUNT) == 300
     assert ledger.transfer("t").fee_minor == 300
     assert ledger.ledger.entry_sums[id_of("carol's of t"), FEES_ACCOUNT] == -150
+
+
+def test_a_payee_who_has_spent_it_cannot_give_it_back() -> None:
+    ledger = books(PAID, screened("on", leg("bob", "carol", 1), payer="bob"))
+    assert code_of(ledger.write(reverse("t"))) == "insufficient_funds"
+    assert ledger.posted("bob") == 599
+
+
+def test_a_payee_who_can_pay_for_one_leg_alone_pays_for_none() -> None:
+    ledger = books(screened("t", leg("alice", "bob", 600), leg("alice", "bob", 300)))
+    ledger.write(screened("on", leg("bob", "carol", 1), payer="bob"))
+    (answer,) = ledger.write(reverse("t"))
+    assert isinstance(answer, Transfer)
+    assert (answer.code, answer.facts) == ("insufficient_funds", {"needed_minor": 300, "available_minor": 299})
+    assert ledger.posted("bob") == 899
+
+
+def test_a_fees_account_that_has_no_more_gives_nothing_back() -> None:
+    ledger = books(fees(rate_per_million=HUNDREDTH), PAID)
+    ledger.put(replace(ledger.ledger.accounts[FEES_ACCOUNT], posted_minor=5))
+    assert code_of(ledger.write(reverse("t", with_fees=True))) == "insufficient_funds"
+    assert ledger.posted("bob") == 594
+
+
+def test_a_payer_who_may_not_hold_that_much_gets_nothing_back() -> None:
+    ledger = books(PAID)
+    ledger.write(change("alice", maximum_minor=500))
+    assert code_of(ledger.write(reverse("t", 101, as_="much"))) == "balance_limit_exceeded"
+    assert code_of(ledger.write(reverse("t", 100, as_="less"))) == ""
+
+
+def test_a_payer_who_is_frozen_may_get_his_money_back_and_a_payee_who_is_may_not_pay() -> None:
+    ledger = books(PAID)
+    ledger.write(change("alice", "frozen"))
+    assert code_of(ledger.write(reverse("t", 1, as_="to alice"))) == ""
+    ledger.write(change("bob", "frozen"))
+    assert code_of(ledger.write(reverse("t", 1, as_="from bob"))) == "account_frozen"
+
+
+@pytest.mark.parametrize("name", ["h", "b", "r", "reversal of t"])
+def test_only_what_is_posted_and_no_reversal_is_reversed(name: str) -> None:
+    ledger = books(
+        held("h", leg("alice", "bob", 1)),
+        blocked("b", leg("alice", "bob", 1)),
+        screened("r", leg("alice", "bob", 9_999)),
+        PAID,
+        reverse("t", 1),
+    )
+    assert code_of(ledger.write(reverse(name, as_="again"))) == "transfer_not_reversible"
+
+
+def test_a_reversal_of_this_batch_is_not_reversed_in_it() -> None:
+    answers = books(PAID).write(reverse("t", 1), reverse("reversal of t"))
+    assert isinstance(answers[2], Transfer)
+    assert answers[2].code == "transfer_not_reversible"
+
+
+def test_what_is_not_there_is_not_found() -> None:
+    assert code_of(books().write(reverse("t"))) == "transfer_not_found"
+
+
+def test_of_a_hold_only_what_was_captured_is_reversed() -> None:
+    ledger = books(screened("h", leg("alice", "bob", 600), hold_seconds=60), capture("h", 200, final=True))
+    assert code_of(ledger.write(reverse("h", 201, as_="more"))) == "reversal_exceeds_transfer"
+    ledger.write(reverse("h"))
+    assert (ledger.posted("alice"), ledger.posted("bob")) == (1_000, 0)
+
+
+def test_deposits_and_batches_are_reversed_like_any_transfer() -> None:
+    ledger = books(deposit("d", "bob", 50), batch("all", PAID))
+    ledger.write(reverse("d"), reverse("t"))
+    assert (ledger.posted("alice"), ledger.posted("bob")) == (1_000, 0)
