@@ -1,5 +1,6 @@
 import pytest
 
+from libs.common.contracts.transfers import HOLD_SECONDS_MAX
 from libs.common.errors import Unprocessable
 from libs.common.money import MAX_AMOUNT_MINOR
 from services.ledger.consumers.on_capture_transfer import on_capture_transfer
@@ -7,7 +8,7 @@ from services.ledger.consumers.on_hold_resolved import on_hold_resolved
 from services.ledger.consumers.on_reverse_transfer import on_reverse_transfer
 from services.ledger.consumers.on_transfer_batch_screened import on_transfer_batch_screened
 from services.ledger.consumers.on_transfer_screened import on_transfer_screened
-from services.ledger.domain.commands import HOLD_SECONDS_MAX, Leg, transfers_in
+from services.ledger.domain.commands import Leg, transfers_in
 from tests.support.ledger_builders import batch, capture, leg, resolved, reverse, screened
 
 SOUND = leg("alice", "bob", 1)
