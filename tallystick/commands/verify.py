@@ -23,14 +23,17 @@ from rich.text import Text
 from libs.common.clock import monotonic_seconds
 from libs.common.ids import is_id
 from libs.common.proof.signed_note import Vkey, VkeyInvalid, parse_vkeys
+from services.ledger.store.witness import WitnessUnreadable
+from services.ledger.use_cases.check_witness import compare_with_witness
 from services.ledger.use_cases.verify_ledger import CannotVerify, Finding, Scope, Verification, verify_ledger
 from tallystick.stack.errors import StackError
-from tallystick.stack.ledger_trust import trusted_vkeys
+from tallystick.stack.ledger_trust import CHECKPOINTS, trusted_vkeys
 from tallystick.stack.stack_file import find_stack
 
 EXIT_GOOD: Final = 0
 EXIT_BROKEN: Final = 1
 EXIT_UNKNOWN: Final = 2
+SHARD: Final = 0
 NEXT: Final = "the ledger checks what is new every minute and everything every night; `--since-last` goes on from there"
 
 
@@ -58,7 +61,15 @@ def verify_command(
         dsn = postgres or find_stack(data).postgres
         gc.disable()  # there is no cycle among the records, and looking for some costs a fifth of the time
         verification = uvloop.run(_verify(dsn, trusted, scope, subject_id, quiet=as_json))
-    except (StackError, CannotVerify, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
+        verification.findings += uvloop.run(_hear_witness(dsn, data / CHECKPOINTS, trusted))
+    except (
+        StackError,
+        CannotVerify,
+        WitnessUnreadable,
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+    ) as failure:
         _say_unknown(str(failure) or repr(failure), as_json=as_json)
         raise typer.Exit(EXIT_UNKNOWN) from failure
     if as_json:
@@ -120,6 +131,31 @@ async def _verify(dsn: str, trusted: list[Vkey], scope: Scope, subject_id: str, 
         return await verify_ledger(
             dsn, trusted, monotonic_seconds=monotonic_seconds, progress=show, scope=scope, subject_id=subject_id
         )
+
+
+async def _hear_witness(dsn: str, directory: Path, trusted: list[Vkey]) -> list[Finding]:
+    """Return what the newest checkpoint outside the database says against it; without such a folder, nothing."""
+    if not directory.is_dir():
+        return []
+    connection = await asyncpg.connect(dsn, timeout=10)
+    try:
+        trouble = await compare_with_witness(connection, directory, trusted, SHARD)
+    finally:
+        await connection.close()
+    if trouble is None:
+        return []
+    seen = f"size {trouble.floor.size}" if trouble.floor else "unreadable"
+    return [
+        Finding(
+            trouble.kind,
+            "checkpoints",
+            f"witness of shard {SHARD}, {seen}",
+            trouble.detail,
+            trouble.what_to_do,
+            stored_hash=trouble.stored,
+            computed_hash=trouble.computed,
+        )
+    ]
 
 
 def _say_unknown(reason: str, *, as_json: bool) -> None:

@@ -122,10 +122,7 @@ def _move_or_none(run: Run, transfer_id: str, source: Screening, fees: Sequence[
 
 
 def _refuse_leg(leg: Leg, fees: Sequence[Fee], books: Books) -> Refusal | None:
-    if not fees:
-        return refuse_amount(leg, books)
-    withheld_minor = sum([fee.amount_minor for fee in fees])
-    return refuse_amount(leg, books, withheld_minor=withheld_minor) or refuse_fees(fees, books)
+    return refuse_amount(leg, books) or (refuse_fees(fees, books) if fees else None)
 
 
 def _move(run: Run, transfer_id: str, leg: Leg, fees: Sequence[Fee]) -> None:

@@ -99,7 +99,7 @@ def refuse_amount(leg: Leg, books: Books, *, withheld_minor: int = 0) -> Refusal
         return insufficient_funds(leg.amount_minor, available_minor)
     destination = books.changed.get(leg.destination_account_id) or books.read[leg.destination_account_id]
     # What is held for it counts: a hold that was taken in must be able to post.
-    would_be_minor = destination.posted_minor + destination.pending_in_minor + leg.amount_minor - withheld_minor
+    would_be_minor = destination.posted_minor + destination.pending_in_minor + leg.amount_minor
     if would_be_minor > destination.maximum_minor:
         return refuse_balance(destination, would_be_minor)
     return None

@@ -186,6 +186,10 @@ VERDICTS: dict[str, Mapping[str, Verdict]] = {
     },
 }
 VERDICTS |= {
+    "origins": dict.fromkeys(
+        ("shard", "origin", "started_at", "note"),
+        Open("its note alone is read, and only under a trusted signature; without it the old floor binds"),
+    ),
     "verifications": dict.fromkeys(
         (
             *("verification_id", "shard", "scope", "subject_id", "size", "records", "findings", "note"),
