@@ -13,7 +13,7 @@ COVERAGE := --cov-branch --cov-fail-under=95 --cov-report=term-missing
 # The stamp's name holds what was installed: other requirements or project (not its tools' settings), new installation.
 READY := .venv/ready-$(shell (cat requirements/dev.txt; sed '/^\[tool\.ruff/,$$d' pyproject.toml) | cksum | cut -d' ' -f1)
 
-.PHONY: help setup demo up bench bench-ledger check lint format types imports tidy contracts contracts-check ledger-schema
+.PHONY: help setup demo up bench bench-ledger bench-reads check lint format types imports tidy contracts contracts-check ledger-schema
 .PHONY: test test-lanes test-unit coverage test-contract test-integration test-e2e test-chaos-short test-chaos test-kafka test-interop kafka nightly clean
 
 help: ## list the targets
@@ -44,6 +44,9 @@ bench: setup ## measure transfers a second and latency over HTTP
 
 bench-ledger: setup ## measure the ledger alone: batches, a hot account, fees, empty and at two million transfers
 	@$(BIN)/python -m bench.ledger
+
+bench-reads: setup ## fill a book of a million transfers and measure how fast it is read; writes docs/plans
+	@$(BIN)/python -m bench.reads --plans
 
 check: lint types imports tidy contracts-check ## every check that only reads
 

@@ -10,7 +10,9 @@ from fastapi import APIRouter, FastAPI
 
 from libs.common.clock import system_clock
 from libs.common.contracts import topics
+from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
+from libs.common.db.reading import Reading
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.health import Health
@@ -27,6 +29,7 @@ from services.gateway.api.money_requests import MoneyRoutes
 from services.gateway.api.proxy import proxy_routes
 from services.gateway.api.rate_limits import RateLimits
 from services.gateway.api.transfer_commands import transfer_commands_router
+from services.gateway.api.transfer_lists import LISTED_AT, transfer_lists_router
 from services.gateway.api.transfer_status import transfer_status_router
 from services.gateway.api.transfers import money_endpoints
 from services.gateway.consumers.on_account_changed import OnAccountChanged
@@ -57,6 +60,8 @@ def build(role: Role) -> FastAPI:
         for name in ("intake", "atomic-intake", "commands", "projection", "repeats", "lookup")
     }
     clients = _clients(settings)
+    engine = make_engine(dsn, "gateway-lists")
+    lists = transfer_lists_router(Reading(engine), clients["ledger"])
     bus = Bus(settings, service="gateway", clock=system_clock)
     waiters = Waiters()
     verifier = TokenVerifier(settings.jwks_file)
@@ -95,6 +100,7 @@ def build(role: Role) -> FastAPI:
                 stack.push_async_callback(client.aclose)
             for connection in connections.values():
                 stack.push_async_callback(connection.close)
+            stack.push_async_callback(engine.dispose)
             await until_available(bus.start)
             stack.push_async_callback(bus.stop)
             tasks = [asyncio.create_task(loop()) for loop in loops]
@@ -110,8 +116,9 @@ def build(role: Role) -> FastAPI:
         title="Tallystick",
         description="Moves money between accounts and can prove afterwards that it did so correctly.",
         version="0.1.0",
-        routers=_routers(commands, connections["lookup"], waiters) if takes_requests else [],
+        routers=_routers(commands, connections["lookup"], waiters, lists) if takes_requests else [],
         hot={**money_endpoints(money), **batch_endpoint(money)} if takes_requests else {},
+        readable=(LISTED_AT,),
         routes=[
             *proxy_routes(clients, limits),
             *merged_openapi_routes(clients),
@@ -125,8 +132,9 @@ def build(role: Role) -> FastAPI:
     )
 
 
-def _routers(commands: CommandRoutes, lookup: HotConnection, waiters: Waiters) -> list[APIRouter]:
+def _routers(commands: CommandRoutes, lookup: HotConnection, waiters: Waiters, lists: APIRouter) -> list[APIRouter]:
     return [
+        lists,
         transfer_status_router(lookup, waiters),
         transfer_commands_router(commands),
         account_commands_router(commands),

@@ -39,7 +39,10 @@ from services.ledger.api.accounts import accounts_router
 from services.ledger.api.fee_schedules import fee_schedules_router
 from services.ledger.api.internal import internal_router
 from services.ledger.api.receipts import receipts_router
+from services.ledger.api.statements import statements_router
+from services.ledger.api.transfers import transfers_router
 from services.ledger.api.transparency import transparency_router
+from services.ledger.api.trial_balance import trial_balance_router
 from services.ledger.api.verifications import verifications_router
 from services.ledger.consumers.on_account_changed import OnAccountChanged
 from services.ledger.consumers.on_capture_transfer import on_capture_transfer
@@ -72,7 +75,10 @@ from services.ledger.views.accounts import AccountView
 from services.ledger.views.fee_schedules import FeeScheduleView
 from services.ledger.views.findings import FindingsView
 from services.ledger.views.receipts import ReceiptView
+from services.ledger.views.statements import StatementView
+from services.ledger.views.transfers import TransfersView
 from services.ledger.views.transparency import TransparencyView
+from services.ledger.views.trial_balance import TrialBalanceView
 
 SHARD: Final = 0
 _WATCH_SECONDS: Final = 2.0
@@ -274,8 +280,12 @@ def watch_integrity(watch: WatchIntegrity, timers: Timers) -> None:
 def make_routers(engine: AsyncEngine, vkeys: str, internal_token: SecretStr) -> Sequence[APIRouter]:
     """Construct the routes with the views behind them; `vkeys` is what `/transparency/key` answers."""
     reading = Reading(engine)
+    accounts = AccountView(reading, SHARD)
     return [
-        accounts_router(AccountView(reading)),
+        accounts_router(accounts, system_clock),
+        statements_router(accounts, StatementView(accounts), system_clock),
+        transfers_router(accounts, TransfersView(reading, SHARD)),
+        trial_balance_router(TrialBalanceView(reading), system_clock),
         receipts_router(ReceiptView(reading)),
         transparency_router(TransparencyView(reading, SHARD), vkeys),
         fee_schedules_router(FeeScheduleView(reading)),

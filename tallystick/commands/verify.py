@@ -34,6 +34,7 @@ EXIT_GOOD: Final = 0
 EXIT_BROKEN: Final = 1
 EXIT_UNKNOWN: Final = 2
 SHARD: Final = 0
+_TROUBLE: Final = (StackError, CannotVerify, WitnessUnreadable, OSError)
 NEXT: Final = "the ledger checks what is new every minute and everything every night; `--since-last` goes on from there"
 
 
@@ -61,15 +62,9 @@ def verify_command(
         dsn = postgres or find_stack(data).postgres
         gc.disable()  # there is no cycle among the records, and looking for some costs a fifth of the time
         verification = uvloop.run(_verify(dsn, trusted, scope, subject_id, quiet=as_json))
-        verification.findings += uvloop.run(_hear_witness(dsn, data / CHECKPOINTS, trusted))
-    except (
-        StackError,
-        CannotVerify,
-        WitnessUnreadable,
-        OSError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-    ) as failure:
+        if (data / CHECKPOINTS).is_dir():
+            verification.findings += uvloop.run(_hear_witness(dsn, data / CHECKPOINTS, trusted))
+    except (*_TROUBLE, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
         _say_unknown(str(failure) or repr(failure), as_json=as_json)
         raise typer.Exit(EXIT_UNKNOWN) from failure
     if as_json:
@@ -134,9 +129,7 @@ async def _verify(dsn: str, trusted: list[Vkey], scope: Scope, subject_id: str, 
 
 
 async def _hear_witness(dsn: str, directory: Path, trusted: list[Vkey]) -> list[Finding]:
-    """Return what the newest checkpoint outside the database says against it; without such a folder, nothing."""
-    if not directory.is_dir():
-        return []
+    """Return what the newest checkpoint outside the database says against it."""
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
         trouble = await compare_with_witness(connection, directory, trusted, SHARD)

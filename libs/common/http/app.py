@@ -1,6 +1,6 @@
 """Makes the FastAPI application that every service is: routes, problems, probes, metrics, one middleware."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
@@ -38,12 +38,12 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 class Application(FastAPI):
     """FastAPI inside our edge, which must be outermost: it answers hot endpoints without the framework."""
 
-    def __init__(self, *, hot: Mapping[str, HotEndpoint], **options: Any) -> None:
+    def __init__(self, *, hot: Mapping[str, HotEndpoint], readable: Collection[str], **options: Any) -> None:
         """Make it; options are FastAPI's."""
         super().__init__(**options)
         self.hot = hot
         """path → endpoint; the server's protocol answers these itself."""
-        self._edge = Edge(super().__call__, hot)
+        self._edge = Edge(super().__call__, hot, readable)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Leave out the outermost layer, Starlette's last catch: it answers in plain text before our edge can."""
@@ -66,12 +66,17 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
     health: Health,
     verifier: TokenVerifier | None = None,
     hot: Mapping[str, HotEndpoint] | None = None,
+    readable: Collection[str] = (),
     routes: Sequence[BaseRoute] = (),
     otlp_endpoint: str = "",
 ) -> FastAPI:
-    """Put a service's application together. `routes` are plain Starlette routes; hot endpoints come before all."""
+    """Put a service's application together. `routes` are plain Starlette routes; hot endpoints come before all.
+
+    `readable` names paths of hot endpoints at which a router answers GET.
+    """
     app = Application(
         hot=hot or {},
+        readable=readable,
         title=title,
         description=description,
         version=version,

@@ -4,7 +4,7 @@ A plain ASGI callable, because Starlette's BaseHTTPMiddleware costs 0.2 ms a req
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -45,10 +45,14 @@ _children: dict[tuple[str, str, int], Histogram] = {}
 class Edge:
     """Wraps the whole application."""
 
-    def __init__(self, app: ASGIApp, hot: Mapping[str, HotEndpoint]) -> None:
-        """Wrap it; `hot` maps exact paths to the endpoints that answer POST there."""
+    def __init__(self, app: ASGIApp, hot: Mapping[str, HotEndpoint], readable: Collection[str] = ()) -> None:
+        """Wrap it; `hot` maps exact paths to the endpoints that answer POST there.
+
+        At the paths in `readable` the application itself answers GET.
+        """
         self._app = app
         self._hot = hot
+        self._readable = readable
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; other ASGI events pass through."""
@@ -56,7 +60,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         endpoint = self._hot.get(scope["path"])
-        if endpoint is not None:
+        if endpoint is not None and not (scope["method"] == "GET" and scope["path"] in self._readable):
             await _serve_hot(endpoint, scope, receive, send)
             return
         began = monotonic_seconds()

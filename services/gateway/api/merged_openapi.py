@@ -44,7 +44,8 @@ def merge(own: Mapping[str, Any], theirs: Mapping[str, Mapping[str, Any]]) -> di
 
     Schemas share one namespace. A name that is taken by another schema gets its service's name in front.
     """
-    merged: dict[str, Any] = {**own, "paths": {**own["paths"], **MONEY_PATHS}}
+    money = {path: {**own["paths"].get(path, {}), **operations} for path, operations in MONEY_PATHS.items()}
+    merged: dict[str, Any] = {**own, "paths": {**own["paths"], **money}}
     components: dict[str, Any] = {**own.get("components", {})}
     schemas: dict[str, Any] = {**components.get("schemas", {}), **MONEY_SCHEMAS}
     for service, original in theirs.items():

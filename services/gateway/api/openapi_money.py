@@ -7,10 +7,11 @@ import msgspec
 
 from services.gateway.api.batches import BatchOut
 from services.gateway.domain.requests import BatchIn, DepositIn, TransferIn, WithdrawalIn
+from services.gateway.views.transfer_lists import TransferPage
 from services.gateway.views.transfers import DryRunView, TransferView
 
 _SCHEMAS, _COMPONENTS = msgspec.json.schema_components(
-    [TransferIn, BatchIn, DepositIn, WithdrawalIn, TransferView, DryRunView, BatchOut],
+    [TransferIn, BatchIn, DepositIn, WithdrawalIn, TransferView, DryRunView, BatchOut, TransferPage],
     ref_template="#/components/schemas/{name}",
 )
 MONEY_SCHEMAS: Final[dict[str, Any]] = _COMPONENTS

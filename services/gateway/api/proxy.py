@@ -27,6 +27,7 @@ _RETURNED: Final = (
     "etag",
     "content-disposition",
     "allow",
+    "link",
 )
 _TIMEOUT: Final = httpx2.Timeout(10.0, connect=2.0)
 _NOT_FOUND: Final = 404
@@ -50,13 +51,16 @@ OWNED: Final[Sequence[Owned]] = (
     Owned("/api/v1/accounts", ("GET", "POST"), ("accounts",)),
     # An account that is being opened is known to its owner before the ledger knows it.
     Owned("/api/v1/accounts/{account_id}", ("GET",), ("ledger", "accounts")),
+    Owned("/api/v1/accounts/{account_id}/balance", ("GET",), ("ledger",)),
     Owned("/api/v1/accounts/{account_id}/entries", ("GET",), ("ledger",)),
+    Owned("/api/v1/accounts/{account_id}/statement", ("GET",), ("ledger",)),
     Owned("/api/v1/transfers/{transfer_id}/receipt", ("GET",), ("ledger",)),
     Owned("/api/v1/fee-schedules/{version}", ("GET",), ("ledger",)),
     Owned("/api/v1/transparency/{rest:path}", ("GET",), ("ledger",)),
     Owned("/api/v1/kyc/{rest:path}", ("GET", "POST"), ("kyc",)),
     Owned("/api/v1/admin/kyc/{rest:path}", ("GET", "POST"), ("kyc",)),
     Owned("/api/v1/admin/users/{rest:path}", ("GET", "PUT"), ("accounts",)),
+    Owned("/api/v1/admin/ledger/trial-balance", ("GET",), ("ledger",)),
     Owned("/api/v1/admin/fraud/{rest:path}", ("GET",), ("fraud",)),
 )
 
@@ -79,7 +83,7 @@ def _route(owned: Owned, clients: Mapping[str, httpx2.AsyncClient], limits: Rate
         for service in owned.services:
             if answer is not None:
                 await answer.aclose()
-            answer = await _ask(clients[service], request, target, body)
+            answer = await ask_service(clients[service], request, target, body)
             if answer.status_code != _NOT_FOUND:
                 break
         assert answer is not None  # noqa: S101 -- every owned path names at least one service
@@ -101,7 +105,11 @@ def _target_of(scope: Scope) -> str:
     return f"{path}?{query}" if query else path
 
 
-async def _ask(client: httpx2.AsyncClient, request: Request, target: str, body: bytes) -> httpx2.Response:
+async def ask_service(client: httpx2.AsyncClient, request: Request, target: str, body: bytes) -> httpx2.Response:
+    """Hand a request on with the caller's own token; the answer's body is still to be read, or closed.
+
+    Raises: NotFound, Malformed, Unavailable.
+    """
     # Whitespace around a value is not part of it (RFC 9110, 5.5), and the client below refuses to send it.
     headers = [(name, value.strip(b" \t")) for name, value in request.headers.raw if name in _FORWARDED]
     headers.append((b"x-request-id", request.scope["request_id"].encode()))

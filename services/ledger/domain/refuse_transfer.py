@@ -87,11 +87,8 @@ def refuse_states(legs: Sequence[Leg], books: Books) -> Refusal | None:
     return None
 
 
-def refuse_amount(leg: Leg, books: Books, *, withheld_minor: int = 0) -> Refusal | None:
-    """Return why this leg's money cannot move now; what is withheld from it does not reach its destination.
-
-    No minimum is below -(2^53-1), so no source can overflow.
-    """
+def refuse_amount(leg: Leg, books: Books) -> Refusal | None:
+    """Return why this leg's money cannot move now. No minimum is below -(2^53-1), so no source can overflow."""
     source = books.changed.get(leg.source_account_id) or books.read[leg.source_account_id]
     # Spelled out, not `available_minor`: this is asked for every leg, and a property is a call.
     available_minor = source.posted_minor - source.pending_out_minor - source.minimum_minor

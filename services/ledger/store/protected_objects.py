@@ -6,6 +6,7 @@ from typing import Final
 # fmt: off
 # ruff: noqa: E501
 PROTECTED_OBJECTS: Final[Mapping[str, str]] = {
+    "function keep_unposted": "\nDECLARE\n    said jsonb := convert_from(NEW.record, 'UTF8')::jsonb;\nBEGIN\n    IF (said ->> 'version')::integer = 1 THEN\n        INSERT INTO ledger.unposted_transfers (account_id, journal_index, transfer_id)\n        SELECT shown, NEW.journal_index, NEW.transfer_id FROM ledger.accounts_shown(said) AS shown;\n    END IF;\n    RETURN NULL;\nEND\n",
     "function refuse_change": "\nBEGIN\n    RAISE EXCEPTION 'ledger.% accepts INSERT only: what was written is proven to others', TG_TABLE_NAME\n        USING ERRCODE = 'check_violation', CONSTRAINT = TG_TABLE_NAME || '_append_only';\nEND\n",
     "grant on accounts to tallystick_ledger": "INSERT, SELECT, UPDATE",
     "grant on blocks to tallystick_ledger": "INSERT, SELECT",
@@ -25,6 +26,7 @@ PROTECTED_OBJECTS: Final[Mapping[str, str]] = {
     "grant on settlements to tallystick_ledger": "INSERT, SELECT, UPDATE",
     "grant on transfers to tallystick_ledger": "INSERT, SELECT, UPDATE",
     "grant on tree_tiles to tallystick_ledger": "INSERT, SELECT",
+    "grant on unposted_transfers to tallystick_ledger": "INSERT, SELECT",
     "grant on verifications to tallystick_ledger": "INSERT, SELECT",
     "owner of accounts": "not the service",
     "owner of alembic_version": "not the service",
@@ -45,6 +47,7 @@ PROTECTED_OBJECTS: Final[Mapping[str, str]] = {
     "owner of settlements": "not the service",
     "owner of transfers": "not the service",
     "owner of tree_tiles": "not the service",
+    "owner of unposted_transfers": "not the service",
     "owner of verifications": "not the service",
     "role tallystick_ledger": "powerless",
     "setting session_replication_role": "origin",
@@ -55,9 +58,11 @@ PROTECTED_OBJECTS: Final[Mapping[str, str]] = {
     "trigger fee_schedules.fee_schedules_append_only": "CREATE TRIGGER fee_schedules_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.fee_schedules FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change()",
     "trigger findings.findings_append_only": "CREATE TRIGGER findings_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.findings FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change()",
     "trigger journal.journal_append_only": "CREATE TRIGGER journal_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.journal FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change()",
+    "trigger journal.journal_unposted": "CREATE TRIGGER journal_unposted AFTER INSERT ON ledger.journal FOR EACH ROW WHEN ((new.kind = ANY (ARRAY['transfer.held'::text, 'transfer.refused'::text, 'transfer.blocked'::text, 'transfer.voided'::text]))) EXECUTE FUNCTION ledger.keep_unposted()",
     "trigger origins.origins_append_only": "CREATE TRIGGER origins_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.origins FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change()",
     "trigger releases.releases_append_only": "CREATE TRIGGER releases_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.releases FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change()",
     "trigger reversals.reversals_append_only": "CREATE TRIGGER reversals_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.reversals FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change()",
     "trigger tree_tiles.tree_tiles_append_only": "CREATE TRIGGER tree_tiles_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.tree_tiles FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change()",
+    "trigger unposted_transfers.unposted_transfers_append_only": "CREATE TRIGGER unposted_transfers_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.unposted_transfers FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change()",
     "trigger verifications.verifications_append_only": "CREATE TRIGGER verifications_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.verifications FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change()",
 }

@@ -13,7 +13,9 @@ from fastapi import FastAPI
 
 from libs.common.contracts.ledger import CommandDecided, LedgerAccountChanged, TransferChanged, TransferStatus
 from libs.common.contracts.transfers import Leg, Party
+from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
+from libs.common.db.reading import Reading
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.health import Health
@@ -26,6 +28,7 @@ from services.gateway.api.money_requests import MoneyRoutes
 from services.gateway.api.proxy import proxy_routes
 from services.gateway.api.rate_limits import RateLimits
 from services.gateway.api.transfer_commands import transfer_commands_router
+from services.gateway.api.transfer_lists import LISTED_AT, transfer_lists_router
 from services.gateway.api.transfer_status import transfer_status_router
 from services.gateway.api.transfers import money_endpoints
 from services.gateway.domain.outcomes import Outcome
@@ -79,6 +82,7 @@ class Counter:
         self.connections = {
             name: self.connect(name) for name in ("intake", "atomic", "commands", "lookup", "projection", "repeats")
         }
+        self.engine = make_engine(self.dsn, "test-lists")
         self.neighbour = Neighbour()
         self.client = httpx2.AsyncClient(base_url="http://neighbour", transport=httpx2.MockTransport(self.neighbour))
         self.directory = Directory(self.connections["lookup"], self.client, "sister to sister")
@@ -167,12 +171,14 @@ class Counter:
             description="gateway",
             version="1",
             routers=[
+                transfer_lists_router(Reading(self.engine), self.client),
                 transfer_status_router(self.connections["lookup"], self.waiters),
                 transfer_commands_router(commands),
                 account_commands_router(commands),
                 fee_schedules_router(commands),
             ],
             hot={**money_endpoints(money), **batch_endpoint(money)},
+            readable=(LISTED_AT,),
             routes=proxy_routes(clients, self.limits),
             lifespan=nothing,
             health=Health(),
@@ -229,6 +235,7 @@ async def open_counter(admin_dsn: str, folder: Path, *, rate_limits: bool = Fals
 
     async with AsyncExitStack() as stack:
         stack.push_async_callback(counter.client.aclose)
+        stack.push_async_callback(counter.engine.dispose)
         for connection in counter.connections.values():
             stack.push_async_callback(connection.close)
         tasks = [asyncio.create_task(counter.intake.run()), asyncio.create_task(tick())]

@@ -89,7 +89,14 @@ async def test_entries_are_paged_newest_first(books: Books, client: httpx2.Async
             break
         before = {"before_seq": page["next_before_seq"]}
     assert [entry["seq"] for entry in seen] == [7, 6, 5, 4, 3, 2, 1]
-    assert seen[0].keys() == {"seq", "transfer_id", "amount_minor", "balance_after_minor", "posted_at"}
+    assert seen[0].keys() == {
+        "seq",
+        "transfer_id",
+        "amount_minor",
+        "balance_after_minor",
+        "posted_at",
+        "journal_index",
+    }
     assert seen[0]["balance_after_minor"] == 28
     for wrong in ({"limit": 201}, {"limit": 0}, {"before_seq": 0}, {"before_seq": 2**53}, {"limit": "x"}):
         assert (await client.get(address, params=wrong, headers=owner(keys, "alice"))).status_code == 422

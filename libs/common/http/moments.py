@@ -1,0 +1,42 @@
+"""Moments in query parameters: RFC 3339, and nothing that merely looks like it."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Field
+
+from libs.common.errors import Unprocessable
+
+_CHARACTERS_MAX: Final = 40
+_RFC_3339: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,6})?[0-9]*([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+def read_moment(text: Any) -> datetime:
+    """Read RFC 3339 (5.6) to the microsecond, finer digits cut off; aware, UTC. Raises: ValueError."""
+    found = _RFC_3339.fullmatch(text) if isinstance(text, str) and len(text) <= _CHARACTERS_MAX else None
+    if found is None:
+        message = "must be RFC 3339 with its offset, such as 2026-03-01T09:30:00Z; write + as %2B"
+        raise ValueError(message)
+    date, time, fraction, offset = found.groups()
+    try:
+        return datetime.fromisoformat(f"{date}T{time}{(fraction or '.0').ljust(7, '0')}{offset.upper()}").astimezone(
+            UTC
+        )
+    except (ValueError, OverflowError) as failure:
+        message = "is not a date and time that exists"
+        raise ValueError(message) from failure
+
+
+Moment = Annotated[
+    datetime, BeforeValidator(read_moment), Field(json_schema_extra={"type": "string", "format": "date-time"})
+]
+"""A query parameter that is a moment."""
+
+
+def require_past(moment: datetime | None, now: datetime) -> None:
+    """Let pass what was. Raises: Unprocessable moment_in_future, because that answer would not stay true."""
+    if moment is not None and moment > now:
+        raise Unprocessable("moment_in_future", "Ask for a moment that has passed.")

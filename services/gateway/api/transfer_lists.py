@@ -1,0 +1,147 @@
+"""GET /api/v1/transfers: the ledger's list with its memos, or the gateway's own when it is asked for by metadata."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
+
+import httpx2
+import msgspec
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from libs.common.db.reading import Reading
+from libs.common.errors import InvariantBroken, Unprocessable
+from libs.common.http.auth import CurrentPrincipal
+from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
+from libs.common.http.moments import Moment
+from libs.common.http.openapi import refusals
+from libs.common.ids import is_id
+from libs.common.money import MAX_AMOUNT_MINOR
+from services.gateway.api.proxy import ask_service
+from services.gateway.domain.requests import MetadataKey, MetadataValue
+from services.gateway.views.transfer_lists import (
+    ID_MAX,
+    Found,
+    MetadataQuery,
+    TransferPage,
+    find_by_metadata,
+    with_memos,
+)
+
+LISTED_AT: Final = "/api/v1/transfers"
+_PAGE: Final = 50
+_PAGE_MAX: Final = 200
+_METADATA: Final = "metadata."
+_PAIRS_MAX: Final = 5
+_OK: Final = 200
+_READ_ALL: Final = frozenset({"support", "auditor", "operator", "compliance"})
+_encode = msgspec.json.Encoder().encode
+_decode_page = msgspec.json.Decoder(TransferPage).decode
+_Pair = tuple[MetadataKey, MetadataValue]
+_SCHEMA: Final = {"schema": {"$ref": "#/components/schemas/TransferPage"}}
+
+
+def transfer_lists_router(reading: Reading, ledger: httpx2.AsyncClient) -> APIRouter:
+    """Return the route."""
+    router = APIRouter(tags=["transfers"])
+
+    @router.get(
+        LISTED_AT,
+        summary="List transfers",
+        responses={
+            200: {"description": "A page of transfers.", "content": {"application/json": _SCHEMA}},
+            **refusals("account_not_found", "too_many_accounts", "cursor_invalid", "conflicting_parameters"),
+        },
+    )
+    async def list_transfers(  # noqa: PLR0913, PLR0917 -- one parameter a filter
+        request: Request,
+        principal: CurrentPrincipal,
+        account_id: Annotated[str | None, Query(max_length=36, description="of this account")] = None,
+        status: Annotated[
+            Literal["posted", "held", "refused", "blocked", "voided"] | None, Query(description="in this state now")
+        ] = None,
+        begins_at: Annotated[Moment | None, Query(alias="from", description="at this moment or later")] = None,
+        ends_before: Annotated[Moment | None, Query(alias="to", description="before this moment")] = None,
+        min_amount_minor: Annotated[int, Query(ge=1, le=MAX_AMOUNT_MINOR, description="a leg moves this or more")] = 1,
+        max_amount_minor: Annotated[
+            int, Query(ge=1, le=MAX_AMOUNT_MINOR, description="that leg moves this or less")
+        ] = MAX_AMOUNT_MINOR,
+        limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="transfers in one answer")] = _PAGE,
+        cursor: Annotated[
+            str | None, Query(max_length=CURSOR_CHARACTERS, description="`next` or `prev` of another page")
+        ] = None,
+    ) -> Response:
+        """Return the transfers of an account, of all your accounts, or for staff of anybody, newest first.
+
+        With up to five parameters `metadata.key=value` only those that were sent with all of them: as payer or payee
+        yours, for staff anybody's. `from` and `to` then mean when it was asked for, else when it was decided.
+
+        Without metadata a transfer is listed once it has been decided about. Of one that was refused or blocked only
+        the payer's side learns. A page with a filter looks at 500 transfers at most: it may have fewer than the
+        limit, or none, and a cursor all the same.
+        """
+        metadata = metadata_of(request.query_params.multi_items())
+        if not metadata:
+            return await _from_ledger(request, reading, ledger)
+        if min_amount_minor > max_amount_minor:
+            raise Unprocessable("conflicting_parameters", "min_amount_minor is above max_amount_minor.")
+        if account_id is not None and not is_id(account_id):
+            raise Unprocessable("invalid_request", "account_id is a lower-case UUID with hyphens.")
+        asked = MetadataQuery(
+            principal.user_id,
+            not principal.roles.isdisjoint(_READ_ALL),
+            metadata,
+            account_id,
+            status,
+            begins_at,
+            ends_before,
+            min_amount_minor,
+            max_amount_minor,
+        )
+        question = {**asked._asdict(), "metadata": sorted(metadata.items())}
+        start = None if cursor is None else decode_cursor(cursor, question, position_max=ID_MAX)
+        return _page_answer(await find_by_metadata(reading, asked, start, limit=limit), question)
+
+    return router
+
+
+def metadata_of(parameters: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return the metadata asked for, bounded as a request's own. Raises: Unprocessable invalid_request."""
+    pairs = [(name.removeprefix(_METADATA), value) for name, value in parameters if name.startswith(_METADATA)]
+    try:
+        checked: list[_Pair] = msgspec.convert(pairs, list[_Pair])
+    except msgspec.ValidationError as failure:
+        raise Unprocessable("invalid_request", "A metadata key has 1 to 40 characters, a value up to 200.") from failure
+    if len(checked) > _PAIRS_MAX or len(dict(checked)) < len(checked):
+        raise Unprocessable("invalid_request", f"Send up to {_PAIRS_MAX} metadata parameters, each key once.")
+    return dict(checked)
+
+
+async def _from_ledger(request: Request, reading: Reading, ledger: httpx2.AsyncClient) -> Response:
+    target = f"{LISTED_AT}?{request.scope['query_string'].decode('latin-1')}"
+    answer = await ask_service(ledger, request, target, b"")
+    try:
+        body = await answer.aread()
+    finally:
+        await answer.aclose()
+    if answer.status_code != _OK:
+        return Response(body, answer.status_code, media_type=answer.headers.get("content-type"))
+    try:
+        page = _decode_page(body)
+    except msgspec.MsgspecError as failure:
+        raise InvariantBroken("the ledger lists transfers in the form agreed on") from failure
+    return _answer(await with_memos(reading, page))
+
+
+def _page_answer(found: Found, question: Mapping[str, Any]) -> Response:
+    older, newer = found.older_than, found.newer_than
+    return _answer(
+        TransferPage(
+            transfers=found.transfers,
+            next=None if older is None else encode_cursor(Cursor("next", older), question),
+            prev=None if newer is None else encode_cursor(Cursor("prev", newer), question),
+        )
+    )
+
+
+def _answer(page: TransferPage) -> Response:
+    return Response(_encode(page), media_type="application/json")

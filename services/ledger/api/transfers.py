@@ -1,0 +1,150 @@
+"""GET /api/v1/transfers: lists of transfers, for their parties and for staff."""
+
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from libs.common.errors import NotFound, Unprocessable
+from libs.common.http.auth import CurrentPrincipal, Principal
+from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
+from libs.common.http.moments import Moment
+from libs.common.http.openapi import refusals
+from libs.common.ids import is_id
+from libs.common.money import MAX_AMOUNT_MINOR
+from services.ledger.views.accounts import AccountView
+from services.ledger.views.transfers import ACCOUNTS_MAX, Filter, ListedTransfer, TransfersView
+
+_PAGE: Final = 50
+_PAGE_MAX: Final = 200
+_INDEX_MAX: Final = 2**53 - 1
+_READ_ALL: Final = frozenset({"support", "auditor", "operator", "compliance"})
+
+
+class LegAnswer(BaseModel):
+    """One leg, as asked for."""
+
+    source_account_id: str
+    destination_account_id: str
+    amount_minor: int
+    asset: str
+
+
+class ListedTransferAnswer(BaseModel):
+    """A transfer in its newest state, reached at `changed_at`; `journal_index` is its first record, its place here."""
+
+    transfer_id: str
+    journal_index: int
+    kind: str
+    status: str
+    version: int
+    code: str
+    reasons: list[str]
+    legs: list[LegAnswer]
+    requested_at: str
+    changed_at: str
+
+
+class TransfersAnswer(BaseModel):
+    """A page of transfers, newest first. `next` asks for older ones, `prev` for newer; null: there are none.
+
+    A page with a filter may have fewer transfers than the limit, or none, and a cursor all the same: go on with it.
+    """
+
+    transfers: list[ListedTransferAnswer]
+    next: str | None
+    prev: str | None
+
+
+def transfers_router(accounts: AccountView, transfers: TransfersView) -> APIRouter:
+    """Return the route."""
+    router = APIRouter(prefix="/api/v1/transfers", tags=["transfers"])
+
+    @router.get(
+        "",
+        summary="List transfers",
+        responses=refusals("account_not_found", "too_many_accounts", "cursor_invalid", "conflicting_parameters"),
+    )
+    async def list_transfers(  # noqa: PLR0913, PLR0917 -- one parameter a filter
+        principal: CurrentPrincipal,
+        account_id: Annotated[str | None, Query(max_length=36, description="of this account")] = None,
+        status: Annotated[
+            Literal["posted", "held", "refused", "blocked", "voided"] | None, Query(description="in this state now")
+        ] = None,
+        begins_at: Annotated[Moment | None, Query(alias="from", description="decided at this moment or later")] = None,
+        ends_before: Annotated[Moment | None, Query(alias="to", description="decided before this moment")] = None,
+        min_amount_minor: Annotated[int, Query(ge=1, le=MAX_AMOUNT_MINOR, description="a leg moves this or more")] = 1,
+        max_amount_minor: Annotated[
+            int, Query(ge=1, le=MAX_AMOUNT_MINOR, description="that leg moves this or less")
+        ] = MAX_AMOUNT_MINOR,
+        limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="transfers in one answer")] = _PAGE,
+        cursor: Annotated[
+            str | None, Query(max_length=CURSOR_CHARACTERS, description="`next` or `prev` of another page")
+        ] = None,
+    ) -> TransfersAnswer:
+        """Return the transfers of an account, of all your accounts, or for staff of anybody, newest first.
+
+        A transfer is here once the ledger or fraud has decided about it. Of one that was refused or blocked only the
+        payer's side learns.
+        """
+        if min_amount_minor > max_amount_minor:
+            raise Unprocessable("conflicting_parameters", "min_amount_minor is above max_amount_minor.")
+        asked = Filter(
+            await _accounts_of(principal, account_id, accounts, transfers),
+            status,
+            begins_at,
+            ends_before,
+            min_amount_minor,
+            max_amount_minor,
+        )
+        question = {**asked._asdict(), "account_ids": account_id, "of": principal.user_id}
+        start = None if cursor is None else decode_cursor(cursor, question, position_max=_INDEX_MAX)
+        page = await transfers.page(asked, start, limit=limit)
+        return TransfersAnswer(
+            transfers=[_answer(transfer) for transfer in page.transfers],
+            next=None if page.older_than is None else encode_cursor(Cursor("next", page.older_than), question),
+            prev=None if page.newer_than is None else encode_cursor(Cursor("prev", page.newer_than), question),
+        )
+
+    return router
+
+
+async def _accounts_of(
+    principal: Principal, account_id: str | None, accounts: AccountView, transfers: TransfersView
+) -> list[str] | None:
+    """Return the accounts whose transfers he may see; None for all. Raises: NotFound, Unprocessable."""
+    reads_all = not principal.roles.isdisjoint(_READ_ALL)
+    if account_id is not None:
+        account = await accounts.one(account_id) if is_id(account_id) else None
+        if account is None or not (reads_all or account.owner_id == principal.user_id):
+            raise NotFound("account_not_found", "There is no such account, or it is not yours.")
+        return [account_id]
+    if reads_all:
+        return None
+    owned = await transfers.accounts_of(principal.user_id)
+    if len(owned) > ACCOUNTS_MAX:
+        raise Unprocessable("too_many_accounts", f"You have more than {ACCOUNTS_MAX} accounts: send account_id.")
+    return owned
+
+
+def _answer(transfer: ListedTransfer) -> ListedTransferAnswer:
+    return ListedTransferAnswer(
+        transfer_id=transfer.transfer_id,
+        journal_index=transfer.place,
+        kind=transfer.kind,
+        status=transfer.status,
+        version=transfer.version,
+        code=transfer.code,
+        reasons=list(transfer.reasons),
+        legs=[
+            LegAnswer(
+                source_account_id=leg.source_account_id,
+                destination_account_id=leg.destination_account_id,
+                amount_minor=leg.amount_minor,
+                asset=leg.asset,
+            )
+            for leg in transfer.legs
+        ],
+        requested_at=transfer.requested_at,
+        changed_at=transfer.changed_at,
+    )
