@@ -70,7 +70,7 @@ def test_the_hot_routes_say_which_headers_they_read() -> None:
         ("/api/v1/transfers/batch", {"Prefer"}),
     ):
         parameters = paths[path]["post"]["parameters"]
-        assert {parameter["name"] for parameter in parameters} == wanted
+        assert {parameter["name"] for parameter in parameters if parameter["in"] == "header"} == wanted
         assert all(parameter["in"] == "header" for parameter in parameters)
         assert paths[path]["post"]["requestBody"]["required"] is True
         assert {"201", "400", "401", "409", "413", "429", "503"} <= paths[path]["post"]["responses"].keys()
