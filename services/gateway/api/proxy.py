@@ -62,6 +62,7 @@ OWNED: Final[Sequence[Owned]] = (
     Owned("/api/v1/admin/users/{rest:path}", ("GET", "PUT"), ("accounts",)),
     Owned("/api/v1/admin/ledger/trial-balance", ("GET",), ("ledger",)),
     Owned("/api/v1/admin/fraud/{rest:path}", ("GET",), ("fraud",)),
+    Owned("/api/v1/admin/ledger/{rest:path}", ("GET", "POST"), ("ledger",)),
 )
 
 
