@@ -186,6 +186,10 @@ VERDICTS: dict[str, Mapping[str, Verdict]] = {
     },
 }
 VERDICTS |= {
+    "unposted_transfers": dict.fromkeys(
+        ("account_id", "journal_index", "transfer_id"),
+        Open("where lists of transfers look; what they show is read from the records"),
+    ),
     "origins": dict.fromkeys(
         ("shard", "origin", "started_at", "note"),
         Open("its note alone is read, and only under a trusted signature; without it the old floor binds"),
