@@ -18,6 +18,7 @@ COMMANDS = {
     "up": "tallystick.commands.up:up_command",
     "demo": "tallystick.commands.demo:demo_command",
     "migrate": "tallystick.commands.migrate:migrate_command",
+    "assets": "tallystick.commands.assets:app",
     "verify": "tallystick.commands.verify:verify_command",
     "release": "tallystick.commands.release:release_command",
     "reconcile": "tallystick.commands.reconcile:reconcile_command",

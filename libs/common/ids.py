@@ -4,6 +4,7 @@ Ids travel as text on the bus and on the hot path, because building `uuid.UUID` 
 done with them; PostgreSQL stores them as `uuid` and refuses what is not one.
 """
 
+from datetime import datetime
 from typing import Final, NewType
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -42,3 +43,9 @@ def system_account_id(asset: str, number: str) -> AccountId:
     a migration, a service and an auditor derive it alike without asking each other.
     """
     return AccountId(str(uuid5(_SYSTEM_NAMESPACE, f"{asset}/{number}")))
+
+
+def first_id_at(moment: datetime) -> str:
+    """Return the smallest UUIDv7 (RFC 9562, 5.7) of this millisecond: a bound for ids by time."""
+    milliseconds = int(moment.timestamp() * 1000)
+    return str(UUID(int=(milliseconds << 80) | (0x7 << 76) | (0x2 << 62)))

@@ -1,5 +1,6 @@
 """Money: integers in minor units, always beside their asset. No floats anywhere near it."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -7,8 +8,26 @@ from typing import Final
 MAX_AMOUNT_MINOR: Final = 2**53 - 1
 """Largest amount and largest balance, either sign: every JSON reader keeps integers up to here exact (RFC 8259, 6)."""
 
-ASSET_EXPONENTS: Final[Mapping[str, int]] = MappingProxyType({"USD": 2, "EUR": 2, "GBP": 2, "JPY": 0, "BTC": 8})
-"""asset code → how many decimal digits its minor unit has (ISO 4217; for BTC the satoshi)."""
+FIRST_ASSETS: Final[Mapping[str, int]] = MappingProxyType({"USD": 2, "EUR": 2, "GBP": 2, "JPY": 0, "BTC": 8})
+"""The assets every installation begins with: code → how many decimal digits the minor unit has (ISO 4217; satoshi)."""
+EXPONENT_MAX: Final = 18
+_known: Final[dict[str, int]] = dict(FIRST_ASSETS)
+ASSET_EXPONENTS: Final[Mapping[str, int]] = MappingProxyType(_known)
+"""The assets this process knows of: grows while it runs, by `know_asset`. An asset never leaves, nor its exponent."""
+_CODE: Final = re.compile(r"[A-Z][A-Z0-9]{2,11}")
+
+
+def know_asset(code: str, exponent: int) -> None:
+    """Take an asset in that the ledger keeps. Raises: ValueError for a code or exponent that no asset can have."""
+    if _CODE.fullmatch(code) is None:
+        message = f"{code!r} is no asset code: 3 to 12 capital letters and digits, the first a letter"
+        raise ValueError(message)
+    if not 0 <= exponent <= EXPONENT_MAX:
+        message = f"an asset has 0 to {EXPONENT_MAX} decimal digits, not {exponent}"
+        raise ValueError(message)
+    if _known.setdefault(code, exponent) != exponent:
+        message = f"{code} has {_known[code]} decimal digits, for ever"
+        raise ValueError(message)
 
 
 def format_minor(amount_minor: int, asset: str) -> str:

@@ -8,11 +8,13 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 
 from libs.common.clock import Clock, system_clock
-from libs.common.contracts.topics import LEDGER_ACCOUNTS
+from libs.common.contracts.topics import ASSETS, LEDGER_ACCOUNTS
 from libs.common.db.engine import make_engine
+from libs.common.db.hot import HotConnection
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
+from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
@@ -25,11 +27,13 @@ from services.accounts.api.auth import auth_router
 from services.accounts.api.internal import internal_router
 from services.accounts.api.me import me_router
 from services.accounts.api.users import users_router
+from services.accounts.consumers.on_asset_added import on_asset_added
 from services.accounts.consumers.on_ledger_account_changed import OnLedgerAccountChanged
 from services.accounts.consumers.on_ledger_account_opened import OnLedgerAccountOpened
 from services.accounts.openings import Openings
 from services.accounts.passwords import Passwords
 from services.accounts.settings import AccountsSettings
+from services.accounts.store.digests import AccountsDigests
 from services.accounts.tokens import AccessTokens
 from services.accounts.use_cases.activate_accounts import ActivateAccounts
 from services.accounts.use_cases.ask_ledger_again import AskLedgerAgain
@@ -53,11 +57,15 @@ _REPEAT_SECONDS: Final = 60.0
 def build(role: Role) -> FastAPI:
     """Construct the process of this role from its settings."""
     settings = AccountsSettings()
-    engine = make_engine(settings.postgres_dsn.get_secret_value(), f"accounts-{role}")
+    dsn = settings.postgres_dsn.get_secret_value()
+    engine = make_engine(dsn, f"accounts-{role}")
+    digesting = HotConnection(dsn, "accounts-digests")
     bus = Bus(settings, service="accounts", clock=system_clock)
     uow = UnitOfWork(engine, bus.outbox)
     openings = Openings()
     timers = Timers()
+    if role != "worker":
+        bus.follow({ASSETS: on_asset_added}, urgent=False)
     if role != "api":
         activate_accounts = ActivateAccounts(uow, openings, system_clock)
         bus.subscribe(
@@ -91,6 +99,7 @@ def build(role: Role) -> FastAPI:
         finally:
             await timers.stop()
             await bus.stop()
+            await digesting.close()
             await engine.dispose()
 
     health = Health()
@@ -101,7 +110,9 @@ def build(role: Role) -> FastAPI:
         title="Tallystick accounts",
         description="Customers, their log-ins and their accounts.",
         version="1",
-        routers=[] if role == "worker" else make_routers(settings, uow, passwords, openings, system_clock),
+        routers=[]
+        if role == "worker"
+        else [*make_routers(settings, uow, passwords, openings, system_clock), _digests(settings, digesting)],
         lifespan=lifespan,
         health=health,
         verifier=TokenVerifier(settings.jwks_file),
@@ -129,6 +140,11 @@ def make_routers(
         admin_users_router(ChangeProfile(uow, clock), GrantRoles(uow, clock)),
         internal_router(accounts, customers, settings.internal_token),
     ]
+
+
+def _digests(settings: AccountsSettings, digesting: HotConnection) -> APIRouter:
+    digests = AccountsDigests(digesting)
+    return digests_router(settings.internal_token, digests.tables, count_unsent=digests.count_unsent, forget={})
 
 
 async def _register_first_admin(settings: AccountsSettings, uow: UnitOfWork, passwords: Passwords) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 from fastapi import APIRouter, FastAPI
+from pydantic import SecretStr
 
 from libs.common.clock import system_clock
 from libs.common.contracts import topics
@@ -15,6 +16,7 @@ from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
+from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
@@ -33,6 +35,7 @@ from services.gateway.api.transfer_lists import LISTED_AT, transfer_lists_router
 from services.gateway.api.transfer_status import transfer_status_router
 from services.gateway.api.transfers import money_endpoints
 from services.gateway.consumers.on_account_changed import OnAccountChanged
+from services.gateway.consumers.on_asset_added import on_asset_added
 from services.gateway.consumers.on_customer_changed import OnCustomerChanged
 from services.gateway.consumers.on_ledger_account_changed import OnLedgerAccountChanged
 from services.gateway.consumers.on_ledger_integrity_broken import FollowHalts
@@ -40,6 +43,7 @@ from services.gateway.consumers.on_message_parked import OnMessageParked
 from services.gateway.consumers.on_transfer_changed import OnTransferChanged, WakeWaiters
 from services.gateway.consumers.on_verification_changed import OnVerificationChanged
 from services.gateway.settings import GatewaySettings
+from services.gateway.store.digests import GatewayDigests
 from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
 from services.gateway.use_cases.accept_commands import CommandIntake
 from services.gateway.use_cases.accept_transfers import Intake
@@ -57,7 +61,7 @@ def build(role: Role) -> FastAPI:
     dsn = settings.postgres_dsn.get_secret_value()
     connections = {
         name: HotConnection(dsn, f"gateway-{name}")
-        for name in ("intake", "atomic-intake", "commands", "projection", "repeats", "lookup")
+        for name in ("intake", "atomic-intake", "commands", "projection", "repeats", "lookup", "digests")
     }
     clients = _clients(settings)
     engine = make_engine(dsn, "gateway-lists")
@@ -111,12 +115,13 @@ def build(role: Role) -> FastAPI:
     health = Health()
     health.add("gateway.bus", bus.what_is_wrong)
     takes_requests = role in {"serve", "api"}
+    internal = _internal(GatewayDigests(connections["digests"]), settings.internal_token)
     return make_app(
         service="gateway",
         title="Tallystick",
         description="Moves money between accounts and can prove afterwards that it did so correctly.",
         version="0.1.0",
-        routers=_routers(commands, connections["lookup"], waiters, lists) if takes_requests else [],
+        routers=[*_routers(commands, connections["lookup"], waiters, lists), internal] if takes_requests else [],
         hot={**money_endpoints(money), **batch_endpoint(money)} if takes_requests else {},
         readable=(LISTED_AT,),
         routes=[
@@ -129,6 +134,12 @@ def build(role: Role) -> FastAPI:
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
         verifier=verifier,
+    )
+
+
+def _internal(digests: GatewayDigests, internal_token: SecretStr) -> APIRouter:
+    return digests_router(
+        internal_token, digests.tables, count_unsent=digests.count_unsent, forget={"outcomes": digests.forget_outcomes}
     )
 
 
@@ -161,6 +172,7 @@ def _follow(bus: Bus, waiters: Waiters, directory: Directory, halt: LedgerHalt) 
     bus.follow({topics.TRANSFERS: WakeWaiters(waiters)})
     bus.follow(
         {
+            topics.ASSETS: on_asset_added,
             topics.ACCOUNTS: directory.follow_accounts,
             topics.CUSTOMERS: directory.follow_customers,
             topics.VERIFICATIONS: directory.follow_verifications,

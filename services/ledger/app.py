@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+import httpx2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from fastapi import APIRouter, FastAPI
@@ -23,6 +24,7 @@ from libs.common.contracts.topics import ACCOUNTS, LEDGER_COMMANDS, SCREENINGS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
+from libs.common.digests.distant_digests import Neighbour
 from libs.common.errors import InvariantBroken
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
@@ -39,6 +41,7 @@ from services.ledger.api.accounts import accounts_router
 from services.ledger.api.fee_schedules import fee_schedules_router
 from services.ledger.api.internal import internal_router
 from services.ledger.api.receipts import receipts_router
+from services.ledger.api.reconciliation import reconciliation_router
 from services.ledger.api.statements import statements_router
 from services.ledger.api.transfers import transfers_router
 from services.ledger.api.transparency import transparency_router
@@ -55,15 +58,20 @@ from services.ledger.consumers.on_transfer_screened import on_transfer_screened
 from services.ledger.consumers.on_void_transfer import on_void_transfer
 from services.ledger.domain.commands import Command
 from services.ledger.settings import LedgerSettings
+from services.ledger.store.reconciling import Looking
+from services.ledger.use_cases.compare_projections import CompareProjections
 from services.ledger.use_cases.expire_holds import ExpireHolds
 from services.ledger.use_cases.foresee_transfer import ForeseeTransfer
 from services.ledger.use_cases.open_accounts import OpenAccounts
 from services.ledger.use_cases.post_transfers import PostTransfers
+from services.ledger.use_cases.publish_assets import PublishAssets
 from services.ledger.use_cases.publish_checkpoints import PublishCheckpoints
 from services.ledger.use_cases.publish_outcomes import PublishOutcomes
+from services.ledger.use_cases.reconcile_books import ReconcileBooks
 from services.ledger.use_cases.record_decisions import Signer
 from services.ledger.use_cases.record_verification import RecordVerification
 from services.ledger.use_cases.release_finding import ReleaseFinding
+from services.ledger.use_cases.run_reconciliations import RunReconciliations
 from services.ledger.use_cases.run_verification import RunVerification
 from services.ledger.use_cases.verify_on_request import VerifyOnRequest
 from services.ledger.use_cases.watch_clock import WatchClock
@@ -75,6 +83,7 @@ from services.ledger.views.accounts import AccountView
 from services.ledger.views.fee_schedules import FeeScheduleView
 from services.ledger.views.findings import FindingsView
 from services.ledger.views.receipts import ReceiptView
+from services.ledger.views.reconciliations import ReconciliationView
 from services.ledger.views.statements import StatementView
 from services.ledger.views.transfers import TransfersView
 from services.ledger.views.transparency import TransparencyView
@@ -88,6 +97,8 @@ _VERIFY_SECONDS: Final = 50.0
 """With a timer's spread and the verification itself, what was changed is found within a minute."""
 _NIGHT_SECONDS: Final = 600.0
 _EXPIRY_SECONDS: Final = 0.5
+_RECONCILE_SECONDS: Final = 300.0
+_ASSETS_SECONDS: Final = 3.0
 
 
 def build(role: Role) -> FastAPI:
@@ -110,18 +121,22 @@ def build(role: Role) -> FastAPI:
     schema = WatchSchema(watching)
     timers.every(_SCHEMA_SECONDS, "watch-schema", schema.look)
     health = Health()
-    health.add("ledger.bus", bus.what_is_wrong)
-    health.add("ledger.timers", timers.what_is_wrong)
-    health.add("ledger.system-accounts", system_accounts.trouble)
-    health.add("ledger.witness", witness.trouble)
+    for name, check in {
+        "ledger.bus": bus.what_is_wrong,
+        "ledger.timers": timers.what_is_wrong,
+        "ledger.system-accounts": system_accounts.trouble,
+        "ledger.witness": witness.trouble,
+        "ledger.schema": schema.trouble,
+    }.items():
+        health.add(name, check)
     writer = None if role == "api" else Writer(dsn, bus, signer, witness, timers, health)
-    health.add("ledger.schema", schema.trouble)
     auditing = HotConnection(dsn, "ledger-auditor")
     recording = RecordVerification(auditing, bus.outbox, signer, system_clock, SHARD)
     run_verification = RunVerification(dsn, vkeys, recording, SHARD)
     on_request = VerifyOnRequest(run_verification, monotonic_seconds)
     if role != "api":
         watch_integrity(WatchIntegrity(run_verification, auditing, system_clock, SHARD), timers)
+    reconciling = Reconciling(settings, None if role == "api" else timers)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -133,7 +148,8 @@ def build(role: Role) -> FastAPI:
                 await until_available(writer.outcomes.start)
             await until_available(bus.start)
             await timers.start()
-            yield
+            async with reconciling:
+                yield
         finally:
             await timers.stop()
             # The consumers end first and the publisher last of the bus: what was committed is sent, then marked.
@@ -155,12 +171,47 @@ def build(role: Role) -> FastAPI:
         title="Tallystick ledger",
         description="Balances, entries, receipts, and what anybody needs to check them.",
         version="1",
-        routers=[] if role == "worker" else [*make_routers(engine, vkeys, settings.internal_token), staff_routes],
+        routers=[]
+        if role == "worker"
+        else [*make_routers(engine, vkeys, settings.internal_token), staff_routes, reconciling.router(engine)],
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
         verifier=TokenVerifier(settings.jwks_file),
     )
+
+
+class Reconciling:
+    """What looks whether everybody says the same of the same money."""
+
+    def __init__(self, settings: LedgerSettings, timers: Timers | None) -> None:
+        """Construct it; nothing is opened yet. With timers it runs by itself, too: at start and every night."""
+        dsn, token = settings.postgres_dsn.get_secret_value(), settings.internal_token.get_secret_value()
+        addresses = {"gateway": settings.gateway_url, "accounts": settings.accounts_url}
+        self._clients = {name: httpx2.AsyncClient(base_url=url) for name, url in addresses.items() if url}
+        self._hot = HotConnection(dsn, "ledger-reconciliations")
+        looking = Looking(dsn)
+        neighbours = {name: Neighbour(name, client, token) for name, client in self._clients.items()}
+        reconcile = ReconcileBooks(looking, CompareProjections(looking, neighbours), system_clock)
+        self.runs = RunReconciliations(self._hot, looking, reconcile, system_clock)
+        self._runs_by_itself = timers is not None
+        if timers is not None:
+            timers.every(_RECONCILE_SECONDS, "reconcile-nightly", self.runs.nightly)
+
+    def router(self, engine: AsyncEngine) -> APIRouter:
+        """Return the routes about it."""
+        return reconciliation_router(ReconciliationView(Reading(engine)), self.runs)
+
+    async def __aenter__(self) -> None:
+        if self._runs_by_itself:
+            await until_available(self.runs.sample_once)
+
+    async def __aexit__(self, *_: object) -> None:
+        """End what is under way, and disconnect."""
+        await self.runs.stop()
+        await self._hot.close()
+        for client in self._clients.values():
+            await client.aclose()
 
 
 class Writer:
@@ -208,6 +259,8 @@ class Writer:
         timers.every(_EXPIRY_SECONDS, "expire-holds", expire_holds)
         checkpoints = PublishCheckpoints(publishing, bus.publisher, witness, SHARD)
         timers.every(_CHECKPOINT_SECONDS, "publish-checkpoints", checkpoints)
+        assets = PublishAssets(publishing, bus.publisher, system_clock)
+        timers.every(_ASSETS_SECONDS, "publish-assets", assets)
 
     async def stop(self) -> None:
         """Store the mark and disconnect; the consumers have ended."""

@@ -5,7 +5,7 @@ A message's id names the record that proves it, so that repetitions share it.
 
 from msgspec.structs import replace
 
-from libs.common.contracts.ledger import CommandDecided, LedgerAccountChanged, TransferChanged
+from libs.common.contracts.ledger import CommandDecided, LedgerAccountChanged, LedgerAccountOpened, TransferChanged
 from libs.common.contracts.topics import LEDGER_ACCOUNTS, TRANSFERS
 from libs.common.messaging.outgoing_message import Outgoing, outgoing
 from services.ledger.domain.run import AccountAnswer, Answer, CommandAnswer
@@ -29,6 +29,12 @@ def answer_message(answer: Answer, shard: int, traceparent: str = "") -> Outgoin
         _account(answer, shard),
         message_id=f"ledger-{shard}-{answer.journal_index}-account",
     )
+
+
+def account_opened(account_id: str, owner_id: str, asset: str, opened_at: str) -> Outgoing:
+    """Return the message that says that an account is in the books."""
+    message = LedgerAccountOpened(account_id=account_id, owner_id=owner_id, asset=asset, occurred_at=opened_at)
+    return outgoing(LEDGER_ACCOUNTS, account_id, message)
 
 
 def _transfer(transfer: Transfer, shard: int) -> TransferChanged:

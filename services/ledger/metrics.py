@@ -34,3 +34,17 @@ VERIFIED_RECORDS: Final = Gauge(
     "Size of the journal at its last good verification: a minute's work behind, no more.",
     ("shard",),
 )
+RECONCILIATIONS: Final = Counter(
+    "tallystick_ledger_reconciliations_total",
+    "Reconciliations that ended, by scope (all, sample) and verdict (agrees, differs, incomplete).",
+    ("scope", "verdict"),
+)
+RECONCILIATION_DIFFERENCES: Final = Gauge(
+    "tallystick_ledger_reconciliation_differences",
+    "Differences that the newest reconciliation found, by check; above 0 is TrialBalanceDrift.",
+    ("check",),
+)
+RECONCILIATION_ENDED: Final = Gauge(
+    "tallystick_ledger_reconciliation_ended_timestamp_seconds",
+    "When the newest whole reconciliation ended that could ask everybody, in seconds since 1970.",
+)

@@ -26,3 +26,6 @@ class LedgerSettings(ServiceSettings):
     the other too. It must exist. Without it a tail that was cut off goes unnoticed."""
     otlp_endpoint: str = ""
     """Base URL of an OTLP/HTTP receiver (`http://collector:4318`) for spans of traced transfers; without it none."""
+    gateway_url: str = ""
+    accounts_url: str = ""
+    """Where those are whose digests reconciliation compares; one without an address is left out, and said to be."""

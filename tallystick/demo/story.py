@@ -74,7 +74,7 @@ async def tell(stack: Stack, lines: Sequence[PayrollLine], steps: Steps) -> Told
         with steps.step("receipts are verified offline", len(claims)) as advance:
             receipts = await check_receipts(api, cast.admin_token, claims, vkeys_text=vkeys_text, advance=advance)
         with steps.step("the books are recomputed and compared"):
-            books = await check_books(stack.postgres, vkeys_text)
+            books = await check_books(stack, vkeys_text)
     return Told(
         len(lines), expected, payroll, singles, arrival, replayed, balances_minor, len(deposits), receipts, books
     )

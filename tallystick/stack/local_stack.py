@@ -183,6 +183,7 @@ class LocalStack:
             postgres=plan.postgres,
             kafka=plan.kafka,
             admin=Admin(plan.secrets.admin_email, plan.secrets.admin_password),
+            internal_token=plan.secrets.internal_token,
         )
 
 

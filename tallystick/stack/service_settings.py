@@ -69,6 +69,8 @@ def _own_settings(service: str, plan: StackPlan) -> dict[str, str]:
                 "RETIRED_VKEYS_FILE": str(plan.keys.ledger_retired),
                 "ORIGIN": plan.secrets.ledger_origin,
                 "CHECKPOINT_DIR": str(plan.checkpoints),
+                "GATEWAY_URL": plan.url_of("gateway"),
+                "ACCOUNTS_URL": plan.url_of("accounts"),
             }
         case "accounts":
             return {

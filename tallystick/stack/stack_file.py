@@ -42,6 +42,8 @@ class Stack:
     postgres: str
     kafka: str
     admin: Admin
+    internal_token: str = field(default="", repr=False)
+    """What services show each other; without it nobody tells the digests of his projections."""
 
     def as_json(self) -> dict[str, Any]:
         """Return what `stack.json` holds."""
@@ -94,4 +96,5 @@ def _from_environment(environment: Mapping[str, str]) -> Stack:
         postgres=needed("TALLYSTICK_POSTGRES"),
         kafka=needed("TALLYSTICK_KAFKA"),
         admin=Admin(needed("TALLYSTICK_ADMIN_EMAIL"), needed("TALLYSTICK_ADMIN_PASSWORD")),
+        internal_token=environment.get("TALLYSTICK_INTERNAL_TOKEN", ""),
     )

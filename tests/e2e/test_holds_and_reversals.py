@@ -6,7 +6,8 @@ from typing import Any
 
 import httpx2
 
-from tallystick.commands.reconcile import reconcile
+from tallystick.reconciliation.run import reconcile
+from tallystick.stack.stack_file import find_stack
 from tests.e2e.api_client import Api, Person, new_key, problem, transfer, wait_until
 
 REASON = {"reason": "goods came back"}
@@ -127,8 +128,8 @@ def test_staff_freeze_limit_close_and_reopen_an_account(api: Api) -> None:
 
 def test_after_all_of_it_the_gateway_shows_what_the_ledger_decided(api: Api) -> None:
     def differences() -> list[str]:
-        outcomes = {outcome.name: outcome for outcome in asyncio.run(reconcile(api.dsn, grace_seconds=0))}
-        checks = ("asked_and_decided", "decided_was_asked", "gateway_agrees", "accounts_agree")
-        return [line for check in checks for line in outcomes[check].differences]
+        run = asyncio.run(reconcile(api.dsn, find_stack(api.folder, {}), grace_seconds=0))
+        assert not any(outcome.skipped for outcome in run.outcomes)
+        return [f"{outcome.name}: {found}" for outcome in run.outcomes for found in outcome.differences]
 
     wait_until("the projections to agree", lambda: differences() == [])

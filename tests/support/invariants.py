@@ -3,7 +3,8 @@
 from libs.common.clock import monotonic_seconds
 from libs.common.proof.signed_note import parse_vkeys
 from services.ledger.use_cases.verify_ledger import verify_ledger
-from tallystick.commands.reconcile import reconcile
+from tallystick.reconciliation.run import reconcile
+from tests.support.across_services import differences_across_services
 
 
 async def check_everything(dsn: str, vkey: str) -> None:
@@ -14,8 +15,11 @@ async def check_everything(dsn: str, vkey: str) -> None:
     and shown so; pending amounts equal the held transfers; outboxes empty and everything published; chain, tree and
     signature verify. Schemas that do not exist are left out.
     """
-    outcomes = await reconcile(dsn, grace_seconds=0)
-    broken = [f"{outcome.name}: {difference}" for outcome in outcomes for difference in outcome.differences]
+    books = await reconcile(dsn, scope="books", grace_seconds=0)
+    broken = [
+        f"{outcome.name}: {found.subject}: {found.text}" for outcome in books.outcomes for found in outcome.differences
+    ]
+    broken += await differences_across_services(dsn)
     verification = await verify_ledger(dsn, parse_vkeys(vkey), monotonic_seconds=monotonic_seconds)
     broken += [
         f"{finding.kind} in {finding.table} {finding.row} at {finding.index}: {finding.detail} {finding.differences}"

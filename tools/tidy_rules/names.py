@@ -9,8 +9,8 @@ VAGUE = {"util.py", "utils.py", "helper.py", "helpers.py", "misc.py"}
 # fmt: off
 VERBS = {
     "accept", "activate", "answer", "apply", "approve", "ask", "authenticate", "await", "block", "capture",
-    "change", "charge", "check", "close", "collect", "count", "create", "decide", "deposit", "discard", "emit",
-    "end", "expire", "export", "fetch", "find", "forward", "freeze", "grant", "guard", "halt", "handle", "hold",
+    "change", "charge", "check", "close", "collect", "compare", "count", "create", "decide", "deposit", "discard",
+    "emit", "end", "expire", "export", "fetch", "find", "forward", "freeze", "grant", "guard", "halt", "handle", "hold",
     "import", "issue", "judge", "keep", "list", "log", "look", "merge", "note", "notify", "open", "park", "pay",
     "post", "prepare", "project", "prove", "publish", "read", "rebuild", "receive", "reconcile", "record",
     "refresh", "refuse", "register", "reject", "release", "remember", "remove", "repair", "repeat", "replay",

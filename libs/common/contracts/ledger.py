@@ -79,6 +79,18 @@ class LedgerAccountOpened(Message, frozen=True, gc=False, kw_only=True):
     occurred_at: str
 
 
+class AssetAdded(Message, frozen=True, gc=False, kw_only=True):
+    """The ledger keeps this asset. It is said again all the time; an asset's exponent never changes.
+
+    `exponent` is how many decimal digits the minor unit has, 0 to 18.
+    """
+
+    TYPE: ClassVar[str] = "tallystick.ledger.asset-added.v1"
+    code: str
+    exponent: int
+    occurred_at: str
+
+
 class CheckpointPublished(Message, frozen=True, gc=False, kw_only=True):
     """A signed tree head (C2SP tlog-checkpoint in a C2SP signed note), at most one a second, newest state only."""
 

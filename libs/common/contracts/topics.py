@@ -72,6 +72,13 @@ LEDGER_ACCOUNTS: Final = Topic(
     why="an account's states stay in order",
     messages=(ledger.LedgerAccountOpened, ledger.LedgerAccountChanged),
 )
+ASSETS: Final = Topic(
+    name="ledger.assets.v1",
+    owner="ledger",
+    key="code",
+    why="each stands alone and never changes",
+    messages=(ledger.AssetAdded,),
+)
 CHECKPOINTS: Final = Topic(
     name="ledger.checkpoints.v1",
     owner="ledger",
@@ -133,6 +140,7 @@ ALL_TOPICS: Final = (
     SCREENINGS,
     TRANSFERS,
     LEDGER_ACCOUNTS,
+    ASSETS,
     CHECKPOINTS,
     HALTS,
     ACCOUNTS,

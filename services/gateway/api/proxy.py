@@ -61,6 +61,8 @@ OWNED: Final[Sequence[Owned]] = (
     Owned("/api/v1/admin/kyc/{rest:path}", ("GET", "POST"), ("kyc",)),
     Owned("/api/v1/admin/users/{rest:path}", ("GET", "PUT"), ("accounts",)),
     Owned("/api/v1/admin/ledger/trial-balance", ("GET",), ("ledger",)),
+    Owned("/api/v1/admin/reconciliation", ("GET", "POST"), ("ledger",)),
+    Owned("/api/v1/admin/reconciliation/{run_id}", ("GET",), ("ledger",)),
     Owned("/api/v1/admin/fraud/{rest:path}", ("GET",), ("fraud",)),
     Owned("/api/v1/admin/ledger/{rest:path}", ("GET", "POST"), ("ledger",)),
 )

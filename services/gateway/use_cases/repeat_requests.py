@@ -14,6 +14,7 @@ import structlog
 from libs.common.clock import Clock
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
+from libs.common.ids import first_id_at
 from libs.common.messaging.outgoing_message import Outgoing
 from libs.common.messaging.publisher import Publisher
 from services.gateway.messages import batch_requested, ledger_command, transfer_requested
@@ -109,9 +110,3 @@ def _message(request: DueRequest) -> Outgoing:
 def moment_of(transfer_id: str) -> datetime:
     """Return when a UUIDv7 (RFC 9562, 5.7) was made, to the millisecond."""
     return datetime.fromtimestamp((UUID(transfer_id).int >> 80) / 1000, UTC)
-
-
-def first_id_at(moment: datetime) -> str:
-    """Return the smallest UUIDv7 (RFC 9562, 5.7) of this millisecond: a bound for ids by time."""
-    milliseconds = int(moment.timestamp() * 1000)
-    return str(UUID(int=(milliseconds << 80) | (0x7 << 76) | (0x2 << 62)))

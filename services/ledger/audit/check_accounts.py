@@ -14,10 +14,9 @@ from services.ledger.audit.findings import (
     row_differences,
 )
 from services.ledger.audit.replay_journal import ReplayedAccount, ReplayJournal
-from services.ledger.domain.system_accounts import SYSTEM_ACCOUNTS
+from services.ledger.domain.system_accounts import reserve_of
 from services.ledger.store.audit import Audit
 
-_MINIMUM_OF: Final = {account.account_id: account.minimum_minor for account in SYSTEM_ACCOUNTS}
 _BALANCE: Final = ("posted_minor", "pending_in_minor", "pending_out_minor", "last_seq")
 _ACCOUNT: Final = (*_BALANCE, "status", "minimum_minor", "maximum_minor", "asset")
 _NEVER: Final = "1970-01-01T00:00:00.000000Z"
@@ -146,7 +145,7 @@ async def check_counts(audit: Audit, found: Verification, shard: int) -> None:
 
 def _expected(account_id: str, account: ReplayedAccount | None, row: Any) -> tuple[Any, ...]:
     minimum_minor, maximum_minor, status, asset = (
-        _MINIMUM_OF.get(account_id, 0),
+        -MAX_AMOUNT_MINOR if account_id == reserve_of(row["asset"]) else 0,
         MAX_AMOUNT_MINOR,
         "active",
         row["asset"],

@@ -25,7 +25,7 @@ from services.ledger.domain.account import SYSTEM_OWNER, Account
 from services.ledger.domain.books import Books
 from services.ledger.domain.commands import Leg, TransferCommand
 from services.ledger.domain.fees import Fee
-from services.ledger.domain.system_accounts import RESERVE_OF
+from services.ledger.domain.system_accounts import reserve_of
 from services.ledger.domain.transfer import NO_FACTS
 
 
@@ -61,7 +61,7 @@ def refuse_parties(command: TransferCommand, books: Books) -> Refusal | None:
 def _refuse_destination(command: TransferCommand, leg: Leg, destination: Account) -> Refusal | None:
     """Return why this account may not be paid: nobody is unscreened, and the house's own only by a withdrawal."""
     if command.kind == "withdrawal":
-        return None if leg.destination_account_id == RESERVE_OF.get(leg.asset) else Refusal("account_not_owned")
+        return None if leg.destination_account_id == reserve_of(leg.asset) else Refusal("account_not_owned")
     if destination.owner_id != leg.destination_owner_id or destination.owner_id == SYSTEM_OWNER:
         return Refusal("unknown_account")
     return None
@@ -70,7 +70,7 @@ def _refuse_destination(command: TransferCommand, leg: Leg, destination: Account
 def _refuse_source(command: TransferCommand, leg: Leg, source: Account) -> Refusal | None:
     """Return why this account may not pay: a customer spends his own, a deposit comes from the reserve."""
     if command.kind == "deposit":
-        return None if leg.source_account_id == RESERVE_OF.get(leg.asset) else Refusal("account_not_owned")
+        return None if leg.source_account_id == reserve_of(leg.asset) else Refusal("account_not_owned")
     if source.owner_id == SYSTEM_OWNER:
         return Refusal("unknown_account")
     if command.payer is None or source.owner_id != command.payer.user_id:

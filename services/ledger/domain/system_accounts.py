@@ -1,9 +1,10 @@
 """Accounts that belong to the house, one set per asset: the ledger is not ready while one of them is missing."""
 
+from functools import cache
 from typing import Final, NamedTuple
 
 from libs.common.ids import system_account_id
-from libs.common.money import ASSET_EXPONENTS, MAX_AMOUNT_MINOR
+from libs.common.money import MAX_AMOUNT_MINOR
 
 RESERVE: Final = "SYS-RESERVE-0001"
 """Where money enters from and leaves to: it may go below zero, as far as a balance can be written at all."""
@@ -35,10 +36,15 @@ class SystemAccount(NamedTuple):
     minimum_minor: int
 
 
-SYSTEM_ACCOUNTS: Final = tuple(
-    SystemAccount(system_account_id(asset, number), number, asset, -MAX_AMOUNT_MINOR if number == RESERVE else 0)
-    for asset in ASSET_EXPONENTS
-    for number in NUMBERS
-)
-RESERVE_OF: Final = {asset: system_account_id(asset, RESERVE) for asset in ASSET_EXPONENTS}
-"""asset → the account deposits come from and withdrawals go to."""
+def system_accounts_of(asset: str) -> tuple[SystemAccount, ...]:
+    """Return the accounts of the house that an asset has."""
+    return tuple(
+        SystemAccount(system_account_id(asset, number), number, asset, -MAX_AMOUNT_MINOR if number == RESERVE else 0)
+        for number in NUMBERS
+    )
+
+
+@cache
+def reserve_of(asset: str) -> str:
+    """Return the account that the asset's deposits come from and its withdrawals go to."""
+    return system_account_id(asset, RESERVE)

@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from libs.common.clock import Clock, to_rfc3339
 from libs.common.contracts.accounts import AccountChanged
-from libs.common.contracts.ledger import LedgerAccountOpened
-from libs.common.contracts.topics import LEDGER_ACCOUNTS
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Conflict, Unprocessable
 from libs.common.messaging.outbox import Outbox
-from libs.common.messaging.outgoing_message import Outgoing, outgoing
+from libs.common.messaging.outgoing_message import Outgoing
 from libs.common.money import ASSET_EXPONENTS
+from services.ledger.messages import account_opened
 from services.ledger.store.openings import KnownAccount, write_openings
 
 
@@ -55,15 +54,7 @@ def _openings(newest: Mapping[str, AccountChanged], known: Mapping[str, KnownAcc
                 account_id=change.account_id,
             )
         if account.status != "closed":
-            opened.append(_opened(account))
+            opened.append(
+                account_opened(account.account_id, account.owner_id, account.asset, to_rfc3339(account.opened_at))
+            )
     return opened
-
-
-def _opened(account: KnownAccount) -> Outgoing:
-    message = LedgerAccountOpened(
-        account_id=account.account_id,
-        owner_id=account.owner_id,
-        asset=account.asset,
-        occurred_at=to_rfc3339(account.opened_at),
-    )
-    return outgoing(LEDGER_ACCOUNTS, account.account_id, message)

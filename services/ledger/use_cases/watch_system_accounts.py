@@ -1,13 +1,19 @@
-"""Whether the accounts of the house are there: without them deposits would be refused one by one."""
+"""Which assets the ledger keeps, and whether the accounts of the house are there: without them deposits are refused."""
+
+import structlog
 
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
-from services.ledger.domain.system_accounts import SYSTEM_ACCOUNTS
+from libs.common.money import know_asset
+from services.ledger.domain.system_accounts import system_accounts_of
 from services.ledger.store.accounts import load_accounts
+from services.ledger.store.assets import load_assets
+
+log = structlog.get_logger()
 
 
 class WatchSystemAccounts:
-    """Looks when told, and says what it saw last to whoever asks for readiness."""
+    """Looks when told, takes new assets in, and says what it saw last to whoever asks for readiness."""
 
     def __init__(self, hot: HotConnection) -> None:
         """Nothing has been seen yet, so nothing is ready."""
@@ -16,20 +22,28 @@ class WatchSystemAccounts:
 
     async def look(self) -> None:
         """Look now."""
-        wanted = {account.account_id: account for account in SYSTEM_ACCOUNTS}
         try:
             async with self._hot.autocommit() as connection:
-                found = await load_accounts(connection, list(wanted))
+                assets = await load_assets(connection)
+                wanted = [account for asset in assets for account in system_accounts_of(asset.code)]
+                found = await load_accounts(connection, [account.account_id for account in wanted])
         except Unavailable as failure:
-            self._trouble = f"the database cannot be asked ({failure.code})"
+            self._say(f"the database cannot be asked ({failure.code})")
             return
         missing = [
             f"{account.account_number} {account.asset}"
-            for account in SYSTEM_ACCOUNTS
+            for account in wanted
             if account.account_id not in found or found[account.account_id].status != "active"
         ]
-        self._trouble = f"missing or not active: {', '.join(missing)}; run `tallystick migrate`" if missing else None
+        self._say(f"missing or not active: {', '.join(missing)}; run `tallystick migrate`" if missing else None)
+        for asset in assets:
+            know_asset(asset.code, asset.exponent)
 
     def trouble(self) -> str | None:
         """Say what is missing and which command brings it back."""
         return self._trouble
+
+    def _say(self, trouble: str | None) -> None:
+        if trouble is not None and trouble != self._trouble:
+            log.error("system_account_missing", trouble=trouble)
+        self._trouble = trouble

@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from libs.common.db.hot import HotConnection
-from libs.common.money import ASSET_EXPONENTS
+from libs.common.money import FIRST_ASSETS
 from services.ledger.use_cases.watch_system_accounts import WatchSystemAccounts
 from tests.integration.ledger.books import Books
 from tests.support.api_world import admin_connection
@@ -69,7 +69,7 @@ async def test_every_asset_has_its_accounts_of_the_house(ledger_dsn: str, admin_
     await watch.look()
     assert watch.trouble() is None
     async with admin_connection(admin_dsn) as admin:
-        assert await admin.fetchval("SELECT count(*) FROM ledger.accounts") == 5 * len(ASSET_EXPONENTS)
+        assert await admin.fetchval("SELECT count(*) FROM ledger.accounts") == 5 * len(FIRST_ASSETS)
         await admin.execute("DELETE FROM ledger.accounts WHERE account_id = $1", RESERVE)
     await watch.look()
     assert watch.trouble() == "missing or not active: SYS-RESERVE-0001 USD; run `tallystick migrate`"

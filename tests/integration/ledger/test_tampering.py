@@ -54,6 +54,8 @@ HOLD: Final = f"transfer_id = '{id_of('c1')}'"
 _PERSONAL: Final = Open("whose account it is stands in the service accounts; no record of a movement names it")
 _MARK: Final = Open("how far the bus was told; publishing again does no harm")
 _AUDIT: Final = Open("a state whose signature fails is not gone on from; who released what stands in the journal")
+_ASSETS: Final = Open("what an asset's minor unit is called; records name code and minor units")
+_COMPARED: Final = Open("what a comparison found; it can be made again at any time")
 _FACTS: Final = Open("the numbers that explain a refusal; its code is in the record")
 
 VERDICTS: dict[str, Mapping[str, Verdict]] = {
@@ -201,6 +203,9 @@ VERDICTS |= {
         ),
         _AUDIT,
     ),
+    "assets": dict.fromkeys(("code", "exponent", "added_at"), _ASSETS),
+    "reconciliations": dict.fromkeys(("run_id", "scope", "cause", "asked_by", "began_at"), _COMPARED),
+    "reconciliation_results": dict.fromkeys(("run_id", "ended_at", "verdict", "differences", "report"), _COMPARED),
     "findings": dict.fromkeys(("finding_id", "shard", "digest", "document", "found_at"), _AUDIT),
     "releases": dict.fromkeys(
         ("finding_id", "actor_id", "reason", "salt", "shard", "journal_index", "released_at"), _AUDIT

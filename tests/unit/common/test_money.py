@@ -1,6 +1,6 @@
 import pytest
 
-from libs.common.money import ASSET_EXPONENTS, MAX_AMOUNT_MINOR, format_minor
+from libs.common.money import ASSET_EXPONENTS, MAX_AMOUNT_MINOR, format_minor, know_asset
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,21 @@ def test_the_largest_amount_is_the_largest_integer_every_json_reader_keeps() -> 
 def test_nobody_can_change_how_many_digits_an_asset_has() -> None:
     with pytest.raises(TypeError):
         ASSET_EXPONENTS["USD"] = 3  # type: ignore[index]  # what it refuses at run time
+
+
+@pytest.mark.parametrize(
+    ("code", "exponent"),
+    [("USD", 3), ("usd", 2), ("US", 2), ("1USD", 2), ("US D", 2), ("ABCDEFGHIJKLM", 2), ("USDX\n", 2), ("XNEG", -1),
+     ("XLONG", 19)],
+)  # fmt: skip
+def test_what_cannot_be_an_asset_is_refused(code: str, exponent: int) -> None:
+    before = dict(ASSET_EXPONENTS)
+    with pytest.raises(ValueError, match=r"decimal digits|no asset code"):
+        know_asset(code, exponent)
+    assert before == ASSET_EXPONENTS
+
+
+def test_an_asset_that_is_known_may_be_told_again() -> None:
+    know_asset("XUNIT", 0)
+    know_asset("XUNIT", 0)
+    assert format_minor(1_000, "XUNIT") == "1,000 XUNIT"

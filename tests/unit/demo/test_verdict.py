@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from services.ledger.audit.findings import Finding, Verification
-from tallystick.commands.reconcile import Outcome
+from services.ledger.domain.reconciliation import Outcome, Reconciliation
 from tallystick.demo.api import Answer
 from tallystick.demo.books import Books
 from tallystick.demo.customers import BUSINESS, EMPLOYEES, PENDING, RETAIL, Customer
@@ -51,6 +51,9 @@ PAID = [
     paid(line(5, "employee-02", 10**9), "blocked", "amount_limit_exceeded"),
     paid(line(6, "employee-01", key="2"), "posted", transfer_id="transfer-2"),
 ]
+RECONCILED = Reconciliation(
+    "all", "", "", "", 15.0, 0, outcomes=[Outcome("trial_balance", "the balances of each asset sum up to zero")]
+)
 TRANSFERS = 4 + HOURLY_LIMIT + 3 + 2
 
 
@@ -81,7 +84,7 @@ def everything_right() -> Told:
         balances_minor=balances,
         deposits=2,
         receipts=Receipts([Proven("transfer-2", WHEN, WHEN)] * TRANSFERS, []),
-        books=Books({"USD": 0}, Verification(), [Outcome("trial_balance", "sums up", skipped=False, differences=[])]),
+        books=Books({"USD": 0}, Verification(), RECONCILED),
     )
 
 

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.clock import system_clock
-from libs.common.ids import is_id, new_id
-from services.gateway.use_cases.repeat_requests import first_id_at
+from libs.common.ids import first_id_at, is_id, new_id
 
 MILLISECOND = timedelta(milliseconds=1)
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 -- as hypothesis asks

@@ -19,7 +19,7 @@ from services.ledger.domain.commands import (
 from services.ledger.domain.engine import decide
 from services.ledger.domain.fees import NO_FEES, FeeSchedule
 from services.ledger.domain.run import Answer, Change, CommandAnswer, Decisions, posted_at_once, provenance_of
-from services.ledger.domain.system_accounts import FEES, RESERVE, SYSTEM_ACCOUNTS, TREASURY
+from services.ledger.domain.system_accounts import FEES, RESERVE, TREASURY, system_accounts_of
 from services.ledger.domain.transfer import Settlement, Transfer
 from tests.support.ledger_builders import NOW, id_of
 
@@ -168,8 +168,8 @@ def house(asset: str) -> list[Account]:
     """Return the house's accounts that take part in postings, empty."""
     return [
         Account(each.account_id, SYSTEM_OWNER, asset, "active", 0, 0, 0, each.minimum_minor, 0, 1)
-        for each in SYSTEM_ACCOUNTS
-        if each.asset == asset and each.account_number in {RESERVE, TREASURY, FEES}
+        for each in system_accounts_of(asset)
+        if each.account_number in {RESERVE, TREASURY, FEES}
     ]
 
 

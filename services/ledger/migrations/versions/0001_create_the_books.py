@@ -3,7 +3,8 @@
 from alembic import op
 
 from libs.common.db.shared_tables import dead_letters_sql, outbox_sql
-from services.ledger.domain.system_accounts import SYSTEM_ACCOUNTS
+from libs.common.money import FIRST_ASSETS
+from services.ledger.domain.system_accounts import system_accounts_of
 
 revision = "0001"
 down_revision = None
@@ -163,7 +164,7 @@ def upgrade() -> None:
             "FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();"
         )
     op.execute(_GRANTS)
-    for account in SYSTEM_ACCOUNTS:
+    for account in (account for asset in FIRST_ASSETS for account in system_accounts_of(asset)):
         op.execute(
             "INSERT INTO ledger.accounts (account_id, account_number, asset, kind, status, minimum_minor, opened_at) "
             f"VALUES ('{account.account_id}', '{account.account_number}', '{account.asset}', 'system', 'active', "

@@ -1,0 +1,1 @@
+"""Digests of projections: how two services find what they say differently, without reading each other's tables."""

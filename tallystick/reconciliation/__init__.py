@@ -1,0 +1,1 @@
+"""Reconciliation for people: where the services are found, and what is printed of a run."""

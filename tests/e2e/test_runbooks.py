@@ -1,0 +1,86 @@
+"""What the runbooks tell people to paste works as pasted, and mends what they are about."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from libs.common.ids import system_account_id
+from tests.e2e.api_client import Api, Person, wait_until
+from tests.support.api_world import admin_connection
+
+RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbooks"
+
+
+def execute(api: Api, sql: str, *arguments: object) -> None:
+    async def run() -> None:
+        async with admin_connection(api.dsn) as connection:
+            await connection.execute(sql, *arguments)
+
+    asyncio.run(run())
+
+
+def follow(api: Api, name: str, tmp_path: Path, **environment: str) -> str:
+    """Paste all blocks of the runbook, and return what they print."""
+    blocks = re.findall(r"```sh\n(.*?)```", (RUNBOOKS / f"{name}.md").read_text(), re.DOTALL)
+    assert blocks
+    command = tmp_path / "tallystick"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m tallystick.cli "$@"\n')
+    command.chmod(0o700)
+    done = subprocess.run(
+        ["bash", "-eu", "-o", "pipefail", "-c", "\n".join(blocks)],
+        check=False,
+        cwd=tmp_path,
+        env=os.environ
+        | {
+            "DATA": str(api.folder),
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "PYTHONPATH": str(RUNBOOKS.parents[1]),
+        }
+        | environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_trial_balance_drift(api: Api, alice: Person, bob: Person, tmp_path: Path) -> None:
+    altered = api.pay(alice, bob, 7).json()["transfer_id"]
+    old = "SELECT count(*) FROM ledger.transfers WHERE changed_at > now() - interval '16 seconds'"
+    wait_until("nothing is on its way any more", lambda: _fetch(api, old) == 0, seconds=60)
+    execute(api, "UPDATE gateway.outcomes SET status = 'refused' WHERE transfer_id = $1", altered)
+    said = follow(api, "TrialBalanceDrift", tmp_path, ACCOUNT=bob.account_id)
+    assert "1 differ" in said
+    assert "All agree" in said.splitlines()[-1]
+    assert altered in (tmp_path / "reconciliation.html").read_text()
+    assert api.get(f"/transfers/{altered}", alice.token).json()["status"] == "posted"
+
+
+def test_system_account_missing(api: Api, tmp_path: Path) -> None:
+    ledger = str(api.services["ledger"]["url"])
+    gone = system_account_id("EUR", "SYS-TREASURY-0001")
+    execute(api, "DELETE FROM ledger.accounts WHERE account_id = $1", gone)
+    wait_until("the ledger has seen it", lambda: "SYS-TREASURY-0001 EUR" in _ready(ledger), seconds=20)
+    said = follow(api, "SystemAccountMissing", tmp_path, LEDGER=ledger)
+    assert "run `tallystick migrate`" in said
+    assert "restored SYS-TREASURY-0001 EUR" in said
+    assert "Verified" in said
+
+
+def _ready(url: str) -> str:
+    return subprocess.run(
+        ["curl", "-s", f"{url}/health/ready"], capture_output=True, text=True, check=True, timeout=10
+    ).stdout
+
+
+def _fetch(api: Api, sql: str) -> object:
+    async def run() -> object:
+        async with admin_connection(api.dsn) as connection:
+            found: object = await connection.fetchval(sql)
+            return found
+
+    return asyncio.run(run())

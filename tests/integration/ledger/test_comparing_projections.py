@@ -1,0 +1,182 @@
+"""The ledger finds what its neighbours show differently, by digests alone, and has it told again."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import httpx2
+import msgspec
+import pytest
+from pydantic import SecretStr
+
+from libs.common.clock import system_clock
+from libs.common.contracts.ledger import LedgerAccountOpened, TransferChanged
+from libs.common.digests.digest_table import LAST_ID, DigestTable
+from libs.common.digests.distant_digests import Neighbour
+from libs.common.http.digests import digests_router
+from libs.common.messaging.outgoing_message import Outgoing
+from services.ledger.domain.reconciliation import Outcome
+from services.ledger.store.reconciling import Looking
+from services.ledger.use_cases.compare_projections import CompareProjections
+from services.ledger.use_cases.rebuild_projections import RebuildProjections
+from services.ledger.use_cases.reconcile_books import ReconcileBooks
+from tests.integration.ledger.books import Books, account_changed
+from tests.support.api_world import TokenKeys, admin_connection, http_client
+from tests.support.ledger_builders import capture, id_of, leg, screened
+
+_SHOWN = """
+CREATE SCHEMA elsewhere;
+CREATE TABLE elsewhere.requests AS SELECT transfer_id AS id, '' AS said FROM ledger.transfers;
+CREATE TABLE elsewhere.outcomes AS
+    SELECT transfer_id AS id, concat_ws('|', status, version, code, journal_index) AS said FROM ledger.transfers;
+CREATE TABLE elsewhere.accounts AS
+    SELECT account_id AS id, concat_ws('|', owner_id, asset, account_number, 'open') AS said
+    FROM ledger.accounts WHERE kind = 'customer';
+"""
+
+
+class Elsewhere:
+    """A neighbour that shows tables of its own, over HTTP without a socket."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self.unsent = 0
+        self.forgotten: list[str] = []
+        self.token = "secret"
+        tables = {name: DigestTable(self._connect, f"SELECT * FROM elsewhere.{name}") for name in TABLES}
+
+        async def count_unsent() -> int:
+            return self.unsent
+
+        async def forget(ids: list[str]) -> None:
+            self.forgotten += ids
+
+        self.router = digests_router(
+            SecretStr("secret"), tables, count_unsent=count_unsent, forget={"outcomes": forget}
+        )
+
+    @asynccontextmanager
+    async def _connect(self) -> AsyncIterator[asyncpg.Connection]:
+        async with admin_connection(self._dsn) as connection:
+            yield connection
+
+    def neighbour(self, name: str, client: httpx2.AsyncClient) -> Neighbour:
+        return Neighbour(name, client, self.token)
+
+
+TABLES = ("requests", "outcomes", "accounts")
+
+
+class World:
+    """A ledger with a history, and neighbours that show it."""
+
+    def __init__(self, dsn: str, elsewhere: Elsewhere, client: httpx2.AsyncClient) -> None:
+        self.dsn, self.elsewhere = dsn, elsewhere
+        self.neighbours = {name: elsewhere.neighbour(name, client) for name in ("gateway", "accounts")}
+        looking = Looking(dsn)
+        compare = CompareProjections(looking, self.neighbours)
+        self.rebuild = RebuildProjections(dsn, compare, self.neighbours)
+        self._reconcile = ReconcileBooks(looking, compare, system_clock)
+
+    async def do(self, sql: str) -> None:
+        async with admin_connection(self.dsn) as connection:
+            await connection.execute(sql)
+
+    async def broken(self, *, grace_seconds: float = 0) -> dict[str, Outcome]:
+        run = await self._reconcile("all", grace_seconds=grace_seconds)
+        return {outcome.name: outcome for outcome in run.outcomes if outcome.verdict != "ok"}
+
+    async def left_to_be_told(self) -> list[Outgoing]:
+        async with admin_connection(self.dsn) as connection:
+            rows = await connection.fetch("SELECT payload FROM ledger.outbox ORDER BY row_id")
+        return [message for row in rows for message in msgspec.msgpack.decode(row[0], type=list[Outgoing])]
+
+
+@pytest.fixture
+async def world(books: Books, admin_dsn: str, tmp_path: Path) -> AsyncIterator[World]:
+    await books.fund(alice=1_000, bob=1)
+    await books.do(screened("t", leg("alice", "bob", 300)), screened("h", leg("alice", "bob", 9), hold_seconds=600))
+    await books.do(capture("h", 4))
+    await books.outcomes.flush()
+    elsewhere = Elsewhere(admin_dsn)
+    async with http_client("elsewhere", [elsewhere.router], TokenKeys(tmp_path)) as client:
+        world = World(admin_dsn, elsewhere, client)
+        await world.do(f"DELETE FROM ledger.outbox; {_SHOWN}")
+        yield world
+
+
+async def test_neighbours_that_show_the_same_agree(world: World) -> None:
+    assert await world.broken() == {}
+
+
+@pytest.mark.parametrize(
+    ("check", "table", "name"),
+    [
+        ("asked_and_decided", "requests", "t"),
+        ("gateway_agrees", "outcomes", "t"),
+        ("accounts_agree", "accounts", "bob"),
+    ],
+)
+async def test_the_id_that_is_missing_or_differs_is_named(world: World, check: str, table: str, name: str) -> None:
+    await world.do(f"DELETE FROM elsewhere.{table} WHERE id = '{id_of(name)}'")
+    broken = await world.broken()
+    assert broken.keys() == {check}
+    assert [found.subject for found in broken[check].differences] == [id_of(name)]
+    assert broken[check].differences[0].text.endswith("knows nothing of it")
+    await world.do(f"INSERT INTO elsewhere.{table} VALUES ('{id_of(name)}', 'altered'), ('{LAST_ID}', 'made up')")
+    broken = await world.broken()
+    assert {found.subject for found in broken[check].differences} == {id_of(name), LAST_ID}
+
+
+async def test_what_changed_a_moment_ago_may_be_on_its_way(world: World) -> None:
+    await world.do("DELETE FROM elsewhere.outcomes")
+    assert (await world.broken()).keys() == {"gateway_agrees"}
+    assert await world.broken(grace_seconds=600) == {}
+
+
+async def test_messages_that_wait_too_long_are_told(world: World) -> None:
+    world.elsewhere.unsent = 3
+    assert (await world.broken()).keys() == {"gateway_outbox", "accounts_outbox"}
+
+
+async def test_only_who_has_the_token_is_told(world: World) -> None:
+    for neighbour in world.neighbours.values():
+        neighbour._headers["x-internal-token"] = "wrong"
+    broken = await world.broken()
+    assert {outcome.verdict for outcome in broken.values()} == {"skipped"}
+    assert len(broken) == 5
+
+
+async def test_a_repair_has_every_state_told_again_and_the_wrong_one_forgotten(world: World) -> None:
+    await world.do(f"UPDATE elsewhere.outcomes SET said = 'refused' WHERE id = '{id_of('h')}'")
+    await world.do(f"DELETE FROM elsewhere.outcomes WHERE id = '{id_of('t')}'")
+    await world.do(f"DELETE FROM elsewhere.accounts WHERE id = '{id_of('bob')}'")
+    plan = await world.rebuild.plan(upto=LAST_ID, grace_seconds=0)
+    assert plan.forgotten == [id_of("h")]
+    assert set(plan.told_transfers) == {id_of("t"), id_of("h")}
+    assert plan.told_accounts == [id_of("bob")]
+    assert await world.left_to_be_told() == [], "a plan changes nothing"
+    await world.rebuild.carry_out(plan)
+    assert world.elsewhere.forgotten == [id_of("h")]
+    told = await world.left_to_be_told()
+    states = [msgspec.json.decode(one.payload, type=TransferChanged) for one in told if one.message_type == CHANGED]
+    assert {(state.transfer_id, state.status, state.version) for state in states} == {
+        (id_of("t"), "posted", 1),
+        (id_of("h"), "held", 1),
+        (id_of("h"), "held", 2),
+    }
+    opened = [msgspec.json.decode(one.payload, type=LedgerAccountOpened) for one in told if one.message_type == OPENED]
+    assert [(one.account_id, one.owner_id) for one in opened] == [(id_of("bob"), account_changed("bob").owner_id)]
+
+
+async def test_a_repair_leaves_to_people_what_no_projection_caused(world: World) -> None:
+    await world.do(f"DELETE FROM elsewhere.requests WHERE id = '{id_of('t')}'")
+    await world.do(f"INSERT INTO elsewhere.requests VALUES ('{LAST_ID}', '')")
+    await world.do(f"UPDATE elsewhere.accounts SET said = 'another owner' WHERE id = '{id_of('bob')}'")
+    plan = await world.rebuild.plan(upto=LAST_ID, grace_seconds=0)
+    assert plan.is_empty
+    assert {left.subject for left in plan.left} == {id_of("t"), LAST_ID, id_of("bob")}
+
+
+CHANGED, OPENED = TransferChanged.TYPE, LedgerAccountOpened.TYPE
