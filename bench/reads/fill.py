@@ -9,7 +9,7 @@ from typing import Final
 
 import asyncpg
 
-from services.ledger.domain.system_accounts import RESERVE_OF
+from services.ledger.domain.system_accounts import reserve_of
 
 _PLAN: Final = """
 SET work_mem = '512MB';
@@ -151,7 +151,7 @@ async def fill(dsn: str, *, transfers: int, accounts: int) -> None:
     connection = await asyncpg.connect(dsn, command_timeout=None)
     try:
         await connection.execute(_PLAN)
-        await connection.execute(_PLANNED, accounts, transfers, RESERVE_OF["USD"])
+        await connection.execute(_PLANNED, accounts, transfers, reserve_of("USD"))
         await connection.execute("ANALYZE bench.plan")
         for statement in (*_LEDGER, *_GATEWAY):
             await connection.execute(statement)
