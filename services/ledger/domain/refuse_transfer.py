@@ -11,8 +11,8 @@
     8. balance_limit_exceeded   the destination may not hold that much
 
 1 to 5 are asked leg by leg, all legs before any money is looked at; 6 to 8 leg by leg as they move. So the first leg
-that cannot be decides, and the order of its own faults is fixed. 7 and 8 count what the destination would get and all
-that is held for it; a hold counts whole, before its fees.
+that cannot be decides, and the order of its own faults is fixed. 7 and 8 count the whole amount, before its fees, and
+all that is held for the destination: a hold and a posting are judged alike, and what was held fits when it posts.
 Inside an atomic batch the first transfer that cannot be gets its code, the others `batch_refused`; one that would be
 held gets `hold_in_atomic_batch`.
 """

@@ -24,6 +24,7 @@ from services.ledger.domain.fees import FeeSchedule
 from services.ledger.domain.run import CommandAnswer
 from services.ledger.domain.transfer import Transfer
 from services.ledger.store.accounts import load_accounts
+from services.ledger.store.batch import HeadMoved
 from services.ledger.store.commands import load_commands
 from services.ledger.store.fee_schedules import accounts_of_fees, load_fee_schedules
 from services.ledger.store.heads import JournalHead, load_head
@@ -63,7 +64,10 @@ class Memory:
         self._fee_accounts: frozenset[str] = frozenset()
 
     async def recall(self, commands: Sequence[Command]) -> Recalled:
-        """Bring in what the decision needs and memory does not hold."""
+        """Bring in what the decision needs and memory does not hold.
+
+        Raises: HeadMoved when another writer has published fees since, and a hold of that day is asked for.
+        """
         wanted = _accounts_of(leg for command in commands for leg in _legs_of(command)) | self._fee_accounts
         are_new = all(isinstance(command, (TransferScreened, TransferBatchScreened)) for command in commands)
         if self._head is not None and are_new and not self._looks and wanted <= self.accounts.keys():
@@ -78,6 +82,8 @@ class Memory:
                 self._fee_accounts = accounts_of_fees(self._schedules)
                 wanted |= self._fee_accounts
             known = await load_transfers(connection, [each for command in commands for each in _transfers_of(command)])
+            if not _schedules_of(known.values()) <= self._schedules.keys():
+                raise HeadMoved
             ids = _ids_of(commands)
             done = await load_commands(connection, ids) if ids else {}
             wanted |= _accounts_of(leg for transfer in known.values() for leg in transfer.legs)
@@ -142,6 +148,10 @@ def _transfers_of(command: Command) -> list[str]:
             return [command.transfer_id]
         case ChangeAccount() | PublishFeeSchedule():
             return []
+
+
+def _schedules_of(transfers: Iterable[Transfer]) -> set[int]:
+    return {each.settlement.fee_schedule for each in transfers if each.settlement is not None}
 
 
 def _legs_of(command: Command) -> Sequence[Leg]:

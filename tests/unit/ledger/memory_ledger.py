@@ -112,6 +112,8 @@ class Writer:
                 return decisions
         ids = {transfer_id for command in commands for transfer_id in _transfers_of(command)}
         known = {key: replace(each) for key, each in ledger.transfers.items() if key in ids}
+        if any(each.settlement and each.settlement.fee_schedule not in self._schedules for each in known.values()):
+            self._read()  # another writer has published fees since
         return self._run(commands, known, dict(ledger.commands))
 
     def _run(

@@ -234,7 +234,7 @@ class Model:
         for number, leg in enumerate(legs):
             own = [part for part in fees if part[0] == number]
             self._need_funds(leg.source_account_id, leg.amount_minor, plan)
-            self._need_room(leg.destination_account_id, leg.amount_minor - sum(part for _, _, part in own), plan)
+            self._need_room(leg.destination_account_id, leg.amount_minor, plan)
             plan += _moves(leg, leg.amount_minor, own)
         return fees
 

@@ -52,7 +52,9 @@ picks = st.integers(0, 1_000)
 reasons_of_holds: st.SearchStrategy[tuple[HoldReason, ...]] = st.sampled_from(
     [("review",), ("kyc_pending",), ("kyc_pending", "review")]
 )
-shares = st.lists(st.integers(0, 5), max_size=5)
+one_share = st.sampled_from([0, 1, 1, 1, 2, 2, 3, 4, 5])
+shares = st.one_of(st.just([]), *[st.lists(one_share, min_size=4, max_size=4)] * 3, st.lists(one_share, max_size=5))
+"""Quarters of what each leg has left; 5 is more than all of it, none is all, five are one too many."""
 MISTAKES: Final = ("nobody there", "somebody else", "other asset", "not his", "himself", "the house", "too much")
 
 
@@ -103,7 +105,7 @@ def transfers(draw: st.DrawFn, name: str, *, may_hold: bool = True) -> TransferS
         legs = draw(legs_of(payer))
         verdict: Verdict = draw(st.sampled_from(["approve", "approve", "hold"])) if may_hold else "approve"
         verdict = "block" if one_in(draw, 12) else verdict
-        seconds = draw(st.sampled_from([0, 20, 60])) if may_hold else 0
+        seconds = draw(st.sampled_from([0, 60, 600])) if may_hold else 0
         reasons = draw(reasons_of_holds) if verdict == "hold" else ()
         code = "amount_limit_exceeded" if verdict == "block" else ""
         return screened(name, *legs, verdict=verdict, reasons=reasons, code=code, payer=payer, hold_seconds=seconds)

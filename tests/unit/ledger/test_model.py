@@ -30,6 +30,7 @@ from tests.support.ledger_builders import (
     id_of,
     resolved,
     reverse,
+    screened,
     void,
 )
 from tests.unit.ledger.memory_ledger import Ledger, Writer
@@ -41,6 +42,7 @@ from tests.unit.ledger.random_commands import (
     account_name,
     all_accounts,
     fee_rules,
+    legs_of,
     people,
     picks,
     shares,
@@ -144,11 +146,23 @@ class Histories(RuleBasedStateMachine):
         self._send(replace(message, command=screening.command))
 
     @precondition(lambda self: self.has("held"))
-    @rule(data=st.data(), pick=picks, parts=shares, final=st.booleans())
+    @rule(data=st.data(), pick=picks, parts=shares, final=st.sampled_from([False, False, False, True]))
     def a_capture(self, data: st.DataObject, pick: int, parts: list[int], final: bool) -> None:  # noqa: FBT001 -- hypothesis passes by keyword
         target = self._target(pick, "held", data)
         amounts_minor = self._shares(target, parts, "left")
         self._send(replace(capture("it", *amounts_minor, as_=self._new(), final=final), transfer_id=target))
+
+    @rule(data=st.data(), story=st.lists(shares, max_size=3), ends=st.booleans())
+    def a_hold_from_beginning_to_end(self, data: st.DataObject, story: list[list[int]], ends: bool) -> None:  # noqa: FBT001 -- hypothesis passes by keyword
+        payer = data.draw(people)
+        name = f"t{next(self.numbers)}"
+        self._send(screened(name, *data.draw(legs_of(payer)), payer=payer, hold_seconds=30))
+        for parts in story:
+            amounts_minor = self._shares(id_of(name), parts, "left")
+            self._send(capture(name, *amounts_minor, as_=self._new()))
+        if ends:
+            self.time_passes(30)
+            self._send(ExpireHold(id_of(name), _text(self.now)))
 
     @precondition(lambda self: self.has("held"))
     @rule(data=st.data(), pick=picks)
@@ -249,7 +263,7 @@ class Histories(RuleBasedStateMachine):
         return ids[-1 - pick % len(ids)]
 
     def _shares(self, target: str, parts: list[int], of: Literal["left", "captured"]) -> list[int]:
-        """Return fifths of what each leg has, and a little more for the last of them; nothing asks for all."""
+        """Return those quarters of what each leg has; nothing asks for all."""
         transfer = self.model.transfers.get(target)
         if transfer is None or not parts:
             return parts
@@ -257,10 +271,8 @@ class Histories(RuleBasedStateMachine):
         several = [parts[number % len(parts)] for number in range(len(wholes) or len(parts))]
         if len(parts) == 5:
             several.append(1)
-        amounts_minor = [whole * part // 4 + part // 5 for whole, part in zip(wholes, several, strict=False)] + several[
-            len(wholes) :
-        ]
-        return [min(amount_minor, MAX_AMOUNT_MINOR) for amount_minor in amounts_minor]
+        quarters = [whole * part // 4 + part // 5 for whole, part in zip(wholes, several, strict=False)]
+        return [*quarters, *several[len(wholes) :]]
 
     def _compare(self) -> None:
         assert self.ledger.size == self.model.records
