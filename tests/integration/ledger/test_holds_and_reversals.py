@@ -245,3 +245,14 @@ async def test_a_schedule_that_cannot_be_changes_nothing(books: Books, admin_dsn
     assert books.told("t")[-1].fee_minor == 0
     await books.outcomes.flush()
     await check(admin_dsn)
+
+
+async def test_a_writer_that_has_not_heard_of_new_fees_settles_a_hold_of_that_day(
+    books: Books, books_beside: Books, admin_dsn: str
+) -> None:
+    await books.fund(alice=10_000, bob=1)
+    await books_beside.insist(screened("before", leg("alice", "bob", 1)))
+    await books.insist(fees(flat_minor=5))
+    await books.insist(screened("h", leg("alice", "bob", 1_000), hold_seconds=HOUR))
+    await books_beside.insist(capture("h"))
+    assert await numbers(admin_dsn, "bob") == (997, 0, 0)

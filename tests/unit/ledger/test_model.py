@@ -13,7 +13,7 @@ from typing import Final, Literal
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from msgspec.structs import replace
 
 from libs.common.contracts.gateway import PublishFeeSchedule
@@ -157,9 +157,10 @@ class Histories(RuleBasedStateMachine):
         payer = data.draw(people)
         name = f"t{next(self.numbers)}"
         self._send(screened(name, *data.draw(legs_of(payer)), payer=payer, hold_seconds=30))
-        for parts in story:
+        for number, parts in enumerate(story, start=1):
             amounts_minor = self._shares(id_of(name), parts, "left")
-            self._send(capture(name, *amounts_minor, as_=self._new()))
+            is_last = number == len(story) and not ends
+            self._send(capture(name, *amounts_minor, as_=self._new(), final=is_last))
         if ends:
             self.time_passes(30)
             self._send(ExpireHold(id_of(name), _text(self.now)))
@@ -193,6 +194,10 @@ class Histories(RuleBasedStateMachine):
         names = [id_of("nobody"), *self.model.accounts, *CUSTOMERS, *CUSTOMERS]
         message = change("it", status, minimum_minor=minimum_minor, maximum_minor=maximum_minor, as_=self._new())
         self._send_alone(replace(message, account_id=names[pick % len(names)]))
+
+    @initialize(data=st.data(), size=st.integers(0, 3), exempt=people)
+    def fees_of_the_first_day(self, data: st.DataObject, size: int, exempt: str) -> None:
+        self.a_fee_schedule(data, size, exempt)
 
     @rule(data=st.data(), size=st.integers(0, 3), exempt=people)
     def a_fee_schedule(self, data: st.DataObject, size: int, exempt: str) -> None:
