@@ -89,8 +89,8 @@ test-contract: setup ## messages, OpenAPI and topology against what is written d
 
 coverage: setup ## the branches that tests take, of the ledger's domain, of the proof and of its verification
 	@$(PYTEST) tests/unit/ledger $(COVERAGE) --cov=services.ledger.domain
-	@$(PYTEST) tests/unit/proof tests/integration/ledger/test_verifying.py $(COVERAGE) --cov=libs.common.proof \
-		--cov=services.ledger.use_cases.verify_ledger --cov=services.ledger.use_cases.replay_journal
+	@$(PYTEST) tests/unit/proof $(COVERAGE) --cov=libs.common.proof
+	@$(PYTEST) tests/integration/ledger $(COVERAGE) --cov=services.ledger.audit
 
 test-integration: setup ## one service against a real PostgreSQL and a real broker
 	@$(PYTEST) tests/integration

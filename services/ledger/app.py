@@ -5,36 +5,23 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import httpx2
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from fastapi import APIRouter, FastAPI
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.common.clock import monotonic_seconds, system_clock
-from libs.common.contracts.fraud import HoldResolved, TransferBatchScreened, TransferScreened
-from libs.common.contracts.gateway import (
-    CaptureTransfer,
-    ChangeAccount,
-    PublishFeeSchedule,
-    ReverseTransfer,
-    VoidTransfer,
-)
 from libs.common.contracts.topics import ACCOUNTS, LEDGER_COMMANDS, SCREENINGS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
 from libs.common.digests.distant_digests import Neighbour
-from libs.common.errors import InvariantBroken
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
-from libs.common.messaging.delivery import Handle, Subscription
-from libs.common.messaging.records import Received
-from libs.common.proof.signed_note import parse_vkeys, vkey
+from libs.common.messaging.delivery import Subscription
+from libs.common.proof.signed_note import parse_vkeys
 from libs.common.service import Role
-from libs.common.telemetry.traces import batch_spans
 from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
 from services.ledger.api.accounts import accounts_router
@@ -47,16 +34,9 @@ from services.ledger.api.transfers import transfers_router
 from services.ledger.api.transparency import transparency_router
 from services.ledger.api.trial_balance import trial_balance_router
 from services.ledger.api.verifications import verifications_router
+from services.ledger.command_batches import ledger_commands_handler, screenings_handler
 from services.ledger.consumers.on_account_changed import OnAccountChanged
-from services.ledger.consumers.on_capture_transfer import on_capture_transfer
-from services.ledger.consumers.on_change_account import on_change_account
-from services.ledger.consumers.on_hold_resolved import on_hold_resolved
-from services.ledger.consumers.on_publish_fee_schedule import on_publish_fee_schedule
-from services.ledger.consumers.on_reverse_transfer import on_reverse_transfer
-from services.ledger.consumers.on_transfer_batch_screened import on_transfer_batch_screened
-from services.ledger.consumers.on_transfer_screened import on_transfer_screened
-from services.ledger.consumers.on_void_transfer import on_void_transfer
-from services.ledger.domain.commands import Command
+from services.ledger.keys import read_signing_key, read_vkeys
 from services.ledger.settings import LedgerSettings
 from services.ledger.store.reconciling import Looking
 from services.ledger.use_cases.compare_projections import CompareProjections
@@ -269,61 +249,6 @@ class Writer:
             await connection.close()
 
 
-def ledger_commands_handler(post_transfers: PostTransfers) -> Handle:
-    """Return what handles the words of callers and staff: read all first, then do them in their order."""
-
-    async def handle(batch: Sequence[Received]) -> None:
-        await post_transfers([_ledger_command(received) for received in batch])
-
-    return handle
-
-
-def _ledger_command(received: Received) -> Command:
-    match received.message:
-        case CaptureTransfer() as message:
-            return on_capture_transfer(message)
-        case VoidTransfer() as message:
-            return on_void_transfer(message)
-        case ReverseTransfer() as message:
-            return on_reverse_transfer(message)
-        case ChangeAccount() as message:
-            return on_change_account(message)
-        case PublishFeeSchedule() as message:
-            return on_publish_fee_schedule(message)
-        case other:
-            raise InvariantBroken("the bus delivers only the topic's own messages", type=type(other).__name__)
-
-
-def screenings_handler(post_transfers: PostTransfers) -> Handle:
-    """Return what handles fraud's three messages: read all first, then post them in their order."""
-
-    async def handle(batch: Sequence[Received]) -> None:
-        with batch_spans("ledger.post", _traced(batch), len(batch)) as onward:
-            await post_transfers([_command(received) for received in batch], onward)
-
-    return handle
-
-
-def _traced(batch: Sequence[Received]) -> dict[str, str]:
-    return {
-        received.message.command.transfer_id: received.traceparent
-        for received in batch
-        if received.traceparent and isinstance(received.message, TransferScreened)
-    }
-
-
-def _command(received: Received) -> Command:
-    match received.message:
-        case TransferScreened() as message:
-            return on_transfer_screened(message)
-        case HoldResolved() as message:
-            return on_hold_resolved(message)
-        case TransferBatchScreened() as message:
-            return on_transfer_batch_screened(message)
-        case other:
-            raise InvariantBroken("the bus delivers only the topic's own messages", type=type(other).__name__)
-
-
 def watch_integrity(watch: WatchIntegrity, timers: Timers) -> None:
     """Let the worker verify by itself."""
     timers.every(_VERIFY_SECONDS, "verify-new", watch.check_new)
@@ -344,23 +269,3 @@ def make_routers(engine: AsyncEngine, vkeys: str, internal_token: SecretStr) -> 
         fee_schedules_router(FeeScheduleView(reading)),
         internal_router(ForeseeTransfer(reading, system_clock), internal_token, SHARD),
     ]
-
-
-def read_signing_key(settings: LedgerSettings) -> Ed25519PrivateKey:
-    """Return the key that signs checkpoints. Raises: ValueError or OSError, which end the start with their reason."""
-    key = load_pem_private_key(settings.signing_key_file.read_bytes(), password=None)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise TypeError(f"{settings.signing_key_file} holds no Ed25519 key")
-    return key
-
-
-def read_vkeys(settings: LedgerSettings, signing_key: Ed25519PrivateKey) -> str:
-    """Return the ledger's public keys, one vkey a line, newest first: the signing key's, then the retired ones.
-
-    Raises: VkeyInvalid or OSError, which end the start with their reason.
-    """
-    own = vkey(settings.origin, signing_key.public_key())
-    retired = settings.retired_vkeys_file.read_text() if settings.retired_vkeys_file else ""
-    lines = dict.fromkeys([own, *(line.strip() for line in retired.splitlines() if line.strip())])
-    parse_vkeys("\n".join(lines))
-    return "".join(f"{line}\n" for line in lines)

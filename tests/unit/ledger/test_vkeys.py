@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from libs.common.proof.signed_note import VkeyInvalid, vkey
-from services.ledger.app import read_vkeys
+from services.ledger.keys import read_vkeys
 from services.ledger.settings import LedgerSettings
 
 ORIGIN = "ledger.example/0"
