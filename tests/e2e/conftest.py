@@ -1,6 +1,8 @@
 """One stack for the whole lane, with rate limits off, and the people who use it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -16,14 +18,21 @@ def otlp() -> Iterator[OtlpReceiver]:
         yield receiver
 
 
+@contextmanager
+def own_stack(folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Api]:
+    """Run a stack with rate limits off, for as long as the block."""
+    with RunningStack(folder, "--no-rate-limits", environment=environment) as stack:
+        api = Api(stack.stack, stack.folder)
+        yield api
+        api.http.close()
+
+
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory, otlp: OtlpReceiver) -> Iterator[Api]:
     endpoints = {f"{service}_OTLP_ENDPOINT": otlp.endpoint for service in ("GATEWAY", "FRAUD", "LEDGER")}
     folder = tmp_path_factory.mktemp("e2e") / "data"
-    with RunningStack(folder, "--no-rate-limits", environment=endpoints) as stack:
-        api = Api(stack.stack, stack.folder)
+    with own_stack(folder, endpoints) as api:
         yield api
-        api.http.close()
 
 
 @pytest.fixture(scope="module")

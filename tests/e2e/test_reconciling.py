@@ -5,11 +5,28 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e.api_client import Api, Person, wait_until
+from tests.e2e.conftest import own_stack
 from tests.support.api_world import admin_connection
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """Give a stack of this module's own: what is altered here halts a ledger, if its own verification comes by."""
+    with own_stack(tmp_path_factory.mktemp("damaged") / "data") as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def bob(api: Api) -> Person:
+    """Is paid."""
+    return api.person("bob")
 
 
 def reconcile(api: Api, *words: str) -> tuple[int, Any]:

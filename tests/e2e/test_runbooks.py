@@ -5,13 +5,30 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from libs.common.ids import system_account_id
 from tests.e2e.api_client import Api, Person, wait_until
+from tests.e2e.conftest import own_stack
 from tests.support.api_world import admin_connection
 
 RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbooks"
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """Give a stack of this module's own: what is damaged here halts a ledger, if its own verification comes by."""
+    with own_stack(tmp_path_factory.mktemp("damaged") / "data") as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def bob(api: Api) -> Person:
+    """Is paid."""
+    return api.person("bob")
 
 
 def execute(api: Api, sql: str, *arguments: object) -> None:
