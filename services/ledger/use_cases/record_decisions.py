@@ -46,7 +46,11 @@ RefusableCommand: TypeAlias = CaptureTransfer | VoidTransfer | ChangeAccount | P
 
 
 class Signer:
-    """Signs tree heads under the log's name. The writer alone holds one."""
+    """Signs tree heads, and what verifications saw, under the log's name.
+
+    Whoever adds a record holds one: the writer, and who releases a halted shard. The head's compare-and-set keeps them
+    from signing two trees of one size.
+    """
 
     def __init__(self, origin: str, private_key: Ed25519PrivateKey, allow: Callable[[int], None] | None = None) -> None:
         """Take the log's name (its C2SP origin, which is also the key's name) and its key.
