@@ -56,6 +56,10 @@ _MARK: Final = Open("how far the bus was told; publishing again does no harm")
 _AUDIT: Final = Open("a state whose signature fails is not gone on from; who released what stands in the journal")
 _ASSETS: Final = Open("what an asset's minor unit is called; records name code and minor units")
 _COMPARED: Final = Open("what a comparison found; it can be made again at any time")
+_ANOTHER_SIGNATURE: Final = (
+    "overlay(note placing CASE substr(note, length(note) - 20, 1) WHEN 'x' THEN 'y' ELSE 'x' END "
+    "from length(note) - 20)"
+)
 _FACTS: Final = Open("the numbers that explain a refusal; its code is in the record")
 
 VERDICTS: dict[str, Mapping[str, Verdict]] = {
@@ -176,7 +180,7 @@ VERDICTS: dict[str, Mapping[str, Verdict]] = {
     "checkpoints": {
         "shard": Covered("missing_record", None),
         "size": Covered("missing_record", None),
-        "note": Covered("checkpoint_forged", change="overlay(note placing 'x' from length(note) - 20)"),
+        "note": Covered("checkpoint_forged", change=_ANOTHER_SIGNATURE),
     },
     "heads": {
         "shard": Covered("missing_record", None),
@@ -272,6 +276,10 @@ async def change_one(dsn: str, table: str, column: str, verdict: Covered) -> Non
         )
     change = verdict.change or CHANGES[kind].format(column)
     row = f"SELECT ctid FROM ledger.{table} WHERE {verdict.where} ORDER BY {table}::text LIMIT 1"
+    async with admin_connection(dsn) as connection:
+        assert await connection.fetchval(
+            f"SELECT {column} IS DISTINCT FROM {change} FROM ledger.{table} WHERE ctid = ({row})"
+        ), "nothing would be changed"
     await tamper(dsn, f"UPDATE ledger.{table} SET {column} = {change} WHERE ctid = ({row})")
 
 
