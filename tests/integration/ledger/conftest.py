@@ -1,5 +1,6 @@
 """A database for each test of the ledger, since what it proves is about everything in it; migrated once and copied."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ import pytest
 
 from tallystick.stack.service_settings import dsn_of_role
 from tests.integration.ledger.books import Books
+from tests.integration.ledger.histories import live_through_everything
 from tests.support.api_world import ROLE_PASSWORD, admin_connection, migrated_database
 
 
@@ -61,3 +63,26 @@ async def books(ledger_dsn: str) -> AsyncIterator[Books]:
     """Give one running ledger."""
     async with Books(ledger_dsn) as books:
         yield books
+
+
+@pytest.fixture(scope="session")
+def lived_dsn(postgres_dsn: str, migrated_dsn: str) -> Iterator[str]:
+    """Give the administrator's DSN of a ledger that has seen every kind of record, and more than a tile of them."""
+
+    async def live(dsn: str) -> None:
+        async with Books(dsn_of_role(dsn, "tallystick_ledger", ROLE_PASSWORD)) as books:
+            await live_through_everything(books)
+
+    with asyncio.Runner() as runner:
+        context = copied_database(postgres_dsn, migrated_dsn)
+        dsn = runner.run(context.__aenter__())
+        runner.run(live(dsn))
+        yield dsn
+        runner.run(context.__aexit__(None, None, None))
+
+
+@pytest.fixture
+async def dsn(postgres_dsn: str, lived_dsn: str) -> AsyncIterator[str]:
+    """Give the administrator's DSN of a copy of it that a test may ruin."""
+    async with copied_database(postgres_dsn, lived_dsn) as dsn:
+        yield dsn

@@ -2,18 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from hashlib import sha256
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from libs.common.proof.checkpoint import Checkpoint
-from libs.common.proof.merkle import leaf_hash
-from libs.common.proof.signed_note import sign_note
 from libs.common.proof.tiles import TILE_WIDTH
-from libs.common.proof.tree_head import TreeHead
 from services.ledger.domain.commands import Command, ExpireHold
 from tests.integration.ledger.books import Books
+from tests.integration.ledger.ruin import rewrite_records
 from tests.support.api_world import admin_connection
 from tests.support.ledger_builders import (
     NOW,
@@ -31,7 +27,6 @@ from tests.support.ledger_builders import (
 )
 
 Do = Callable[..., Awaitable[None]]
-ORIGIN = "ledger.example/test"
 HOUR = 3_600
 SHORT = 30
 """Seconds; a clock may move so far before the ledger stops trusting it."""
@@ -91,23 +86,6 @@ async def _callers_hold(books: Books, do: Do) -> None:
 async def rewrite_last(admin_dsn: str, shard: int = 0) -> None:
     """Change the newest record's memo and recompute every hash over it, as a thief without the key would."""
     async with admin_connection(admin_dsn) as connection:
-        await connection.execute("SET session_replication_role = replica")
-        rows = await connection.fetch("SELECT * FROM ledger.journal WHERE shard = $1 ORDER BY journal_index", shard)
-        texts = [row["record"] for row in rows]
-        texts[-1] = texts[-1].replace(b'"memo_commitment":""', b'"memo_commitment":"f0"')
-        tree, _ = TreeHead.empty().extended([leaf_hash(text) for text in texts])
-        link = sha256(rows[-2]["chain_hash"] + leaf_hash(texts[-1])).digest()
-        await connection.execute(
-            "UPDATE ledger.journal SET record = $1, leaf_hash = $2, chain_hash = $3 WHERE journal_index = $4",
-            texts[-1],
-            leaf_hash(texts[-1]),
-            link,
-            len(texts) - 1,
-        )
-        await connection.execute(
-            "UPDATE ledger.blocks SET root = $1, chain_hash = $2 WHERE size = $3", tree.root, link, len(texts)
-        )
-        await connection.execute("UPDATE ledger.heads SET chain_hash = $1", link)
-        thief = Ed25519PrivateKey.generate()
-        note = sign_note(Checkpoint(ORIGIN, len(texts), tree.root).text(), ORIGIN, thief)
-        await connection.execute("UPDATE ledger.checkpoints SET note = $1 WHERE size = $2", note, len(texts))
+        last = await connection.fetchval("SELECT max(journal_index) FROM ledger.journal WHERE shard = $1", shard)
+    edit = (b'"memo_commitment":""', b'"memo_commitment":"f0"')
+    await rewrite_records(admin_dsn, {last: edit}, key=Ed25519PrivateKey.generate(), shard=shard)

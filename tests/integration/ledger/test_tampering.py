@@ -3,21 +3,14 @@
 Whoever adds a column says here whether the proof covers it; a column without a verdict fails.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import pytest
 
-from libs.common.clock import monotonic_seconds
-from libs.common.proof.signed_note import parse_vkeys
-from services.ledger.audit.findings import Verification
-from services.ledger.use_cases.verify_ledger import verify_ledger
-from tallystick.stack.service_settings import dsn_of_role
-from tests.integration.ledger.books import SIGNER, Books
-from tests.integration.ledger.conftest import copied_database
-from tests.integration.ledger.histories import live_through_everything, rewrite_last
-from tests.support.api_world import ROLE_PASSWORD, admin_connection
+from tests.integration.ledger.histories import rewrite_last
+from tests.integration.ledger.ruin import tamper, verify
+from tests.support.api_world import admin_connection
 from tests.support.ledger_builders import id_of
 
 CHANGES: Final = {
@@ -223,47 +216,6 @@ CASES: Final = [
     for column, verdict in columns.items()
     if isinstance(verdict, Covered)
 ]
-
-
-async def verify(dsn: str) -> Verification:
-    return await verify_ledger(dsn, parse_vkeys(SIGNER.vkey), monotonic_seconds=monotonic_seconds)
-
-
-@pytest.fixture(scope="module")
-def lived_dsn(postgres_dsn: str, migrated_dsn: str) -> Iterator[str]:
-    """Give the administrator's DSN of a ledger that has seen every kind of record, and more than a tile of them."""
-
-    async def live(dsn: str) -> None:
-        async with Books(dsn_of_role(dsn, "tallystick_ledger", ROLE_PASSWORD)) as books:
-            await live_through_everything(books)
-
-    with asyncio.Runner() as runner:
-        context = copied_database(postgres_dsn, migrated_dsn)
-        dsn = runner.run(context.__aenter__())
-        runner.run(live(dsn))
-        yield dsn
-        runner.run(context.__aexit__(None, None, None))
-
-
-@pytest.fixture
-async def dsn(postgres_dsn: str, lived_dsn: str) -> AsyncIterator[str]:
-    """Give the administrator's DSN of a copy that a test may ruin."""
-    async with copied_database(postgres_dsn, lived_dsn) as dsn:
-        yield dsn
-
-
-async def tamper(dsn: str, *statements: str) -> None:
-    """Do this as whoever owns the server could: no trigger, no constraint."""
-    async with admin_connection(dsn) as connection:
-        await connection.execute("SET session_replication_role = replica")
-        checks = await connection.fetch(
-            "SELECT conrelid::regclass::text, conname FROM pg_constraint "
-            "WHERE connamespace = 'ledger'::regnamespace AND contype = 'c'"
-        )
-        for table, name in checks:
-            await connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
-        for statement in statements:
-            await connection.execute(statement)
 
 
 async def change_one(dsn: str, table: str, column: str, verdict: Covered) -> None:
