@@ -1,6 +1,6 @@
 """Ways to ruin a ledger behind its back, and what a verification says about it afterwards."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -17,7 +17,7 @@ from tests.integration.ledger.books import KEY, SIGNER
 from tests.support.api_world import admin_connection
 
 ORIGIN = "ledger.example/test"
-Seen = tuple[str, str, Sequence[tuple[str, str, str]]]
+Seen = tuple[str, str, list[tuple[str, str, str]]]
 """Kind, row, and (field, stored, computed) of each difference."""
 
 
@@ -31,7 +31,11 @@ async def verify(dsn: str, scope: Scope = "full", subject_id: str = "", *, turn:
 
 def seen(found: Verification, table: str) -> list[Seen]:
     """Return what was found in a table."""
-    return [(one.kind, one.row, [*map(tuple, one.differences)]) for one in found.findings if one.table == table]
+    return [
+        (one.kind, one.row, [(field, stored, computed) for field, stored, computed in one.differences])
+        for one in found.findings
+        if one.table == table
+    ]
 
 
 async def fetch(dsn: str, query: str, *args: Any) -> Any:
@@ -51,6 +55,14 @@ async def index_of(dsn: str, transfer_id: str, kind: str) -> int:
         f"transfer.{kind}",
     )
     return index
+
+
+async def time_of(dsn: str, index: int) -> str:
+    """Return a record's time as it spells it."""
+    time: str = await fetch(
+        dsn, "SELECT convert_from(record, 'UTF8')::json->>'time' FROM ledger.journal WHERE journal_index = $1", index
+    )
+    return time
 
 
 async def tamper(dsn: str, *statements: str) -> None:
