@@ -1,8 +1,8 @@
 """A database for each test of the ledger, since what it proves is about everything in it; migrated once and copied."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -11,7 +11,7 @@ import pytest
 from tallystick.stack.service_settings import dsn_of_role
 from tests.integration.ledger.books import Books
 from tests.integration.ledger.histories import live_through_everything
-from tests.support.api_world import ROLE_PASSWORD, admin_connection, migrated_database
+from tests.support.api_world import ROLE_PASSWORD, MovedClock, admin_connection, migrated_database
 
 
 @pytest.fixture(scope="session")
@@ -65,20 +65,34 @@ async def books(ledger_dsn: str) -> AsyncIterator[Books]:
         yield books
 
 
+@contextmanager
+def prepared_database(
+    postgres_dsn: str, template_dsn: str, live: Callable[[str, Books], Awaitable[None]], *, clock: MovedClock
+) -> Iterator[str]:
+    """Give the administrator's DSN of a copy in which a ledger has lived; nobody connects to it, so it is copied on."""
+
+    async def run(dsn: str) -> None:
+        async with Books(dsn_of_role(dsn, "tallystick_ledger", ROLE_PASSWORD), clock=clock) as books:
+            await live(dsn, books)
+            await books.outcomes.flush()
+
+    with asyncio.Runner() as runner:
+        context = copied_database(postgres_dsn, template_dsn)
+        dsn = runner.run(context.__aenter__())
+        runner.run(run(dsn))
+        yield dsn
+        runner.run(context.__aexit__(None, None, None))
+
+
 @pytest.fixture(scope="session")
 def lived_dsn(postgres_dsn: str, migrated_dsn: str) -> Iterator[str]:
     """Give the administrator's DSN of a ledger that has seen every kind of record, and more than a tile of them."""
 
-    async def live(dsn: str) -> None:
-        async with Books(dsn_of_role(dsn, "tallystick_ledger", ROLE_PASSWORD)) as books:
-            await live_through_everything(books)
+    async def live(dsn: str, books: Books) -> None:
+        await live_through_everything(books)
 
-    with asyncio.Runner() as runner:
-        context = copied_database(postgres_dsn, migrated_dsn)
-        dsn = runner.run(context.__aenter__())
-        runner.run(live(dsn))
+    with prepared_database(postgres_dsn, migrated_dsn, live, clock=MovedClock()) as dsn:
         yield dsn
-        runner.run(context.__aexit__(None, None, None))
 
 
 @pytest.fixture

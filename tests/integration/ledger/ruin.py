@@ -7,14 +7,17 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from libs.common.clock import monotonic_seconds
+from libs.common.db.hot import HotConnection
+from libs.common.messaging.outbox import Outbox
 from libs.common.proof.checkpoint import Checkpoint
 from libs.common.proof.merkle import HASH_BYTES, leaf_hash
 from libs.common.proof.signed_note import parse_vkeys, sign_note
 from libs.common.proof.tree_head import TreeHead
 from services.ledger.audit.findings import Scope, Verification
+from services.ledger.use_cases.record_verification import RecordVerification
 from services.ledger.use_cases.verify_ledger import verify_ledger
-from tests.integration.ledger.books import KEY, SIGNER
-from tests.support.api_world import admin_connection
+from tests.integration.ledger.books import KEY, SHARD, SIGNER, Books
+from tests.support.api_world import MovedClock, admin_connection
 
 ORIGIN = "ledger.example/test"
 Seen = tuple[str, str, list[tuple[str, str, str]]]
@@ -27,6 +30,16 @@ async def verify(dsn: str, scope: Scope = "full", subject_id: str = "", *, turn:
     return await verify_ledger(
         dsn, vkeys, monotonic_seconds=monotonic_seconds, scope=scope, subject_id=subject_id, turn=turn
     )
+
+
+async def sign_state(dsn: str, books: Books) -> None:
+    """Verify everything and leave behind the signed state that the next verification goes on from."""
+    hot = HotConnection(dsn, "test-auditor")
+    record = RecordVerification(hot, Outbox("ledger", books.publisher, hot), SIGNER, MovedClock(), SHARD)
+    found = await verify(dsn)
+    assert found.is_good, found.findings
+    await record(found)
+    await hot.close()
 
 
 def seen(found: Verification, table: str) -> list[Seen]:
