@@ -5,7 +5,7 @@ then by its record and account, then by its record and amount.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -261,7 +261,7 @@ class CheckBooks:
     def _match_transfers(
         self, records: Sequence[TransferRecord], expected: Columns, stored: Columns, page: CheckedPage
     ) -> None:
-        rows = {row[0]: row for row in zip(*stored, strict=True)}
+        rows = self._by_index(stored, {record.index: record.transfer_id for record in records})
         for record, want in zip(records, zip(*expected, strict=True), strict=True):
             before = self._superseded.pop(record.transfer_id, None)
             if before is not None and before.version != record.version - 1:
@@ -272,6 +272,19 @@ class CheckBooks:
             elif row != want:
                 self._find_transfer(row, want, page.altered.get(record.index))
         self._extra_transfers += rows.values()
+
+    def _by_index(self, stored: Columns, ids: Mapping[int, str]) -> dict[int, tuple[Any, ...]]:
+        """Return the rows by record. Of two at one record, that of another transfer is one too many."""
+        rows: dict[int, tuple[Any, ...]] = {}
+        for row in zip(*stored, strict=True):
+            other = rows.get(row[0])
+            if other is not None and row[1] != ids.get(row[0]):
+                self._extra_transfers.append(row)
+                continue
+            if other is not None:
+                self._extra_transfers.append(other)
+            rows[row[0]] = row
+        return rows
 
     def _find_version(self, record: TransferRecord, version: int) -> None:
         self._found.find(

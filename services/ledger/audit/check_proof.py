@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from libs.common.clock import from_rfc3339
+from libs.common.clock import from_rfc3339, to_rfc3339
 from libs.common.proof.checkpoint import Checkpoint, CheckpointMalformed
 from libs.common.proof.merkle import HASH_BYTES
 from libs.common.proof.signed_note import NoteUnverified, Vkey, open_note
@@ -30,6 +30,7 @@ from services.ledger.audit.findings import (
 )
 from services.ledger.store.audit import Audit, JournalPage
 from services.ledger.store.journal_record import (
+    STATUS_OF_KIND,
     TRANSFER_KIND,
     JournalRecord,
     TransferRecord,
@@ -86,7 +87,12 @@ class CheckProof:
         if page.indexes != list(range(first, end)):
             self._find_gap(page.indexes, first, end)
             return CheckedPage(first, end, [], is_whole=False)
+        widths: list[tuple[int, Difference]] = []
+        if not len(page.leaves) == len(page.chain) == HASH_BYTES * len(page.indexes):
+            page, widths = await self._with_whole_hashes(page)
         altered = self._check_leaves(page)
+        for index, difference in widths:
+            self._alter(altered, index, "its hash is none", difference)
         leaves = self._check_chain(page)
         records = self._read(page, altered)
         self._found.records += len(records)
@@ -103,6 +109,21 @@ class CheckProof:
                 "missing_record", "journal", f"{self._shard}/{missing}", "the record is not there", REWRITTEN, missing
             )
         )
+
+    async def _with_whole_hashes(self, page: JournalPage) -> tuple[JournalPage, list[tuple[int, Difference]]]:
+        """Return the page with hashes of the right width, and which were not."""
+        rows = await self._audit.records(page.indexes)
+        hashes = {name: [row[name] or b"" for row in rows] for name in ("leaf_hash", "chain_hash")}
+        wrong = [
+            (index, Difference(name, value.hex(), f"{HASH_BYTES} bytes"))
+            for name, values in hashes.items()
+            for index, value in zip(page.indexes, values, strict=True)
+            if len(value) != HASH_BYTES
+        ]
+        leaves, chain = (
+            b"".join(value[:HASH_BYTES].ljust(HASH_BYTES, b"\0") for value in values) for values in hashes.values()
+        )
+        return page._replace(leaves=leaves, chain=chain), wrong
 
     def _check_leaves(self, page: JournalPage) -> dict[int, Finding]:
         computed = [sha256(_LEAF + text).digest() for text in page.texts]
@@ -159,8 +180,25 @@ class CheckProof:
             if list(map(encode_record, records)) != page.texts:
                 self._find_spelling(page, records, altered)
             self._check_columns(page, records, altered)
+        records = self._sensible(records, altered)
         self._check_times(records)
         return records
+
+    def _sensible(self, records: list[JournalRecord], altered: dict[int, Finding]) -> list[JournalRecord]:
+        """Leave out records whose time is none or whose kind nobody knows: nothing can be made of them."""
+        no_time = {time for time in set(map(_time_of, records)) if not _is_time(time)}
+        no_kind = {record.kind for record in records if isinstance(record, TransferRecord)} - STATUS_OF_KIND.keys()
+        if not no_time and not no_kind:
+            return records
+        sensible = []
+        for record in records:
+            if record.time in no_time:
+                self._alter(altered, record.index, "it has no time", Difference("time", record.time, "a moment"))
+            elif record.kind in no_kind:
+                self._alter(altered, record.index, "nothing is called so", Difference("kind", record.kind, "a kind"))
+            else:
+                sensible.append(record)
+        return sensible
 
     def _decode(self, page: JournalPage, altered: dict[int, Finding]) -> list[JournalRecord]:
         try:
@@ -376,6 +414,13 @@ class CheckProof:
                     differences=differing,
                 )
             )
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return to_rfc3339(from_rfc3339(text)) == text
+    except ValueError:
+        return False
 
 
 def _kind_in(text: bytes) -> str:

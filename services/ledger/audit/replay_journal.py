@@ -252,6 +252,9 @@ class ReplayJournal:
             self._contradict(record, "version", str(record.version), "1: the records before know no such hold")
             return
         moved = [leg.amount_minor for leg in record.legs] or [0] * len(hold.legs)
+        if len(moved) != len(hold.legs):
+            self._contradict(record, "legs", str(len(moved)), str(len(hold.legs)))
+            moved = (moved + [0] * len(hold.legs))[: len(hold.legs)]
         captured_minor = tuple(map(sum, zip(hold.captured_minor, moved, strict=False)))
         if record.captured_minor and record.captured_minor != captured_minor:
             self._contradict(record, "captured_minor", str(record.captured_minor), str(captured_minor))

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from libs.common.clock import from_rfc3339
+from libs.common.errors import InvariantBroken
 from libs.common.proof.checkpoint import Checkpoint, CheckpointMalformed
 from libs.common.proof.merkle import verify_inclusion
 from libs.common.proof.proof_building import build_inclusion_proof
@@ -25,8 +26,9 @@ from services.ledger.audit.findings import (
 )
 from services.ledger.audit.replay_journal import CAPTURED, POSTED, ReplayJournal
 from services.ledger.audit.verify_everything import Progress
+from services.ledger.audit.verify_since import legs_record
 from services.ledger.store.audit import Audit
-from services.ledger.store.journal_record import TransferRecord, decode_record, decode_transfer_record
+from services.ledger.store.journal_record import TransferRecord, decode_record
 
 _PAGE: Final = 2_000
 _MOVES: Final = frozenset({POSTED, CAPTURED})
@@ -208,8 +210,8 @@ async def _pending(audit: Audit, account_id: str) -> dict[str, int]:
     """Return what open holds reserve on the account, by their first records and what was captured since."""
     pending = {"pending_in_minor": 0, "pending_out_minor": 0}
     for row in await audit.open_holds():
-        legs = decode_transfer_record(row["record"]).legs
-        for leg, captured_minor in zip(legs, row["captured_minor"], strict=False):
+        first = legs_record(row["record"])
+        for leg, captured_minor in zip(first.legs if first else [], row["captured_minor"], strict=False):
             if leg.source_account_id == account_id:
                 pending["pending_out_minor"] += leg.amount_minor - captured_minor
             if leg.destination_account_id == account_id:
@@ -228,8 +230,24 @@ async def _check_inclusion(audit: Audit, vkeys: Sequence[Vkey], shard: int, inde
     except (NoteUnverified, CheckpointMalformed) as failure:
         found.find(Finding("checkpoint_forged", "checkpoints", row, str(failure), UNTRUSTED, newest.size - 1))
         return
+    if checkpoint.size != newest.size:
+        found.find(
+            Finding(
+                "checkpoint_forged",
+                "checkpoints",
+                row,
+                "it is signed for a tree of another size",
+                REWRITTEN,
+                newest.size - 1,
+                differences=(Difference("size", str(checkpoint.size), str(newest.size)),),
+            )
+        )
+        return
     leaf = (await audit.records([index]))[0]["leaf_hash"]
-    proof = await build_inclusion_proof(index, checkpoint.size, audit.tiles)
+    try:
+        proof = await build_inclusion_proof(index, checkpoint.size, audit.tiles)
+    except InvariantBroken:
+        proof = []  # tiles are missing or cut: nothing shows that the tree holds the record
     if not verify_inclusion(leaf, index, checkpoint.size, proof, checkpoint.root):
         found.find(
             Finding(

@@ -18,7 +18,7 @@ from services.ledger.domain.run import STATUS_OF
 from services.ledger.domain.transfer import Resolver, TransferStatus
 
 TRANSFER_KIND: Final = "transfer."
-_STATUS_OF_KIND: Final = {TRANSFER_KIND + happened: status for happened, status in STATUS_OF.items()}
+STATUS_OF_KIND: Final = {TRANSFER_KIND + happened: status for happened, status in STATUS_OF.items()}
 COMMAND_REFUSED: Final = "command.refused"
 ACCOUNT_CHANGED: Final = "account.changed"
 FEES_PUBLISHED: Final = "fees.published"
@@ -83,7 +83,7 @@ class TransferRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_d
     @property
     def status(self) -> TransferStatus:
         """The transfer's state from this record on."""
-        return _STATUS_OF_KIND[self.kind]
+        return STATUS_OF_KIND[self.kind]
 
 
 class CommandRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True):

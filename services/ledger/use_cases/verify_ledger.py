@@ -6,15 +6,21 @@ nobody has to guess what was changed.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
+import msgspec
+
+from libs.common.errors import InvariantBroken
 from libs.common.proof.signed_note import Vkey
-from services.ledger.audit.findings import CannotVerify, Finding, Scope, Verification
+from services.ledger.audit.findings import REWRITTEN, CannotVerify, Finding, Scope, Verification
 from services.ledger.audit.signed_state import newest_state
 from services.ledger.audit.verify_everything import Progress, silent, verify_everything
 from services.ledger.audit.verify_parts import verify_account, verify_transfer
 from services.ledger.audit.verify_since import verify_since
 from services.ledger.audit.verify_slice import verify_slice
 from services.ledger.store.audit import Audit, open_audit
+
+_NONSENSE: Final = (ValueError, TypeError, LookupError, ArithmeticError, InvariantBroken, msgspec.MsgspecError)
 
 __all__ = ["CannotVerify", "Finding", "Progress", "Scope", "Verification", "verify_ledger"]
 
@@ -38,19 +44,34 @@ async def verify_ledger(
     """
     began = monotonic_seconds()
     async with open_audit(dsn, shard) as audit:
-        if scope == "account":
-            found = await verify_account(audit, shard, subject_id, progress)
-        elif scope == "transfer":
-            found = await verify_transfer(audit, vkeys, shard, subject_id)
-        elif scope == "full":
-            found = await verify_everything(audit, vkeys, shard, progress)
-        else:
-            found = await _verify_new(audit, vkeys, shard, progress)
-            if scope == "minute" and found.scope == "incremental" and found.is_good:
-                found.scope = "minute"
-                await verify_slice(audit, vkeys, shard, turn, found)
+        try:
+            if scope == "account":
+                found = await verify_account(audit, shard, subject_id, progress)
+            elif scope == "transfer":
+                found = await verify_transfer(audit, vkeys, shard, subject_id)
+            elif scope == "full":
+                found = await verify_everything(audit, vkeys, shard, progress)
+            else:
+                found = await _verify_new(audit, vkeys, shard, progress)
+                if scope == "minute" and found.scope == "incremental" and found.is_good:
+                    found.scope = "minute"
+                    await verify_slice(audit, vkeys, shard, turn, found)
+        except _NONSENSE as failure:
+            found = Verification(scope=scope, size=await audit.end())
+            found.find(_nonsense(shard, failure))
     found.seconds = monotonic_seconds() - began
     return found
+
+
+def _nonsense(shard: int, failure: Exception) -> Finding:
+    """Return the finding for what no check was made for: "could not check" would halt nothing, and suit a thief."""
+    trace = failure.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else f", in {trace.tb_frame.f_code.co_qualname}"
+    return Finding(
+        "record_altered", "journal", str(shard), f"what is stored makes no sense: {failure!r}{where}", REWRITTEN
+    )
 
 
 async def _verify_new(audit: Audit, vkeys: Sequence[Vkey], shard: int, progress: Progress) -> Verification:

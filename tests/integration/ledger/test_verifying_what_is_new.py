@@ -58,6 +58,13 @@ async def test_a_new_record_that_was_removed_is_named(dsn: str) -> None:
     assert (len(found.findings), found.findings[0].index) == (1, index)
 
 
+async def test_an_old_record_that_was_removed_is_named_by_the_verification_of_everything(dsn: str) -> None:
+    index = await fetch(dsn, SIGNED_SIZE) - 2
+    await tamper(dsn, f"DELETE FROM ledger.journal WHERE journal_index = {index}")
+    found = await verify(dsn, "incremental")
+    assert (found.scope, seen(found, "journal")) == ("full", [("missing_record", f"0/{index}", [])])
+
+
 async def test_an_old_record_that_says_what_a_new_capture_moved_is_named_when_it_was_changed(dsn: str) -> None:
     index = await index_of(dsn, id_of("open"), "held")
     assert index < await fetch(dsn, SIGNED_SIZE)
