@@ -1,4 +1,4 @@
-"""Each record by itself, its link to the one before, and the tree above: hashes compared a page at a time.
+"""Each record by itself and its link to the one before: hashes compared a page at a time; above them the tree grows.
 
 Only when a page differs is it looked at record by record; a page that is as it was written costs three hashes a record
 and a handful of comparisons.
@@ -8,20 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from operator import attrgetter, le
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from libs.common.clock import from_rfc3339, to_rfc3339
-from libs.common.proof.checkpoint import Checkpoint, CheckpointMalformed
 from libs.common.proof.merkle import HASH_BYTES
-from libs.common.proof.signed_note import NoteUnverified, Vkey, open_note
+from libs.common.proof.signed_note import Vkey
 from libs.common.proof.tiles import split_tile
 from libs.common.proof.tree_head import TreeHead
+from services.ledger.audit.check_tree import CheckTree
 from services.ledger.audit.findings import (
     EDITED,
     REWRITTEN,
-    UNTRUSTED,
     CannotVerify,
     Difference,
     Finding,
@@ -65,17 +64,20 @@ class CheckProof:
     def __init__(self, audit: Audit, vkeys: Sequence[Vkey], shard: int, found: Verification) -> None:
         """Begin with an empty journal."""
         self._audit = audit
-        self._vkeys = vkeys
         self._shard = shard
         self._found = found
         self._time = ""
-        self._tree_broken = False
-        self.tree = TreeHead.empty()
+        self._tree = CheckTree(audit, vkeys, shard, found)
         self.chain_hash = CHAIN_START
 
     def start_from(self, tree: TreeHead, chain_hash: bytes, time: str) -> None:
         """Begin after records that were verified before."""
-        self.tree, self.chain_hash, self._time = tree, chain_hash, time
+        self._tree.head, self.chain_hash, self._time = tree, chain_hash, time
+
+    @property
+    def tree(self) -> TreeHead:
+        """The tree over the records so far."""
+        return self._tree.head
 
     @property
     def time(self) -> str:
@@ -96,7 +98,7 @@ class CheckProof:
         leaves = self._check_chain(page)
         records = self._read(page, altered)
         self._found.records += len(records)
-        await self._grow_tree(page, leaves, records, first, end)
+        await self._tree.grow(page, leaves, records, first, end)
         for finding in altered.values():
             self._found.find(finding)
         return CheckedPage(first, end, records, altered, is_whole=len(records) == end - first)
@@ -229,6 +231,14 @@ class CheckProof:
                 )
 
     def _check_columns(self, page: JournalPage, records: Sequence[JournalRecord], altered: dict[int, Finding]) -> None:
+        transfers = [record for record in records if isinstance(record, TransferRecord)]
+        if len(transfers) == len(records) and (
+            [record.index for record in transfers] == page.indexes
+            and [record.transfer_id for record in transfers] == page.transfer_ids
+            and [record.kind for record in transfers] == page.kinds
+            and {record.shard for record in transfers} == {self._shard}
+        ):
+            return
         shard = self._shard
         said = [(r.index, r.shard, r.kind, r.transfer_id if isinstance(r, TransferRecord) else "") for r in records]
         stored = [
@@ -274,146 +284,6 @@ class CheckProof:
                         )
                     )
         self._time = times[-1]
-
-    async def _grow_tree(
-        self, page: JournalPage, leaves: list[bytes], records: Sequence[JournalRecord], first: int, end: int
-    ) -> None:
-        """Let the tree grow block by block, comparing each block, its checkpoint and every tile that fills up."""
-        whole = len(records) == end - first
-        for block in await self._audit.blocks(first, end):
-            if block["previous_size"] > self.tree.size or (block["previous_size"] < first and self.tree.size != first):
-                break
-            upto = min(block["size"], end)
-            await self._extend(leaves[self.tree.size - first : upto - first])
-            if upto < block["size"]:
-                return
-            self._found.blocks += 1
-            sealed = records[upto - 1 - first].time if whole else None
-            self._check_block(block, page.chain[(upto - 1 - first) * HASH_BYTES : (upto - first) * HASH_BYTES], sealed)
-        if self.tree.size < end:
-            self._found.find(
-                Finding(
-                    "sequence_gap",
-                    "blocks",
-                    f"{self._shard}/after {self.tree.size}",
-                    "no block holds this record and those after it",
-                    REWRITTEN,
-                    self.tree.size,
-                )
-            )
-            await self._extend(leaves[self.tree.size - first :])
-
-    async def _extend(self, leaves: Sequence[bytes]) -> None:
-        self.tree, full_tiles = self.tree.extended(leaves)
-        for level in {tile.level for tile in full_tiles}:
-            made = {tile.tile_index: (tile.hashes, tile.root) for tile in full_tiles if tile.level == level}
-            self._found.tiles += len(made)
-            stored = await self._audit.stored_tiles(level, list(made))
-            if stored != made:
-                self._find_tiles(level, stored, made)
-
-    def _find_tiles(
-        self, level: int, stored: dict[int, tuple[bytes, bytes]], made: dict[int, tuple[bytes, bytes]]
-    ) -> None:
-        for tile_index, want in made.items():
-            have = stored.get(tile_index)
-            row = f"{self._shard}/{level}/{tile_index}"
-            if have is None:
-                self._found.find(Finding("missing_record", "tree_tiles", row, "the tile is not there", REWRITTEN))
-            elif have != want:
-                self._found.find(
-                    Finding(
-                        "chain_broken",
-                        "tree_tiles",
-                        row,
-                        "the tile is not what the records make it",
-                        REWRITTEN,
-                        stored_hash=have[1].hex(),
-                        computed_hash=want[1].hex(),
-                        differences=differences(
-                            {"hashes": sha256(have[0]).hexdigest(), "root": have[1].hex()},
-                            {"hashes": sha256(want[0]).hexdigest(), "root": want[1].hex()},
-                        ),
-                    )
-                )
-
-    def _check_block(self, block: Any, chain_hash: bytes, sealed: str | None) -> None:
-        size = self.tree.size
-        row = f"{self._shard}/{size}"
-        computed = {"chain_hash": chain_hash.hex()}
-        stored = {"chain_hash": block["chain_hash"].hex()}
-        if not self._tree_broken:
-            computed["root"], stored["root"] = self.tree.root.hex(), block["root"].hex()
-            self._tree_broken = computed["root"] != stored["root"]  # every later root differs too and says nothing new
-        if computed != stored:
-            self._found.find(
-                Finding(
-                    "chain_broken",
-                    "blocks",
-                    row,
-                    "the block is not what its records make it",
-                    REWRITTEN,
-                    size - 1,
-                    stored_hash=block["root"].hex(),
-                    computed_hash=self.tree.root.hex(),
-                    differences=differences(stored, computed),
-                )
-            )
-        if sealed is not None and block["sealed_at"] != from_rfc3339(sealed).timestamp():
-            self._found.find(
-                Finding(
-                    "record_altered",
-                    "blocks",
-                    row,
-                    "the block was not sealed at its last record's time",
-                    EDITED,
-                    size - 1,
-                    differences=(Difference("sealed_at", str(block["sealed_at"]), sealed),),
-                )
-            )
-        self.check_checkpoint(size, block["note"])
-
-    def check_checkpoint(self, size: int, note: str | None) -> None:
-        """Check a checkpoint's signature and that it is over this tree."""
-        row = f"{self._shard}/{size}"
-        if note is None:
-            self._found.find(
-                Finding("missing_record", "checkpoints", row, "the block was never signed", REWRITTEN, size - 1)
-            )
-            return
-        try:
-            checkpoint = Checkpoint.parse(open_note(note, self._vkeys))
-        except (NoteUnverified, CheckpointMalformed) as failure:
-            self._found.find(
-                Finding(
-                    "checkpoint_forged",
-                    "checkpoints",
-                    row,
-                    str(failure),
-                    UNTRUSTED,
-                    size - 1,
-                    differences=(Difference("note", note, "a note that a trusted key has signed"),),
-                )
-            )
-            return
-        differing = differences(
-            {"size": checkpoint.size, "root": checkpoint.root.hex()},
-            {"size": size, "root": checkpoint.root.hex() if self._tree_broken else self.tree.root.hex()},
-        )
-        if differing:
-            self._found.find(
-                Finding(
-                    "checkpoint_forged",
-                    "checkpoints",
-                    row,
-                    "the signed tree is not the one the records make",
-                    REWRITTEN,
-                    size - 1,
-                    stored_hash=checkpoint.root.hex(),
-                    computed_hash=self.tree.root.hex(),
-                    differences=differing,
-                )
-            )
 
 
 def _is_time(text: str) -> bool:

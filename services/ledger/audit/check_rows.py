@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from libs.common.clock import to_rfc3339
-from services.ledger.audit.check_books import parties
+from services.ledger.audit.check_transfers import parties
 from services.ledger.audit.findings import BALANCES, EDITED, Finding, Verification, differences
 from services.ledger.audit.replay_journal import POSTED, VOIDED, ReplayJournal
 from services.ledger.store.audit import Audit

@@ -9,7 +9,7 @@ from services.ledger.audit.check_proof import CheckProof
 from services.ledger.audit.check_rows import CheckRows
 from services.ledger.audit.findings import REWRITTEN, Difference, Finding, Verification
 from services.ledger.audit.replay_journal import ReplayJournal
-from services.ledger.store.audit import PAGE, Audit
+from services.ledger.store.audit import Audit
 
 Progress = Callable[[int, int], None]
 """Is told how many records were checked, of how many."""
@@ -27,9 +27,8 @@ async def verify_everything(audit: Audit, vkeys: Sequence[Vkey], shard: int, pro
     books = CheckBooks(audit, replay, shard, found, everything=True)
     found.size = await audit.end()
     try:
-        for first in range(0, found.size, PAGE):
-            end = min(first + PAGE, found.size)
-            checked = await proof.check(await audit.page(first, end), first, end)
+        async for first, end, page in audit.pages(found.size):
+            checked = await proof.check(page, first, end)
             if not checked.is_whole:
                 return found  # with records missing, every later check would only echo that
             await books.check(checked)

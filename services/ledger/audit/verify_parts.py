@@ -12,7 +12,7 @@ from libs.common.proof.checkpoint import Checkpoint, CheckpointMalformed
 from libs.common.proof.merkle import verify_inclusion
 from libs.common.proof.proof_building import build_inclusion_proof
 from libs.common.proof.signed_note import NoteUnverified, Vkey, open_note
-from services.ledger.audit.check_books import parties
+from services.ledger.audit.check_transfers import parties
 from services.ledger.audit.findings import (
     BALANCES,
     EDITED,

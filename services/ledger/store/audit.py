@@ -1,7 +1,7 @@
 """The ledger's tables as an auditor reads them: one snapshot, large pages, columns instead of rows.
 
 A page is `PAGE` journal indexes wide. PostgreSQL turns its rows into an array per column, which costs a third of rows,
-and the three large tables are read over a connection each, so that it works on the next page while this one is checked.
+and the three large tables are read over a connection each, so that it works on the next pages while one is checked.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from services.ledger.store.checkpoints import StoredCheckpoint, load_newest_chec
 from services.ledger.store.tiles import StoredTiles
 
 PAGE: Final = 8_192
-_LANES: Final = 3
+_LANES: Final = 4
 _SETTINGS: Final = {
     "application_name": "ledger-audit",
     "jit": "off",
@@ -206,7 +206,7 @@ class Audit:
 
     def __init__(self, lanes: Sequence[asyncpg.Connection], shard: int) -> None:
         """Read over these connections, which share a snapshot."""
-        self.connection, self._entries_lane, self._transfers_lane = lanes
+        self.connection, self._journal_lane, self._entries_lane, self._transfers_lane = lanes
         self._shard = shard
         self.tiles = StoredTiles(self.connection, shard)
 
@@ -221,8 +221,21 @@ class Audit:
 
     async def page(self, first: int, end: int) -> JournalPage:
         """Return the records of these indexes."""
-        row = await self.connection.fetchrow(_JOURNAL, self._shard, first, end)
+        row = await self._journal_lane.fetchrow(_JOURNAL, self._shard, first, end)
         return JournalPage([], [], [], [], b"", b"") if row[0] is None else JournalPage(*row)
+
+    async def pages(self, size: int) -> "AsyncIterator[tuple[int, int, JournalPage]]":
+        """Yield (first, end, records) of the pages up to `size`; PostgreSQL makes the next one meanwhile."""
+        coming = asyncio.create_task(self.page(0, min(PAGE, size)))
+        try:
+            for first in range(0, size, PAGE):
+                end = min(first + PAGE, size)
+                page = await coming
+                coming = asyncio.create_task(self.page(end, min(end + PAGE, size)))
+                yield first, end, page
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
 
     async def records(self, indexes: Sequence[int]) -> list[asyncpg.Record]:
         """Return (journal_index, kind, transfer_id, record, leaf_hash, chain_hash) of these records."""
