@@ -32,8 +32,15 @@ Plan: TypeAlias = list[tuple[str, int]]
 HOUSE = ""
 
 
+Facts: TypeAlias = dict[str, int | str]
+
+
 class No(Exception):
-    """A rule says no, by this code."""
+    """A rule says no, by this code and for these numbers."""
+
+    def __init__(self, code: str, **facts: int | str) -> None:
+        super().__init__(code)
+        self.code, self.facts = code, facts
 
 
 @dataclass
@@ -55,6 +62,7 @@ class ModelTransfer:
     legs: Sequence[Leg]
     status: str
     code: str = ""
+    facts: Facts = field(default_factory=dict)
     version: int = 1
     reasons: tuple[str, ...] = ()
     resolver: str = ""
@@ -121,8 +129,9 @@ class Model:
         return self.posted(account_id, plan) - pending - self.accounts[account_id].minimum
 
     def _need_funds(self, account_id: str, amount: int, plan: Plan) -> None:
-        if self.available(account_id, plan) < amount:
-            raise No("insufficient_funds")
+        available = self.available(account_id, plan)
+        if available < amount:
+            raise No("insufficient_funds", needed_minor=amount, available_minor=max(0, available))
 
     def _need_room(self, account_id: str, amount: int, plan: Plan) -> None:
         would_be = self.posted(account_id, plan) + self.pending(account_id, "destination") + amount
@@ -138,7 +147,7 @@ class Model:
         if command.transfer_id in self.transfers:
             return self.view(command.transfer_id)
         if screening.verdict == "block":
-            return self._new(command, "blocked", screening.code)
+            return self._new(command, "blocked", screening.code, screening.facts)
         return self._take(command, screening.reasons if screening.verdict == "hold" else ())
 
     def _take(self, command: TransferCommand, reasons: tuple[str, ...]) -> Answer:
@@ -150,12 +159,12 @@ class Model:
             plan: Plan = []
             fees = self._plan(command.kind, command.legs, plan)
         except No as no:
-            return self._new(command, "refused", str(no))
+            return self._new(command, "refused", no.code, no.facts)
         self.entries += plan
         return self._posted(command, fees)
 
-    def _new(self, command: TransferCommand, status: str, code: str) -> Answer:
-        self.transfers[command.transfer_id] = ModelTransfer(command.kind, command.legs, status, code)
+    def _new(self, command: TransferCommand, status: str, code: str, facts: Facts | None = None) -> Answer:
+        self.transfers[command.transfer_id] = ModelTransfer(command.kind, command.legs, status, code, facts or {})
         return self._record(command.transfer_id)
 
     def _posted(self, command: TransferCommand, fees: list[Part]) -> Answer:
@@ -240,36 +249,39 @@ class Model:
 
     def _batch(self, members: Sequence[TransferScreened]) -> list[Answer]:
         ids = [member.command.transfer_id for member in members]
-        codes = {}
+        faults: dict[int, No] = {}
         is_whole = len(set(ids)) == len(ids) and not set(ids) & self.transfers.keys()
         if is_whole:
-            codes = {
-                number: "hold_in_atomic_batch"
+            faults = {
+                number: No("hold_in_atomic_batch")
                 for number, member in enumerate(members)
                 if member.verdict == "hold" or (member.verdict == "approve" and member.command.hold_seconds)
             }
         plan: Plan = []
         fees: list[list[Part]] = []
-        can_post = is_whole and not codes and all(member.verdict == "approve" for member in members)
+        can_post = is_whole and not faults and all(member.verdict == "approve" for member in members)
         if can_post:
             for number, member in enumerate(members):
                 try:
                     self._check_parties(member.command)
                     fees.append(self._plan(member.command.kind, member.command.legs, plan))
                 except No as no:
-                    codes[number] = str(no)
+                    faults[number] = no
                     break
-        if can_post and not codes:
+        if can_post and not faults:
             self.entries += plan
             return [self._posted(member.command, own) for member, own in zip(members, fees, strict=True)]
-        return [self._refused_member(member, codes.get(number)) for number, member in enumerate(members)]
+        return [
+            self._refused_member(member, faults.get(number, No("batch_refused")))
+            for number, member in enumerate(members)
+        ]
 
-    def _refused_member(self, member: TransferScreened, code: str | None) -> Answer:
+    def _refused_member(self, member: TransferScreened, no: No) -> Answer:
         if member.command.transfer_id in self.transfers:
             return self.view(member.command.transfer_id)
         if member.verdict == "block":
-            return self._new(member.command, "blocked", member.code)
-        return self._new(member.command, "refused", code or "batch_refused")
+            return self._new(member.command, "blocked", member.code, member.facts)
+        return self._new(member.command, "refused", no.code, no.facts)
 
     # Holds.
 
@@ -295,7 +307,7 @@ class Model:
         try:
             self._check_states(transfer.legs)
         except No as no:
-            return self._end(command.transfer_id, str(no))
+            return self._end(command.transfer_id, no.code)
         if command.hold_seconds:
             expires_at = self._in(command.hold_seconds)
             return self._next(command.transfer_id, reasons=(), resolver="caller", expires_at=expires_at)
@@ -323,7 +335,7 @@ class Model:
             raise No("transfer_not_found")
         transfer = self.transfers[transfer_id]
         if transfer.status != "held":
-            raise No("transfer_not_held")
+            raise No("transfer_not_held", status=transfer.status)
         if transfer.resolver != "caller":
             raise No("held_by_review")
         return transfer
@@ -342,6 +354,7 @@ class Model:
         if key in self.commands:
             return [self.commands[key]]
         answers: list[Answer] = []
+        done: Facts = {}
         try:
             match command:
                 case CaptureTransfer():
@@ -353,16 +366,17 @@ class Model:
                     answers.append(self._change(command))
                 case PublishFeeSchedule():
                     self._publish(command)
-            self.commands[key] = ("command", key, "done", "")
+                    done = {"fee_schedule": len(self.schedules) - 1}
+            self.commands[key] = ("command", key, "done", "", done)
         except No as no:
-            self.commands[key] = ("command", key, "refused", str(no))
+            self.commands[key] = ("command", key, "refused", no.code, no.facts)
             self.records += 1
         return [self.commands[key], *answers]
 
     def _capture(self, command: CaptureTransfer) -> Answer:
         transfer = self._hold_of_caller(command.transfer_id)
         if self.now >= transfer.expires_at:
-            raise No("hold_expired")
+            raise No("hold_expired", expires_at=transfer.expires_at)
         amounts = _amounts(command.amounts_minor, transfer.left, "capture_exceeds_hold")
         self._check_states(leg for leg, amount in zip(transfer.legs, amounts, strict=True) if amount)
         is_last = command.is_final or list(amounts) == transfer.left
@@ -380,13 +394,13 @@ class Model:
         if account.owner == HOUSE:
             raise No("system_account")
         if command.status == "closed" and (posted, out, in_) != (0, 0, 0):
-            raise No("account_not_empty")
+            raise No("account_not_empty", posted_minor=posted)
         if minimum > maximum:
             raise No("minimum_above_maximum")
         if posted - out < minimum:
-            raise No("minimum_above_balance")
+            raise No("minimum_above_balance", posted_minor=posted)
         if posted + in_ > maximum:
-            raise No("maximum_below_balance")
+            raise No("maximum_below_balance", posted_minor=posted)
         status = command.status or account.status
         self.accounts[account_id] = replace(account, status=status, minimum=minimum, maximum=maximum)
         self.records += 1
@@ -396,7 +410,7 @@ class Model:
         for rule in command.rules:
             ends = range(max(tier.from_minor for tier in rule.tiers) + 1)
             if any(part_of(rule, amount) > part_of(rule, amount + 1) for amount in ends):
-                raise No("fee_falls")
+                raise No("fee_falls", rule_id=rule.rule_id)
         self.schedules.append(command)
         self.records += 1
 
@@ -410,7 +424,7 @@ class Model:
         try:
             original, amounts, fees, plan = self._plan_reversal(command)
         except No as no:
-            reversal.code = str(no)
+            reversal.code, reversal.facts = no.code, no.facts
             return [self._record(command.command_id)]
         self.entries += plan
         returned = sum(part for _, _, part in fees)
@@ -428,11 +442,11 @@ class Model:
         if original is None or command.transfer_id == command.command_id:
             raise No("transfer_not_found")
         if original.status != "posted" or original.kind == "reversal":
-            raise No("transfer_not_reversible")
+            raise No("transfer_not_reversible", status=original.status, kind=original.kind)
         left = [moved - back for moved, back in zip(original.captured, original.reversed, strict=True)]
         amounts = _amounts(command.amounts_minor, left, "reversal_exceeds_transfer")
         if not any(amounts):
-            raise No("reversal_exceeds_transfer")
+            raise No("reversal_exceeds_transfer", legs=len(left))
         legs = [_backwards(leg) for leg in original.legs]
         self._check_states(leg for leg, amount in zip(legs, amounts, strict=True) if amount)
         after = [before + amount for before, amount in zip(original.reversed, amounts, strict=True)]
@@ -467,7 +481,8 @@ class Model:
         if each.status in {"posted", "held"}:
             seen = (each.resolver, each.expires_at, tuple(each.captured), tuple(each.reversed))
         fee = sum(part for _, _, part in each.fees) - each.returned
-        return ("transfer", transfer_id, each.status, each.code, each.version, each.reasons, fee, each.reverses, *seen)
+        why = (each.status, each.code, each.facts)
+        return ("transfer", transfer_id, *why, each.version, each.reasons, fee, each.reverses, *seen)
 
     def _in(self, seconds: int) -> str:
         ends_at = datetime.fromisoformat(self.now) + timedelta(seconds=seconds)
@@ -479,9 +494,10 @@ def _amounts(asked: Sequence[int], left: Sequence[int], too_much: str) -> Sequen
     if not asked:
         return left
     if len(asked) != len(left) or not any(asked):
-        raise No("amounts_by_leg")
-    if any(amount > most for amount, most in zip(asked, left, strict=True)):
-        raise No(too_much)
+        raise No("amounts_by_leg", legs=len(left))
+    for amount, most in zip(asked, left, strict=True):
+        if amount > most:
+            raise No(too_much, requested_minor=amount, remaining_minor=most)
     return asked
 
 

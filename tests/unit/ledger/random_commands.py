@@ -108,7 +108,17 @@ def transfers(draw: st.DrawFn, name: str, *, may_hold: bool = True) -> TransferS
         seconds = draw(st.sampled_from([0, 60, 600])) if may_hold else 0
         reasons = draw(reasons_of_holds) if verdict == "hold" else ()
         code = "amount_limit_exceeded" if verdict == "block" else ""
-        return screened(name, *legs, verdict=verdict, reasons=reasons, code=code, payer=payer, hold_seconds=seconds)
+        facts: dict[str, int | str] = {"limit_minor": draw(small)} if verdict == "block" else {}
+        return screened(
+            name,
+            *legs,
+            verdict=verdict,
+            code=code,
+            reasons=reasons,
+            payer=payer,
+            facts=facts,
+            hold_seconds=seconds,
+        )
     asset, amount_minor, is_wrong = draw(assets), draw(huge if one_in(draw, 10) else small), one_in(draw, 10)
     customer = id_of(account_name(payer, asset))
     other = id_of(account_name("carol", asset)) if is_wrong else HOUSE[asset]["RESERVE"]

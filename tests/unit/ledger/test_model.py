@@ -58,7 +58,7 @@ def seen(answer: EngineAnswer) -> Answer:
     """Return the engine's answer as the model would give it."""
     match answer:
         case CommandAnswer():
-            return ("command", answer.command_id, answer.status, answer.code)
+            return ("command", answer.command_id, answer.status, answer.code, dict(answer.facts))
         case AccountAnswer():
             return ("account", answer.account_id, answer.status, answer.minimum_minor, answer.maximum_minor)
         case Transfer():
@@ -80,6 +80,7 @@ def seen_transfer(each: Transfer) -> Answer:
         each.transfer_id,
         each.status,
         each.code,
+        dict(each.facts),
         each.version,
         each.reasons,
         each.fee_minor,
