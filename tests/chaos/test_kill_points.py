@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 async def circle(stack: ChaosStack) -> AsyncIterator[tuple[Circle, Load]]:
     api = Api(stack.running.api)
     found = await found_circle(stack, api, customers=2, accounts=20)
-    load = Load(api, found.customers, rng=random.Random("kill points"), rate=REQUESTS_PER_SECOND)
+    load = Load(api, found.customers, operator=found.admin, rng=random.Random("kill points"), rate=REQUESTS_PER_SECOND)
     await fund(found, load)
     yield found, load
     await api.close()
@@ -79,3 +79,15 @@ async def test_worker_dies_after_it_published_and_before_it_commits_its_offsets(
     point = "delivery.before_offset_commit"
     order = order_crash(stack.orders, service, point, reached=5, later_seconds=SENT_SECONDS)
     await crash(stack, circle, order, say)
+
+
+async def test_gateway_dies_after_a_command_was_kept_and_before_it_is_published(
+    stack: ChaosStack, circle: tuple[Circle, Load], say: Say
+) -> None:
+    await crash(stack, circle, order_crash(stack.orders, "gateway", "gateway.command_after_commit", reached=8), say)
+
+
+async def test_ledger_dies_after_a_command_had_its_effect_and_before_anybody_heard_of_it(
+    stack: ChaosStack, circle: tuple[Circle, Load], say: Say
+) -> None:
+    await crash(stack, circle, order_crash(stack.orders, "ledger", "ledger.command_after_commit", reached=8), say)

@@ -37,7 +37,13 @@ async def test_no_promise_breaks_whatever_is_killed_and_whenever(stack: ChaosSta
     try:
         began = time.monotonic()
         circle = await found_circle(stack, api, customers=CUSTOMERS, accounts=ACCOUNTS)
-        load = Load(api, circle.customers, rng=random.Random(rng.random()), rate=REQUESTS_PER_SECOND)
+        load = Load(
+            api,
+            circle.customers,
+            operator=circle.admin,
+            rng=random.Random(rng.random()),
+            rate=REQUESTS_PER_SECOND,
+        )
         await fund(circle, load)
         say(f"chaos: {ACCOUNTS} accounts after {time.monotonic() - began:.1f} s")
         recoveries: dict[str, list[float]] = defaultdict(list)
@@ -71,6 +77,7 @@ async def _round(
     assert late == [], f"paid to people who were verified then, and not posted: {late}"
     return (
         f"{', '.join(said)} s; {rest}; {len(load.moves)} transfers,"
+        f" {len(load.commands)} commands about them,"
         f" {len(newcomers.payments)} held ones released; {dict(load.tries)}"
     )
 

@@ -1,5 +1,7 @@
 """What services say of the same money, read from their tables: a second opinion, which no service may have."""
 
+import asyncio
+
 import asyncpg
 
 _ACROSS = {
@@ -54,8 +56,22 @@ _ACROSS = {
 }
 
 
+_UNDER_WAY_SECONDS = 2.0
+"""Services say things of their own accord, such as what they have said before: that is in an outbox for a moment."""
+
+
 async def differences_across_services(dsn: str) -> list[str]:
-    """Return what differs, in one snapshot; a promise about tables that do not exist here is left out."""
+    """Return what differs, and still does a moment later; a promise about tables that do not exist is left out."""
+    found = await _look(dsn)
+    if not found:
+        return []
+    await asyncio.sleep(_UNDER_WAY_SECONDS)
+    still_there = set(await _look(dsn))
+    return [difference for difference in found if difference in still_there]
+
+
+async def _look(dsn: str) -> list[str]:
+    """Return what differs in one snapshot."""
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):

@@ -7,18 +7,30 @@ from collections.abc import Iterable, Sequence
 
 import asyncpg
 
-from libs.common.ids import system_account_id
-from tests.support.load import DEPOSIT, FINAL, Move
+from tests.support.chaos_commands import Decided, Entry, Life, Stored, live
+from tests.support.load_requests import Asked, Command, Move
 
 _QUIET_POLL_SECONDS = 0.3
 _SHOWN_MAX = 30
 
+# At rest everything is decided, the gateway knows the newest state of it, and no hold is near its end. A caller's hold
+# may be open then; its request was answered long ago.
 _UNSETTLED = """
 SELECT t.transfer_id::text || ' ' || t.scope || ' ' || t.idempotency_key || ' gateway: '
-    || coalesce(o.status, 'nothing') || ', ledger: ' || coalesce(l.status, 'nothing')
-FROM gateway.transfers t LEFT JOIN gateway.outcomes o USING (transfer_id) LEFT JOIN ledger.transfers l
-    USING (transfer_id)
-WHERE o.status IS NULL OR o.status NOT IN ('posted', 'refused', 'blocked', 'voided')
+    || coalesce(o.status, 'nothing') || ', ledger: ' || coalesce(l.status || ' ' || l.version, 'nothing')
+FROM gateway.transfers t
+LEFT JOIN gateway.outcomes o USING (transfer_id)
+LEFT JOIN ledger.transfers l USING (transfer_id)
+LEFT JOIN ledger.settlements s USING (transfer_id)
+LEFT JOIN LATERAL (
+    SELECT max(version) AS version FROM gateway.later_states s WHERE s.transfer_id = t.transfer_id) later ON true
+WHERE o.status IS NULL OR l.status IS NULL OR l.version > greatest(o.version, later.version)
+    OR (l.status = 'held' AND (s.resolver <> 'caller' OR s.expires_at < now() + interval '10 minutes'))
+UNION ALL
+SELECT c.command_id::text || ' ' || c.scope || ' ' || c.idempotency_key || ' of ' || c.subject_id || ': '
+    || coalesce(o.status, 'nothing')
+FROM gateway.commands c LEFT JOIN gateway.outcomes o ON o.transfer_id = c.command_id
+WHERE o.status IS NULL OR o.status NOT IN ('done', 'posted', 'refused')
 """
 _UNTOLD = """
 SELECT 'ledger.heads: ' || published_size || ' of ' || size || ' published'
@@ -37,11 +49,33 @@ UNION ALL SELECT 'kyc: ' || cause_code || ' ' || cause FROM kyc.dead_letters
 UNION ALL SELECT 'gateway: ' || cause_code || ' ' || cause FROM gateway.dead_letters
 """
 _STORED = """
-SELECT t.principal_id::text, t.scope, t.idempotency_key, t.transfer_id::text, l.status, l.code
-FROM gateway.transfers t LEFT JOIN ledger.transfers l USING (transfer_id)
+SELECT t.principal_id::text, t.scope, t.idempotency_key, t.transfer_id::text, l.status, l.code,
+    j.first_index, j.posted_index, s.expires_at, s.captured_minor[1], s.reversed_minor[1]
+FROM gateway.transfers t
+LEFT JOIN ledger.transfers l USING (transfer_id)
+LEFT JOIN ledger.settlements s USING (transfer_id)
+LEFT JOIN (
+    SELECT transfer_id, min(journal_index) AS first_index,
+        min(journal_index) FILTER (WHERE kind = 'transfer.posted') AS posted_index
+    FROM ledger.journal WHERE kind LIKE 'transfer.%' GROUP BY transfer_id) j USING (transfer_id)
 """
-_ENTRIES = "SELECT transfer_id::text, account_id::text, amount_minor FROM ledger.entries"
-_BALANCES = "SELECT account_id::text, posted_minor FROM ledger.accounts WHERE posted_minor <> 0"
+_DECIDED = """
+SELECT c.principal_id::text, c.scope, c.idempotency_key, c.command_id::text, c.subject_id::text,
+    coalesce(d.code, r.code), coalesce(d.journal_index, r.journal_index), coalesce(d.decided_at, r.changed_at)
+FROM gateway.commands c LEFT JOIN ledger.commands d USING (command_id)
+LEFT JOIN ledger.transfers r ON r.transfer_id = c.command_id
+"""
+_UNASKED = """
+SELECT 'command ' || d.command_id || ' of ' || d.subject_id FROM ledger.commands d
+LEFT JOIN gateway.commands c USING (command_id) WHERE c.command_id IS NULL
+UNION ALL SELECT 'reversal ' || r.reversal_id || ' of ' || r.transfer_id FROM ledger.reversals r
+LEFT JOIN gateway.commands c ON c.command_id = r.reversal_id WHERE c.command_id IS NULL
+"""
+_ENTRIES = "SELECT transfer_id::text, journal_index, account_id::text, amount_minor FROM ledger.entries"
+_BALANCES = """
+SELECT account_id::text, posted_minor, pending_out_minor, pending_in_minor FROM ledger.accounts
+WHERE (posted_minor, pending_out_minor, pending_in_minor) IS DISTINCT FROM (0, 0, 0)
+"""
 
 
 async def wait_until_quiet(dsn: str, *, seconds: float) -> tuple[float, str]:
@@ -65,89 +99,81 @@ async def wait_until_quiet(dsn: str, *, seconds: float) -> tuple[float, str]:
         await connection.close()
 
 
-async def check_answers(dsn: str, moves: Sequence[Move]) -> None:
-    """Check that what clients were told is what happened, and that nothing else did.
+async def check_answers(dsn: str, moves: Sequence[Move], commands: Sequence[Command]) -> None:
+    """Check that what clients were told is what happened, that it happened once, and that nothing else did.
 
     Raises: AssertionError with the keys.
     """
     connection = await asyncpg.connect(dsn)
     try:
-        stored = await connection.fetch(_STORED)
+        now = await connection.fetchval("SELECT now()")
+        stored = {tuple(row[:3]): Stored(*row[3:]) for row in await connection.fetch(_STORED)}
+        decided = {tuple(row[:3]): Decided(*row[3:]) for row in await connection.fetch(_DECIDED)}
         entries = await connection.fetch(_ENTRIES)
-        balances = {row[0]: row[1] for row in await connection.fetch(_BALANCES)}
-        parked = [row[0] for row in await connection.fetch(_PARKED)]
+        balances = {row[0]: tuple(row[1:]) for row in await connection.fetch(_BALANCES)}
+        wrong = [f"parked, {row[0]}" for row in await connection.fetch(_PARKED)]
+        wrong += [f"nobody asked for {row[0]}" for row in await connection.fetch(_UNASKED)]
     finally:
         await connection.close()
-    wrong = [f"parked, {text}" for text in parked]
-    by_key = {(row[0], row[1], row[2]): (row[3], row[4], row[5]) for row in stored}
-    wrong += _unknown(by_key, moves)
-    moved: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for transfer_id, account_id, amount_minor in entries:
-        moved[transfer_id].append((account_id, amount_minor))
-    for move in moves:
-        wrong += [f"{move}: {what}" for what in _what_is_wrong(move, by_key, moved)]
-    wrong += _torn_apart(moves, by_key)
-    wrong += _wrong_balances(moves, by_key, balances)
+    everything: list[Asked] = [*moves, *commands]
+    asked = {_key_of(each) for each in everything}
+    wrong += [f"{key} was stored, and nobody sent it" for key in (*stored, *decided) if key not in asked]
+    wrong += [
+        f"{each}: answered, and not stored"
+        for each in everything
+        if each.answers and _key_of(each) not in (stored if isinstance(each, Move) else decided)
+    ]
+    of_transfer: dict[str, list[tuple[Command, Decided]]] = defaultdict(list)
+    for command in commands:
+        if _key_of(command) in decided:
+            of_transfer[command.transfer_id].append((command, decided[_key_of(command)]))
+    found = [(move, stored[_key_of(move)]) for move in moves if _key_of(move) in stored]
+    lives = [live(move, row, of_transfer[row.transfer_id], now) for move, row in found]
+    wrong += [f"{life.move}: {what}" for life in lives for what in life.wrong]
+    wrong += _torn_apart(lives) + _wrong_entries(lives, entries) + _wrong_balances(lives, balances)
     if wrong:
         raise AssertionError(_listed(wrong))
 
 
-_Stored = dict[tuple[str, str, str], tuple[str, str, str]]
-"""(principal, scope, key) → (transfer id, ledger's status, ledger's code)"""
-
-
-def _unknown(by_key: _Stored, moves: Iterable[Move]) -> list[str]:
-    asked = {_key_of(move) for move in moves}
-    return [f"{key} was stored, and nobody sent it" for key in by_key if key not in asked]
-
-
-def _what_is_wrong(move: Move, by_key: _Stored, moved: dict[str, list[tuple[str, int]]]) -> list[str]:
-    stored = by_key.get(_key_of(move))
-    if stored is None:
-        return ["answered, and not stored"] if move.answers else []
-    transfer_id, status, code = stored
-    wrong = [
-        f"named {answer.transfer_id}, is {transfer_id}" for answer in move.answers if answer.transfer_id != transfer_id
-    ]
-    told = {(answer.http_status, answer.status, answer.code) for answer in move.answers if answer.status in FINAL}
-    expected_http = {"posted": 201, "refused": 422, "blocked": 403, "voided": 403}.get(status, 0)
-    wrong += [f"told {each}, is {status} {code}" for each in told if each != (expected_http, status, code)]
-    if status not in FINAL:
-        wrong.append(f"is {status}")
-    effect = sorted(_effect_of(move)) if status == "posted" else []
-    if sorted(moved.get(transfer_id, [])) != effect:
-        wrong.append(f"is {status} and moved {moved.get(transfer_id, [])}")
-    return wrong
-
-
-def _torn_apart(moves: Iterable[Move], by_key: _Stored) -> list[str]:
+def _torn_apart(lives: Iterable[Life]) -> list[str]:
     statuses: dict[str, set[bool]] = defaultdict(set)
-    for move in moves:
-        if move.together and (stored := by_key.get(_key_of(move))) is not None:
-            statuses[move.together].add(stored[1] == "posted")
+    for life in lives:
+        if life.move.together:
+            statuses[life.move.together].add(life.stored.status == "posted")
     return [f"the atomic batch of {key} was posted in part" for key, posted in statuses.items() if len(posted) > 1]
 
 
-def _wrong_balances(moves: Iterable[Move], by_key: _Stored, balances: dict[str, int]) -> list[str]:
-    expected: dict[str, int] = defaultdict(int)
-    for move in moves:
-        if by_key.get(_key_of(move), ("", "", ""))[1] == "posted":
-            for account_id, amount_minor in _effect_of(move):
-                expected[account_id] += amount_minor
+def _wrong_entries(lives: Iterable[Life], entries: Iterable[asyncpg.Record]) -> list[str]:
+    """Return which transfers and reversals have other entries than one of each command, at its own record."""
+    expected = {transfer_id: sorted(made) for life in lives for transfer_id, made in life.entries.items()}
+    made: dict[str, list[Entry]] = defaultdict(list)
+    for transfer_id, index, account_id, amount_minor in entries:
+        made[transfer_id].append((index, account_id, amount_minor))
     return [
-        f"account {account_id} has {balances.get(account_id, 0)}, its transfers make {expected.get(account_id, 0)}"
-        for account_id in {*expected, *balances}
-        if balances.get(account_id, 0) != expected.get(account_id, 0)
+        f"{transfer_id} made the entries {made[transfer_id]}, not {expected.get(transfer_id, [])}"
+        for transfer_id in {*made, *expected}
+        if sorted(made[transfer_id]) != expected.get(transfer_id, [])
     ]
 
 
-def _effect_of(move: Move) -> list[tuple[str, int]]:
-    source = system_account_id("USD", "SYS-RESERVE-0001") if move.scope == DEPOSIT else move.source_account_id
-    return [(source, -move.amount_minor), (move.destination_account_id, move.amount_minor)]
+def _wrong_balances(lives: Iterable[Life], balances: dict[str, tuple[int, ...]]) -> list[str]:
+    """Compare (posted, pending out, pending in) with what the transfers make, and what is still held."""
+    expected: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for life in lives:
+        for _, account_id, amount_minor in (entry for entries in life.entries.values() for entry in entries):
+            expected[account_id][0] += amount_minor
+        expected[life.move.source_account_id][1] += life.left_minor
+        expected[life.move.destination_account_id][2] += life.left_minor
+    nothing = (0, 0, 0)
+    return [
+        f"account {account_id} has {balances.get(account_id, nothing)}, its transfers make {expected[account_id]}"
+        for account_id in {*expected, *balances}
+        if balances.get(account_id, nothing) != tuple(expected[account_id])
+    ]
 
 
-def _key_of(move: Move) -> tuple[str, str, str]:
-    return move.principal_id, move.scope, move.key
+def _key_of(asked: Asked) -> tuple[str, str, str]:
+    return asked.principal_id, asked.scope, asked.key
 
 
 def _listed(lines: Sequence[str]) -> str:

@@ -5,7 +5,8 @@ import random
 import time
 
 from tests.support.chaos_stack import Circle
-from tests.support.load import Load, Move
+from tests.support.load import Load
+from tests.support.load_requests import Move
 
 _PAYMENTS = 3
 

@@ -16,6 +16,7 @@ from tests.support.crashing import VARIABLE
 from tests.support.invariants import check_everything
 from tests.support.kafka import ApacheKafka
 from tests.support.load import Load
+from tests.support.load_requests import Asked
 from tests.support.stack import RunningStack
 
 SERVICES = ("gateway", "fraud", "ledger", "kyc", "accounts")
@@ -128,7 +129,7 @@ async def fund(circle: Circle, load: Load) -> None:
 
     async def deposit(account_id: str) -> None:
         async with gate:
-            await load.deposit(circle.admin, account_id, _OPENING_BALANCE_MINOR)
+            await load.deposit(account_id, _OPENING_BALANCE_MINOR)
 
     await asyncio.gather(*(deposit(account_id) for person in circle.customers for account_id in person.account_ids))
 
@@ -137,11 +138,10 @@ async def settle_and_check(stack: ChaosStack, circle: Circle, load: Load) -> str
     """Let everything come to rest, then check all promises; return how long the rest took to come and for what."""
     await load.finish()
     quiet_seconds, last = await wait_until_quiet(stack.dsn, seconds=_QUIET_SECONDS)
-    undecided = [
-        move for move in load.moves if move.answers and all(answer.http_status == 202 for answer in move.answers)
-    ]
+    everything: list[Asked] = [*load.moves, *load.commands]
+    undecided = [each for each in everything if all(answer.http_status == 202 for answer in each.answers)]
     await load.ask_again(undecided)
     assert load.unexpected == [], "\n".join(load.unexpected[:20])
-    await check_answers(stack.dsn, load.moves)
+    await check_answers(stack.dsn, load.moves, load.commands)
     await check_everything(stack.dsn, circle.vkey)
     return f"at rest after {quiet_seconds:.1f} s" + (f" ({last})" if quiet_seconds > _LONG_SECONDS else "")

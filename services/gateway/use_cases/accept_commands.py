@@ -83,12 +83,12 @@ class CommandIntake:
         # Registered before the commit: an outcome must not come and find nobody.
         self._waiters.expect(command_id, answer)
         try:
-            reached("gateway.intake_before_commit")
+            reached("gateway.command_before_commit")
             stored = await self._store(asked, command_id)
             if stored.command_id != command_id:
                 self._waiters.drop(command_id)
                 return await self._replay(asked, stored, wait_seconds)
-            reached("gateway.intake_after_commit")
+            reached("gateway.command_after_commit")
             message = ledger_command(asked.scope, command_id, asked.subject_id, stored.message)
             await self._publisher.send([message])
         except BaseException:
