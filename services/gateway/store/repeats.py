@@ -23,12 +23,23 @@ SELECT id, now() + make_interval(secs => $2), $3 FROM unnest($1::uuid[]) AS id
 ON CONFLICT ON CONSTRAINT repeats_pkey DO UPDATE SET longest_wait_seconds = EXCLUDED.longest_wait_seconds
 WHERE r.longest_wait_seconds <> EXCLUDED.longest_wait_seconds
 """
-# A caller's hold stays the frozen outcome; that it ended is told by a later state.
+# A caller's hold stays the frozen outcome; that it ended is told by a later state. A command's answer and the state it
+# made are two messages, of which one may be lost: it is settled once that state is there, which a reversal's record is
+# followed by.
 _FORGET_SETTLED = """
 DELETE FROM gateway.repeats r USING gateway.outcomes o
 WHERE o.transfer_id = r.transfer_id AND r.next_send_at <= $1
     AND (o.status NOT IN ('held', 'parked') OR EXISTS (
         SELECT 1 FROM gateway.later_states s WHERE s.transfer_id = r.transfer_id AND s.status <> 'held'))
+    AND NOT EXISTS (
+        SELECT 1 FROM gateway.commands c
+        WHERE c.command_id = r.transfer_id AND c.scope <> 'fee-schedules' AND o.status IN ('done', 'posted')
+            AND NOT EXISTS (
+                SELECT 1 FROM gateway.later_states s WHERE s.transfer_id = c.subject_id
+                    AND s.journal_index = o.journal_index + CASE c.scope WHEN 'reversals' THEN 1 ELSE 0 END)
+            AND NOT EXISTS (
+                SELECT 1 FROM gateway.account_states a
+                WHERE a.account_id = c.subject_id AND a.journal_index = o.journal_index))
 """
 # The wait doubles from 5 s to a minute, for a caller's hold to an hour. Taking a page and putting it off is one
 # statement, so that two processes never take the same page. A batch goes out whole, so its transfers on the next page

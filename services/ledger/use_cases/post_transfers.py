@@ -124,6 +124,8 @@ class PostTransfers:
         else:
             self._memory.keep_active()
             await self._outcomes.repeat(decisions.answers)
+        if known or done:
+            await self._outcomes.repeat_states(decisions.answers, before=head.size)
 
     async def _write(self, decisions: Decisions, head: JournalHead, now: str, traceparents: Mapping[str, str]) -> None:
         """Commit the decisions, remember the new state and tell the bus."""
@@ -144,6 +146,8 @@ class PostTransfers:
         with COMMIT_SECONDS.time():
             sealed = await write_batch(self._hot, batch, seal)
         reached("ledger.after_commit_before_publish")
+        if decisions.commands or decisions.reversals:
+            reached("ledger.command_after_commit")
         self._memory.remember(sealed.after, books.changed)
         if decisions.published is not None:
             self._memory.forget()  # the next batch reads the schedules again, and the accounts they credit

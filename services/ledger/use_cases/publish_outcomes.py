@@ -16,7 +16,8 @@ import structlog
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
 from libs.common.messaging.outgoing_message import Outgoing
-from services.ledger.domain.run import Answer
+from services.ledger.domain.run import Answer, CommandAnswer
+from services.ledger.domain.transfer import Transfer
 from services.ledger.messages import answer_message
 from services.ledger.metrics import UNPUBLISHED_RECORDS
 from services.ledger.store.heads import advance_mark, load_mark
@@ -99,6 +100,19 @@ class PublishOutcomes:
         """Send answers that were given before; whoever does not get one asks again."""
         await self._sender.send([answer_message(answer, self._shard) for answer in answers])
 
+    async def repeat_states(self, answers: Sequence[Answer], *, before: int) -> None:
+        """Send again what commands brought about that were done before this record: the states, by their records.
+
+        An answer and the state go to different partitions, so one may have been lost without the other. Raises:
+        Unavailable.
+        """
+        for answer in answers:
+            records = _records_of(answer)
+            if answer.journal_index < before and records:
+                async with self._hot.autocommit() as connection:
+                    told = await load_outcomes(connection, self._shard, answer.journal_index, records)
+                await self._sender.send([answer_message(each, self._shard) for each in told])
+
     async def flush(self) -> None:
         """Store the mark if it grew. Raises: Unavailable."""
         confirmed = self.confirmed_size
@@ -152,6 +166,16 @@ class PublishOutcomes:
             await asyncio.sleep(_FLUSH_SECONDS)
             with contextlib.suppress(Unavailable):  # it is tried again in a second, and rides on the next commit
                 await self.flush()
+
+
+def _records_of(answer: Answer) -> int:
+    """Return how many records the effect of a command has; 0 for what is no command's, or had no effect.
+
+    A reversal's own record is followed by that of the transfer it reverses.
+    """
+    if isinstance(answer, CommandAnswer):
+        return 1 if answer.status == "done" else 0
+    return 2 if isinstance(answer, Transfer) and answer.reverses and answer.status == "posted" else 0
 
 
 def _report(task: "asyncio.Task[None]") -> None:

@@ -1,6 +1,7 @@
 """Staff change what accounts may do: who may, what is sent, and the state that is answered."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx2
@@ -13,6 +14,7 @@ from libs.common.ids import new_id
 from libs.common.money import MAX_AMOUNT_MINOR
 from tests.integration.gateway.counter import AT, Counter, decided
 from tests.integration.gateway.test_intake import until
+from tests.integration.gateway.test_transfer_commands import sweep_sends
 
 REASON = {"reason": "court order 7"}
 FROZEN = {"status": "frozen", **REASON}
@@ -78,6 +80,18 @@ async def test_an_account_is_frozen_and_answered_with_the_state_the_ledger_decid
     }
     assert (again.status_code, again.content, again.headers["idempotency-replayed"]) == (200, answer.content, "true")
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_a_change_is_sent_again_until_the_account_s_state_has_come_too(counter: Counter) -> None:
+    await counter.rows("DELETE FROM gateway.repeats")
+    async with counter.http() as http:
+        await put(counter, http, "status", FROZEN)
+        [first] = counter.publisher.sent
+        await counter.hear_all(decided(first.message_id, journal_index=7))
+        now = counter.clock() + timedelta(minutes=1)
+        await sweep_sends(counter, now, [first])
+        await counter.hear_all(state(counter.payer.account_id, 7, status="frozen"))
+        await sweep_sends(counter, now + timedelta(hours=9), [])
 
 
 async def test_a_refused_change_tells_the_ledger_s_code(counter: Counter) -> None:

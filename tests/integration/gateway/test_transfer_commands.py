@@ -455,6 +455,44 @@ async def test_a_command_without_an_answer_is_sent_again_unchanged_less_and_less
     assert await counter.rows("SELECT 1 FROM gateway.repeats") == []
 
 
+async def test_a_capture_is_sent_again_until_the_state_it_made_has_come_too(counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await held_till(counter, http)
+        await counter.rows("DELETE FROM gateway.repeats")
+        await at.ask("capture", {"amount_minor": 200})
+        [first] = counter.publisher.sent
+        await counter.hear_all(decided(first.message_id, journal_index=7))
+        await counter.hear_all(captured(at, 500, 3, last=True))  # a later one's state is not its own
+        now = counter.clock() + timedelta(minutes=1)
+        await sweep_sends(counter, now, [first])
+        await counter.hear_all(changed(at.transfer_id, "held", 2, journal_index=7, captured_minor=(200,), **HELD))
+        await sweep_sends(counter, now + timedelta(hours=9), [])
+    assert await counter.rows("SELECT 1 FROM gateway.repeats") == []
+
+
+async def test_a_reversal_is_sent_again_until_the_gateway_knows_what_it_made_of_the_original(counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await till(counter, http)
+        await counter.hear_all(changed(at.transfer_id, "posted", 1, journal_index=3))
+        await counter.rows("DELETE FROM gateway.repeats")
+        await at.ask("reversals", REASON)
+        [first] = counter.publisher.sent
+        await counter.hear_all(changed(first.message_id, "posted", 1, journal_index=7, reverses=at.transfer_id))
+        now = counter.clock() + timedelta(minutes=1)
+        await sweep_sends(counter, now, [first])
+        await counter.hear_all(changed(at.transfer_id, "posted", 2, journal_index=8, reversed_minor=(500,)))
+        await sweep_sends(counter, now + timedelta(hours=9), [])
+
+
+async def test_a_refused_command_made_nothing_that_could_be_waited_for(counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await held_till(counter, http)
+        await counter.rows("DELETE FROM gateway.repeats")
+        await at.ask("void")
+        await counter.hear_all(decided(counter.sent_ids()[0], "transfer_not_held"))
+        await sweep_sends(counter, counter.clock() + timedelta(hours=9), [])
+
+
 async def sweep_sends(counter: Counter, now: Any, expected: list[Any]) -> None:
     counter.publisher.sent.clear()
     await Repeater(counter.connections["repeats"], counter.publisher, lambda: now)._send_due()

@@ -12,7 +12,19 @@ from services.ledger.domain.commands import Command
 from services.ledger.metrics import CONFLICTS, OUTCOMES
 from tests.integration.ledger.books import Books, check, count_of, until_confirmed
 from tests.support.api_world import admin_connection
-from tests.support.ledger_builders import batch, blocked, held, id_of, leg, resolved, screened
+from tests.support.ledger_builders import (
+    batch,
+    blocked,
+    capture,
+    change,
+    held,
+    id_of,
+    leg,
+    resolved,
+    reverse,
+    screened,
+    void,
+)
 
 PART = leg("alice", "bob", 5)
 
@@ -40,6 +52,32 @@ async def test_a_repetition_right_after_the_first_is_answered_again(
     assert conflicts() == outcomes() == 0
     await books.outcomes.flush()
     await check(admin_dsn)
+
+
+@pytest.mark.parametrize("beside", [(), (screened("beside", PART),)], ids=["alone", "beside what is new"])
+async def test_a_command_that_comes_again_brings_the_state_it_made_and_not_the_newest(
+    books: Books, beside: tuple[Command, ...]
+) -> None:
+    await books.fund(alice=1_000, bob=1)
+    await books.do(screened("h", leg("alice", "bob", 60), hold_seconds=3_600), screened("t", PART))
+    commands = (capture("h", 20, as_="one"), reverse("t", 2, as_="some"), change("bob", maximum_minor=500))
+    books.publisher.sent.clear()
+    await books.do(*commands)
+    said = {item.message_id for item in books.publisher.sent}
+    await books.do(void("h"), reverse("t", as_="rest"))
+    books.publisher.sent.clear()
+    await books.do(*beside, *commands)
+    assert said <= {item.message_id for item in books.publisher.sent}
+    assert [(each.version, each.status) for each in books.told("h")] == [(2, "held")]
+    assert [(each.version, each.reversed_minor) for each in books.told("t")] == [(2, (2,))]
+
+
+async def test_a_refused_command_that_comes_again_brings_its_refusal_alone(books: Books) -> None:
+    await books.fund(alice=1_000, bob=1)
+    await books.do(screened("t", PART), capture("t"), reverse("t", 99))
+    books.publisher.sent.clear()
+    await books.do(capture("t"), reverse("t", 99))
+    assert [item.key for item in books.publisher.sent] == [capture("t").command_id, reverse("t").command_id]
 
 
 async def test_new_transfers_beside_a_repetition_are_posted_once(books: Books, admin_dsn: str) -> None:
