@@ -72,7 +72,8 @@ class Life:
         allowed = self._codes(command, decided)
         if code not in allowed:
             self.wrong.append(f"{command}: decided {code!r} at {decided.journal_index}, not one of {allowed}")
-        elif not code:
+            return
+        if not code:
             self._do(command, decided)
         self._check_told(command, decided, code)
 
