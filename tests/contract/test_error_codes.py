@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from libs.common import errors
-from services.gateway.domain.sentences import DETAILS
+from libs.common.sentences import DETAILS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "errors.md").read_text()

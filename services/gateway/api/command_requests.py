@@ -11,13 +11,13 @@ from libs.common.db.hot import HotConnection
 from libs.common.errors import TooManyRequests
 from libs.common.http.auth import Principal
 from libs.common.http.problems import problem_response
+from libs.common.sentences import detail_of
 from services.gateway.api.command_models import CommandAccepted
 from services.gateway.api.money_requests import MoneyRoutes
 from services.gateway.api.openapi_money import KEY_HEADER, PREFER_HEADER
 from services.gateway.api.preferences import wait_of
 from services.gateway.api.rate_limits import address_of
 from services.gateway.domain.outcomes import http_status_of_refusal
-from services.gateway.domain.sentences import detail_of
 from services.gateway.use_cases.accept_commands import AskedCommand, CommandIntake, TakenCommand
 
 COMMAND_HEADERS: Final[dict[str, Any]] = {"parameters": [KEY_HEADER, PREFER_HEADER]}

@@ -10,9 +10,9 @@ from libs.common.errors import TooManyRequests, Unprocessable
 from libs.common.http.auth import Principal, TokenVerifier
 from libs.common.http.hot import HotAnswer, HotRequest
 from libs.common.http.problems import problem_body
+from libs.common.sentences import detail_of
 from services.gateway.api.rate_limits import RateLimits
 from services.gateway.domain.outcomes import HTTP_STATUS, Outcome, http_status_of
-from services.gateway.domain.sentences import detail_of
 from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
 from services.gateway.use_cases.accept_transfers import Intake, RequestKey, Submission
 from services.gateway.use_cases.foresee_transfer import ForeseeTransfer

@@ -22,7 +22,8 @@ def transfer_status_router(connection: HotConnection, waiters: Waiters) -> APIRo
         "/transfers/{transfer_id}",
         summary="Show a transfer",
         description="For who asked for it, payer, payees and staff; a reversal is a transfer too. In its newest state: "
-        "`status` is accepted, held, posted, refused, blocked, voided or parked.",
+        "`status` is accepted, held, posted, refused, blocked, voided or parked. Beside a `code` stands "
+        "`failure_reason`; its numbers are for the payer and staff alone.",
         responses={
             200: {
                 "description": "The transfer.",
@@ -37,7 +38,8 @@ def transfer_status_router(connection: HotConnection, waiters: Waiters) -> APIRo
             raise NotFound("transfer_not_found", "There is no such transfer, or it is not yours.")
         require_party(principal, found.party_ids, what="transfer")
         newest = waiters.newest(found.outcome)
-        body = found.render() if newest is found.outcome else found.render(newest)
+        knows_facts = principal.is_staff() or principal.user_id in found.facts_ids
+        body = found.render(None if newest is found.outcome else newest, knows_facts=knows_facts)
         return Response(body, media_type="application/json")
 
     return router

@@ -28,7 +28,8 @@ UNSETTLED: Final = Settlement()
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """A transfer's newest known state. Version 0 with status `accepted`: nothing has been heard of it yet.
 
-    Also what became of a command, under the command's id: `done` or `refused`, with version 1.
+    Also what became of a command, under the command's id: `done` or `refused`, with version 1. `attempts` is how many
+    tries it took the ledger to decide this state; 0 for what the ledger has not said.
     """
 
     transfer_id: str
@@ -40,6 +41,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     journal_index: int
     occurred_at: str
     settlement: Settlement = UNSETTLED
+    attempts: int = 0
 
     def is_final(self) -> bool:
         """Tell whether money will not move any more but by a reversal."""

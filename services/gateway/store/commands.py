@@ -27,13 +27,13 @@ SELECT count(*) FROM stored
 """
 _BY_KEY = """
 SELECT c.command_id::text, c.principal_id::text, c.scope, c.idempotency_key, c.body_hash, c.subject_id::text, c.message,
-    c.memo, o.status, o.version, o.code, o.reasons, o.facts, o.journal_index, o.occurred_at, o.settlement
+    c.memo, o.status, o.version, o.code, o.reasons, o.facts, o.journal_index, o.occurred_at, o.settlement, o.attempts
 FROM gateway.commands c LEFT JOIN gateway.outcomes o ON o.transfer_id = c.command_id
 WHERE (c.principal_id, c.scope, c.idempotency_key) = ($1::uuid, $2, $3)
 """
 _REVERSAL = """
 SELECT c.command_id::text, c.principal_id::text, c.scope, c.idempotency_key, c.body_hash, c.subject_id::text, c.message,
-    c.memo, o.status, o.version, o.code, o.reasons, o.facts, o.journal_index, o.occurred_at, o.settlement
+    c.memo, o.status, o.version, o.code, o.reasons, o.facts, o.journal_index, o.occurred_at, o.settlement, o.attempts
 FROM gateway.commands c LEFT JOIN gateway.outcomes o ON o.transfer_id = c.command_id
 WHERE c.command_id = $1::uuid AND c.scope = 'reversals'
 """

@@ -27,7 +27,7 @@ _UNSENT: Final = "SELECT count(*) FROM gateway.outbox WHERE recorded_at < now() 
 # Any state that the ledger tells replaces one of version 0.
 _FORGET: Final = """
 UPDATE gateway.outcomes SET status = 'parked', version = 0, code = 'projection_rebuilt', journal_index = -1,
-    settlement = NULL
+    settlement = NULL, attempts = 0
 WHERE transfer_id = ANY($1::uuid[])
 """
 

@@ -13,23 +13,27 @@ from services.gateway.store.outcome_rows import columns_of, outcome_from, settle
 
 _INSERT_STATES = """
 INSERT INTO gateway.later_states (transfer_id, status, version, code, reasons, facts, journal_index, occurred_at,
-    settlement)
+    settlement, attempts)
 SELECT r.id, r.status, r.version, r.code, string_to_array(r.reasons, ','), r.facts, r.journal_index, r.at,
-    r.settlement::jsonb
+    r.settlement::jsonb, r.attempts
 FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::bytea[], $7::bigint[], $8::text[],
-    $9::text[]) AS r(id, status, version, code, reasons, facts, journal_index, at, settlement)
+    $9::text[], $10::smallint[])
+    AS r(id, status, version, code, reasons, facts, journal_index, at, settlement, attempts)
 ON CONFLICT ON CONSTRAINT later_states_pkey DO NOTHING
 """
 _NEWEST_STATE = """
-SELECT transfer_id::text, status, version, code, reasons, facts, journal_index, occurred_at, settlement
+SELECT transfer_id::text, status, version, code, reasons, facts, journal_index, occurred_at, settlement,
+    attempts
 FROM gateway.later_states WHERE transfer_id = $1::uuid ORDER BY version DESC LIMIT 1
 """
 _FIRST_FINAL_STATE = """
-SELECT transfer_id::text, status, version, code, reasons, facts, journal_index, occurred_at, settlement
+SELECT transfer_id::text, status, version, code, reasons, facts, journal_index, occurred_at, settlement,
+    attempts
 FROM gateway.later_states WHERE transfer_id = $1::uuid AND status <> 'held' ORDER BY version LIMIT 1
 """
 _STATE_AT = """
-SELECT transfer_id::text, status, version, code, reasons, facts, journal_index, occurred_at, settlement
+SELECT transfer_id::text, status, version, code, reasons, facts, journal_index, occurred_at, settlement,
+    attempts
 FROM gateway.later_states WHERE transfer_id = $1::uuid AND journal_index = $2
 """
 # A reversal's record is followed by the one that says how much of the original is reversed now.

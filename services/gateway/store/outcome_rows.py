@@ -24,12 +24,13 @@ def columns_of(outcomes: Sequence[Outcome]) -> tuple[list[Any], ...]:
         [o.journal_index for o in outcomes],
         [o.occurred_at for o in outcomes],
         [None if o.settlement is UNSETTLED else _encode(o.settlement).decode() for o in outcomes],
+        [o.attempts for o in outcomes],
     )
 
 
 def outcome_from(row: Sequence[Any]) -> Outcome:
     """Return the outcome that a row holds, its columns in the order of `columns_of`."""
-    transfer_id, status, version, code, reasons, facts, journal_index, occurred_at, settlement = row
+    transfer_id, status, version, code, reasons, facts, journal_index, occurred_at, settlement, attempts = row
     return Outcome(
         transfer_id,
         status,
@@ -40,6 +41,7 @@ def outcome_from(row: Sequence[Any]) -> Outcome:
         journal_index,
         occurred_at,
         settlement_from(settlement),
+        attempts,
     )
 
 

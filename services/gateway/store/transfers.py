@@ -30,26 +30,30 @@ SELECT count(*) FROM stored
 """
 _BY_KEYS = """
 SELECT t.transfer_id::text, t.principal_id::text, t.scope, t.idempotency_key, t.body_hash, t.command, t.memo,
-    o.status, o.version, o.code, o.reasons, o.facts, o.journal_index, o.occurred_at, o.settlement
+    o.status, o.version, o.code, o.reasons, o.facts, o.journal_index, o.occurred_at, o.settlement,
+    o.attempts
 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k(principal_id, scope, idempotency_key)
 JOIN gateway.transfers t USING (principal_id, scope, idempotency_key)
 LEFT JOIN gateway.outcomes o USING (transfer_id)
 """
 _UPSERT_OUTCOMES = """
 INSERT INTO gateway.outcomes AS o (transfer_id, status, version, code, reasons, facts, journal_index, occurred_at,
-    settlement)
+    settlement, attempts)
 SELECT r.id, r.status, r.version, r.code, string_to_array(r.reasons, ','), r.facts, r.journal_index, r.at,
-    r.settlement::jsonb
+    r.settlement::jsonb, r.attempts
 FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::bytea[], $7::bigint[], $8::text[],
-    $9::text[]) AS r(id, status, version, code, reasons, facts, journal_index, at, settlement)
+    $9::text[], $10::smallint[])
+    AS r(id, status, version, code, reasons, facts, journal_index, at, settlement, attempts)
 ON CONFLICT ON CONSTRAINT outcomes_pkey DO UPDATE SET status = EXCLUDED.status, version = EXCLUDED.version,
     code = EXCLUDED.code, reasons = EXCLUDED.reasons, facts = EXCLUDED.facts,
-    journal_index = EXCLUDED.journal_index, occurred_at = EXCLUDED.occurred_at, settlement = EXCLUDED.settlement
+    journal_index = EXCLUDED.journal_index, occurred_at = EXCLUDED.occurred_at, settlement = EXCLUDED.settlement,
+    attempts = EXCLUDED.attempts
 WHERE o.version < EXCLUDED.version AND o.settlement ->> 'resolver' IS DISTINCT FROM 'caller'
     AND o.status NOT IN ('posted', 'refused', 'blocked', 'voided')
 """
 _OUTCOMES = """
-SELECT transfer_id::text, status, version, code, reasons, facts, journal_index, occurred_at, settlement
+SELECT transfer_id::text, status, version, code, reasons, facts, journal_index, occurred_at, settlement,
+    attempts
 FROM gateway.outcomes WHERE transfer_id = ANY($1::uuid[])
 """
 

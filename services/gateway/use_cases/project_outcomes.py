@@ -38,6 +38,7 @@ def outcome_of(message: TransferChanged) -> Outcome:
         message.journal_index,
         message.occurred_at,
         _settlement_of(message),
+        message.attempts,
     )
 
 

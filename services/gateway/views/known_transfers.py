@@ -25,14 +25,16 @@ REVERSAL: Final = "reversal"
 class KnownTransfer:
     """A transfer with its newest outcome known.
 
-    `party_ids` are those who may see it: who asked for it, who pays, who is paid. `settled_at` is when a hold ended, if
-    a later state than that is shown. `reverses` is a reversal's original.
+    `party_ids` are those who may see it: who asked for it, who pays, who is paid; `facts_ids` those of them who
+    may know the numbers behind a refusal, since they are their own; of a reversal they are the payee's or the house's.
+    `settled_at` is when a hold ended, if a later state than that is shown. `reverses` is a reversal's original.
     """
 
     transfer_id: str
     kind: str
     asker_id: str
     party_ids: frozenset[str]
+    facts_ids: frozenset[str]
     legs: tuple[Leg, ...]
     memo: bytes | None
     accepted_at: str
@@ -40,8 +42,11 @@ class KnownTransfer:
     settled_at: str = ""
     reverses: str = ""
 
-    def render(self, outcome: Outcome | None = None) -> bytes:
-        """Encode it in its newest state, or in this one: then what came after it does not show."""
+    def render(self, outcome: Outcome | None = None, *, knows_facts: bool = False) -> bytes:
+        """Encode it in its newest state, or in this one: then what came after it does not show.
+
+        `knows_facts` tells whether the reader may see the numbers behind a refusal.
+        """
         return render_transfer(
             outcome or self.outcome,
             self.kind,
@@ -50,6 +55,7 @@ class KnownTransfer:
             self.accepted_at,
             settled_at="" if outcome else self.settled_at,
             reverses=self.reverses,
+            knows_facts=knows_facts,
         )
 
 
@@ -82,6 +88,7 @@ async def _known(database: asyncpg.Connection, command: TransferCommand, memo: b
         kind=command.kind,
         asker_id=command.actor_id,
         party_ids=frozenset((command.actor_id, *payer, *(payee.user_id for payee in command.payees))),
+        facts_ids=frozenset((command.actor_id, *payer)),
         legs=command.legs,
         memo=memo,
         accepted_at=command.requested_at,
@@ -109,6 +116,7 @@ def reversal_of(original: KnownTransfer, reversal: StoredCommand, amounts_minor:
         kind=REVERSAL,
         asker_id=command.actor_id,
         party_ids=original.party_ids | {command.actor_id},
+        facts_ids=frozenset(),
         legs=tuple(_backwards(*pair) for pair in zip(original.legs, amounts_minor, strict=False) if pair[1]),
         memo=reversal.memo,
         accepted_at=command.requested_at,

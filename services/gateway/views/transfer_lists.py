@@ -16,7 +16,8 @@ from libs.common.contracts.transfers import TransferCommand
 from libs.common.db.reading import Reading
 from libs.common.http.cursors import Cursor
 from libs.common.money import MAX_AMOUNT_MINOR
-from services.gateway.views.transfers import LegView, read_command
+from services.gateway.store.outcome_rows import outcome_from
+from services.gateway.views.transfers import LegView, read_command, reason_of
 
 LOOKED_AT_MAX: Final = 500
 """Most transfers with the metadata that one page looks at."""
@@ -29,8 +30,8 @@ SELECT transfer_id::text, memo FROM gateway.transfers WHERE transfer_id = ANY($1
 """
 _BY_METADATA: Final = """
 SELECT m.transfer_id::text, t.principal_id = $1, t.command, t.memo, coalesce(o.status, 'accepted'),
-    coalesce(o.version, 0), coalesce(o.code, ''), coalesce(o.reasons, '{{}}'), coalesce(o.occurred_at, ''),
-    coalesce(o.journal_index, -1)
+    coalesce(o.version, 0), coalesce(o.code, ''), coalesce(o.reasons, '{{}}'), coalesce(o.facts, '{{}}'),
+    coalesce(o.journal_index, -1), coalesce(o.occurred_at, ''), o.settlement, coalesce(o.attempts, 0)
 FROM (
     SELECT transfer_id FROM gateway.transfer_metadata
     WHERE {whose} AND key = $2 AND value = $3 AND transfer_id BETWEEN $4 AND $5 ORDER BY transfer_id {order} LIMIT $6
@@ -47,6 +48,8 @@ class ListedTransfer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A transfer in a list: its newest state, reached at `changed_at`, and what was asked for.
 
     `journal_index` is the first record it has in the journal; from a list by metadata it is its newest.
+    `failure_reason` is the code in a sentence, with the payer's own numbers for himself and staff. `attempts` is how
+    many tries it took the ledger to decide this state; 0 while it has decided nothing.
     """
 
     transfer_id: str
@@ -59,6 +62,8 @@ class ListedTransfer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     legs: tuple[LegView, ...]
     requested_at: str
     changed_at: str
+    attempts: int = 0
+    failure_reason: str = ""
     memo: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -153,26 +158,29 @@ def _first_id(moment: datetime | None, otherwise: int) -> int:
 
 
 def _matching(row: asyncpg.Record, asked: MetadataQuery) -> ListedTransfer | None:
-    transfer_id, is_actor, stored, memo, status, version, code, reasons, changed_at, journal_index = row
-    if asked.status not in {None, status} or not (asked.of_anybody or is_actor or status in _SHOWN_TO_PAYEES):
+    transfer_id, is_actor, stored, memo, *newest = row
+    outcome, knows_facts = outcome_from((transfer_id, *newest)), asked.of_anybody or is_actor
+    if asked.status not in {None, outcome.status} or not (knows_facts or outcome.status in _SHOWN_TO_PAYEES):
         return None
     command = read_command(stored)
     if not (_has_metadata(memo, asked.metadata) and _is_meant(command, asked)):
         return None
     return ListedTransfer(
         transfer_id=transfer_id,
-        journal_index=journal_index,
+        journal_index=outcome.journal_index,
         kind=command.kind,
-        status=status,
-        version=version,
-        code=code,
-        reasons=tuple(reasons),
+        status=outcome.status,
+        version=outcome.version,
+        code=outcome.code,
+        reasons=outcome.reasons,
         legs=tuple(
             LegView(leg.source_account_id, leg.destination_account_id, leg.amount_minor, leg.asset)
             for leg in command.legs
         ),
         requested_at=command.requested_at,
-        changed_at=changed_at or command.requested_at,
+        changed_at=outcome.occurred_at or command.requested_at,
+        attempts=outcome.attempts,
+        failure_reason=reason_of(outcome, command.legs, knows_facts=knows_facts),
         memo=msgspec.Raw(memo),
     )
 

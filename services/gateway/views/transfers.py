@@ -1,14 +1,14 @@
 """Transfers as they are shown: the same document at the first answer, at a replay, and when asked for."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from libs.common.contracts.transfers import Leg, TransferCommand
 from libs.common.db.hot import HotConnection
+from libs.common.sentences import detail_of, failure_reason
 from services.gateway.domain.outcomes import Outcome
-from services.gateway.domain.sentences import detail_of
 from services.gateway.store.transfers import find_by_keys
 
 
@@ -27,6 +27,8 @@ class TransferView(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw
     `resolver` says who ends a hold: `caller` or `fraud`; a caller's ends by itself at `expires_at`. `captured_minor` is
     what a hold has posted so far, `reversed_minor` what was given back: a number, or a list by leg where there are
     several. `fee_minor` was withheld from the payees. `reverses` names the transfer that a reversal gives back.
+    `failure_reason` is the code in a sentence, with the payer's own numbers for himself and staff. `attempts` is how
+    many tries it took the ledger to decide this state: 1, or more after a conflict or a lost connection.
     """
 
     transfer_id: str
@@ -37,6 +39,7 @@ class TransferView(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw
     accepted_at: str
     settled_at: str = ""
     code: str = ""
+    failure_reason: str = ""
     reasons: tuple[str, ...] = ()
     resolver: str = ""
     expires_at: str = ""
@@ -44,9 +47,11 @@ class TransferView(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw
     reversed_minor: int | tuple[int, ...] | None = None
     fee_minor: int = 0
     reverses: str = ""
+    attempts: int = 0
     memo: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
+_FAILED: Final = frozenset({"refused", "blocked", "voided"})
 _encode = msgspec.json.Encoder().encode
 _decode_command = msgspec.json.Decoder(TransferCommand).decode
 
@@ -95,8 +100,12 @@ def render_transfer(
     *,
     settled_at: str = "",
     reverses: str = "",
+    knows_facts: bool = False,
 ) -> bytes:
-    """Encode a transfer's document; `settled_at` is for a state after the one that settled it."""
+    """Encode a transfer's document; `settled_at` is for a state after the one that settled it.
+
+    `knows_facts` tells whether the reader may see the numbers behind a refusal.
+    """
     settlement = outcome.settlement
     return _encode(
         TransferView(
@@ -110,6 +119,7 @@ def render_transfer(
             accepted_at=accepted_at,
             settled_at=settled_at or (outcome.occurred_at if outcome.is_final() else ""),
             code=outcome.code,
+            failure_reason=reason_of(outcome, legs, knows_facts=knows_facts),
             reasons=outcome.reasons,
             resolver=settlement.resolver,
             expires_at=settlement.expires_at,
@@ -117,9 +127,17 @@ def render_transfer(
             reversed_minor=_by_leg(settlement.reversed_minor),
             fee_minor=settlement.fee_minor,
             reverses=reverses,
+            attempts=outcome.attempts,
             memo=msgspec.UNSET if memo is None else msgspec.Raw(memo),
         )
     )
+
+
+def reason_of(outcome: Outcome, legs: Sequence[Leg], *, knows_facts: bool) -> str:
+    """Return why a transfer failed, in a sentence; empty for one that has not."""
+    if outcome.status not in _FAILED:
+        return ""
+    return failure_reason(outcome.code, outcome.facts if knows_facts else {}, {leg.asset for leg in legs})
 
 
 def _by_leg(amounts_minor: tuple[int, ...]) -> int | tuple[int, ...] | None:

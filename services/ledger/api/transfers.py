@@ -31,7 +31,11 @@ class LegAnswer(BaseModel):
 
 
 class ListedTransferAnswer(BaseModel):
-    """A transfer in its newest state, reached at `changed_at`; `journal_index` is its first record, its place here."""
+    """A transfer in its newest state, reached at `changed_at`; `journal_index` is its first record, its place here.
+
+    `failure_reason` is the code in a sentence, with the payer's own numbers for himself and staff. `attempts` is how
+    many tries it took the ledger to decide this state: 1, or more after a conflict or a lost connection.
+    """
 
     transfer_id: str
     journal_index: int
@@ -43,6 +47,8 @@ class ListedTransferAnswer(BaseModel):
     legs: list[LegAnswer]
     requested_at: str
     changed_at: str
+    attempts: int
+    failure_reason: str
 
 
 class TransfersAnswer(BaseModel):
@@ -91,6 +97,7 @@ def transfers_router(accounts: AccountView, transfers: TransfersView) -> APIRout
             raise Unprocessable("conflicting_parameters", "min_amount_minor is above max_amount_minor.")
         asked = Filter(
             await _accounts_of(principal, account_id, accounts, transfers),
+            not principal.roles.isdisjoint(_READ_ALL),
             status,
             begins_at,
             ends_before,
@@ -147,4 +154,6 @@ def _answer(transfer: ListedTransfer) -> ListedTransferAnswer:
         ],
         requested_at=transfer.requested_at,
         changed_at=transfer.changed_at,
+        attempts=transfer.attempts,
+        failure_reason=transfer.failure_reason,
     )

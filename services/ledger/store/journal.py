@@ -14,21 +14,21 @@ from services.ledger.store.money import MONEY, NO_MONEY
 # account is not what it was decided on, so its statement fails by itself: the block's previous size is NULL then, and
 # only then, and its column forbids that.
 _SEAL: Final = f"""{MONEY}, moved AS (
-    UPDATE ledger.heads h SET size = $25, chain_hash = $27, last_record_at = $3,
-        published_size = greatest(h.published_size, $29)
+    UPDATE ledger.heads h SET size = $26, chain_hash = $28, last_record_at = $3,
+        published_size = greatest(h.published_size, $30)
     FROM head WHERE h.shard = head.shard
 ), tiles AS (
     INSERT INTO ledger.tree_tiles (shard, level, tile_index, root, hashes)
-    SELECT head.shard, v.* FROM head, unnest($30::integer[], $31::bigint[], $32::bytea[], $33::bytea[]) AS v
+    SELECT head.shard, v.* FROM head, unnest($31::integer[], $32::bigint[], $33::bytea[], $34::bytea[]) AS v
 ), checkpoint AS (
-    INSERT INTO ledger.checkpoints (shard, size, note) SELECT shard, $25, $28 FROM head
+    INSERT INTO ledger.checkpoints (shard, size, note) SELECT shard, $26, $29 FROM head
 ), records AS (
     INSERT INTO ledger.journal (shard, journal_index, kind, transfer_id, record, leaf_hash, chain_hash)
     SELECT head.shard, v.*
-    FROM head, unnest($34::bigint[], $35::text[], $36::uuid[], $37::bytea[], $38::bytea[], $39::bytea[]) AS v
+    FROM head, unnest($35::bigint[], $36::text[], $37::uuid[], $38::bytea[], $39::bytea[], $40::bytea[]) AS v
 )
 INSERT INTO ledger.blocks (shard, size, previous_size, root, chain_hash, sealed_at)
-SELECT shard, $25, CASE WHEN (SELECT count(*) FROM changed) = cardinality($4) THEN $2 END, $26, $27, $3 FROM head
+SELECT shard, $26, CASE WHEN (SELECT count(*) FROM changed) = cardinality($4) THEN $2 END, $27, $28, $3 FROM head
 """  # noqa: S608 -- made of statements written here
 _ACCOUNT_MOVED: Final = ("blocks", "previous_size")
 _JOURNAL: Final = ("shard", "journal_index", "kind", "transfer_id", "record", "leaf_hash", "chain_hash")

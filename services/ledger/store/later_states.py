@@ -21,10 +21,11 @@ from services.ledger.store.money import encode_facts, transfer_columns
 _TRANSFERS: Final = """
 UPDATE ledger.transfers t
 SET status = v.status, version = v.version, code = v.code, reasons = string_to_array(v.reasons, ','),
-    facts = v.facts::jsonb, journal_index = v.journal_index, changed_at = $10
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::bigint[])
-    AS v (transfer_id, kind, status, version, code, reasons, facts, journal_index)
-WHERE t.transfer_id = v.transfer_id AND t.shard = $9 AND t.version < v.version
+    facts = v.facts::jsonb, journal_index = v.journal_index, attempts = v.attempts, changed_at = $11
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+            $9::smallint[])
+    AS v (transfer_id, kind, status, version, code, reasons, facts, journal_index, attempts)
+WHERE t.transfer_id = v.transfer_id AND t.shard = $10 AND t.version < v.version
     AND (t.status = 'held' OR (t.status = 'posted' AND v.status = 'posted'))
 """
 _SETTLEMENTS: Final = """

@@ -32,21 +32,21 @@ WITH head AS MATERIALIZED (
     RETURNING true
 ), decided AS (
     INSERT INTO ledger.transfers
-        (transfer_id, kind, status, version, code, reasons, facts, journal_index, shard, changed_at)
+        (transfer_id, kind, status, version, code, reasons, facts, journal_index, attempts, shard, changed_at)
     SELECT v.transfer_id, v.kind, v.status, v.version, v.code, string_to_array(v.reasons, ','), v.facts::jsonb,
-           v.journal_index, head.shard, $3
+           v.journal_index, v.attempts, head.shard, $3
     FROM head, unnest($11::uuid[], $12::text[], $13::text[], $14::integer[], $15::text[], $16::text[], $17::text[],
-                      $18::bigint[])
-        AS v (transfer_id, kind, status, version, code, reasons, facts, journal_index)
+                      $18::bigint[], $19::smallint[])
+        AS v (transfer_id, kind, status, version, code, reasons, facts, journal_index, attempts)
 ), entered AS (
     INSERT INTO ledger.entries
         (account_id, seq, transfer_id, journal_index, amount_minor, balance_after_minor, posted_at)
     SELECT v.account_id, v.seq, v.transfer_id, v.journal_index, v.amount_minor, v.balance_after_minor, $3
-    FROM head, unnest($19::uuid[], $20::bigint[], $21::uuid[], $22::bigint[], $23::bigint[], $24::bigint[])
+    FROM head, unnest($20::uuid[], $21::bigint[], $22::uuid[], $23::bigint[], $24::bigint[], $25::bigint[])
         AS v (account_id, seq, transfer_id, journal_index, amount_minor, balance_after_minor)
 )"""
-"""What both statements of a batch begin with. Arguments: shard, the size decided on, the time, and 21 columns."""
-NO_MONEY: Final[Columns] = ([],) * 21
+"""What both statements of a batch begin with. Arguments: shard, the size decided on, the time, and 22 columns."""
+NO_MONEY: Final[Columns] = ([],) * 22
 _MONEY_ALONE: Final = MONEY + "SELECT (SELECT count(*) FROM head), (SELECT count(*) FROM changed)"  # noqa: S608 -- made of statements written here
 _ENTRIES: Final = (
     "account_id",
@@ -113,6 +113,7 @@ def transfer_columns(transfers: Sequence[Transfer]) -> Columns:
         [",".join(transfer.reasons) for transfer in transfers],
         [encode_facts(transfer.facts) for transfer in transfers],
         [transfer.journal_index for transfer in transfers],
+        [transfer.attempts for transfer in transfers],
     )
 
 

@@ -17,9 +17,10 @@ from services.ledger.store.journal_record import (
     decode_record,
 )
 
-# Facts belong to final states alone, and a final state is the last: so the transfer's row has them.
+# Facts belong to final states alone, and a final state is the last: so the transfer's row has them. How often a state
+# was tried its row knows while it is the newest; of one before that it is no longer known, and it passes for one try.
 _LOAD = """
-SELECT j.journal_index, j.kind, j.record, t.facts::text
+SELECT j.journal_index, j.kind, j.record, t.facts::text, coalesce(t.attempts, 1)
 FROM ledger.journal j
 LEFT JOIN ledger.transfers t ON t.transfer_id = j.transfer_id AND t.journal_index = j.journal_index
 WHERE j.shard = $1 AND j.journal_index >= $2
@@ -38,7 +39,7 @@ async def load_outcomes(connection: asyncpg.Connection, shard: int, first: int, 
     for row, record in zip(rows, records, strict=True):
         if record.index in decided:
             answers.append(decided[record.index])
-        state = _state(record, row[3])
+        state = _state(record, row[3], row[4])
         if state is not None:
             answers.append(state)
     return answers
@@ -48,11 +49,11 @@ def _is_by_command(record: JournalRecord) -> bool:
     return not isinstance(record, ReleaseRecord) and bool(record.command_id)
 
 
-def _state(record: JournalRecord, facts: str | None) -> Answer | None:
+def _state(record: JournalRecord, facts: str | None, attempts: int) -> Answer | None:
     """Return what the record says of a transfer or an account; None for one that changed neither."""
     match record:
         case TransferRecord():
-            return _transfer(record, facts)
+            return _transfer(record, facts, attempts)
         case AccountRecord():
             return AccountAnswer(
                 account_id=record.account_id,
@@ -66,7 +67,7 @@ def _state(record: JournalRecord, facts: str | None) -> Answer | None:
             return None
 
 
-def _transfer(record: TransferRecord, facts: str | None) -> Transfer:
+def _transfer(record: TransferRecord, facts: str | None, attempts: int) -> Transfer:
     return Transfer(
         transfer_id=record.transfer_id,
         kind=record.transfer_kind,
@@ -81,6 +82,7 @@ def _transfer(record: TransferRecord, facts: str | None) -> Transfer:
         settlement=_settlement(record),
         reverses=record.reverses,
         fee_minor=record.fee_minor,
+        attempts=attempts,
     )
 
 

@@ -14,8 +14,8 @@ from services.ledger.store.journal_record import command_fees, command_legs, dec
 # The record that says what the legs are: the first of a hold, the only one of most others.
 _LOAD = """
 SELECT t.transfer_id::text, t.kind, t.status, t.version, t.code, t.reasons, t.facts::text, t.journal_index,
-       t.changed_at, j.record, s.transfer_id IS NOT NULL AS is_settled, s.legs_index, s.resolver, s.expires_at,
-       s.fee_schedule, s.captured_minor, s.reversed_minor, s.fees, r.transfer_id::text AS reverses
+       t.attempts, t.changed_at, j.record, s.transfer_id IS NOT NULL AS is_settled, s.legs_index, s.resolver,
+       s.expires_at, s.fee_schedule, s.captured_minor, s.reversed_minor, s.fees, r.transfer_id::text AS reverses
 FROM ledger.transfers t
 LEFT JOIN ledger.settlements s ON s.transfer_id = t.transfer_id
 LEFT JOIN ledger.reversals r ON t.kind = 'reversal' AND r.reversal_id = t.transfer_id
@@ -60,6 +60,7 @@ def _transfer(row: asyncpg.Record) -> Transfer:
         settlement=settlement,
         reverses=row["reverses"] or "",
         fee_minor=0 if settlement is None else settlement.fee_minor,
+        attempts=row["attempts"],
     )
 
 

@@ -14,6 +14,7 @@ from libs.common.crash_points import reached
 from libs.common.db.hot import HotConnection
 from libs.common.errors import InvariantBroken, TallystickError, Unavailable
 from libs.common.messaging.outgoing_message import Outgoing
+from services.ledger.domain.attempts import CountAttempts
 from services.ledger.domain.commands import ChangeAccount, Command, PublishFeeSchedule, transfers_in
 from services.ledger.domain.engine import decide
 from services.ledger.domain.run import AccountAnswer, Answer, CommandAnswer, Decisions, FeeAnswer
@@ -61,6 +62,7 @@ class PostTransfers:
         self._clock = clock
         self._shard = shard
         self._memory = Memory(hot, shard)
+        self._attempts = CountAttempts()
         self._one_at_a_time = asyncio.Lock()
 
     async def __call__(self, commands: Sequence[Command], traceparents: Mapping[str, str] = _UNTRACED) -> None:
@@ -123,6 +125,7 @@ class PostTransfers:
             await self._write(decisions, head, now, traceparents)
         else:
             self._memory.keep_active()
+            self._attempts.forget(decisions.answers)
             await self._outcomes.repeat(decisions.answers)
         if known or done:
             await self._outcomes.repeat_states(decisions.answers, before=head.size)
@@ -143,7 +146,7 @@ class PostTransfers:
         # Read now: while the batch is being written, an account may be forgotten.
         versions = [books.read[account_id].version for account_id in books.changed]
         batch = Batch(self._shard, head, versions, decisions, recorded_at=from_rfc3339(now), published_size=marked)
-        with COMMIT_SECONDS.time():
+        with COMMIT_SECONDS.time(), self._attempts.trying(decisions):
             sealed = await write_batch(self._hot, batch, seal)
         reached("ledger.after_commit_before_publish")
         if decisions.commands or decisions.reversals:

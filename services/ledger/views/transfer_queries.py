@@ -47,7 +47,8 @@ WITH place AS MATERIALIZED (
 # A later record of a transfer is no place: the first one is where its legs stand, or the only one.
 _TRANSFERS_THERE: Final = """
 SELECT place.journal_index, shown.transfer_id IS NOT NULL, {is_cut}, shown.transfer_id::text, shown.kind,
-    shown.status, shown.version, shown.code, shown.reasons, shown.changed_at, first.record
+    shown.status, shown.version, shown.code, shown.reasons, shown.changed_at, shown.attempts,
+    shown.facts::text, first.record
 FROM place
 LEFT JOIN LATERAL (
     SELECT t.* FROM ledger.transfers t LEFT JOIN ledger.settlements s USING (transfer_id)

@@ -16,6 +16,7 @@ from libs.common.clock import to_rfc3339
 from libs.common.db.reading import Reading
 from libs.common.http.cursors import Cursor
 from libs.common.money import MAX_AMOUNT_MINOR
+from libs.common.sentences import failure_reason
 from services.ledger.store.journal_record import TransferRecord, decode_transfer_record
 from services.ledger.views.transfer_queries import ACCOUNTS_OF_OWNER, BY_ACCOUNTS, BY_JOURNAL, SIZE_AT
 
@@ -25,15 +26,18 @@ ACCOUNTS_MAX: Final = 100
 """Most accounts whose transfers are merged into one list."""
 _TICK: Final = timedelta(microseconds=1)
 _INDEX_MAX: Final = 2**53 - 1
+_decode_facts = msgspec.json.Decoder(dict[str, int | str]).decode
 
 
 class Filter(NamedTuple):
     """Which transfers: of these accounts (None: of all), and what else must be true of them.
 
-    `begins_at` ≤ the time of the first record < `ends_before`. One leg's amount must lie within the amounts.
+    `begins_at` ≤ the time of the first record < `ends_before`. One leg's amount must lie within the amounts. Staff also
+    learns the numbers behind a refusal.
     """
 
     account_ids: Sequence[str] | None
+    by_staff: bool
     status: str | None = None
     begins_at: datetime | None = None
     ends_before: datetime | None = None
@@ -68,6 +72,8 @@ class ListedTransfer(msgspec.Struct, frozen=True):
     legs: tuple[ListedLeg, ...]
     requested_at: str
     changed_at: str
+    attempts: int
+    failure_reason: str
 
 
 class Page(NamedTuple):
@@ -125,7 +131,7 @@ class TransfersView:
 
 
 def _listed(row: asyncpg.Record, asked: Filter) -> ListedTransfer | None:
-    place, _, _, transfer_id, kind, status, version, code, reasons, changed_at, text = row
+    place, _, _, transfer_id, kind, status, version, code, reasons, changed_at, attempts, facts, text = row
     record: TransferRecord = decode_transfer_record(text)
     if not any(asked.min_amount_minor <= leg.amount_minor <= asked.max_amount_minor for leg in record.legs):
         return None
@@ -143,4 +149,18 @@ def _listed(row: asyncpg.Record, asked: Filter) -> ListedTransfer | None:
         legs,
         record.requested_at,
         to_rfc3339(changed_at),
+        attempts,
+        _reason(record, code, facts, asked),
+    )
+
+
+def _reason(record: TransferRecord, code: str, facts: str | None, asked: Filter) -> str:
+    """Say why it failed, with its numbers for those whose own they are: the payer, and staff.
+
+    A reversal's are the payee's or the house's, so staff alone gets those.
+    """
+    is_his = asked.account_ids is not None and record.legs and record.legs[0].source_account_id in asked.account_ids
+    knows_facts = asked.by_staff or (is_his and record.transfer_kind != "reversal")
+    return failure_reason(
+        code, _decode_facts(facts) if facts and knows_facts else {}, {leg.asset for leg in record.legs}
     )

@@ -356,6 +356,7 @@ async def test_a_reversal_is_a_transfer_of_its_own(counter: Counter) -> None:
             "settled_at": AT,
             "fee_minor": -1,
             "reverses": at.transfer_id,
+            "attempts": 1,
             "memo": REASON,
         }
         again = await at.ask("reversals", body, key=key)

@@ -150,6 +150,8 @@ async def test_the_ledgers_list_gets_its_memos(counter: Counter) -> None:
                 "legs": legs,
                 "requested_at": AT,
                 "changed_at": AT,
+                "attempts": 2,
+                "failure_reason": "",
             }
             for transfer_id in (plain, told, new_id())
         ]

@@ -18,7 +18,7 @@ from libs.common.ids import new_id
 from services.ledger.app import make_routers
 from tests.integration.ledger.books import SIGNER, Books
 from tests.support.api_world import TokenKeys, admin_connection, http_client
-from tests.support.ledger_builders import RESERVE, blocked, capture, held, id_of, leg, reverse, screened, void
+from tests.support.ledger_builders import RESERVE, blocked, capture, change, held, id_of, leg, reverse, screened, void
 from tests.support.random_books import START, ModelEntry, ModelTransfer, RandomBooks
 
 NAMES = ("alice", "alice/savings", "bob", "carol")
@@ -369,3 +369,36 @@ async def test_what_the_writer_leaves_is_listed_where_it_began(
     pages = await all_pages(client, TRANSFERS, {}, auditor, 3)
     seen = [(transfer["transfer_id"], transfer["status"]) for page in pages for transfer in page["transfers"]]
     assert seen[:-2] == expected()
+
+
+async def test_a_list_says_why_and_its_numbers_to_those_whose_own_they_are(
+    books: Books, client: httpx2.AsyncClient, keys: TokenKeys, auditor: dict[str, str]
+) -> None:
+    await books.fund(alice=1_000, bob=1)
+    await books.do(
+        screened("gone", leg("alice", "bob", 600)),
+        screened("passed on", leg("bob", "alice", 500), payer="bob"),
+        reverse("gone", as_="back"),
+        screened("no", leg("alice", "bob", 9_999)),
+        change("bob", maximum_minor=101),
+        screened("full", leg("alice", "bob", 1)),
+    )
+
+    async def reasons(reader: dict[str, str]) -> dict[str, tuple[str, int]]:
+        page = (await client.get(TRANSFERS, headers=reader)).json()
+        return {one["transfer_id"]: (one["failure_reason"], one["attempts"]) for one in page["transfers"]}
+
+    mine = "Available 900 of asset USD is less than 9999."
+    plain = "The source account has less available than the transfer needs."
+    full = "An account would come to hold more than it may."
+    of_bob = await reasons(owner(keys, "bob"))
+    of_alice = await reasons(owner(keys, "alice"))
+    of_staff = await reasons(auditor)
+    back = id_of("back of gone")
+    assert of_alice[id_of("no")] == of_staff[id_of("no")] == (mine, 1)
+    assert of_alice[id_of("full")] == of_staff[id_of("full")] == (full, 1)
+    assert of_alice[id_of("gone")] == of_bob[id_of("gone")] == ("", 1)
+    assert not of_bob.keys() & {id_of("no"), id_of("full")}
+    assert back not in of_alice
+    assert of_bob[back] == (plain, 1)
+    assert of_staff[back] == ("Available 101 of asset USD is less than 600.", 1)

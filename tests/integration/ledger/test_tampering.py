@@ -97,6 +97,7 @@ VERDICTS: dict[str, Mapping[str, Verdict]] = {
         "shard": Covered("record_altered", where=TRANSFER),
         "journal_index": Covered("record_altered", where=TRANSFER),
         "changed_at": Covered("record_altered", where=TRANSFER),
+        "attempts": Open("how often the writer tried, for operators; says nothing about money"),
     },
     "settlements": {
         "transfer_id": Covered("missing_record", None, HOLD),

@@ -3,6 +3,7 @@
 from typing import get_args
 
 from libs.common.contracts.ledger import FINAL_STATUSES, TransferStatus
+from libs.common.sentences import DETAILS, EXACT, detail_of, failure_reason
 from services.gateway.domain.outcomes import (
     HTTP_STATUS,
     Outcome,
@@ -11,7 +12,6 @@ from services.gateway.domain.outcomes import (
     http_status_of,
     http_status_of_refusal,
 )
-from services.gateway.domain.sentences import DETAILS, detail_of
 from services.gateway.store.transfers import _UPSERT_OUTCOMES
 
 
@@ -37,6 +37,35 @@ def test_nothing_is_known_of_what_was_just_accepted() -> None:
 def test_every_code_has_a_sentence_even_one_of_tomorrow() -> None:
     assert all(detail.endswith(".") for detail in DETAILS.values())
     assert detail_of("a_code_of_tomorrow").endswith(".")
+
+
+def test_a_failure_says_its_numbers_to_those_who_may_know_them() -> None:
+    facts: dict[str, int | str] = {"needed_minor": 5_000, "available_minor": 1_250}
+    assert failure_reason("insufficient_funds", facts, {"USD"}) == "Available 1250 of asset USD is less than 5000."
+    assert failure_reason("insufficient_funds", facts, {"USD", "EUR"}) == "Available 1250 is less than 5000."
+    assert failure_reason("insufficient_funds", {}, {"USD"}) == DETAILS["insufficient_funds"]
+    assert failure_reason("reversal_exceeds_transfer", {"legs": 1}, ()) == DETAILS["reversal_exceeds_transfer"]
+    assert failure_reason("hold_expired", {}, {"USD"}) == DETAILS["hold_expired"]
+    assert failure_reason("", {}, {"USD"}) == ""
+
+
+def test_a_limit_s_numbers_are_of_the_asset_it_is_counted_in() -> None:
+    facts: dict[str, int | str] = {"limit": "maximum_amount", "limit_minor": 9, "requested_minor": 10, "asset": "USD"}
+    said = failure_reason("amount_limit_exceeded", facts, {"EUR"})
+    assert said == "10 of asset USD is more than 9, the most of one transfer."
+
+
+def test_what_is_known_of_a_payee_is_in_no_sentence() -> None:
+    assert EXACT.keys() <= DETAILS.keys()
+    for code in (
+        "balance_overflow",
+        "balance_limit_exceeded",
+        "account_closed",
+        "account_suspended",
+        "unknown_account",
+    ):
+        assert code not in EXACT
+        assert failure_reason(code, {"posted_minor": 77}, {"USD"}) == DETAILS[code]
 
 
 def test_only_the_hold_that_its_caller_asked_for_is_created() -> None:

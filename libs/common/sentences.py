@@ -1,5 +1,10 @@
-"""One sentence for people about each code that the ledger or fraud says no with."""
+"""One sentence for people about each code that the ledger or fraud says no with, and one with its numbers.
 
+The numbers are the payer's own. Nobody else's may stand in a fact: what the payee holds, or may hold, is no business of
+the payer, so refusals that speak of it carry no facts, and their sentences do not say which account it was.
+"""
+
+from collections.abc import Collection, Mapping
 from typing import Final
 
 DETAILS: Final = {
@@ -43,7 +48,34 @@ DETAILS: Final = {
     "voided_by_caller": "The hold was voided; its money is available again.",
 }
 
+EXACT: Final = {
+    "amount_below_minimum": "{requested_minor} of asset {asset} is less than {limit_minor}, the smallest amount.",
+    "amount_limit_exceeded": "{requested_minor} of asset {asset} is more than {limit_minor}, the most of one transfer.",
+    "amounts_by_leg": "The transfer has {legs} legs: it takes one amount for each, not all of them zero.",
+    "daily_amount_limit_exceeded": "{used_minor} of asset {asset} in 24 hours and {requested_minor} now are more than "
+    "{limit_minor}.",
+    "daily_count_limit_exceeded": "{used_count} transfers in 24 hours have reached the limit of {limit_count}.",
+    "hourly_count_limit_exceeded": "{used_count} transfers in an hour have reached the limit of {limit_count}.",
+    "insufficient_funds": "Available {available_minor}{of_asset} is less than {needed_minor}.",
+    "reversal_exceeds_transfer": "{requested_minor} is more than the {remaining_minor} left to give back.",
+}
+"""code → the sentence with the facts that the code comes with; amounts are minor units."""
+
 
 def detail_of(code: str) -> str:
     """Return one sentence for people about a refusal's or block's code."""
     return DETAILS.get(code, "It was not possible; the code says why.")
+
+
+def failure_reason(code: str, facts: Mapping[str, int | str], assets: Collection[str]) -> str:
+    """Return why a transfer failed, in one sentence: with its numbers if there are facts; empty for an empty code.
+
+    `assets` are those of its legs. Give no facts for a reader who may not know them.
+    """
+    if not code:
+        return ""
+    of_asset = f" of asset {next(iter(assets))}" if len(assets) == 1 else ""
+    try:
+        return EXACT[code].format(of_asset=of_asset, **facts)
+    except KeyError:  # of this code nothing more is said, or not with these facts
+        return detail_of(code)
