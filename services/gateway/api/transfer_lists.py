@@ -1,21 +1,20 @@
 """GET /api/v1/transfers: the ledger's list with its memos, or the gateway's own when it is asked for by metadata."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
 import httpx2
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from libs.common.db.reading import Reading
 from libs.common.errors import InvariantBroken, Unprocessable
 from libs.common.http.auth import CurrentPrincipal
-from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
-from libs.common.http.moments import Moment
+from libs.common.http.cursors import Cursor, decode_cursor, encode_cursor
 from libs.common.http.openapi import refusals
+from libs.common.http.transfer_filter import TransferFilterQuery
 from libs.common.ids import is_id
-from libs.common.money import MAX_AMOUNT_MINOR
 from services.gateway.api.proxy import ask_service
 from services.gateway.domain.requests import MetadataKey, MetadataValue
 from services.gateway.views.transfer_lists import (
@@ -28,8 +27,6 @@ from services.gateway.views.transfer_lists import (
 )
 
 LISTED_AT: Final = "/api/v1/transfers"
-_PAGE: Final = 50
-_PAGE_MAX: Final = 200
 _METADATA: Final = "metadata."
 _PAIRS_MAX: Final = 5
 _OK: Final = 200
@@ -52,24 +49,7 @@ def transfer_lists_router(reading: Reading, ledger: httpx2.AsyncClient) -> APIRo
             **refusals("account_not_found", "too_many_accounts", "cursor_invalid", "conflicting_parameters"),
         },
     )
-    async def list_transfers(  # noqa: PLR0913, PLR0917 -- one parameter a filter
-        request: Request,
-        principal: CurrentPrincipal,
-        account_id: Annotated[str | None, Query(max_length=36, description="of this account")] = None,
-        status: Annotated[
-            Literal["posted", "held", "refused", "blocked", "voided"] | None, Query(description="in this state now")
-        ] = None,
-        begins_at: Annotated[Moment | None, Query(alias="from", description="at this moment or later")] = None,
-        ends_before: Annotated[Moment | None, Query(alias="to", description="before this moment")] = None,
-        min_amount_minor: Annotated[int, Query(ge=1, le=MAX_AMOUNT_MINOR, description="a leg moves this or more")] = 1,
-        max_amount_minor: Annotated[
-            int, Query(ge=1, le=MAX_AMOUNT_MINOR, description="that leg moves this or less")
-        ] = MAX_AMOUNT_MINOR,
-        limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="transfers in one answer")] = _PAGE,
-        cursor: Annotated[
-            str | None, Query(max_length=CURSOR_CHARACTERS, description="`next` or `prev` of another page")
-        ] = None,
-    ) -> Response:
+    async def list_transfers(request: Request, principal: CurrentPrincipal, query: TransferFilterQuery) -> Response:
         """Return the transfers of an account, of all your accounts, or for staff of anybody, newest first.
 
         With up to five parameters `metadata.key=value` only those that were sent with all of them: as payer or payee
@@ -82,24 +62,23 @@ def transfer_lists_router(reading: Reading, ledger: httpx2.AsyncClient) -> APIRo
         metadata = metadata_of(request.query_params.multi_items())
         if not metadata:
             return await _from_ledger(request, reading, ledger)
-        if min_amount_minor > max_amount_minor:
-            raise Unprocessable("conflicting_parameters", "min_amount_minor is above max_amount_minor.")
-        if account_id is not None and not is_id(account_id):
+        query.require_some_amount()
+        if query.account_id is not None and not is_id(query.account_id):
             raise Unprocessable("invalid_request", "account_id is a lower-case UUID with hyphens.")
         asked = MetadataQuery(
             principal.user_id,
             not principal.roles.isdisjoint(_READ_ALL),
             metadata,
-            account_id,
-            status,
-            begins_at,
-            ends_before,
-            min_amount_minor,
-            max_amount_minor,
+            query.account_id,
+            query.status,
+            query.begins_at,
+            query.ends_before,
+            query.min_amount_minor,
+            query.max_amount_minor,
         )
         question = {**asked._asdict(), "metadata": sorted(metadata.items())}
-        start = None if cursor is None else decode_cursor(cursor, question, position_max=ID_MAX)
-        return _page_answer(await find_by_metadata(reading, asked, start, limit=limit), question)
+        start = None if query.cursor is None else decode_cursor(query.cursor, question, position_max=ID_MAX)
+        return _page_answer(await find_by_metadata(reading, asked, start, limit=query.limit), question)
 
     return router
 

@@ -1,22 +1,19 @@
 """GET /api/v1/transfers: lists of transfers, for their parties and for staff."""
 
-from typing import Annotated, Final, Literal
+from typing import Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import BaseModel
 
 from libs.common.errors import NotFound, Unprocessable
 from libs.common.http.auth import CurrentPrincipal, Principal
-from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
-from libs.common.http.moments import Moment
+from libs.common.http.cursors import Cursor, decode_cursor, encode_cursor
 from libs.common.http.openapi import refusals
+from libs.common.http.transfer_filter import TransferFilterQuery
 from libs.common.ids import is_id
-from libs.common.money import MAX_AMOUNT_MINOR
 from services.ledger.views.accounts import AccountView
 from services.ledger.views.transfers import ACCOUNTS_MAX, Filter, ListedTransfer, TransfersView
 
-_PAGE: Final = 50
-_PAGE_MAX: Final = 200
 _INDEX_MAX: Final = 2**53 - 1
 _READ_ALL: Final = frozenset({"support", "auditor", "operator", "compliance"})
 
@@ -71,42 +68,25 @@ def transfers_router(accounts: AccountView, transfers: TransfersView) -> APIRout
         summary="List transfers",
         responses=refusals("account_not_found", "too_many_accounts", "cursor_invalid", "conflicting_parameters"),
     )
-    async def list_transfers(  # noqa: PLR0913, PLR0917 -- one parameter a filter
-        principal: CurrentPrincipal,
-        account_id: Annotated[str | None, Query(max_length=36, description="of this account")] = None,
-        status: Annotated[
-            Literal["posted", "held", "refused", "blocked", "voided"] | None, Query(description="in this state now")
-        ] = None,
-        begins_at: Annotated[Moment | None, Query(alias="from", description="decided at this moment or later")] = None,
-        ends_before: Annotated[Moment | None, Query(alias="to", description="decided before this moment")] = None,
-        min_amount_minor: Annotated[int, Query(ge=1, le=MAX_AMOUNT_MINOR, description="a leg moves this or more")] = 1,
-        max_amount_minor: Annotated[
-            int, Query(ge=1, le=MAX_AMOUNT_MINOR, description="that leg moves this or less")
-        ] = MAX_AMOUNT_MINOR,
-        limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="transfers in one answer")] = _PAGE,
-        cursor: Annotated[
-            str | None, Query(max_length=CURSOR_CHARACTERS, description="`next` or `prev` of another page")
-        ] = None,
-    ) -> TransfersAnswer:
+    async def list_transfers(principal: CurrentPrincipal, query: TransferFilterQuery) -> TransfersAnswer:
         """Return the transfers of an account, of all your accounts, or for staff of anybody, newest first.
 
         A transfer is here once the ledger or fraud has decided about it. Of one that was refused or blocked only the
         payer's side learns.
         """
-        if min_amount_minor > max_amount_minor:
-            raise Unprocessable("conflicting_parameters", "min_amount_minor is above max_amount_minor.")
+        query.require_some_amount()
         asked = Filter(
-            await _accounts_of(principal, account_id, accounts, transfers),
+            await _accounts_of(principal, query.account_id, accounts, transfers),
             not principal.roles.isdisjoint(_READ_ALL),
-            status,
-            begins_at,
-            ends_before,
-            min_amount_minor,
-            max_amount_minor,
+            query.status,
+            query.begins_at,
+            query.ends_before,
+            query.min_amount_minor,
+            query.max_amount_minor,
         )
-        question = {**asked._asdict(), "account_ids": account_id, "of": principal.user_id}
-        start = None if cursor is None else decode_cursor(cursor, question, position_max=_INDEX_MAX)
-        page = await transfers.page(asked, start, limit=limit)
+        question = {**asked._asdict(), "account_ids": query.account_id, "of": principal.user_id}
+        start = None if query.cursor is None else decode_cursor(query.cursor, question, position_max=_INDEX_MAX)
+        page = await transfers.page(asked, start, limit=query.limit)
         return TransfersAnswer(
             transfers=[_answer(transfer) for transfer in page.transfers],
             next=None if page.older_than is None else encode_cursor(Cursor("next", page.older_than), question),
