@@ -28,16 +28,23 @@ _SHOWN_TO_PAYEES: Final = frozenset({"posted", "held", "voided"})
 _MEMOS: Final = """
 SELECT transfer_id::text, memo FROM gateway.transfers WHERE transfer_id = ANY($1::uuid[]) AND memo IS NOT NULL
 """
+# `outcomes` keeps the answer that was frozen; what happened to the transfer later stands in `later_states`.
 _BY_METADATA: Final = """
-SELECT m.transfer_id::text, t.principal_id = $1, t.command, t.memo, coalesce(o.status, 'accepted'),
-    coalesce(o.version, 0), coalesce(o.code, ''), coalesce(o.reasons, '{{}}'), coalesce(o.facts, '{{}}'),
-    coalesce(o.journal_index, -1), coalesce(o.occurred_at, ''), o.settlement, coalesce(o.attempts, 0)
+SELECT m.transfer_id::text, t.principal_id = $1, t.command, t.memo, coalesce(l.status, o.status, 'accepted'),
+    coalesce(l.version, o.version, 0), coalesce(l.code, o.code, ''), coalesce(l.reasons, o.reasons, '{{}}'),
+    coalesce(l.facts, o.facts, '{{}}'), coalesce(l.journal_index, o.journal_index, -1),
+    coalesce(l.occurred_at, o.occurred_at, ''), coalesce(l.settlement, o.settlement)::text,
+    coalesce(l.attempts, o.attempts, 0)
 FROM (
     SELECT transfer_id FROM gateway.transfer_metadata
     WHERE {whose} AND key = $2 AND value = $3 AND transfer_id BETWEEN $4 AND $5 ORDER BY transfer_id {order} LIMIT $6
 ) AS m
 JOIN gateway.transfers t USING (transfer_id)
 LEFT JOIN gateway.outcomes o USING (transfer_id)
+LEFT JOIN LATERAL (
+    SELECT * FROM gateway.later_states
+    WHERE transfer_id = m.transfer_id AND o.version > 0 AND version > o.version ORDER BY version DESC LIMIT 1
+) AS l ON true
 ORDER BY m.transfer_id {order}
 """
 _WHOSE: Final = {False: "party_id = $1", True: "is_actor AND $1::uuid IS NOT NULL"}

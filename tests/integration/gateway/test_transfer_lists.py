@@ -4,14 +4,17 @@ from datetime import timedelta
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 
 from libs.common.clock import system_clock, to_rfc3339
+from libs.common.contracts.ledger import TransferChanged
 from libs.common.ids import new_id
 from services.gateway.store.directory import KnownAccount
-from tests.integration.gateway.counter import AT, Counter
+from tests.integration.gateway.counter import AT, Counter, changed
 
 ADDRESS = "/api/v1/transfers"
+HOLD: dict[str, Any] = {"resolver": "caller", "expires_at": "2026-03-08T09:30:00.000000Z"}
 
 
 async def sent(
@@ -110,6 +113,35 @@ async def test_other_filters_are_looked_for_among_what_has_the_metadata(counter:
     assert await listed(counter, payer, **asked, **{"from": before, "to": after}) == [away, held, small]
     assert await listed(counter, payer, **asked, **{"from": after}) == []
     assert await listed(counter, payer, **asked, to=before) == []
+
+
+LATER: dict[str, list[TransferChanged]] = {
+    "captured in part": [changed("", "held", 2, captured_minor=(1,), **HOLD)],
+    "captured": [changed("", "held", 2, captured_minor=(1,), **HOLD), changed("", "posted", 3, **HOLD)],
+    "voided": [changed("", "voided", 2, "voided_by_caller", **HOLD)],
+    "expired": [changed("", "voided", 2, "hold_expired", attempts=4, **HOLD)],
+    "reversed": [changed("", "posted", 2, **HOLD), changed("", "posted", 3, reversed_minor=(1,), **HOLD)],
+    "handed to the caller": [changed("", "held", 2, **HOLD)],
+}
+
+
+async def test_a_list_shows_the_same_state_as_the_transfer_itself(counter: Counter) -> None:
+    readers = [counter.keys.bearer(party.owner_id) for party in (counter.payer, counter.payee)]
+    readers.append(counter.keys.bearer(new_id(), "auditor"))
+    async with counter.http() as http:
+        for case, later in LATER.items():
+            transfer_id = await sent(counter, http, metadata={"case": case}, status=None)
+            for state in (changed("", "posted" if case == "reversed" else "held", 1, **HOLD), *later):
+                await counter.hear_all(msgspec.structs.replace(state, transfer_id=transfer_id))
+            for who in readers:
+                asked = {"metadata.case": case, "status": later[-1].status}
+                (seen,) = (await http.get(ADDRESS, params=asked, headers=who)).json()["transfers"]
+                shown = (await http.get(f"{ADDRESS}/{transfer_id}", headers=who)).json()
+                same = {"status", "version", "attempts"} | ({"code", "failure_reason"} & shown.keys())
+                assert {name: seen[name] for name in same} == {name: shown[name] for name in same}, case
+                assert (seen["version"], seen["journal_index"]) == (later[-1].version, later[-1].journal_index)
+    asked = {"metadata.case": "voided", "status": "held"}
+    assert await listed(counter, readers[0], **asked) == []
 
 
 async def test_a_page_by_metadata_looks_at_a_bounded_number(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
