@@ -39,6 +39,7 @@ from services.ledger.consumers.on_account_changed import OnAccountChanged
 from services.ledger.keys import read_signing_key, read_vkeys
 from services.ledger.settings import LedgerSettings
 from services.ledger.store.reconciling import Looking
+from services.ledger.use_cases.ask_witness import AskWitness
 from services.ledger.use_cases.compare_projections import CompareProjections
 from services.ledger.use_cases.expire_holds import ExpireHolds
 from services.ledger.use_cases.foresee_transfer import ForeseeTransfer
@@ -112,7 +113,8 @@ def build(role: Role) -> FastAPI:
     writer = None if role == "api" else Writer(dsn, bus, signer, witness, timers, health)
     auditing = HotConnection(dsn, "ledger-auditor")
     recording = RecordVerification(auditing, bus.outbox, signer, system_clock, SHARD)
-    run_verification = RunVerification(dsn, vkeys, recording, SHARD)
+    ask = AskWitness(auditing, settings.checkpoint_dir, parse_vkeys(vkeys), SHARD)
+    run_verification = RunVerification(dsn, vkeys, recording, ask, SHARD)
     on_request = VerifyOnRequest(run_verification, monotonic_seconds)
     if role != "api":
         watch_integrity(WatchIntegrity(run_verification, auditing, system_clock, SHARD), timers)

@@ -24,7 +24,7 @@ from libs.common.clock import monotonic_seconds
 from libs.common.ids import is_id
 from libs.common.proof.signed_note import Vkey, VkeyInvalid, parse_vkeys
 from services.ledger.store.witness import WitnessUnreadable
-from services.ledger.use_cases.check_witness import compare_with_witness
+from services.ledger.use_cases.ask_witness import ask_witness
 from services.ledger.use_cases.verify_ledger import CannotVerify, Finding, Scope, Verification, verify_ledger
 from tallystick.stack.errors import StackError
 from tallystick.stack.ledger_trust import CHECKPOINTS, trusted_vkeys
@@ -63,7 +63,7 @@ def verify_command(
         gc.disable()  # there is no cycle among the records, and looking for some costs a fifth of the time
         verification = uvloop.run(_verify(dsn, trusted, scope, subject_id, quiet=as_json))
         if (data / CHECKPOINTS).is_dir():
-            verification.findings += uvloop.run(_hear_witness(dsn, data / CHECKPOINTS, trusted))
+            verification.findings += uvloop.run(_ask_witness(dsn, data / CHECKPOINTS, trusted))
     except (*_TROUBLE, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
         _say_unknown(str(failure) or repr(failure), as_json=as_json)
         raise typer.Exit(EXIT_UNKNOWN) from failure
@@ -128,27 +128,12 @@ async def _verify(dsn: str, trusted: list[Vkey], scope: Scope, subject_id: str, 
         )
 
 
-async def _hear_witness(dsn: str, directory: Path, trusted: list[Vkey]) -> list[Finding]:
-    """Return what the newest checkpoint outside the database says against it."""
+async def _ask_witness(dsn: str, directory: Path, trusted: list[Vkey]) -> list[Finding]:
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
-        trouble = await compare_with_witness(connection, directory, trusted, SHARD)
+        return await ask_witness(connection, directory, trusted, SHARD)
     finally:
         await connection.close()
-    if trouble is None:
-        return []
-    seen = f"size {trouble.floor.size}" if trouble.floor else "unreadable"
-    return [
-        Finding(
-            trouble.kind,
-            "checkpoints",
-            f"witness of shard {SHARD}, {seen}",
-            trouble.detail,
-            trouble.what_to_do,
-            stored_hash=trouble.stored,
-            computed_hash=trouble.computed,
-        )
-    ]
 
 
 def _say_unknown(reason: str, *, as_json: bool) -> None:

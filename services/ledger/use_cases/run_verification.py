@@ -1,4 +1,4 @@
-"""Run one verification in a process of its own, and keep what it found."""
+"""Run one verification in a process of its own, ask the witness outside the database, and keep what both found."""
 
 import asyncio
 import sys
@@ -9,6 +9,8 @@ import msgspec
 from services.ledger.audit.findings import CannotVerify, Finding, Scope, Verification
 from services.ledger.audit.order import Line, Order
 from services.ledger.audit.verify_everything import Progress, silent
+from services.ledger.store.witness import WitnessUnreadable
+from services.ledger.use_cases.ask_witness import AskWitness
 from services.ledger.use_cases.record_verification import RecordVerification
 
 _LINE_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -19,14 +21,17 @@ _MODULE: Final = "services.ledger.audit_process"
 class RunVerification:
     """Verifies one shard with the keys given, and records the outcome.
 
-    Raises: CannotVerify when nothing can be said, in time or at all; Unavailable when it could not be recorded.
+    The newest checkpoint seen outside the database is the floor: a journal that is shorter, or another, still verifies
+    by itself. Raises: CannotVerify when nothing can be said, in time or at all; Unavailable when it could not be
+    recorded, or the witness not be asked.
     """
 
-    def __init__(self, dsn: str, vkeys: str, record: RecordVerification, shard: int) -> None:
+    def __init__(self, dsn: str, vkeys: str, record: RecordVerification, witness: AskWitness, shard: int) -> None:
         """`vkeys` is one verifier key a line, never what the database says."""
         self._dsn = dsn
         self._vkeys = vkeys
         self._record = record
+        self._witness = witness
         self._shard = shard
 
     async def __call__(
@@ -58,7 +63,17 @@ class RunVerification:
             if process.returncode is None:
                 process.kill()
             await process.wait()
+        await self._ask_witness(found)
         return found, await self._record(found, subject_id, verification_id)
+
+    async def _ask_witness(self, found: Verification) -> None:
+        """Add what the witness says."""
+        try:
+            found.findings += await self._witness()
+        except WitnessUnreadable as failure:
+            # What the database itself has shown must be told all the same.
+            if found.is_good:
+                raise CannotVerify(str(failure)) from failure
 
 
 async def _listen(process: asyncio.subprocess.Process, order: bytes, progress: Progress) -> Verification:

@@ -14,6 +14,7 @@ from libs.common.db.reading import Reading
 from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
 from services.ledger.api.verifications import verifications_router
+from services.ledger.use_cases.ask_witness import AskWitness
 from services.ledger.use_cases.record_verification import RecordVerification
 from services.ledger.use_cases.release_finding import ReleaseFinding
 from services.ledger.use_cases.run_verification import RunVerification
@@ -37,7 +38,9 @@ async def client(ledger_dsn: str, books: Books, keys: TokenKeys) -> AsyncIterato
     hot = HotConnection(ledger_dsn, "test-auditor")
     outbox = Outbox("ledger", books.publisher, hot)
     record = RecordVerification(hot, outbox, SIGNER, MovedClock(), SHARD)
-    verify = VerifyOnRequest(RunVerification(ledger_dsn, SIGNER.vkey, record, SHARD), monotonic_seconds)
+    verify = VerifyOnRequest(
+        RunVerification(ledger_dsn, SIGNER.vkey, record, AskWitness(hot, None, (), SHARD), SHARD), monotonic_seconds
+    )
     release = ReleaseFinding(hot, outbox, SIGNER, MovedClock(), SHARD)
     router = verifications_router(verify, FindingsView(Reading(engine), SHARD), release)
     async with http_client("ledger", [router], keys) as client:
