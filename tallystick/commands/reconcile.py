@@ -1,8 +1,7 @@
-"""`tallystick reconcile`: compare what the services say of the same money, report it, and rebuild projections."""
+"""`tallystick reconcile`: compare what the services say of the same money, report it, and repair."""
 
 import asyncio
 import json
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -10,38 +9,40 @@ import asyncpg
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.text import Text
 
-from libs.common.clock import monotonic_seconds, system_clock
 from libs.common.errors import TallystickError
-from libs.common.ids import first_id_at, is_id
+from libs.common.ids import is_id
 from services.ledger.domain.reconciliation import Reconciliation, Scope, report_of
-from services.ledger.use_cases.rebuild_projections import sentences
-from services.ledger.use_cases.reconcile_books import GRACE_SECONDS
 from tallystick.reconciliation.html_report import html_report
 from tallystick.reconciliation.printed import print_run
-from tallystick.reconciliation.run import Tools, tools_for
+from tallystick.reconciliation.repairing import Leave, repair_what_differs
+from tallystick.reconciliation.run import tools_for
 from tallystick.stack.errors import StackError
 from tallystick.stack.stack_file import Stack, find_stack
 
 EXIT_AGREES: Final = 0
 EXIT_DIFFERS: Final = 1
 EXIT_UNKNOWN: Final = 2
-_REBUILT_PATIENCE_SECONDS: Final = 30.0
-_PAUSE_SECONDS: Final = 1.0
 _LISTED_MAX: Final = 1_000
 
 
-def reconcile_command(
+def reconcile_command(  # noqa: PLR0913, PLR0917 -- one parameter an option
     everything: Annotated[bool, typer.Option("--all", help="Compare all services, not the books alone.")] = False,
     account: Annotated[str, typer.Option(help="Only this account of the books.", show_default=False)] = "",
     report: Annotated[
         Path | None, typer.Option(help="Write an HTML report for auditors to this file.", show_default=False)
     ] = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Rebuild what others show of the ledger, after asking.")
+        bool,
+        typer.Option("--repair", help="Mend balances and what others show of the ledger, after asking."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Repair without asking.")] = False,
+    by: Annotated[
+        str, typer.Option(help="Id of who repairs a balance; the journal keeps it.", show_default=False)
+    ] = "",
+    reason: Annotated[
+        str, typer.Option(help="Why a balance is repaired; kept with the repair.")
+    ] = "tallystick reconcile --repair",
     data: Annotated[Path, typer.Option(help="Folder of the stack.")] = Path(".tallystick"),
     postgres: Annotated[
         str | None, typer.Option(envvar="TALLYSTICK_POSTGRES", help="Admin DSN; else the stack running on the folder.")
@@ -50,13 +51,18 @@ def reconcile_command(
 ) -> None:
     """Compare what the services say of the same money. Exit 0: they agree, 1: not, 2: something could not be asked.
 
-    A repair never touches entries, balances or records: it has projections told again, from the journal.
+    A repair never touches entries or records. It sets an account to what they prove, if everything else verifies, as a
+    record of the journal; and it has projections told again.
     """
+    if by and not is_id(by):
+        raise StackError(f"{by!r} is no id of a user")
     scope = _scope(everything=everything or repair, account=account)
     stack = _stack(data, postgres)
     dsn = postgres or find_stack(data).postgres
     try:
-        run = asyncio.run(_run(dsn, stack, scope, account, repair=repair, yes=yes, quiet=as_json))
+        run = asyncio.run(
+            _run(dsn, stack, scope, account, data, Leave(yes, by, reason) if repair else None, quiet=as_json)
+        )
     except (OSError, asyncpg.PostgresError) as error:
         raise StackError(f"the database cannot be read: {error}") from error
     except TallystickError as error:
@@ -91,7 +97,7 @@ def _stack(data: Path, postgres: str | None) -> Stack | None:
 
 
 async def _run(
-    dsn: str, stack: Stack | None, scope: Scope, account: str, *, repair: bool, yes: bool, quiet: bool
+    dsn: str, stack: Stack | None, scope: Scope, account: str, data: Path, leave: Leave | None, *, quiet: bool
 ) -> Reconciliation:
     async with tools_for(dsn, stack) as tools:
         teller = Console(stderr=True)
@@ -103,38 +109,7 @@ async def _run(
                 bar.update(task, description=name, completed=done, total=of)
 
             run = await tools.reconcile(scope, account_id=account, progress=progress)
-        if repair and not run.agrees:
-            return await _repair(tools, run, yes=yes)
-        return run
-
-
-async def _repair(tools: Tools, run: Reconciliation, *, yes: bool) -> Reconciliation:
-    """Rebuild what differs, then look again until it agrees or patience ends."""
-    broken = [outcome.name for outcome in run.outcomes if outcome.differences and outcome.compared is None]
-    broken = [name for name in broken if not name.endswith("_outbox") and name != "published"]
-    if broken:
-        raise StackError(
-            f"the books themselves do not hold together ({', '.join(broken)}): nothing is told again from them. "
-            "Run `tallystick verify`; docs/runbooks/TrialBalanceDrift.md goes on"
-        )
-    upto = first_id_at(system_clock() - timedelta(seconds=GRACE_SECONDS))
-    plan = await tools.rebuild.plan(upto=upto, grace_seconds=GRACE_SECONDS)
-    console = Console(stderr=True)
-    for sentence in sentences(plan):
-        console.print(Text(sentence))
-    for difference in plan.left:
-        console.print(Text(f"  {difference.subject}: {difference.text}"))
-    if plan.is_empty:
-        return run
-    if not yes and not typer.confirm("Do that?", err=True):
-        raise StackError("nothing was changed")
-    await tools.rebuild.carry_out(plan)
-    deadline = monotonic_seconds() + _REBUILT_PATIENCE_SECONDS
-    while True:
-        await asyncio.sleep(_PAUSE_SECONDS)
-        left = await tools.rebuild.plan(upto=upto, grace_seconds=GRACE_SECONDS)
-        if left.is_empty or monotonic_seconds() > deadline:
-            return await tools.reconcile("all")
+        return run if leave is None else await repair_what_differs(tools, run, dsn, data, leave)
 
 
 def _write(report: Path, run: Reconciliation) -> None:

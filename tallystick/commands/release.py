@@ -13,25 +13,17 @@ from libs.common.clock import system_clock, to_rfc3339
 from libs.common.db.hot import HotConnection
 from libs.common.errors import TallystickError
 from libs.common.ids import is_id
-from libs.common.messaging.outbox import Outbox, OutboxRow
-from libs.common.messaging.publisher import Publisher
 from services.ledger.store.verifications import load_open_findings
 from services.ledger.use_cases.record_decisions import Signer
 from services.ledger.use_cases.release_finding import ReleaseFinding
 from tallystick.stack.errors import StackError
+from tallystick.stack.ledger_outbox import LedgerOutbox
 from tallystick.stack.ledger_trust import signing_key
 from tallystick.stack.stack_file import find_stack
 from tallystick.stack.stack_secrets import load_or_make_secrets
 
 _SHARD: Final = 0
 _LISTED_MAX: Final = 200
-
-
-class _LeftToTheLedger(Outbox):
-    """Leaves the row where it is: the ledger's own sweeper publishes it within seconds."""
-
-    async def publish(self, row: OutboxRow) -> None:
-        """Publish nothing."""
 
 
 def release_command(
@@ -70,9 +62,8 @@ async def _open_findings(dsn: str) -> list[dict[str, object]]:
 
 async def _release(dsn: str, signer: Signer, finding_id: str, actor_id: str, reason: str) -> int:
     hot = HotConnection(dsn, "tallystick-release")
-    outbox = _LeftToTheLedger("ledger", Publisher("", idempotence=False, client_id="tallystick-release"), hot)
     try:
-        release = ReleaseFinding(hot, outbox, signer, system_clock, _SHARD)
+        release = ReleaseFinding(hot, LedgerOutbox(hot, "tallystick-release"), signer, system_clock, _SHARD)
         return await release(finding_id, actor_id=actor_id, reason=reason)
     except TallystickError as failure:
         raise StackError(str(failure)) from failure

@@ -63,7 +63,7 @@ def verify_command(
         gc.disable()  # there is no cycle among the records, and looking for some costs a fifth of the time
         verification = uvloop.run(_verify(dsn, trusted, scope, subject_id, quiet=as_json))
         if (data / CHECKPOINTS).is_dir():
-            verification.findings += uvloop.run(_ask_witness(dsn, data / CHECKPOINTS, trusted))
+            verification.findings += uvloop.run(hear_witness(dsn, data / CHECKPOINTS, trusted))
     except (*_TROUBLE, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
         _say_unknown(str(failure) or repr(failure), as_json=as_json)
         raise typer.Exit(EXIT_UNKNOWN) from failure
@@ -128,7 +128,8 @@ async def _verify(dsn: str, trusted: list[Vkey], scope: Scope, subject_id: str, 
         )
 
 
-async def _ask_witness(dsn: str, directory: Path, trusted: list[Vkey]) -> list[Finding]:
+async def hear_witness(dsn: str, directory: Path, trusted: list[Vkey]) -> list[Finding]:
+    """Return what the newest checkpoint outside the database says against it."""
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
         return await ask_witness(connection, directory, trusted, SHARD)

@@ -16,7 +16,7 @@ CHECKPOINTS = "checkpoints"
 
 def signing_key(folder: Path) -> Ed25519PrivateKey:
     """Return the private key that signs the folder's ledger. Raises: StackError with what to do."""
-    path = folder / "keys" / "ledger-signing.pem"
+    path = signing_key_file(folder)
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError) as error:
@@ -24,6 +24,11 @@ def signing_key(folder: Path) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise StackError(f"{path} holds no Ed25519 key; name a key with --key")
     return key
+
+
+def signing_key_file(folder: Path) -> Path:
+    """Return where that key stands."""
+    return folder / "keys" / "ledger-signing.pem"
 
 
 def trusted_vkeys(folder: Path) -> list[Vkey]:

@@ -17,6 +17,7 @@ from services.ledger.store.journal_record import (
     FeesRecord,
     JournalRecord,
     ReleaseRecord,
+    RepairRecord,
     TransferRecord,
     decode_record,
 )
@@ -288,7 +289,7 @@ def _command(record: JournalRecord) -> dict[str, Any] | None:
             return said | {"kind": "void" if is_void else "capture", "subject_id": record.transfer_id}
         case FeesRecord():
             return said | {"kind": "fee_schedule", "subject_id": record.command_id}
-        case ReleaseRecord():
+        case ReleaseRecord() | RepairRecord():
             return None
 
 

@@ -23,6 +23,7 @@ COMMAND_REFUSED: Final = "command.refused"
 ACCOUNT_CHANGED: Final = "account.changed"
 FEES_PUBLISHED: Final = "fees.published"
 FINDING_RELEASED: Final = "finding.released"
+BALANCE_REPAIRED: Final = "balance.repaired"
 
 
 class RecordLeg(msgspec.Struct, frozen=True, gc=False):
@@ -148,12 +149,37 @@ class ReleaseRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     time: str
 
 
-JournalRecord: TypeAlias = TransferRecord | CommandRecord | AccountRecord | FeesRecord | ReleaseRecord
+class RepairedField(msgspec.Struct, frozen=True, gc=False):
+    """A field of an account's row that was not what its records make it: both values, as text."""
+
+    computed: str
+    field: str
+    stored: str
+
+
+class RepairRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """An account's row was set back to what the records before this one prove; to them it adds nothing.
+
+    `actor_id` is empty when nobody gave a name; `reason_commitment` is hex SHA-256 of a salt and the reason.
+    """
+
+    account_id: str
+    actor_id: str
+    fields: list[RepairedField]
+    index: int
+    kind: str
+    reason_commitment: str
+    shard: int
+    time: str
+
+
+JournalRecord: TypeAlias = TransferRecord | CommandRecord | AccountRecord | FeesRecord | ReleaseRecord | RepairRecord
 
 _encode = msgspec.json.Encoder().encode
 _decode_transfer: Final = msgspec.json.Decoder(TransferRecord, strict=True).decode
 _decode_command: Final = msgspec.json.Decoder(CommandRecord, strict=True).decode
 _decode_release: Final = msgspec.json.Decoder(ReleaseRecord, strict=True).decode
+_decode_repair: Final = msgspec.json.Decoder(RepairRecord, strict=True).decode
 _decode_account: Final = msgspec.json.Decoder(AccountRecord, strict=True).decode
 _decode_fees: Final = msgspec.json.Decoder(FeesRecord, strict=True).decode
 
@@ -173,6 +199,8 @@ def decode_record(text: bytes, kind: str) -> JournalRecord:
         return _decode_fees(text)
     if kind == FINDING_RELEASED:
         return _decode_release(text)
+    if kind == BALANCE_REPAIRED:
+        return _decode_repair(text)
     return _decode_transfer(text)
 
 

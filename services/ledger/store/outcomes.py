@@ -12,6 +12,7 @@ from services.ledger.store.journal_record import (
     FeesRecord,
     JournalRecord,
     ReleaseRecord,
+    RepairRecord,
     TransferRecord,
     command_legs,
     decode_record,
@@ -46,7 +47,7 @@ async def load_outcomes(connection: asyncpg.Connection, shard: int, first: int, 
 
 
 def _is_by_command(record: JournalRecord) -> bool:
-    return not isinstance(record, ReleaseRecord) and bool(record.command_id)
+    return not isinstance(record, ReleaseRecord | RepairRecord) and bool(record.command_id)
 
 
 def _state(record: JournalRecord, facts: str | None, attempts: int) -> Answer | None:
@@ -63,7 +64,7 @@ def _state(record: JournalRecord, facts: str | None, attempts: int) -> Answer | 
                 journal_index=record.index,
                 changed_at=record.time,
             )
-        case CommandRecord() | FeesRecord() | ReleaseRecord():
+        case CommandRecord() | FeesRecord() | ReleaseRecord() | RepairRecord():
             return None
 
 

@@ -48,8 +48,8 @@ RefusableCommand: TypeAlias = CaptureTransfer | VoidTransfer | ChangeAccount | P
 class Signer:
     """Signs tree heads, and what verifications saw, under the log's name.
 
-    Whoever adds a record holds one: the writer, and who releases a halted shard. The head's compare-and-set keeps them
-    from signing two trees of one size.
+    Whoever adds a record holds one: the writer, who releases a halted shard, and who repairs an account. The head's
+    compare-and-set keeps them from signing two trees of one size.
     """
 
     def __init__(self, origin: str, private_key: Ed25519PrivateKey, allow: Callable[[int], None] | None = None) -> None:

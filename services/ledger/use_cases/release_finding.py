@@ -12,10 +12,11 @@ from libs.common.errors import Unprocessable
 from libs.common.messaging.outbox import Outbox
 from libs.common.messaging.outgoing_message import Outgoing, outgoing
 from services.ledger.store.heads import JournalHead
-from services.ledger.store.journal_record import FINDING_RELEASED, ReleaseRecord, encode_record
-from services.ledger.store.releases import NewRecord, Release, write_release
+from services.ledger.store.journal_record import FINDING_RELEASED, ReleaseRecord
+from services.ledger.store.releases import Release, write_release
 from services.ledger.store.verifications import OpenFinding
 from services.ledger.use_cases.record_decisions import Signer
+from services.ledger.use_cases.seal_lone_record import seal_lone_record
 
 REASON_MAX: Final = 500
 """Characters."""
@@ -75,11 +76,5 @@ class ReleaseFinding:
             )
             return outgoing(HALTS, str(self._shard), message)
 
-        return Release(self._sealed(record, head), actor_id, reason, salt, from_rfc3339(now), say)
-
-    def _sealed(self, record: ReleaseRecord, head: JournalHead) -> NewRecord:
-        text = encode_record(record)
-        leaf = sha256(b"\x00" + text).digest()
-        tree, full_tiles = head.tree.extended([leaf])
-        after = JournalHead(tree.size, sha256(head.chain_hash + leaf).digest(), record.time, tree)
-        return NewRecord(record.kind, text, leaf, full_tiles, after, self._signer.sign(tree))
+        sealed = seal_lone_record(record, head, self._signer)
+        return Release(sealed, actor_id, reason, salt, from_rfc3339(now), say)

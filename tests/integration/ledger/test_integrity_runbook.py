@@ -30,6 +30,7 @@ def run(folder: Path, dsn: str, line: str, **names: str) -> tuple[int, str]:
     finished = subprocess.run(
         [sys.executable, "-m", "tallystick.cli", *words, "--data", str(folder), "--postgres", dsn],
         capture_output=True,
+        stdin=subprocess.DEVNULL,
         text=True,
         check=False,
         timeout=120,
@@ -63,11 +64,15 @@ async def test_the_runbook_finds_the_damage_and_lets_the_ledger_go_on(
     async with admin_connection(admin_dsn) as connection:
         finding_id = await connection.fetchval("SELECT finding_id::text FROM ledger.findings")
     names = {"ACCOUNT": id_of("bob"), "TRANSFER": id_of("t"), "FINDING": finding_id, "ADMINISTRATOR": new_id()}
+    asked = run(folder, admin_dsn, "tallystick reconcile --repair")
+    assert asked[0] == 1
+    assert "Do that?" in asked[1]
     outcomes = [run(folder, admin_dsn, line, **names) for line in COMMANDS]
-    assert [code for code, _ in outcomes] == [1, 1, 0, 0, 0], outcomes
+    assert [code for code, _ in outcomes] == [1, 1, 0, 2, 0, 0], outcomes
     assert "posted_minor: stored 9, computed 301" in outcomes[0][1]
-    assert finding_id in outcomes[3][1]
-    assert "the ledger goes on" in outcomes[4][1]
-    assert run(folder, admin_dsn, "tallystick verify --since-last")[0] == 1
+    assert f"{id_of('bob')}: posted_minor from 9 to 301" in outcomes[3][1]
+    assert finding_id in outcomes[4][1]
+    assert "the ledger goes on" in outcomes[5][1]
+    assert run(folder, admin_dsn, "tallystick verify --since-last")[0] == 0
     assert run(folder, admin_dsn, "tallystick verify --transfer x")[0] == 2
     assert run(folder, admin_dsn, f"tallystick verify --account {new_id()}")[0] == 2

@@ -208,6 +208,10 @@ VERDICTS |= {
     "releases": dict.fromkeys(
         ("finding_id", "actor_id", "reason", "salt", "shard", "journal_index", "released_at"), _AUDIT
     ),
+    "repairs": dict.fromkeys(
+        ("shard", "journal_index", "account_id", "actor_id", "reason", "salt", "repaired_at"),
+        Open("who repaired what stands in the journal; a row too many lets everything be verified again"),
+    ),
 }
 MESSAGES: Final = {"outbox", "outbox_lease", "dead_letters"}
 """Tables of messages under way: delivery looks after them."""
