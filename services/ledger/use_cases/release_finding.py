@@ -15,8 +15,8 @@ from services.ledger.store.heads import JournalHead
 from services.ledger.store.journal_record import FINDING_RELEASED, ReleaseRecord
 from services.ledger.store.releases import Release, write_release
 from services.ledger.store.verifications import OpenFinding
+from services.ledger.use_cases.record_alone import record_alone
 from services.ledger.use_cases.record_decisions import Signer
-from services.ledger.use_cases.seal_lone_record import seal_lone_record
 
 REASON_MAX: Final = 500
 """Characters."""
@@ -76,5 +76,5 @@ class ReleaseFinding:
             )
             return outgoing(HALTS, str(self._shard), message)
 
-        sealed = seal_lone_record(record, head, self._signer)
+        sealed = record_alone(record, head, self._signer)
         return Release(sealed, actor_id, reason, salt, from_rfc3339(now), say)

@@ -13,10 +13,10 @@ from services.ledger.audit.findings import Finding, Verification
 from services.ledger.store.heads import JournalHead
 from services.ledger.store.journal_record import BALANCE_REPAIRED, RepairedField, RepairRecord
 from services.ledger.store.repairs import Repair, load_size, write_repair
+from services.ledger.use_cases.record_alone import record_alone
 from services.ledger.use_cases.record_decisions import Signer
 from services.ledger.use_cases.record_verification import RecordVerification
 from services.ledger.use_cases.release_finding import REASON_MAX
-from services.ledger.use_cases.seal_lone_record import seal_lone_record
 
 _SAID_MAX: Final = 5
 
@@ -105,7 +105,7 @@ class RepairAccounts:
             shard=self._shard,
             time=now,
         )
-        return Repair(seal_lone_record(record, head, self._signer), actor_id, reason, salt, from_rfc3339(now))
+        return Repair(record_alone(record, head, self._signer), actor_id, reason, salt, from_rfc3339(now))
 
 
 def _fields_to_set(findings: Sequence[Finding]) -> dict[str, list[RepairedField]]:

@@ -8,7 +8,7 @@ from services.ledger.store.lone_records import LoneRecord
 from services.ledger.use_cases.record_decisions import Signer
 
 
-def seal_lone_record(record: ReleaseRecord | RepairRecord, head: JournalHead, signer: Signer) -> LoneRecord:
+def record_alone(record: ReleaseRecord | RepairRecord, head: JournalHead, signer: Signer) -> LoneRecord:
     """Return the record as the next one behind this head, with the signed head it makes."""
     text = encode_record(record)
     leaf = sha256(b"\x00" + text).digest()
