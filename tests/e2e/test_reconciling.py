@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.api_client import Api, Person, wait_until
+from tests.e2e.api_client import Api, Person, new_key, transfer, wait_until
 from tests.e2e.conftest import own_stack
 from tests.support.api_world import admin_connection
 
@@ -67,6 +67,38 @@ def test_a_projection_that_was_altered_is_found_and_told_again(api: Api, alice: 
     assert (code, differing(said)) == (0, {})
     shown = api.get(f"/transfers/{altered}", alice.token).json()
     assert shown["status"] == "posted"
+
+
+def test_a_later_state_that_was_altered_or_made_up_is_found_and_told_again(
+    api: Api, alice: Person, bob: Person
+) -> None:
+    hold = transfer(alice, bob, 300, hold=True, expires_in_seconds=3_600)
+    altered = api.post("/transfers", hold, token=alice.token, key=new_key()).json()["transfer_id"]
+    invented = api.pay(alice, bob, 8).json()["transfer_id"]
+    for amount_minor in (100, 50):
+        captured = api.post(
+            f"/transfers/{altered}/capture", {"amount_minor": amount_minor}, token=alice.token, key=new_key()
+        )
+        assert captured.status_code == 200, captured.text
+    wait_until("nothing is on its way any more", lambda: reconcile(api)[0] == 0, seconds=60)
+    shown = api.get(f"/transfers/{altered}", alice.token).json()
+    execute(api, "UPDATE gateway.later_states SET code = 'made_up' WHERE transfer_id = $1 AND version = 3", altered)
+    execute(
+        api,
+        "INSERT INTO gateway.later_states SELECT transfer_id, 2, 'voided', 'made_up', reasons, facts, settlement, 1, "
+        "occurred_at FROM gateway.outcomes WHERE transfer_id = $1",
+        invented,
+    )
+    wait_until(
+        "both are found",
+        lambda: differing(reconcile(api)[1]) == {"gateway_agrees": sorted([altered, invented])},
+        seconds=60,
+    )
+    code, said = reconcile(api, "--repair", "--yes")
+    assert (code, differing(said)) == (0, {})
+    assert api.get(f"/transfers/{altered}", alice.token).json() == shown
+    assert api.get(f"/transfers/{invented}", alice.token).json()["status"] == "posted"
+    assert api.count("gateway.later_states", f"transfer_id IN ('{altered}', '{invented}')") == 2
 
 
 def tallystick(api: Api, *words: str) -> subprocess.CompletedProcess[str]:

@@ -24,8 +24,9 @@ SELECT transfer_id AS id, concat_ws('|', status, version, code, journal_index) A
 WHERE NOT EXISTS (SELECT FROM gateway.commands c WHERE c.command_id = transfer_id AND c.scope <> 'reversals')
 """
 _UNSENT: Final = "SELECT count(*) FROM gateway.outbox WHERE recorded_at < now() - interval '15 seconds'"
-# Any state that the ledger tells replaces one of version 0.
+# Any state that the ledger tells replaces one of version 0, and of later states only a missing one is taken in.
 _FORGET: Final = """
+WITH given_up AS (DELETE FROM gateway.later_states WHERE transfer_id = ANY($1::uuid[]))
 UPDATE gateway.outcomes SET status = 'parked', version = 0, code = 'projection_rebuilt', journal_index = -1,
     settlement = NULL, attempts = 0
 WHERE transfer_id = ANY($1::uuid[])

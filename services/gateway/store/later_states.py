@@ -1,6 +1,7 @@
 """`gateway.later_states` and `gateway.account_states`: what became of transfers and accounts after their first state.
 
-Rows are only added. Most transfers have none: what they became at first stands in `gateway.outcomes`.
+Rows are only added; a repair alone removes those of a transfer, to have them told again. Most transfers have none: what
+they became at first stands in `gateway.outcomes`.
 """
 
 from collections.abc import Sequence
