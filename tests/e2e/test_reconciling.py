@@ -50,6 +50,14 @@ def execute(api: Api, sql: str, *arguments: object) -> None:
     asyncio.run(run())
 
 
+def fetch(api: Api, sql: str, *arguments: object) -> Any:
+    async def run() -> Any:
+        async with admin_connection(api.dsn) as connection:
+            return await connection.fetchval(sql, *arguments)
+
+    return asyncio.run(run())
+
+
 def differing(said: Any) -> dict[str, list[str]]:
     return {
         check["name"]: [found["subject"] for found in check["examples"]]
@@ -69,17 +77,21 @@ def test_a_projection_that_was_altered_is_found_and_told_again(api: Api, alice: 
     assert shown["status"] == "posted"
 
 
-def test_a_later_state_that_was_altered_or_made_up_is_found_and_told_again(
+def test_later_states_and_answers_that_were_altered_or_made_up_are_found_and_told_again(
     api: Api, alice: Person, bob: Person
 ) -> None:
     hold = transfer(alice, bob, 300, hold=True, expires_in_seconds=3_600)
     altered = api.post("/transfers", hold, token=alice.token, key=new_key()).json()["transfer_id"]
     invented = api.pay(alice, bob, 8).json()["transfer_id"]
-    for amount_minor in (100, 50):
-        captured = api.post(
-            f"/transfers/{altered}/capture", {"amount_minor": amount_minor}, token=alice.token, key=new_key()
-        )
+    keys = {100: new_key(), 50: new_key()}
+
+    def capture(amount_minor: int) -> bytes:
+        body = {"amount_minor": amount_minor}
+        captured = api.post(f"/transfers/{altered}/capture", body, token=alice.token, key=keys[amount_minor])
         assert captured.status_code == 200, captured.text
+        return captured.content
+
+    answers = [capture(100), capture(50)]
     wait_until("nothing is on its way any more", lambda: reconcile(api)[0] == 0, seconds=60)
     shown = api.get(f"/transfers/{altered}", alice.token).json()
     execute(api, "UPDATE gateway.later_states SET code = 'made_up' WHERE transfer_id = $1 AND version = 3", altered)
@@ -89,14 +101,21 @@ def test_a_later_state_that_was_altered_or_made_up_is_found_and_told_again(
         "occurred_at FROM gateway.outcomes WHERE transfer_id = $1",
         invented,
     )
+    find = "SELECT command_id::text FROM gateway.commands WHERE idempotency_key = $1"
+    command_id = fetch(api, find, keys[100])
+    execute(api, "UPDATE gateway.outcomes SET status = 'refused' WHERE transfer_id = $1", command_id)
     wait_until(
-        "both are found",
-        lambda: differing(reconcile(api)[1]) == {"gateway_agrees": sorted([altered, invented])},
+        "all are found",
+        lambda: (
+            differing(reconcile(api)[1])
+            == {"gateway_agrees": sorted([altered, invented]), "answers_agree": [command_id]}
+        ),
         seconds=60,
     )
     code, said = reconcile(api, "--repair", "--yes")
     assert (code, differing(said)) == (0, {})
     assert api.get(f"/transfers/{altered}", alice.token).json() == shown
+    assert [capture(100), capture(50)] == answers
     assert api.get(f"/transfers/{invented}", alice.token).json()["status"] == "posted"
     assert api.count("gateway.later_states", f"transfer_id IN ('{altered}', '{invented}')") == 2
 

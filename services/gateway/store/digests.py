@@ -23,6 +23,12 @@ SELECT transfer_id AS id, concat_ws('|', status, version, code, journal_index) A
 ) AS newest
 WHERE NOT EXISTS (SELECT FROM gateway.commands c WHERE c.command_id = transfer_id AND c.scope <> 'reversals')
 """
+# A command that nobody has answered yet is not here; a reversal's answer is the transfer that it is.
+_COMMANDS: Final = """
+SELECT c.command_id AS id, concat_ws('|', o.status, o.code, o.journal_index) AS said
+FROM gateway.commands c JOIN gateway.outcomes o ON o.transfer_id = c.command_id
+WHERE c.scope <> 'reversals' AND o.status <> 'parked'
+"""
 _UNSENT: Final = "SELECT count(*) FROM gateway.outbox WHERE recorded_at < now() - interval '15 seconds'"
 # Any state that the ledger tells replaces one of version 0, and of later states only a missing one is taken in.
 _FORGET: Final = """
@@ -42,6 +48,7 @@ class GatewayDigests:
         self.tables = {
             "requests": DigestTable(self._patient, _REQUESTS),
             "outcomes": DigestTable(self._patient, _OUTCOMES),
+            "commands": DigestTable(self._patient, _COMMANDS),
         }
 
     async def count_unsent(self) -> int:
@@ -49,10 +56,10 @@ class GatewayDigests:
         async with self._hot.autocommit() as connection:
             return int(await connection.fetchval(_UNSENT))
 
-    async def forget_outcomes(self, transfer_ids: list[str]) -> None:
-        """Give up what these transfers are shown as, until the ledger tells it again. Raises: Unavailable."""
+    async def forget_outcomes(self, ids: list[str]) -> None:
+        """Give up what became of these transfers and commands, until the ledger tells it again. Raises: Unavailable."""
         async with self._hot.autocommit() as connection:
-            await connection.execute(_FORGET, transfer_ids)
+            await connection.execute(_FORGET, ids)
 
     @asynccontextmanager
     async def _patient(self) -> AsyncIterator[asyncpg.Connection]:

@@ -14,6 +14,9 @@ from services.ledger.store.outcomes import load_outcomes
 _STATES: Final = """
 SELECT shard, journal_index FROM ledger.journal WHERE transfer_id = ANY($1::uuid[]) ORDER BY shard, journal_index
 """
+_ANSWERS: Final = """
+SELECT shard, journal_index FROM ledger.commands WHERE command_id = ANY($1::uuid[]) ORDER BY shard, journal_index
+"""
 _ACCOUNTS: Final = """
 SELECT account_id::text, owner_id::text, asset, opened_at FROM ledger.accounts
 WHERE account_id = ANY($1::uuid[]) AND kind = 'customer' AND status <> 'closed'
@@ -23,8 +26,17 @@ _ROW_MESSAGES_MAX: Final = 500
 
 async def load_states(connection: asyncpg.Connection, transfer_ids: Sequence[str]) -> list[Outgoing]:
     """Return every state of these transfers as the journal has them, in its order, as messages."""
+    return await _load_records(connection, await connection.fetch(_STATES, transfer_ids))
+
+
+async def load_answers(connection: asyncpg.Connection, command_ids: Sequence[str]) -> list[Outgoing]:
+    """Return what the records that answered these commands brought about, in their order, as messages."""
+    return await _load_records(connection, await connection.fetch(_ANSWERS, command_ids))
+
+
+async def _load_records(connection: asyncpg.Connection, places: Sequence[asyncpg.Record]) -> list[Outgoing]:
     messages = []
-    for shard, index in await connection.fetch(_STATES, transfer_ids):
+    for shard, index in places:
         answers = await load_outcomes(connection, shard, index, 1)
         messages += [answer_message(answer, shard) for answer in answers]
     return messages

@@ -43,6 +43,10 @@ SELECT transfer_id AS id, concat_ws('|', status, version, code, journal_index) A
 """What the gateway should show of each transfer."""
 TRANSFERS_ASKED: Final = "SELECT transfer_id AS id, ''::text AS said FROM ledger.transfers WHERE kind <> 'reversal'"
 """What somebody must have asked the gateway for; a reversal is asked for as a command."""
+COMMANDS_SAID: Final = (
+    "SELECT command_id AS id, concat_ws('|', status, code, journal_index) AS said FROM ledger.commands"
+)
+"""What the gateway should answer for each capture, void and change."""
 ACCOUNTS_SAID: Final = """
 SELECT account_id AS id, concat_ws('|', owner_id, asset, account_number,
     CASE status WHEN 'closed' THEN 'closed' ELSE 'open' END) AS said
@@ -57,12 +61,23 @@ _SETTLED_ACCOUNTS: Final = """
 SELECT account_id::text FROM ledger.accounts WHERE account_id = ANY($1::uuid[])
     AND opened_at >= now() - make_interval(secs => $2::double precision)
 """
+_SETTLED_COMMANDS: Final = """
+SELECT command_id::text FROM ledger.commands WHERE command_id = ANY($1::uuid[])
+    AND decided_at >= now() - make_interval(secs => $2::double precision)
+"""
 _CHANGED_ACCOUNTS: Final = """
 SELECT convert_from(record, 'UTF8')::jsonb ->> 'account_id' FROM ledger.journal
 WHERE kind = 'account.changed' AND (convert_from(record, 'UTF8')::jsonb ->> 'account_id')::uuid = ANY($1::uuid[])
     AND (convert_from(record, 'UTF8')::jsonb ->> 'time')::timestamptz
         >= now() - make_interval(secs => $2::double precision)
 """
+
+_SETTLED: Final = {
+    "requests": (_SETTLED_TRANSFERS,),
+    "outcomes": (_SETTLED_TRANSFERS,),
+    "commands": (_SETTLED_COMMANDS,),
+    "accounts": (_SETTLED_ACCOUNTS, _CHANGED_ACCOUNTS),
+}
 
 
 class Looking:
@@ -117,10 +132,9 @@ class Looking:
         return self.connection
 
     async def lately_changed(self, table: str, ids: Sequence[str], grace_seconds: float) -> set[str]:
-        """Return those of the transfers or accounts that changed within the grace, until this moment."""
-        queries = (_SETTLED_TRANSFERS,) if table != "accounts" else (_SETTLED_ACCOUNTS, _CHANGED_ACCOUNTS)
+        """Return those of a digest's ids whose rows here changed within the grace, until this moment."""
         async with self.connection() as connection:
-            return {row[0] for sql in queries for row in await connection.fetch(sql, ids, grace_seconds)}
+            return {row[0] for sql in _SETTLED[table] for row in await connection.fetch(sql, ids, grace_seconds)}
 
 
 class Snapshot:

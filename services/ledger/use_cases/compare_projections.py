@@ -8,7 +8,13 @@ from libs.common.digests.digest_table import DigestTable
 from libs.common.digests.distant_digests import Neighbour
 from libs.common.errors import Unavailable
 from services.ledger.domain.reconciliation import Difference, Outcome
-from services.ledger.store.reconciling import ACCOUNTS_SAID, TRANSFERS_ASKED, TRANSFERS_SAID, Looking
+from services.ledger.store.reconciling import (
+    ACCOUNTS_SAID,
+    COMMANDS_SAID,
+    TRANSFERS_ASKED,
+    TRANSFERS_SAID,
+    Looking,
+)
 
 _FOUND_MAX: Final = 1_000
 
@@ -37,6 +43,13 @@ COMPARISONS: Final = (
         "gateway",
         "outcomes",
         TRANSFERS_SAID,
+    ),
+    Comparison(
+        "answers_agree",
+        "the gateway answers each capture, void and change of an account or of fees as the ledger decided it",
+        "gateway",
+        "commands",
+        COMMANDS_SAID,
     ),
     Comparison(
         "accounts_agree",

@@ -8,7 +8,7 @@ import asyncpg
 
 from libs.common.digests.distant_digests import Neighbour
 from services.ledger.domain.reconciliation import Difference
-from services.ledger.store.rebuilding import leave_to_be_told, load_openings, load_states
+from services.ledger.store.rebuilding import leave_to_be_told, load_answers, load_openings, load_states
 from services.ledger.use_cases.compare_projections import COMPARISONS, CompareProjections
 
 _OPEN: Final = "|open"
@@ -19,9 +19,11 @@ class RepairPlan:
     """What a repair would do. `left` is what it cannot mend, with the reason."""
 
     forgotten: list[str] = field(default_factory=list)
-    """Transfers of which the gateway gives up what it shows, because it is not what the journal says."""
+    """Transfers and commands of which the gateway gives up what it shows, because it is not what the journal says."""
     told_transfers: list[str] = field(default_factory=list)
     """Transfers whose states the ledger tells again."""
+    told_commands: list[str] = field(default_factory=list)
+    """Commands whose answers the ledger tells again."""
     told_accounts: list[str] = field(default_factory=list)
     """Accounts of which the ledger says again that they are open."""
     left: list[Difference] = field(default_factory=list)
@@ -29,7 +31,7 @@ class RepairPlan:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing it would do."""
-        return not (self.forgotten or self.told_transfers or self.told_accounts)
+        return not (self.forgotten or self.told_transfers or self.told_commands or self.told_accounts)
 
 
 class RebuildProjections:
@@ -64,6 +66,7 @@ class RebuildProjections:
         )
         try:
             messages = await load_states(connection, plan.told_transfers)
+            messages += await load_answers(connection, plan.told_commands)
             messages += await load_openings(connection, plan.told_accounts)
             await leave_to_be_told(connection, messages)
         finally:
@@ -72,11 +75,11 @@ class RebuildProjections:
 
 def _decide(plan: RepairPlan, table: str, id_: str, *, ours: str | None, theirs: str | None) -> None:
     match table:
-        case "outcomes":
+        case "outcomes" | "commands":
             if theirs is not None:
                 plan.forgotten.append(id_)
             if ours is not None:
-                plan.told_transfers.append(id_)
+                (plan.told_transfers if table == "outcomes" else plan.told_commands).append(id_)
         case "accounts" if theirs is None and ours is not None and ours.endswith(_OPEN):
             plan.told_accounts.append(id_)
         case "accounts":
@@ -90,8 +93,9 @@ def _decide(plan: RepairPlan, table: str, id_: str, *, ours: str | None, theirs:
 def sentences(plan: RepairPlan) -> Sequence[str]:
     """Return what the plan does, for a person who is asked for leave."""
     return [
-        f"{len(plan.forgotten)} transfer(s): the gateway gives up what it shows, which is not what the journal says",
+        f"{len(plan.forgotten)} transfer(s) or command(s): the gateway gives up what the journal does not say",
         f"{len(plan.told_transfers)} transfer(s): the ledger tells every state again, from the journal",
+        f"{len(plan.told_commands)} command(s): the ledger tells its answer again, from the journal",
         f"{len(plan.told_accounts)} account(s): the ledger says again that they are open",
         f"{len(plan.left)} difference(s) are left: no projection is their cause",
     ]

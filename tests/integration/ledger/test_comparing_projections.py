@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from libs.common.clock import system_clock
-from libs.common.contracts.ledger import LedgerAccountOpened, TransferChanged
+from libs.common.contracts.ledger import CommandDecided, LedgerAccountOpened, TransferChanged
 from libs.common.digests.digest_table import LAST_ID, DigestTable
 from libs.common.digests.distant_digests import Neighbour
 from libs.common.http.digests import digests_router
@@ -23,17 +23,21 @@ from services.ledger.use_cases.rebuild_projections import RebuildProjections
 from services.ledger.use_cases.reconcile_books import ReconcileBooks
 from tests.integration.ledger.books import Books, account_changed
 from tests.support.api_world import TokenKeys, admin_connection, http_client
-from tests.support.ledger_builders import capture, id_of, leg, screened
+from tests.support.ledger_builders import capture, change, id_of, leg, screened
 
 _SHOWN = """
 CREATE SCHEMA elsewhere;
 CREATE TABLE elsewhere.requests AS SELECT transfer_id AS id, '' AS said FROM ledger.transfers;
 CREATE TABLE elsewhere.outcomes AS
     SELECT transfer_id AS id, concat_ws('|', status, version, code, journal_index) AS said FROM ledger.transfers;
+CREATE TABLE elsewhere.commands AS
+    SELECT command_id AS id, concat_ws('|', status, code, journal_index) AS said FROM ledger.commands;
 CREATE TABLE elsewhere.accounts AS
     SELECT account_id AS id, concat_ws('|', owner_id, asset, account_number, 'open') AS said
     FROM ledger.accounts WHERE kind = 'customer';
 """
+
+CAPTURE, CHANGE = "capture of h", "change of bob"
 
 
 class Elsewhere:
@@ -65,7 +69,7 @@ class Elsewhere:
         return Neighbour(name, client, self.token)
 
 
-TABLES = ("requests", "outcomes", "accounts")
+TABLES = ("requests", "outcomes", "commands", "accounts")
 
 
 class World:
@@ -97,7 +101,7 @@ class World:
 async def world(books: Books, admin_dsn: str, tmp_path: Path) -> AsyncIterator[World]:
     await books.fund(alice=1_000, bob=1)
     await books.do(screened("t", leg("alice", "bob", 300)), screened("h", leg("alice", "bob", 9), hold_seconds=600))
-    await books.do(capture("h", 4))
+    await books.do(capture("h", 4), change("bob", minimum_minor=1_000))
     await books.outcomes.flush()
     elsewhere = Elsewhere(admin_dsn)
     async with http_client("elsewhere", [elsewhere.router], TokenKeys(tmp_path)) as client:
@@ -115,6 +119,7 @@ async def test_neighbours_that_show_the_same_agree(world: World) -> None:
     [
         ("asked_and_decided", "requests", "t"),
         ("gateway_agrees", "outcomes", "t"),
+        ("answers_agree", "commands", CAPTURE),
         ("accounts_agree", "accounts", "bob"),
     ],
 )
@@ -145,7 +150,7 @@ async def test_only_who_has_the_token_is_told(world: World) -> None:
         neighbour._headers["x-internal-token"] = "wrong"
     broken = await world.broken()
     assert {outcome.verdict for outcome in broken.values()} == {"skipped"}
-    assert len(broken) == 5
+    assert len(broken) == 6
 
 
 async def test_a_repair_has_every_state_told_again_and_the_wrong_one_forgotten(world: World) -> None:
@@ -170,6 +175,20 @@ async def test_a_repair_has_every_state_told_again_and_the_wrong_one_forgotten(w
     assert [(one.account_id, one.owner_id) for one in opened] == [(id_of("bob"), account_changed("bob").owner_id)]
 
 
+async def test_a_repair_has_the_answer_to_a_command_told_again(world: World) -> None:
+    await world.do(f"UPDATE elsewhere.commands SET said = 'refused' WHERE id = '{id_of(CAPTURE)}'")
+    await world.do(f"DELETE FROM elsewhere.commands WHERE id = '{id_of(CHANGE)}'")
+    plan = await world.rebuild.plan(upto=LAST_ID, grace_seconds=0)
+    assert (plan.forgotten, set(plan.told_commands)) == ([id_of(CAPTURE)], {id_of(CAPTURE), id_of(CHANGE)})
+    await world.rebuild.carry_out(plan)
+    told = await world.left_to_be_told()
+    answers = [msgspec.json.decode(one.payload, type=CommandDecided) for one in told if one.message_type == DECIDED]
+    assert {(one.command_id, one.status, one.code) for one in answers} == {
+        (id_of(CAPTURE), "done", ""),
+        (id_of(CHANGE), "refused", "minimum_above_balance"),
+    }
+
+
 async def test_a_repair_leaves_to_people_what_no_projection_caused(world: World) -> None:
     await world.do(f"DELETE FROM elsewhere.requests WHERE id = '{id_of('t')}'")
     await world.do(f"INSERT INTO elsewhere.requests VALUES ('{LAST_ID}', '')")
@@ -179,4 +198,4 @@ async def test_a_repair_leaves_to_people_what_no_projection_caused(world: World)
     assert {left.subject for left in plan.left} == {id_of("t"), LAST_ID, id_of("bob")}
 
 
-CHANGED, OPENED = TransferChanged.TYPE, LedgerAccountOpened.TYPE
+CHANGED, DECIDED, OPENED = TransferChanged.TYPE, CommandDecided.TYPE, LedgerAccountOpened.TYPE
