@@ -4,7 +4,7 @@ Ids travel as text on the bus and on the hot path, because building `uuid.UUID` 
 done with them; PostgreSQL stores them as `uuid` and refuses what is not one.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, NewType
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -19,6 +19,8 @@ MessageId = NewType("MessageId", str)
 
 _SYSTEM_NAMESPACE: Final = uuid5(NAMESPACE_URL, "urn:tallystick:system-accounts")
 _TEXT_LENGTH: Final = 36
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def new_id() -> str:
@@ -47,5 +49,5 @@ def system_account_id(asset: str, number: str) -> AccountId:
 
 def first_id_at(moment: datetime) -> str:
     """Return the smallest UUIDv7 (RFC 9562, 5.7) of this millisecond: a bound for ids by time."""
-    milliseconds = int(moment.timestamp() * 1000)
+    milliseconds = (moment - _EPOCH) // _MILLISECOND  # in integers: seconds as a float would fall short of some
     return str(UUID(int=(milliseconds << 80) | (0x7 << 76) | (0x2 << 62)))
