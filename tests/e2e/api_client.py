@@ -152,7 +152,7 @@ def code_of(answer: httpx2.Response) -> object:
     return answer.json().get("code") if answer.content.startswith(b"{") else None
 
 
-def wait_until(what: str, condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
+def wait_until(what: str, condition: Callable[[], bool], *, seconds: float = 60.0) -> None:
     deadline = monotonic() + seconds
     while not condition():
         assert monotonic() < deadline, f"waited {seconds:.0f} s for {what}"

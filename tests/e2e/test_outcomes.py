@@ -1,9 +1,13 @@
 """How long a caller waits, what he is told, who may ask later, and what proves it."""
 
+import asyncio
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from time import monotonic
 
+import asyncpg
 import pytest
 
 from libs.common.ids import is_id, new_id
@@ -58,10 +62,22 @@ def test_who_does_not_wait_gets_202_and_finds_the_outcome(
     wait_until("it to be posted", lambda: api.get(location, alice.token).json()["status"] == "posted")
 
 
+@contextmanager
+def no_decision(api: Api) -> Iterator[None]:
+    """Let fraud decide nothing while the block runs."""
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(api.dsn))
+        try:
+            runner.run(connection.execute("BEGIN; LOCK TABLE fraud.decisions IN ACCESS EXCLUSIVE MODE"))
+            yield
+        finally:
+            runner.run(connection.close())
+
+
 def test_a_wait_for_what_takes_longer_ends_in_time_with_202(api: Api, alice: Person) -> None:
-    """An unknown payee takes fraud some seconds: he may just have been opened."""
+    """An unknown payee takes fraud some seconds, as he may just have been opened; and here it cannot decide at all."""
     key, body = new_key(), {**transfer(alice, alice), "destination_account_id": new_id()}
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, no_decision(api):
         patient = pool.submit(api.post, "/transfers", body, token=alice.token, key=key, Prefer="wait=25")
         began = monotonic()
         wait_until(
@@ -70,7 +86,7 @@ def test_a_wait_for_what_takes_longer_ends_in_time_with_202(api: Api, alice: Per
         hasty = api.post("/transfers", body, token=alice.token, key=key, Prefer="wait=1")
         assert (hasty.status_code, hasty.json()["status"]) == (202, "accepted")
         assert monotonic() - began < 20
-        refused = patient.result()
+    refused = patient.result()
     problem(refused, 422, "unknown_account")
     assert refused.json()["transfer_id"] == hasty.json()["transfer_id"]
     assert proven(api, refused.json()["transfer_id"], alice.token) == ("transfer.refused", "unknown_account")

@@ -81,7 +81,7 @@ def test_system_account_missing(api: Api, tmp_path: Path) -> None:
     ledger = str(api.services["ledger"]["url"])
     gone = system_account_id("EUR", "SYS-TREASURY-0001")
     execute(api, "DELETE FROM ledger.accounts WHERE account_id = $1", gone)
-    wait_until("the ledger has seen it", lambda: "SYS-TREASURY-0001 EUR" in _ready(ledger), seconds=20)
+    wait_until("the ledger has seen it", lambda: "SYS-TREASURY-0001 EUR" in _ready(ledger))
     said = follow(api, "SystemAccountMissing", tmp_path, LEDGER=ledger)
     assert "run `tallystick migrate`" in said
     assert "restored SYS-TREASURY-0001 EUR" in said
@@ -90,7 +90,7 @@ def test_system_account_missing(api: Api, tmp_path: Path) -> None:
 
 def _ready(url: str) -> str:
     return subprocess.run(
-        ["curl", "-s", f"{url}/health/ready"], capture_output=True, text=True, check=True, timeout=10
+        ["curl", "-s", f"{url}/health/ready"], capture_output=True, text=True, check=True, timeout=30
     ).stdout
 
 

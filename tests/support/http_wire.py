@@ -135,7 +135,7 @@ def read(wire: Wire) -> Answer:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 -- what is waited for knows of no test
             await asyncio.sleep(0.001)
 

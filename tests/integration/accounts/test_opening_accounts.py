@@ -26,7 +26,7 @@ async def opened_by_ledger(world: World, owner_id: str) -> None:
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("settings_changes", [{"opening_patience_seconds": 5.0}])
+@pytest.mark.parametrize("settings_changes", [{"opening_patience_seconds": 30.0}])
 async def test_an_account_is_active_when_the_ledger_answers_in_time(world: World) -> None:
     owner = await world.register()
     ledger = asyncio.create_task(opened_by_ledger(world, owner))

@@ -9,6 +9,7 @@ from tests.integration.accounts.conftest import World
 
 
 async def test_an_unanswered_opening_is_asked_again_with_growing_pauses_until_it_is_answered(world: World) -> None:
+    world.clock.stop()
     owner = await world.register()
     ask_again = AskLedgerAgain(world.uow, world.clock)
     account_id = (await world.open_account(owner)).json()["account_id"]

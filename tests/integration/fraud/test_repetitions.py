@@ -94,7 +94,7 @@ async def test_two_instances_that_decide_the_same_at_once_say_the_same_and_use_t
     deposits = [deposit(amount_minor=100) for _ in range(5)]
     mine, yours = [transfer(payer) for _ in range(10)], [transfer(payer) for _ in range(10)]
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         for here, there in ((both, both), (deposits, deposits), (mine, yours), (yours, mine)):
             await asyncio.gather(office.ask_until_answered(*here), second_office.ask_until_answered(*there))
 
@@ -139,7 +139,7 @@ async def test_what_another_instance_commits_meanwhile_is_answered_or_comes_agai
 
 
 async def _until_it_waits(connection: asyncpg.Connection) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             if await connection.fetchval(
                 "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))"

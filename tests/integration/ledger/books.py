@@ -157,7 +157,7 @@ async def until_confirmed(size: int, *ledgers: Books) -> None:
 
     Of two writers only the one that wrote last knows of all records.
     """
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while max(books.outcomes.confirmed_size for books in ledgers) < size:  # noqa: ASYNC110 -- a number that grows
             await asyncio.sleep(0.01)
     for books in ledgers:
@@ -166,7 +166,7 @@ async def until_confirmed(size: int, *ledgers: Books) -> None:
 
 async def until_waiting(admin_dsn: str) -> bool:
     """Wait until the writer waits for a lock. Returns whether it has locked and written nothing until then."""
-    async with asyncio.timeout(5), admin_connection(admin_dsn) as connection:
+    async with asyncio.timeout(30), admin_connection(admin_dsn) as connection:
         while (has_nothing := await connection.fetchval(_WAITING)) is None:  # noqa: ASYNC110 -- PostgreSQL's state
             await asyncio.sleep(0.01)
     return bool(has_nothing)

@@ -106,7 +106,7 @@ async def test_a_writer_with_an_old_memory_writes_nothing(books: Books, books_be
 
 async def check_when_told(books: Books, admin_dsn: str) -> None:
     """Check every promise once all that was committed has been published."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 await books.outcomes.flush()

@@ -206,10 +206,9 @@ async def test_what_the_broker_has_not_confirmed_is_told_again_from_the_journal(
     first = {item.message_id: msgspec.json.decode(item.payload) for item in sent}
     async with admin_connection(admin_dsn) as connection:
         await connection.execute("UPDATE ledger.heads SET published_size = 0")
+        size = await connection.fetchval("SELECT size FROM ledger.heads")
     async with Books(ledger_dsn) as successor:
-        async with asyncio.timeout(5):
-            while successor.outcomes.confirmed_size == 0:  # noqa: ASYNC110 -- a number that grows
-                await asyncio.sleep(0.01)
+        await until_confirmed(size, successor)
         again = {item.message_id: msgspec.json.decode(item.payload) for item in successor.publisher.sent}
     assert again == first
 

@@ -46,7 +46,7 @@ def query(dsn: str, statement: str) -> int | None:
 
 def answers(url: str) -> bool:
     try:
-        return httpx2.get(f"{url}/health/ready", timeout=1.0).status_code == 200
+        return httpx2.get(f"{url}/health/ready", timeout=10.0).status_code == 200
     except httpx2.TransportError:
         return False
 
@@ -139,7 +139,7 @@ def test_nothing_outlives_an_up_that_was_killed(tmp_path: Path) -> None:
     with stand_in(tmp_path) as stack:
         pids = stack.pids()
         stack.process.kill()
-        stack.wait_for("every process to end with it", lambda: not alive_among(pids), seconds=5.0)
+        stack.wait_for("every process to end with it", lambda: not alive_among(pids))
 
 
 def test_up_carries_on_with_the_same_data_after_it_was_killed(tmp_path: Path) -> None:

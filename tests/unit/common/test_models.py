@@ -7,7 +7,6 @@ import pytest
 from pydantic import ValidationError
 
 from libs.common.http.models import AmountMinor, AssetCode, EmailText, IdText, NameText, ShortText, StrictModel
-from libs.common.ids import new_id
 
 
 class Body(StrictModel):
@@ -30,7 +29,7 @@ def read(raw: str | bytes) -> Body:
         ("short", "Grüße, 世界 🙂"),
         ("name", "x" * 200),
         ("email", f"{'a' * 242}@example.com"),
-        ("id", new_id()),
+        ("id", "01890a5d-ac96-774b-bcce-b302099a8057"),
         ("asset", "A23456789012"),
         ("amount_minor", 2**53 - 1),
     ],
@@ -57,7 +56,7 @@ def test_what_is_within_its_bounds_is_taken_as_it_is(field: str, value: object) 
         ("email", "a@b@c"),
         ("email", f"{'a' * 243}@example.com"),
         ("email", "ada\x00@example.com"),
-        ("id", new_id().upper()),
+        ("id", "01890A5D-AC96-774B-BCCE-B302099A8057"),
         ("id", "1"),
         ("asset", "usd"),
         ("asset", "US"),

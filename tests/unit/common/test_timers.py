@@ -27,7 +27,7 @@ class Work:
 
 
 async def until(event: asyncio.Event) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await event.wait()
 
 
