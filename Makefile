@@ -7,6 +7,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+# Two processes; they start at the front, so what takes longest stands first. tests/support/sharing.py says what stays together.
+IN_PARALLEL := -n 2
 # What depends on how the broker behaves, and so runs on each of them.
 DELIVERY := tests/integration/messaging
 COVERAGE := --cov-branch --cov-fail-under=95 --cov-report=term-missing
@@ -79,7 +81,7 @@ contracts-check: setup ## compare docs/contracts/ with the messages
 test: setup test-lanes test-chaos-short ## every lane that needs nothing but Python
 
 test-lanes: setup
-	@$(PYTEST) tests/contract tests/unit tests/integration tests/e2e
+	@$(PYTEST) $(IN_PARALLEL) tests/e2e tests/integration tests/unit tests/contract
 
 test-unit: setup ## pure code, no sockets
 	@$(PYTEST) tests/unit

@@ -5,9 +5,23 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+import structlog
+from hypothesis import HealthCheck, settings
 
 # The servers every lane but unit may ask for by fixture; nothing starts until one does.
-pytest_plugins = ("tests.support.postgres", "tests.support.broker")
+pytest_plugins = ("tests.support.postgres", "tests.support.broker", "tests.support.sharing")
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("tallystick", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tallystick")
+
+# Where no service has set up logging, structlog would draw each traceback with the sources around it: three seconds.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 TESTS = Path(__file__).parent
 LANES = ("unit", "contract", "integration", "e2e", "chaos", "kafka")
