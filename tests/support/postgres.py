@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
@@ -31,10 +32,26 @@ def postgres_server(folder: Path) -> Iterator[str]:
     else:
         server = LocalPostgres(folder, version=VERSIONS[version])
         server.start()
+        asyncio.run(_spare_the_disk(server.dsn))
         try:
             yield server.dsn
         finally:
             server.stop()
+
+
+async def _spare_the_disk(dsn: str) -> None:
+    """Let commits and copies of databases not wait for the disk: this server is never killed, and dies with its tests.
+
+    What a crash of the database leaves is shown on stacks that keep PostgreSQL's defaults: in e2e, chaos and
+    tests/integration/stack.
+    """
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("ALTER SYSTEM SET fsync = off")
+        await connection.execute("ALTER SYSTEM SET full_page_writes = off")
+        await connection.execute("SELECT pg_reload_conf()")
+    finally:
+        await connection.close()
 
 
 @contextmanager
@@ -46,10 +63,14 @@ def _in_docker(version: str) -> Iterator[str]:
 
 
 @contextmanager
-def fresh_database(admin_dsn: str) -> Iterator[str]:
-    """Give the administrator's DSN of an empty database on the server, dropped at the end with whoever uses it."""
+def fresh_database(admin_dsn: str, *, copied_dsn: str | None = None) -> Iterator[str]:
+    """Give the administrator's DSN of a new database on the server, dropped at the end with whoever uses it.
+
+    It is empty, or a copy of one that nobody is connected to.
+    """
     name = f"test_{uuid4().hex[:12]}"
-    asyncio.run(_execute(admin_dsn, f"CREATE DATABASE {name}"))
+    template = f" TEMPLATE {urlsplit(copied_dsn).path[1:]}" if copied_dsn else ""
+    asyncio.run(_execute(admin_dsn, f"CREATE DATABASE {name}{template}"))
     try:
         yield _with_database(admin_dsn, name)
     finally:

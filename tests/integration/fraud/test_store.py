@@ -1,5 +1,7 @@
 """What the database itself forbids, and how it finds what is asked of it."""
 
+from collections.abc import Iterator
+
 import asyncpg
 import pytest
 
@@ -42,6 +44,13 @@ async def test_a_second_decision_on_a_transfer_is_impossible(office: Office) -> 
         )
 
 
+@pytest.fixture(scope="module")
+def empty_dsn(postgres_dsn: str) -> Iterator[str]:
+    """Give the administrator's DSN of a database in which nothing was ever written."""
+    with migrated_database(postgres_dsn, "fraud") as dsn:
+        yield dsn
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -56,21 +65,15 @@ async def test_a_second_decision_on_a_transfer_is_impossible(office: Office) -> 
         projections._OWNERS,
     ],
 )
-def test_plans_made_once_on_empty_tables_stay_good_when_the_tables_grow(postgres_dsn: str, statement: str) -> None:
+async def test_plans_made_once_on_empty_tables_stay_good_when_the_tables_grow(empty_dsn: str, statement: str) -> None:
     """A pinned plan is for ever: one that compares rows pair by pair or reads a whole table would creep up on us."""
-    import asyncio  # noqa: PLC0415 -- the empty database is made by a blocking call, so this test has its own loop
-
-    async def plan(dsn: str) -> str:
-        hot = HotConnection(dsn, "plans")
-        async with hot.autocommit() as connection:
-            parameters = (await connection.prepare(statement)).get_parameters()
-            await connection.execute(f"PREPARE asked AS {statement}")
-            rows = await connection.fetch(f"EXPLAIN EXECUTE asked ({', '.join(['NULL'] * len(parameters))})")
-        await hot.close()
-        return "\n".join(row[0] for row in rows)
-
-    with migrated_database(postgres_dsn, "fraud") as dsn:
-        found = asyncio.run(plan(dsn))
+    hot = HotConnection(empty_dsn, "plans")
+    async with hot.autocommit() as connection:
+        parameters = (await connection.prepare(statement)).get_parameters()
+        await connection.execute(f"PREPARE asked AS {statement}")
+        rows = await connection.fetch(f"EXPLAIN EXECUTE asked ({', '.join(['NULL'] * len(parameters))})")
+    await hot.close()
+    found = "\n".join(row[0] for row in rows)
     for bad in ("Seq Scan", "Join Filter", "Materialize"):
         assert bad not in found, found
     assert "Index Cond" in found

@@ -11,14 +11,7 @@ import pytest
 from tallystick.stack.service_settings import dsn_of_role
 from tests.integration.ledger.books import Books
 from tests.integration.ledger.histories import live_through_everything
-from tests.support.api_world import ROLE_PASSWORD, MovedClock, admin_connection, migrated_database
-
-
-@pytest.fixture(scope="session")
-def migrated_dsn(postgres_dsn: str) -> Iterator[str]:
-    """Give the administrator's DSN of the database that is copied; nobody else connects to it."""
-    with migrated_database(postgres_dsn, "ledger") as dsn:
-        yield dsn
+from tests.support.api_world import ROLE_PASSWORD, MovedClock, admin_connection
 
 
 @asynccontextmanager

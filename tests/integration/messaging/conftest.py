@@ -137,10 +137,11 @@ class World:
         )
         await producer.start()
         try:
-            for payload, pairs in records:
-                await producer.send_and_wait(
-                    self.topic.name, payload, key=key, headers=list(pairs), partition=partition
-                )
+            sent = [
+                await producer.send(self.topic.name, payload, key=key, headers=list(pairs), partition=partition)
+                for payload, pairs in records
+            ]
+            await asyncio.gather(*sent)
         finally:
             await producer.stop()
 

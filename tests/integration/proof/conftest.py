@@ -6,14 +6,15 @@ import pytest
 
 from libs.common.db.hot import HotConnection
 from tallystick.stack.service_settings import dsn_of_role
-from tests.support.api_world import ROLE_PASSWORD, admin_connection, migrated_database
+from tests.support.api_world import ROLE_PASSWORD, admin_connection
+from tests.support.postgres import fresh_database
 from tests.support.stored_journal import StoredJournal
 
 
 @pytest.fixture
-def admin_dsn(postgres_dsn: str) -> Iterator[str]:
+def admin_dsn(postgres_dsn: str, migrated_dsn: str) -> Iterator[str]:
     """Give the administrator's DSN of this test's database."""
-    with migrated_database(postgres_dsn, "ledger") as dsn:
+    with fresh_database(postgres_dsn, copied_dsn=migrated_dsn) as dsn:
         yield dsn
 
 
