@@ -9,7 +9,8 @@ from services.fraud.domain.window import Window
 class Payer:
     """What is known of a sender at `version` of his row; 0 when he has none yet.
 
-    `last_decided_us` is the time of his latest decision, µs since 1970 UTC, 0 before the first.
+    `last_decided_us` is the time of his latest decision, µs since 1970 UTC, 0 before the first. The window runs ahead
+    while a work decides; `follow` or `undo` brings both together again.
     """
 
     user_id: str
@@ -23,6 +24,18 @@ class Payer:
     def moment(self, now_us: int) -> int:
         """Return the time of a decision made now: his own time never goes back, even where the server's does."""
         return max(now_us, self.last_decided_us)
+
+    def follow(self, now_us: int) -> None:
+        """Be at the next version: what was decided at `now_us` has been written."""
+        self.version += 1
+        self.last_decided_us = self.moment(now_us)
+        self.window.compact()
+
+    def undo(self, slots: int) -> None:
+        """Be at this version again: nothing was written of what was decided since, nor of the slots it took."""
+        for _ in range(slots):
+            self.window.take_back()
+        self.window.rewind(self.last_decided_us)
 
 
 def newest_tier(*, tier: int, version: int, seen_tier: int, seen_version: int) -> int:

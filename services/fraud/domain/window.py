@@ -55,8 +55,18 @@ class Window:
         while recent < end and times[recent] <= horizon_us:
             recent += 1
         self._day_from, self._hour_from = oldest, recent
-        if oldest > _COMPACT_FROM and oldest * 2 > end:
-            self._drop_expired()
+
+    def rewind(self, now_us: int) -> None:
+        """Let slots count again that an `advance` beyond this moment took out. `now_us` is not before the `compact`."""
+        times, minors = self._times, self._minors
+        oldest, horizon_us = self._day_from, now_us - DAY_US
+        while oldest and times[oldest - 1] > horizon_us:
+            oldest -= 1
+            self.day_sum_minor += minors[oldest]
+        recent, horizon_us = self._hour_from, now_us - HOUR_US
+        while recent > oldest and times[recent - 1] > horizon_us:
+            recent -= 1
+        self._day_from, self._hour_from = oldest, recent
 
     def take(self, now_us: int, usd_minor: int) -> None:
         """Use a slot now. `now_us` is not before the newest slot."""
@@ -94,8 +104,10 @@ class Window:
                 return self._times[place] + DAY_US
         return None
 
-    def _drop_expired(self) -> None:
+    def compact(self) -> None:
+        """Drop slots that have expired for good, once they are many: time will not go back before this."""
         expired = self._day_from
-        del self._times[:expired], self._minors[:expired]
-        self._day_from = 0
-        self._hour_from -= expired
+        if expired > _COMPACT_FROM and expired * 2 > len(self._times):
+            del self._times[:expired], self._minors[:expired]
+            self._day_from = 0
+            self._hour_from -= expired

@@ -1,6 +1,6 @@
 """`fraud.decisions` and what became of their slots: INSERT only."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,7 +12,7 @@ from libs.common.contracts.fraud import HoldReason, Verdict
 from libs.common.errors import Unavailable
 from services.fraud.domain.payer import Payer
 from services.fraud.store.unit_of_work import Transaction
-from services.fraud.store.users import ADVANCE, limits_moved, next_versions
+from services.fraud.store.users import ADVANCE, follow, limits_moved, next_versions
 
 _FIND: Final = """
     SELECT asked.place, d.decision_id::text, d.verdict, d.code, d.reasons, d.ruleset, d.facts, d.decided_at, d.command
@@ -94,14 +94,21 @@ async def find_decisions(connection: asyncpg.Connection, transfer_ids: Sequence[
 
 
 async def keep_decisions(
-    transaction: Transaction, payers: Iterable[Payer], decisions: Sequence[NewDecision], *, ruleset: int
+    transaction: Transaction,
+    payers: Collection[Payer],
+    decisions: Sequence[NewDecision],
+    now: datetime,
+    *,
+    ruleset: int,
 ) -> None:
     """Keep decisions and all that was emitted, with the next version of each payer, provided nobody else moved him.
+
+    Memory follows: the payers are then at that version.
 
     Commits: by its only statement where all decisions are plain and no transaction has begun; else as that one ends.
     Locks: the payers' rows, in order of their ids.
     Raises: Unavailable `limits_moved`; `decided_elsewhere`, one of them was decided before. Nothing was written then;
-    the caller ends the unit of work, forgets these payers and does the whole work again.
+    the caller ends the unit of work, undoes or forgets what memory took, and does the whole work again.
     """
     plain = [one for one in decisions if one.is_plain]
     others = [one for one in decisions if not one.is_plain]
@@ -111,7 +118,7 @@ async def keep_decisions(
         with transaction.saying() as (row, finished):
             await transaction.connection.execute(
                 _KEEP_APPROVED_AND_SAY,
-                *next_versions(payers),
+                *next_versions(payers, now),
                 *_common_columns(plain),
                 ruleset,
                 row.row_id,
@@ -128,6 +135,7 @@ async def keep_decisions(
         if failure.constraint_name != "decisions_pkey":
             raise
         raise Unavailable("decided_elsewhere", "One of these was decided before or meanwhile; try again.") from failure
+    follow(payers, now)
 
 
 async def _insert(connection: asyncpg.Connection, decisions: Sequence[NewDecision], *, ruleset: int) -> None:

@@ -1,6 +1,6 @@
 """`fraud.users`: one row a customer, whose version guards his limits and everything they rest on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -118,28 +118,35 @@ def _payer(user_id: str, row: Customer | None, window: Window) -> Payer:
     return Payer(user_id, row.version, row.profile, row.kyc_tier, row.kyc_version, last_us, window)
 
 
-async def advance_payers(connection: asyncpg.Connection, payers: Iterable[Payer]) -> None:
-    """Write each payer's next version, provided nobody else has. Locks: the rows, in order of their ids.
+async def advance_payers(connection: asyncpg.Connection, payers: Collection[Payer], now: datetime) -> None:
+    """Write the next version of each payer decided about now, provided nobody else has; memory follows.
 
+    Locks: the rows, in order of their ids.
     Raises: Unavailable `limits_moved`; the caller forgets these payers and does the whole work again.
     """
-    columns = next_versions(payers)
-    if columns[0]:
-        tag = await connection.execute(ADVANCE, *columns)
-        if int(tag.rpartition(" ")[2]) != len(columns[0]):
+    if payers:
+        tag = await connection.execute(ADVANCE, *next_versions(payers, now))
+        if int(tag.rpartition(" ")[2]) != len(payers):
             raise limits_moved()
+        follow(payers, now)
 
 
-def next_versions(payers: Iterable[Payer]) -> tuple[list[str], list[int], list[datetime]]:
-    """Move payers to their next version in memory; return ids, versions and times of decision, in order of the ids."""
+def next_versions(payers: Iterable[Payer], now: datetime) -> tuple[list[str], list[int], list[datetime]]:
+    """Return payers' ids, next versions and times of what is decided now, in order of the ids; memory stays."""
     ordered = sorted(payers, key=lambda payer: payer.user_id)
-    for payer in ordered:
-        payer.version += 1
+    now_us = to_us(now)
     return (
         [payer.user_id for payer in ordered],
-        [payer.version for payer in ordered],
-        [from_us(payer.last_decided_us) for payer in ordered],
+        [payer.version + 1 for payer in ordered],
+        [from_us(payer.moment(now_us)) for payer in ordered],
     )
+
+
+def follow(payers: Iterable[Payer], now: datetime) -> None:
+    """Move payers to their next version in memory, once it is written."""
+    now_us = to_us(now)
+    for payer in payers:
+        payer.follow(now_us)
 
 
 def limits_moved() -> Unavailable:

@@ -1,6 +1,7 @@
 """The decisions of one unit of work, made one after the other in memory, in the order the requests came."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -59,7 +60,7 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class Docket:
-    """Decides, and collects what must be written. Payers' windows move at once: forget them if the work fails."""
+    """Decides, and collects what must be written. Payers' windows move at once: undo or forget it if the work fails."""
 
     policy: Policy
     now: datetime
@@ -67,6 +68,8 @@ class Docket:
     customers: Mapping[str, Customer]
     completed: set[str]
     """Transfers whose payee we found for the gateway: their command is kept as it was sent on."""
+    just_read: Collection[str] = ()
+    """Payers of whom memory knew nothing: their windows are complete from now on, not for a clock that steps back."""
     decisions: list[NewDecision] = field(default_factory=list)
     holds: list[NewHold] = field(default_factory=list)
     unused: list[tuple[str, str]] = field(default_factory=list)
@@ -96,6 +99,13 @@ class Docket:
         screenings = tuple(self._record(one, waits=False) for one in judged)
         return TransferBatchScreened(batch_id=batch_id, screenings=screenings)
 
+    def undo(self) -> None:
+        """Take back from memory what all this used: nothing of it was written. Costs what was decided, no more."""
+        taken = Counter(one.user_id for one in self.decisions if one.user_id is not None and one.verdict != "block")
+        taken.subtract(user_id for _, user_id in self.unused)
+        for user_id, payer in self.touched.items():
+            payer.undo(taken[user_id])
+
     def _judge(self, command: TransferCommand) -> Judged:
         amounts: dict[str, int] = {}
         for leg in command.legs:
@@ -116,9 +126,7 @@ class Docket:
 
     def _judge_sent(self, command: TransferCommand, usd_minor: int, features: Features) -> Judged:
         """Judge a customer's own transfer: his tier, his limits, then those he pays."""
-        party = command.payer
-        if party is None:
-            raise Unprocessable("payer_missing", "A customer's transfer names its payer.")
+        party = payer_of(command)
         payer = self.payers[party.user_id]
         limits = self.policy.limits_of(payer.profile)
         payer_tier = newest_tier(
@@ -142,7 +150,6 @@ class Docket:
             usd_minor=usd_minor,
             now_us=decided_us,
         )
-        payer.last_decided_us = decided_us
         self.touched[payer.user_id] = payer
         return Judged(command, ruling, payer, usd_minor, decided_us, features)
 
@@ -188,6 +195,13 @@ class Docket:
             screened_at=self._now_text if on_time else to_rfc3339(decided_at),
             command=command,
         )
+
+
+def payer_of(command: TransferCommand) -> Party:
+    """Return who sends a customer's transfer. Raises: Unprocessable `payer_missing`."""
+    if command.payer is None:
+        raise Unprocessable("payer_missing", "A customer's transfer names its payer.")
+    return command.payer
 
 
 def facts_of(breach: Breach) -> dict[str, int | str]:

@@ -101,7 +101,7 @@ class ResolveHolds:
                 endings.append(ending)
             else:
                 endings.append(_rejected(ending.hold, taken.code))
-        await advance_payers(transaction.connection, payers.values())
+        await advance_payers(transaction.connection, payers.values(), now)
         if slots:
             await take_late_slots(transaction.connection, slots)
         return endings
@@ -142,7 +142,6 @@ def _needs_new_slot(ending: Ending, now: datetime) -> bool:
 def _take_slot(payer: Payer, hold: OpenHold, limits: LimitProfile, now: datetime) -> LateSlot | Breach:
     """Use a slot of the payer's limits now, or return the limit that forbids it."""
     moment_us = payer.moment(to_us(now))
-    payer.last_decided_us = moment_us
     breach = find_breach(limits, payer.window, usd_minor=hold.usd_minor, now_us=moment_us)
     if breach is not None:
         return breach

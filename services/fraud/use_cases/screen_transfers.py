@@ -19,7 +19,7 @@ from services.fraud.store.slots import release_at_once
 from services.fraud.store.unit_of_work import Transaction, UnitOfWork
 from services.fraud.store.users import load_customers, load_payers
 from services.fraud.use_cases.answer_again import stored_answer
-from services.fraud.use_cases.decide_transfers import Docket
+from services.fraud.use_cases.decide_transfers import Docket, payer_of
 from services.fraud.use_cases.find_payees import (
     Asked,
     SetAside,
@@ -59,7 +59,7 @@ class ScreenTransfers:
         self._clock = clock
         self._monotonic = monotonic
         self._set_aside = SetAside()
-        self._repetitions_expected = False
+        self._repetitions_expected = True  # whoever has waited for this process to start has asked again
 
     async def __call__(self, asked: Sequence[Asked]) -> None:
         """Decide on these, in order; those whose payee nobody knows yet are set aside for a few seconds."""
@@ -99,9 +99,14 @@ class ScreenTransfers:
                     docket = await self._prepare(transaction, ready, payer_ids, owners)
                     self._decide(transaction, docket, ready, owners)
                     await _write(transaction, docket)
-        except BaseException:
-            # Memory ran ahead of what was committed, or nobody knows what was: the rows decide next time.
-            self._cache.forget(payer_ids)
+        except BaseException as failure:
+            if docket is not None and _was_refused(failure):
+                # Reading the windows again would cost the more the longer they are, for a batch that is done again.
+                docket.undo()
+                self._cache.forget(docket.just_read)
+            else:
+                # Nobody knows what was committed, or who else moved these limits: the rows decide next time.
+                self._cache.forget(payer_ids)
             raise
         # Also what was found decided: another process may have answered while it waited here.
         waiting = {one.key for one in fresh}.difference(one.key for one in ready)
@@ -150,12 +155,13 @@ class ScreenTransfers:
         """Load what the decisions rest on: payees' rows afresh each time, payers' windows where memory has none."""
         policy = await self._policy.read(transaction.connection)
         now = self._clock()
-        people = {user_id: None for user_id in payer_ids if self._cache.get(user_id) is None}
+        just_read = [user_id for user_id in payer_ids if self._cache.get(user_id) is None]
+        people = dict.fromkeys(just_read)
         people |= {party.user_id: None for one in ready for command in one.commands for party in command.payees}
         people |= dict.fromkeys(owners.values())
         customers = await load_customers(transaction.connection, list(people))
         payers = await load_payers(transaction.connection, self._cache, payer_ids, customers, now)
-        return Docket(policy=policy, now=now, payers=payers, customers=customers, completed=set())
+        return Docket(policy=policy, now=now, payers=payers, customers=customers, completed=set(), just_read=just_read)
 
     def _decide(self, transaction: Transaction, docket: Docket, ready: Sequence[Asked], owners: dict[str, str]) -> None:
         for one in ready:
@@ -166,6 +172,11 @@ class ScreenTransfers:
                 _send(transaction, docket.decide(commands[0]), one.traceparent)
             else:
                 _send(transaction, docket.decide_batch(one.batch_id, commands))
+
+
+def _was_refused(failure: BaseException) -> bool:
+    """Tell whether nothing was written, though the payers are still at the versions that memory knew."""
+    return isinstance(failure, Unavailable) and failure.code == "decided_elsewhere"
 
 
 def _completed(command: TransferCommand, docket: Docket, owners: dict[str, str]) -> TransferCommand:
@@ -194,13 +205,9 @@ def _refuse_overlap(fresh: Sequence[Asked]) -> None:
 
 
 def _payers_of(ready: Sequence[Asked]) -> list[str]:
+    """Return whose limits these use, each once. Raises: Unprocessable `payer_missing`, before anything is decided."""
     return list(
-        {
-            command.payer.user_id: None
-            for one in ready
-            for command in one.commands
-            if command.payer is not None and command.kind == "transfer"
-        }
+        {payer_of(command).user_id: None for one in ready for command in one.commands if command.kind == "transfer"}
     )
 
 
@@ -208,7 +215,7 @@ async def _write(transaction: Transaction, docket: Docket) -> None:
     # These statements follow that of the decisions, and must commit with it.
     if docket.holds or docket.unused:
         await transaction.write_together()
-    await keep_decisions(transaction, docket.touched.values(), docket.decisions, ruleset=RULESET)
+    await keep_decisions(transaction, docket.touched.values(), docket.decisions, docket.now, ruleset=RULESET)
     if docket.holds:
         await insert_holds(transaction.connection, docket.holds)
     if docket.unused:

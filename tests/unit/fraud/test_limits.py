@@ -141,5 +141,24 @@ def test_a_window_counts_like_a_plain_list_through_ten_thousand_takes_releases_a
                 slot = (now_us, chance.randrange(1, 10**8))
                 window.take(*slot)
                 plain.slots.append(slot)
+                window.compact()
         assert (window.hour_count, window.day_count, window.day_sum_minor) == plain.figures(now_us)
         assert len(window) < 4096, "expired slots are dropped"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_window_that_ran_ahead_and_is_rewound_counts_as_if_it_had_not(seed: int) -> None:
+    chance = random.Random(seed)
+    window, plain, now_us = Window(), Plain(), NOON_US
+    for _ in range(3_000):
+        now_us += chance.choice([0, 1_000_000, HOUR_US // 60, HOUR_US // 2, HOUR_US * 3])
+        window.advance(now_us)
+        slot = (now_us, chance.randrange(1, 10**8))
+        window.take(*slot)
+        plain.slots.append(slot)
+        window.compact()
+
+        window.advance(now_us + chance.choice([0, HOUR_US // 2, HOUR_US, 5 * HOUR_US, DAY_US, 3 * DAY_US]))
+        window.rewind(now_us)
+
+        assert (window.hour_count, window.day_count, window.day_sum_minor) == plain.figures(now_us)
