@@ -17,6 +17,7 @@ DETAILS: Final = {
     "amount_below_minimum": "The amount is below the smallest that can be sent.",
     "amount_limit_exceeded": "The amount is above what one transfer may move; send less.",
     "amounts_by_leg": "Name one amount for each leg of the transfer, in their order, not all of them zero.",
+    "asset_without_rate": "Nobody has said yet what the asset is worth in US dollars, so that no limit can be checked.",
     "asset_mismatch": "An account does not hold the asset of its leg.",
     "balance_limit_exceeded": "An account would come to hold more than it may.",
     "balance_overflow": "The resulting balance would be larger than 2^53-1 minor units.",

@@ -78,7 +78,7 @@ class Worker:
         ):
             self.bus.subscribe(subscription)
         self.timers.every(SWEEP_SECONDS, "fraud-sweep-holds", self._sweep)
-        self.timers.every(LOOK_AGAIN_SECONDS, "fraud-look-for-payees", screen.retry_set_aside)
+        self.timers.every(LOOK_AGAIN_SECONDS, "fraud-retry-set-aside", screen.retry_set_aside)
 
     async def start(self) -> None:
         """Connect, however long that takes, then begin."""

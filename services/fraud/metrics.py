@@ -24,7 +24,7 @@ CONFLICTS: Final = Counter(
 )
 SET_ASIDE: Final = Gauge(
     "tallystick_fraud_set_aside_requests",
-    "Requests that wait for news of their payee's account.",
+    "Requests that wait for news of their payee's account or of their asset's rate.",
 )
 HOLDS_RESOLVED: Final = Counter(
     "tallystick_fraud_holds_resolved_total",

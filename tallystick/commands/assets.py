@@ -44,7 +44,7 @@ def add_command(
     is_new = _do(KeepAssets(postgres or find_stack(data).postgres, system_clock).add(code, exponent))
     typer.echo(f"{code} {'added' if is_new else 'was there before'}; its accounts of the house are there")
     if is_new:
-        typer.echo(f"Fraud parks transfers in {code} until fraud.usd_rates has a row for it (read every ten seconds).")
+        typer.echo(f"Transfers in {code} are blocked (asset_without_rate) until fraud.usd_rates has a row for it.")
 
 
 @app.command("list")

@@ -98,7 +98,7 @@ def test_every_code_is_documented_once() -> None:
 def test_every_refusal_of_fraud_and_ledger_has_a_sentence_in_the_gateway() -> None:
     refusals = said_by("services/ledger/domain") | said_by("services/fraud/domain")
     # A command with these is parked: the ledger and fraud never answer with them.
-    malformed = {"amount_out_of_bounds", "asset_unknown", "legs_out_of_bounds", "hold_too_long", "asset_without_rate"}
+    malformed = {"amount_out_of_bounds", "asset_unknown", "legs_out_of_bounds", "hold_too_long"}
     assert sorted((refusals | {"payee_kyc_rejected"}) - malformed - DETAILS.keys()) == []
 
 

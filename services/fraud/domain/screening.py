@@ -1,6 +1,6 @@
 """The verdict on one transfer: who may send, how much, and to whom it must wait.
 
-Precedence: the payer's KYC, his limits, then the payees' KYC.
+Precedence: the payer's KYC, that the amount can be valued, his limits, then the payees' KYC.
 """
 
 from collections.abc import Iterable
@@ -30,6 +30,7 @@ class Ruling:
 APPROVED: Final = Ruling("approve")
 HELD_FOR_KYC: Final = Ruling("hold", reasons=("kyc_pending",))
 BLOCKED_FOR_KYC: Final = Ruling("block", code="kyc_required")
+BLOCKED_WITHOUT_RATE: Final = Ruling("block", code="asset_without_rate")
 
 
 def screen_transfer(
@@ -38,12 +39,17 @@ def screen_transfer(
     payee_tiers: Iterable[int],
     profile: LimitProfile,
     window: Window,
-    usd_minor: int,
+    usd_minor: int | None,
     now_us: int,
 ) -> Ruling:
-    """Judge a customer's transfer and use a slot of his limits, unless it is blocked: a block uses nothing up."""
+    """Judge a customer's transfer and use a slot of his limits, unless it is blocked: a block uses nothing up.
+
+    `usd_minor` is None where nobody knows what an asset of it is worth.
+    """
     if payer_tier < LOWEST_SENDING_TIER:
         return BLOCKED_FOR_KYC
+    if usd_minor is None:
+        return BLOCKED_WITHOUT_RATE
     breach = find_breach(profile, window, usd_minor=usd_minor, now_us=now_us)
     if breach is not None:
         return Ruling("block", code=breach.code, breach=breach)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from libs.common.errors import Unprocessable
 from libs.common.money import MAX_AMOUNT_MINOR
 
 
@@ -25,15 +24,12 @@ def usd_minor_of(amount_minor: int, rate: UsdRate) -> int:
     return min(usd_minor, MAX_AMOUNT_MINOR)
 
 
-def total_usd_minor(amounts_minor: Mapping[str, int], rates: Mapping[str, UsdRate]) -> int:
-    """Return what amounts of several assets are worth together, each asset rounded once.
-
-    Raises: Unprocessable `asset_without_rate`.
-    """
+def total_usd_minor(amounts_minor: Mapping[str, int], rates: Mapping[str, UsdRate]) -> int | None:
+    """Return what amounts of several assets are worth together, each asset rounded once; None if one has no rate."""
     total_minor = 0
     for asset, amount_minor in amounts_minor.items():
         rate = rates.get(asset)
         if rate is None:
-            raise Unprocessable("asset_without_rate", "No rate to US dollars is known for this asset.", asset=asset)
+            return None
         total_minor += usd_minor_of(amount_minor, rate)
     return min(total_minor, MAX_AMOUNT_MINOR)

@@ -17,7 +17,7 @@ from services.fraud.domain.limits import Breach
 from services.fraud.domain.moments import from_us, to_us
 from services.fraud.domain.payer import Payer, newest_tier
 from services.fraud.domain.policy import Policy
-from services.fraud.domain.screening import APPROVED, RULESET, Ruling, screen_transfer
+from services.fraud.domain.screening import APPROVED, BLOCKED_WITHOUT_RATE, RULESET, Ruling, screen_transfer
 from services.fraud.domain.usd_rates import total_usd_minor
 from services.fraud.store.decisions import NewDecision
 from services.fraud.store.holds import NewHold
@@ -53,7 +53,7 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
     command: TransferCommand
     ruling: Ruling
     payer: Payer | None
-    usd_minor: int
+    usd_minor: int | None
     decided_us: int
     features: Features
 
@@ -75,6 +75,8 @@ class Docket:
     unused: list[tuple[str, str]] = field(default_factory=list)
     """(transfer_id, user_id) of members of a batch that cannot post: their slots are given back at once."""
     touched: dict[str, Payer] = field(default_factory=dict)
+    lacks_rate: bool = False
+    """Whether an asset among these has no rate: who might wait for one was judged as if he had waited."""
     _now_us: int = field(init=False)
     _now_text: str = field(init=False)
 
@@ -116,15 +118,18 @@ class Docket:
         features = Features(
             kind=command.kind,
             amounts_minor=amounts,
-            rates={asset: (rates[asset].numerator, rates[asset].denominator) for asset in amounts},
+            rates={asset: (rates[asset].numerator, rates[asset].denominator) for asset in amounts if asset in rates},
             payees=payees,
         )
+        if usd_minor is None:
+            self.lacks_rate = True
         if command.kind != "transfer":
-            # What operators book at the reserve uses nobody's limits.
-            return Judged(command, APPROVED, None, usd_minor, self._now_us, features)
+            # What operators book at the reserve uses nobody's limits; what it is worth is kept all the same.
+            ruling = BLOCKED_WITHOUT_RATE if usd_minor is None else APPROVED
+            return Judged(command, ruling, None, usd_minor, self._now_us, features)
         return self._judge_sent(command, usd_minor, features)
 
-    def _judge_sent(self, command: TransferCommand, usd_minor: int, features: Features) -> Judged:
+    def _judge_sent(self, command: TransferCommand, usd_minor: int | None, features: Features) -> Judged:
         """Judge a customer's own transfer: his tier, his limits, then those he pays."""
         party = payer_of(command)
         payer = self.payers[party.user_id]
@@ -165,7 +170,7 @@ class Docket:
         on_time = judged.decided_us == self._now_us
         decided_at = self.now if on_time else from_us(judged.decided_us)
         decision_id = new_id()
-        facts = _NO_FACTS if ruling.breach is None else facts_of(ruling.breach)
+        facts = _NO_FACTS if ruling.verdict != "block" else _facts_of_block(judged)
         held = ruling.verdict == "hold"
         self.decisions.append(
             NewDecision(
@@ -175,7 +180,7 @@ class Docket:
                 verdict=ruling.verdict,
                 code=ruling.code,
                 reasons=",".join(ruling.reasons),
-                usd_minor=judged.usd_minor,
+                usd_minor=judged.usd_minor or 0,
                 features=_encode(judged.features),
                 facts=_encode(facts) if facts else None,
                 decided_at=decided_at,
@@ -202,6 +207,14 @@ def payer_of(command: TransferCommand) -> Party:
     if command.payer is None:
         raise Unprocessable("payer_missing", "A customer's transfer names its payer.")
     return command.payer
+
+
+def _facts_of_block(judged: Judged) -> dict[str, int | str]:
+    if judged.ruling.breach is not None:
+        return facts_of(judged.ruling.breach)
+    if judged.ruling is BLOCKED_WITHOUT_RATE:
+        return {"asset": next(asset for asset in judged.features.amounts_minor if asset not in judged.features.rates)}
+    return _NO_FACTS
 
 
 def facts_of(breach: Breach) -> dict[str, int | str]:

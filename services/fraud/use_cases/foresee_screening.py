@@ -20,9 +20,9 @@ class ForeseeScreening:
         self._clock = clock
 
     async def __call__(self, connection: asyncpg.Connection, command: TransferCommand) -> TransferScreened:
-        """Return the verdict; nothing is written. Raises: Unprocessable; Unavailable."""
+        """Return the verdict; nothing is written. Raises: Unprocessable `payer_missing`; Unavailable."""
         now = self._clock()
-        policy = await self._policy.read(connection)
+        policy = await self._policy.read(connection, {leg.asset for leg in command.legs})
         payers = [] if command.payer is None or command.kind != "transfer" else [command.payer.user_id]
         people = {*payers, *(party.user_id for party in command.payees)}
         customers = await load_customers(connection, list(people))

@@ -1,6 +1,7 @@
-"""The limits and rates in force, read again now and then: a changed row needs no restart."""
+"""The limits and rates in force, read again now and then: a changed row needs no restart, a new one no patience."""
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import asyncpg
@@ -22,10 +23,13 @@ class PolicyInForce:
         self._policy: Policy | None = None
         self._read_at = 0.0
 
-    async def read(self, connection: asyncpg.Connection) -> Policy:
-        """Return the policy. Raises whatever the database raises: without limits nothing is decided."""
+    async def read(self, connection: asyncpg.Connection, assets: AbstractSet[str] = frozenset()) -> Policy:
+        """Return the policy, read just now if it had no rate for one of these assets.
+
+        Raises whatever the database raises: without limits nothing is decided.
+        """
         now = self._monotonic()
-        if self._policy is None or now - self._read_at > FRESH_SECONDS:
+        if self._policy is None or now - self._read_at > FRESH_SECONDS or not assets <= self._policy.rates.keys():
             policy = await load_policy(connection)
             self._policy = policy.with_velocity_lifted() if self._velocity_lifted else policy
             self._read_at = now

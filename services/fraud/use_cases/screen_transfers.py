@@ -9,7 +9,8 @@ from libs.common.clock import Clock, monotonic_seconds
 from libs.common.contracts.fraud import TransferBatchScreened, TransferScreened
 from libs.common.contracts.topics import SCREENINGS
 from libs.common.contracts.transfers import TransferCommand
-from libs.common.errors import Conflict, TallystickError, Unavailable
+from libs.common.errors import Conflict, Unavailable
+from services.fraud.domain.policy import Policy
 from services.fraud.domain.screening import RULESET
 from services.fraud.metrics import BATCH_DECISIONS, CONFLICTS, DECISIONS, DECISIONS_REPEATED, SET_ASIDE
 from services.fraud.store.decisions import find_decisions, keep_decisions
@@ -20,18 +21,17 @@ from services.fraud.store.unit_of_work import Transaction, UnitOfWork
 from services.fraud.store.users import load_customers, load_payers
 from services.fraud.use_cases.answer_again import stored_answer
 from services.fraud.use_cases.decide_transfers import Docket, payer_of
-from services.fraud.use_cases.find_payees import (
-    Asked,
-    SetAside,
-    accounts_without_owner,
-    complete_payees,
-    with_payees,
-)
+from services.fraud.use_cases.find_payees import Asked, accounts_without_owner, find_payees, with_payees
 from services.fraud.use_cases.read_policy import PolicyInForce
+from services.fraud.use_cases.set_aside import SetAside, assets_of, judge_now
 
 log = structlog.get_logger()
 
 _CONFLICT_CODES: Final = frozenset({"limits_moved", "decided_elsewhere"})
+
+
+class _RateMissing(Exception):
+    """What was decided must not stand: somebody among them may still wait until his asset has a rate."""
 
 
 class ScreenTransfers:
@@ -59,13 +59,15 @@ class ScreenTransfers:
         self._clock = clock
         self._monotonic = monotonic
         self._set_aside = SetAside()
-        self._repetitions_expected = True  # whoever has waited for this process to start has asked again
+        self._looks_first = True  # whoever has waited for this process to start has asked again
 
     async def __call__(self, asked: Sequence[Asked]) -> None:
-        """Decide on these, in order; those whose payee nobody knows yet are set aside for a few seconds."""
+        """Decide on these, in order; who lacks a known payee or a rate for his asset is set aside for two seconds."""
         # Nearly everything asked for is new, and the primary key tells what is not: looking first would cost each
-        # transfer a round trip to find nothing. Who would wait for his payee is looked for: his answer may be here.
-        looks_first = self._repetitions_expected or bool(accounts_without_owner(asked))
+        # transfer a round trip to find nothing. Who would have to wait is looked for: his answer may be here.
+        await self._decide_on(asked, looks_first=self._looks_first or bool(accounts_without_owner(asked)))
+
+    async def _decide_on(self, asked: Sequence[Asked], *, looks_first: bool) -> None:
         try:
             if looks_first or not await self._screen_as_new(asked):
                 await self._screen(asked, looks_first=True)
@@ -75,15 +77,14 @@ class ScreenTransfers:
             raise
 
     async def _screen_as_new(self, asked: Sequence[Asked]) -> bool:
-        """Decide without asking what was decided before; tell whether that was right. If not, nothing is committed."""
+        """Decide as if none was decided before nor had to wait; tell whether that was right. If not, nothing stands."""
         try:
             await self._screen(asked, looks_first=False)
         except Unavailable as failure:
             if failure.code != "decided_elsewhere":
                 raise
             return False
-        except TallystickError:
-            # What cannot be judged today may have been judged before, when its asset still had a rate.
+        except _RateMissing:
             return False
         return True
 
@@ -92,12 +93,18 @@ class ScreenTransfers:
         payer_ids: Sequence[str] = ()
         try:
             async with self._work.read_first() as transaction:
-                fresh = await self._answer_known(transaction, asked) if looks_first else _each_once(asked)
-                ready, owners = await complete_payees(transaction.connection, fresh, self._set_aside, self._monotonic())
+                policy, owners = await self._policy.read(transaction.connection), dict[str, str]()
+                if looks_first:
+                    fresh = await self._answer_known(transaction, asked)
+                    ready, policy, owners = await self._set_apart(transaction, fresh)
+                else:
+                    fresh = ready = _each_once(asked)
                 payer_ids = _payers_of(ready)
                 if ready:
-                    docket = await self._prepare(transaction, ready, payer_ids, owners)
+                    docket = await self._prepare(transaction, policy, ready, payer_ids, owners)
                     self._decide(transaction, docket, ready, owners)
+                    if docket.lacks_rate and not looks_first:
+                        raise _RateMissing
                     await _write(transaction, docket)
         except BaseException as failure:
             if docket is not None and _was_refused(failure):
@@ -117,12 +124,12 @@ class ScreenTransfers:
             _count(docket)
 
     async def retry_set_aside(self) -> None:
-        """Look again for the payees of requests that wait; called a few times a second, free when nobody waits."""
+        """Look again for what waiting requests lack; called a few times a second, free when nobody waits."""
         waiting = self._set_aside.everyone()
         if not waiting:
             return
         try:
-            await self(waiting)
+            await self._decide_on(waiting, looks_first=True)
         except Unavailable:
             raise
         except Exception:
@@ -136,7 +143,7 @@ class ScreenTransfers:
         stored = await find_decisions(transaction.connection, ids)
         # Repetitions come in runs: after an outage the gateway repeats everything. A run is over when a batch brings
         # none; should it go on, the next one of it is decided in vain once and found by its key.
-        self._repetitions_expected = bool(stored)
+        self._looks_first = bool(stored)
         new: list[Asked] = []
         for one in asked:
             answer = stored_answer(one, stored) if stored else None
@@ -149,11 +156,27 @@ class ScreenTransfers:
         _refuse_overlap(fresh)
         return fresh
 
+    async def _set_apart(
+        self, transaction: Transaction, fresh: Sequence[Asked]
+    ) -> tuple[list[Asked], Policy, dict[str, str]]:
+        """Return who can be judged now, the policy to do it by, and the owners we found; the others wait."""
+        owners = await find_payees(transaction.connection, fresh)
+        assets = assets_of(fresh)
+        policy = await self._policy.read(transaction.connection, assets)
+        if not assets <= policy.rates.keys():
+            self._looks_first = True  # until a batch brings none of these either
+        ready = judge_now(fresh, self._set_aside, self._monotonic(), owned=owners.keys(), valued=policy.rates.keys())
+        return ready, policy, owners
+
     async def _prepare(
-        self, transaction: Transaction, ready: Sequence[Asked], payer_ids: Sequence[str], owners: dict[str, str]
+        self,
+        transaction: Transaction,
+        policy: Policy,
+        ready: Sequence[Asked],
+        payer_ids: Sequence[str],
+        owners: dict[str, str],
     ) -> Docket:
         """Load what the decisions rest on: payees' rows afresh each time, payers' windows where memory has none."""
-        policy = await self._policy.read(transaction.connection)
         now = self._clock()
         just_read = [user_id for user_id in payer_ids if self._cache.get(user_id) is None]
         people = dict.fromkeys(just_read)
@@ -175,8 +198,10 @@ class ScreenTransfers:
 
 
 def _was_refused(failure: BaseException) -> bool:
-    """Tell whether nothing was written, though the payers are still at the versions that memory knew."""
-    return isinstance(failure, Unavailable) and failure.code == "decided_elsewhere"
+    """Tell whether nothing was written though nobody else moved these limits: memory knew the payers' versions."""
+    return isinstance(failure, _RateMissing) or (
+        isinstance(failure, Unavailable) and failure.code == "decided_elsewhere"
+    )
 
 
 def _completed(command: TransferCommand, docket: Docket, owners: dict[str, str]) -> TransferCommand:

@@ -90,6 +90,7 @@ async def test_a_dry_run_tells_the_verdict_and_uses_no_limit(office: Office, fra
             (transfer(payer), "approve"),
             (transfer(payer, payee_tier=0), "hold"),
             (transfer(payer, amount_minor=1_000_000_01), "block"),
+            (transfer(payer, asset="XXX"), "block"),
         ):
             sister = {"X-Internal-Token": "sister to sister"}
             answer = await client.post("/internal/dry-runs", headers=sister, content=msgspec.json.encode(command))

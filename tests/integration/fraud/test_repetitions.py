@@ -10,7 +10,8 @@ from libs.common.contracts.transfers import Leg, TransferCommand
 from libs.common.errors import Unavailable
 from libs.common.ids import new_id
 from services.fraud.metrics import CONFLICTS, DECISIONS_REPEATED
-from services.fraud.use_cases.find_payees import PATIENCE_SECONDS, Asked
+from services.fraud.use_cases.find_payees import Asked
+from services.fraud.use_cases.set_aside import PATIENCE_SECONDS
 from tests.integration.fraud.office import NOON, Office, deposit, transfer
 from tests.support.api_world import admin_connection
 
@@ -112,7 +113,7 @@ async def test_what_another_instance_commits_meanwhile_is_answered_or_comes_agai
 ) -> None:
     """Found by its key: looked for, once. Missed by the look as well: it is delivery that tries again, not a loop."""
     command, decision_id = deposit(amount_minor=100), new_id()
-    office.screen._repetitions_expected = looked_first
+    office.screen._looks_first = looked_first
     counted = Counted()
 
     async with second_office.hot.transaction() as connection:

@@ -6,7 +6,8 @@ import pytest
 from libs.common.contracts.transfers import Leg, Party
 from libs.common.errors import Conflict
 from libs.common.ids import new_id
-from services.fraud.use_cases.find_payees import PATIENCE_SECONDS, Asked
+from services.fraud.use_cases.find_payees import Asked
+from services.fraud.use_cases.set_aside import PATIENCE_SECONDS
 from tests.integration.fraud.office import Office, deposit, transfer, withdrawal
 
 

@@ -2,13 +2,8 @@
 
 from libs.common.contracts.transfers import Leg, Party, TransferCommand
 from services.fraud.store.users import Customer
-from services.fraud.use_cases.find_payees import (
-    PATIENCE_SECONDS,
-    Asked,
-    SetAside,
-    accounts_without_owner,
-    with_payees,
-)
+from services.fraud.use_cases.find_payees import Asked, accounts_without_owner, with_payees
+from services.fraud.use_cases.set_aside import PATIENCE_SECONDS, SetAside
 
 
 def command(*legs: Leg, payees: tuple[Party, ...] = ()) -> TransferCommand:

@@ -10,7 +10,7 @@ NOON_US = 1_800_000_000_000_000
 LIMITS = LimitProfile("retail", 1, 100, 1_000, 50, 200, version=1)
 
 
-def screen(window: Window, *, payer_tier: int = 1, payee_tier: int = 1, usd_minor: int = 10) -> Ruling:
+def screen(window: Window, *, payer_tier: int = 1, payee_tier: int = 1, usd_minor: int | None = 10) -> Ruling:
     return screen_transfer(
         payer_tier=payer_tier,
         payee_tiers=[1, payee_tier],
@@ -23,6 +23,13 @@ def screen(window: Window, *, payer_tier: int = 1, payee_tier: int = 1, usd_mino
 
 def test_an_unverified_payer_is_blocked_before_anything_else_is_looked_at() -> None:
     assert screen(Window(), payer_tier=0, payee_tier=0, usd_minor=101).code == "kyc_required"
+
+
+def test_what_cannot_be_valued_is_blocked_before_any_limit_is_looked_at_and_uses_none() -> None:
+    window = Window()
+    assert screen(window, usd_minor=None, payee_tier=0).code == "asset_without_rate"
+    assert screen(window, usd_minor=None, payer_tier=0).code == "kyc_required"
+    assert len(window) == 0
 
 
 def test_a_limit_blocks_before_the_payee_is_looked_at() -> None:
