@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 
 from libs.common.clock import from_rfc3339
-from services.fraud.use_cases.find_payees import PATIENCE_SECONDS
+from services.fraud.use_cases.set_aside import PATIENCE_SECONDS
 from tallystick.reconciliation.run import reconcile
 from tallystick.stack.stack_file import find_stack
 from tests.e2e.api_client import Api, Person, new_key, problem, transfer, wait_until
