@@ -12,6 +12,7 @@ from libs.common.contracts.topics import ASSETS, LEDGER_ACCOUNTS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.unit_of_work import UnitOfWork
+from libs.common.digests.published_digests import PublishedDigests
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.digests import digests_router
@@ -33,7 +34,7 @@ from services.accounts.consumers.on_ledger_account_opened import OnLedgerAccount
 from services.accounts.openings import Openings
 from services.accounts.passwords import Passwords
 from services.accounts.settings import AccountsSettings
-from services.accounts.store.digests import AccountsDigests
+from services.accounts.store.digests import DIGESTS
 from services.accounts.tokens import AccessTokens
 from services.accounts.use_cases.activate_accounts import ActivateAccounts
 from services.accounts.use_cases.ask_ledger_again import AskLedgerAgain
@@ -143,7 +144,7 @@ def make_routers(
 
 
 def _digests(settings: AccountsSettings, digesting: HotConnection) -> APIRouter:
-    digests = AccountsDigests(digesting)
+    digests = PublishedDigests(digesting, "accounts", DIGESTS)
     return digests_router(settings.internal_token, digests.tables, count_unsent=digests.count_unsent, forget={})
 
 

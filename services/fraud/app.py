@@ -13,8 +13,10 @@ from libs.common.contracts.topics import ACCOUNTS, CUSTOMERS, TRANSFER_REQUESTS,
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
+from libs.common.digests.published_digests import PublishedDigests
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
+from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
@@ -29,6 +31,7 @@ from services.fraud.consumers.on_transfer_changed import OnTransferChanged
 from services.fraud.consumers.on_transfer_requested import OnTransferRequested
 from services.fraud.consumers.on_verification_changed import OnVerificationChanged
 from services.fraud.settings import FraudSettings
+from services.fraud.store.digests import DIGESTS
 from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.unit_of_work import UnitOfWork
 from services.fraud.use_cases.apply_customers import ApplyCustomers
@@ -96,12 +99,14 @@ class Worker:
         await self._hot.close()
 
 
-def _routers(settings: FraudSettings, engine: AsyncEngine) -> list[APIRouter]:
+def _routers(settings: FraudSettings, engine: AsyncEngine, digesting: HotConnection) -> list[APIRouter]:
+    digests = PublishedDigests(digesting, "fraud", DIGESTS)
     policy = PolicyInForce(velocity_lifted=settings.velocity_limits_lifted)
     foresee = ForeseeScreening(policy, system_clock)
     return [
         decisions_router(ShowDecision(engine)),
         internal_router(foresee, Reading(engine), settings.internal_token),
+        digests_router(settings.internal_token, digests.tables, count_unsent=digests.count_unsent, forget={}),
     ]
 
 
@@ -109,7 +114,9 @@ def build(role: Role) -> FastAPI:
     """Put the service together for a role; what it starts, its lifespan stops."""
     settings = load_settings()
     health = Health()
-    engine = make_engine(settings.postgres_dsn.get_secret_value(), "fraud-api")
+    dsn = settings.postgres_dsn.get_secret_value()
+    engine = make_engine(dsn, "fraud-api")
+    digesting = HotConnection(dsn, "fraud-digests")
     worker = None if role == "api" else Worker(settings)
     if worker is not None:
         health.add("fraud.bus", worker.bus.what_is_wrong)
@@ -124,6 +131,7 @@ def build(role: Role) -> FastAPI:
         finally:
             if worker is not None:
                 await worker.stop()
+            await digesting.close()
             await engine.dispose()
 
     return make_app(
@@ -131,7 +139,7 @@ def build(role: Role) -> FastAPI:
         title="Tallystick fraud",
         description="Screens every transfer: limits, KYC of both sides, holds and their resolution.",
         version=VERSION,
-        routers=[] if role == "worker" else _routers(settings, engine),
+        routers=[] if role == "worker" else _routers(settings, engine, digesting),
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,

@@ -8,9 +8,12 @@ from fastapi import APIRouter, FastAPI
 
 from libs.common.clock import Clock, system_clock
 from libs.common.db.engine import make_engine
+from libs.common.db.hot import HotConnection
 from libs.common.db.unit_of_work import UnitOfWork
+from libs.common.digests.published_digests import PublishedDigests
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
+from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.service import Role
@@ -19,6 +22,7 @@ from libs.common.wait_for_servers import until_available
 from services.kyc.api.admin_reviews import admin_reviews_router
 from services.kyc.api.application import application_router
 from services.kyc.settings import KycSettings
+from services.kyc.store.digests import DIGESTS
 from services.kyc.use_cases.decide_application import DecideApplication
 from services.kyc.use_cases.repeat_changes import RepeatChanges
 from services.kyc.use_cases.submit_application import SubmitApplication
@@ -30,7 +34,9 @@ _REPEAT_SECONDS: Final = 60.0
 def build(role: Role) -> FastAPI:
     """Construct the process of this role from its settings."""
     settings = KycSettings()
-    engine = make_engine(settings.postgres_dsn.get_secret_value(), f"kyc-{role}")
+    dsn = settings.postgres_dsn.get_secret_value()
+    engine = make_engine(dsn, f"kyc-{role}")
+    digesting = HotConnection(dsn, "kyc-digests")
     bus = Bus(settings, service="kyc", clock=system_clock)
     uow = UnitOfWork(engine, bus.outbox)
     timers = Timers()
@@ -46,6 +52,7 @@ def build(role: Role) -> FastAPI:
         finally:
             await timers.stop()
             await bus.stop()
+            await digesting.close()
             await engine.dispose()
 
     health = Health()
@@ -56,7 +63,7 @@ def build(role: Role) -> FastAPI:
         title="Tallystick KYC",
         description="Who a customer is, and how far he is trusted because of it.",
         version="1",
-        routers=[] if role == "worker" else make_routers(uow, system_clock),
+        routers=[] if role == "worker" else [*make_routers(uow, system_clock), _digests(settings, digesting)],
         lifespan=lifespan,
         health=health,
         verifier=TokenVerifier(settings.jwks_file),
@@ -69,3 +76,8 @@ def make_routers(uow: UnitOfWork, clock: Clock) -> Sequence[APIRouter]:
         application_router(SubmitApplication(uow, clock), VerificationStatusView(uow)),
         admin_reviews_router(DecideApplication(uow, clock)),
     ]
+
+
+def _digests(settings: KycSettings, digesting: HotConnection) -> APIRouter:
+    digests = PublishedDigests(digesting, "kyc", DIGESTS)
+    return digests_router(settings.internal_token, digests.tables, count_unsent=digests.count_unsent, forget={})

@@ -169,7 +169,12 @@ class Reconciling:
     def __init__(self, settings: LedgerSettings, timers: Timers | None) -> None:
         """Construct it; nothing is opened yet. With timers it runs by itself, too: at start and every night."""
         dsn, token = settings.postgres_dsn.get_secret_value(), settings.internal_token.get_secret_value()
-        addresses = {"gateway": settings.gateway_url, "accounts": settings.accounts_url}
+        addresses = {
+            "gateway": settings.gateway_url,
+            "accounts": settings.accounts_url,
+            "fraud": settings.fraud_url,
+            "kyc": settings.kyc_url,
+        }
         self._clients = {name: httpx2.AsyncClient(base_url=url) for name, url in addresses.items() if url}
         self._hot = HotConnection(dsn, "ledger-reconciliations")
         looking = Looking(dsn)

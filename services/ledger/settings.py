@@ -28,4 +28,6 @@ class LedgerSettings(ServiceSettings):
     """Base URL of an OTLP/HTTP receiver (`http://collector:4318`) for spans of traced transfers; without it none."""
     gateway_url: str = ""
     accounts_url: str = ""
+    fraud_url: str = ""
+    kyc_url: str = ""
     """Where those are whose digests reconciliation compares; one without an address is left out, and said to be."""

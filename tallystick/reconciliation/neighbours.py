@@ -17,7 +17,7 @@ async def neighbours_of(stack: Stack | None) -> AsyncIterator[Mapping[str, Neigh
     """
     addresses = {} if stack is None or not stack.internal_token else {"gateway": stack.api}
     if stack is not None and addresses:
-        addresses |= {name: stack.services[name].url for name in ("accounts",) if name in stack.services}
+        addresses |= {name: stack.services[name].url for name in ("accounts", "fraud", "kyc") if name in stack.services}
     async with AsyncExitStack() as closing:
         yield {
             name: Neighbour(name, await closing.enter_async_context(httpx2.AsyncClient(base_url=url)), _token(stack))

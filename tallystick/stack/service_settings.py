@@ -69,9 +69,7 @@ def _own_settings(service: str, plan: StackPlan) -> dict[str, str]:
                 "RETIRED_VKEYS_FILE": str(plan.keys.ledger_retired),
                 "ORIGIN": plan.secrets.ledger_origin,
                 "CHECKPOINT_DIR": str(plan.checkpoints),
-                "GATEWAY_URL": plan.url_of("gateway"),
-                "ACCOUNTS_URL": plan.url_of("accounts"),
-            }
+            } | {f"{name.upper()}_URL": plan.url_of(name) for name in plan.ports if name != "ledger"}
         case "accounts":
             return {
                 "TOKEN_KEY_FILE": str(plan.keys.access_token),

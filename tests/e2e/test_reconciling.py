@@ -120,6 +120,39 @@ def test_later_states_and_answers_that_were_altered_or_made_up_are_found_and_tol
     assert api.count("gateway.later_states", f"transfer_id IN ('{altered}', '{invented}')") == 2
 
 
+def set_status(api: Api, person: Person, status: str) -> None:
+    changed = api.http.put(
+        f"/api/v1/admin/accounts/{person.account_id}/status",
+        json={"status": status, "reason": "a test"},
+        headers={"Authorization": f"Bearer {api.admin_token}", "Idempotency-Key": new_key()},
+    )
+    assert changed.status_code == 200, changed.text
+
+
+def test_what_staff_decided_and_what_others_were_told_is_compared(api: Api, alice: Person, bob: Person) -> None:
+    set_status(api, api.person("closed"), "closed")
+    set_status(api, bob, "frozen")
+    settled = "SELECT last_record_at < now() - interval '16 seconds' FROM ledger.heads"
+    wait_until("nothing is left out as too fresh", lambda: bool(fetch(api, settled)), seconds=60)
+    code, said = reconcile(api)
+    assert (code, differing(said)) == (0, {})
+    altered = {
+        "fraud_knows_verifications": ("fraud.users SET kyc_tier = {}", "3", "1", alice.user_id),
+        "gateway_knows_profiles": ("gateway.customers SET profile = '{}'", "retail", "business", alice.user_id),
+        "fraud_knows_owners": ("fraud.accounts SET owner_id = '{}'", alice.user_id, bob.user_id, bob.account_id),
+        "accounts_agree": ("accounts.accounts SET ledger_status = '{}'", "active", "frozen", bob.account_id),
+    }
+    for change, wrong, _, row in altered.values():
+        key = "user_id" if row == alice.user_id else "account_id"
+        execute(api, f"UPDATE {change.format(wrong)} WHERE {key} = $1", row)
+    assert differing(reconcile(api)[1]) == {name: [row] for name, (_, _, _, row) in altered.items()}
+    for change, _, right, row in altered.values():
+        key = "user_id" if row == alice.user_id else "account_id"
+        execute(api, f"UPDATE {change.format(right)} WHERE {key} = $1", row)
+    assert reconcile(api)[0] == 0
+    set_status(api, bob, "active")
+
+
 def tallystick(api: Api, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tallystick.cli", *words, "--data", str(api.folder)],

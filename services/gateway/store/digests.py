@@ -1,13 +1,9 @@
-"""What the gateway shows of transfers, as digests, so that the ledger can compare without reading its tables."""
+"""What the gateway shows and has been told, as digests, so that others can compare without reading its tables."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Final
 
-import asyncpg
-
 from libs.common.db.hot import HotConnection
-from libs.common.digests.digest_table import DigestTable
+from libs.common.digests.published_digests import PublishedDigests
 
 _REQUESTS: Final = "SELECT transfer_id AS id, ''::text AS said FROM gateway.transfers"
 # A transfer's newest state is the answer that was frozen, or what happened to it later. Answers to commands stand
@@ -29,7 +25,6 @@ SELECT c.command_id AS id, concat_ws('|', o.status, o.code, o.journal_index) AS 
 FROM gateway.commands c JOIN gateway.outcomes o ON o.transfer_id = c.command_id
 WHERE c.scope <> 'reversals' AND o.status <> 'parked'
 """
-_UNSENT: Final = "SELECT count(*) FROM gateway.outbox WHERE recorded_at < now() - interval '15 seconds'"
 # Any state that the ledger tells replaces one of version 0, and of later states only a missing one is taken in.
 _FORGET: Final = """
 WITH given_up AS (DELETE FROM gateway.later_states WHERE transfer_id = ANY($1::uuid[]))
@@ -39,30 +34,34 @@ WHERE transfer_id = ANY($1::uuid[])
 """
 
 
-class GatewayDigests:
-    """The gateway's digest tables, over a connection of their own."""
+_OWNERS: Final = """
+SELECT account_id AS id, concat_ws('|', owner_id, asset, status) AS said FROM gateway.accounts WHERE status <> 'opening'
+"""
+_PROFILES: Final = "SELECT user_id AS id, profile AS said FROM gateway.customers WHERE profile_version > 0"
+_TIERS: Final = """
+SELECT user_id AS id, concat_ws('|', kyc_tier, kyc_version) AS said FROM gateway.customers WHERE kyc_version > 0
+"""
+
+
+class GatewayDigests(PublishedDigests):
+    """What the gateway publishes; of transfers and commands it can give up what it shows."""
 
     def __init__(self, hot: HotConnection) -> None:
         """Use this connection; whoever made it closes it."""
-        self._hot = hot
-        self.tables = {
-            "requests": DigestTable(self._patient, _REQUESTS),
-            "outcomes": DigestTable(self._patient, _OUTCOMES),
-            "commands": DigestTable(self._patient, _COMMANDS),
-        }
-
-    async def count_unsent(self) -> int:
-        """Return how many outbox rows the broker should have by now. Raises: Unavailable."""
-        async with self._hot.autocommit() as connection:
-            return int(await connection.fetchval(_UNSENT))
+        super().__init__(
+            hot,
+            "gateway",
+            {
+                "requests": _REQUESTS,
+                "outcomes": _OUTCOMES,
+                "commands": _COMMANDS,
+                "owners": _OWNERS,
+                "profiles": _PROFILES,
+                "tiers": _TIERS,
+            },
+        )
 
     async def forget_outcomes(self, ids: list[str]) -> None:
         """Give up what became of these transfers and commands, until the ledger tells it again. Raises: Unavailable."""
         async with self._hot.autocommit() as connection:
             await connection.execute(_FORGET, ids)
-
-    @asynccontextmanager
-    async def _patient(self) -> AsyncIterator[asyncpg.Connection]:
-        async with self._hot.transaction() as connection:
-            await connection.execute("SET LOCAL statement_timeout = '120s'")
-            yield connection

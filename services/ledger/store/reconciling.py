@@ -48,8 +48,7 @@ COMMANDS_SAID: Final = (
 )
 """What the gateway should answer for each capture, void and change."""
 ACCOUNTS_SAID: Final = """
-SELECT account_id AS id, concat_ws('|', owner_id, asset, account_number,
-    CASE status WHEN 'closed' THEN 'closed' ELSE 'open' END) AS said
+SELECT account_id AS id, concat_ws('|', owner_id, asset, account_number, status) AS said
 FROM ledger.accounts WHERE kind = 'customer'
 """
 """What accounts should show of each account."""

@@ -1,5 +1,6 @@
-"""Compare the ledger with what its neighbours show of it, by the digests that they publish."""
+"""Compare what services were told with who told it, the ledger above all, by the digests that they publish."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -17,16 +18,21 @@ from services.ledger.store.reconciling import (
 )
 
 _FOUND_MAX: Final = 1_000
+_SECOND_LOOK_SECONDS_MAX: Final = 5.0
 
 
 class Comparison(NamedTuple):
-    """A promise between the ledger and a neighbour; `rows` is the ledger's side of it."""
+    """A promise between who owns a truth and a neighbour who was told of it.
+
+    `rows` is the ledger's side of it; without them `owner` is another neighbour, which publishes it by the same name.
+    """
 
     name: str
     promise: str
     neighbour: str
     table: str
-    rows: str
+    rows: str = ""
+    owner: str = "ledger"
 
 
 COMPARISONS: Final = (
@@ -53,42 +59,73 @@ COMPARISONS: Final = (
     ),
     Comparison(
         "accounts_agree",
-        "an account has the same owner, asset and number in accounts and in the books, and is open in both or in none",
+        "an account has the same owner, asset, number and state in accounts and in the books",
         "accounts",
         "accounts",
         ACCOUNTS_SAID,
     ),
+    *(
+        Comparison(
+            f"{hearer}_knows_{table}", f"{hearer} knows of {about} what {owner} says", hearer, table, owner=owner
+        )
+        for hearer, table, about, owner in (
+            ("gateway", "owners", "each account's owner", "accounts"),
+            ("fraud", "owners", "each account's owner", "accounts"),
+            ("gateway", "profiles", "each customer's limit profile", "accounts"),
+            ("fraud", "profiles", "each customer's limit profile", "accounts"),
+            ("gateway", "tiers", "each customer's tier", "kyc"),
+            ("fraud", "verifications", "each customer's verification", "kyc"),
+        )
+    ),
 )
+NEIGHBOURS: Final = ("gateway", "accounts", "fraud", "kyc")
 
 
 class CompareProjections:
     """Asks the neighbours. One that does not answer, or is not known, is skipped and named."""
 
     def __init__(self, looking: Looking, neighbours: Mapping[str, Neighbour]) -> None:
-        """Take the neighbours by name: `gateway`, `accounts`."""
+        """Take the neighbours by name, those of `NEIGHBOURS` that have an address."""
         self._looking = looking
         self._neighbours = neighbours
 
     async def __call__(self, *, upto: str, grace_seconds: float) -> list[Outcome]:
         """Compare ids up to this one; what changed within the grace may still be on its way."""
         outcomes = [await self._answer(comparison, upto, grace_seconds) for comparison in COMPARISONS]
-        return [*outcomes, *[await self._unsent(name) for name in ("gateway", "accounts")]]
+        return [*outcomes, *[await self._unsent(name) for name in NEIGHBOURS]]
 
     async def disagreements(self, comparison: Comparison, *, upto: str, grace_seconds: float) -> Compared:
         """Return what differs and is not on its way. Raises: Unavailable; KeyError for a neighbour not known."""
-        ours = DigestTable(self._looking.connect, comparison.rows)
-        theirs: Side = self._neighbours[comparison.neighbour].digests(comparison.table)
-        compared = await compare_digests(ours, theirs, upto=upto, found_max=_FOUND_MAX)
+        compared = await self._look(comparison, upto)
         if not compared.found:
             return compared
-        ids = [found.id for found in compared.found]
-        fresh = await self._looking.lately_changed(comparison.table, ids, grace_seconds)
-        return compared._replace(found=[found for found in compared.found if found.id not in fresh])
+        if comparison.rows:
+            ids = [found.id for found in compared.found]
+            fresh = await self._looking.lately_changed(comparison.table, ids, grace_seconds)
+            return compared._replace(found=[found for found in compared.found if found.id not in fresh])
+        # When that changed is known over there alone: what was on its way has arrived at a second look.
+        await asyncio.sleep(min(grace_seconds, _SECOND_LOOK_SECONDS_MAX))
+        again = await self._look(comparison, upto)
+        return again._replace(found=[found for found in again.found if found in compared.found])
+
+    async def _look(self, comparison: Comparison, upto: str) -> Compared:
+        ours: Side = (
+            DigestTable(self._looking.connect, comparison.rows)
+            if comparison.rows
+            else self._neighbours[comparison.owner].digests(comparison.table)
+        )
+        theirs = self._neighbours[comparison.neighbour].digests(comparison.table)
+        return await compare_digests(ours, theirs, upto=upto, found_max=_FOUND_MAX)
+
+    def unknown(self, comparison: Comparison) -> str:
+        """Return who of the two has no address; nothing when both can be asked."""
+        asked = (comparison.neighbour,) if comparison.rows else (comparison.owner, comparison.neighbour)
+        return next((name for name in asked if name not in self._neighbours), "")
 
     async def _answer(self, comparison: Comparison, upto: str, grace_seconds: float) -> Outcome:
-        if comparison.neighbour not in self._neighbours:
-            skipped = f"no address of {comparison.neighbour} is known"
-            return Outcome(comparison.name, comparison.promise, skipped)
+        unknown = self.unknown(comparison)
+        if unknown:
+            return Outcome(comparison.name, comparison.promise, f"no address of {unknown} is known")
         try:
             compared = await self.disagreements(comparison, upto=upto, grace_seconds=grace_seconds)
         except Unavailable as silent:
@@ -96,7 +133,7 @@ class CompareProjections:
         return Outcome(
             comparison.name,
             comparison.promise,
-            differences=[_difference(found, comparison.neighbour) for found in compared.found],
+            differences=[_difference(found, comparison) for found in compared.found],
             is_cut=compared.is_cut,
             compared=compared.rows,
         )
@@ -112,7 +149,8 @@ class CompareProjections:
         return Outcome(check, promise, differences=[Difference(name, f"{unsent} rows unsent")] if unsent else [])
 
 
-def _difference(found: Disagreement, neighbour: str) -> Difference:
+def _difference(found: Disagreement, comparison: Comparison) -> Difference:
     ours = "knows nothing of it" if found.ours is None else f"says {found.ours or 'it is there'}"
     theirs = "knows nothing of it" if found.theirs is None else f"says {found.theirs or 'it is there'}"
-    return Difference(found.id, f"the ledger {ours}, {neighbour} {theirs}")
+    owner = "the ledger" if comparison.rows else comparison.owner
+    return Difference(found.id, f"{owner} {ours}, {comparison.neighbour} {theirs}")

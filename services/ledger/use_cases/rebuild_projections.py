@@ -9,9 +9,9 @@ import asyncpg
 from libs.common.digests.distant_digests import Neighbour
 from services.ledger.domain.reconciliation import Difference
 from services.ledger.store.rebuilding import leave_to_be_told, load_answers, load_openings, load_states
-from services.ledger.use_cases.compare_projections import COMPARISONS, CompareProjections
+from services.ledger.use_cases.compare_projections import COMPARISONS, CompareProjections, Comparison
 
-_OPEN: Final = "|open"
+_CLOSED: Final = "|closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class RebuildProjections:
         """Return what would be done about each disagreement. Raises: Unavailable when a neighbour does not answer."""
         plan = RepairPlan()
         for comparison in COMPARISONS:
-            if comparison.neighbour not in self._neighbours:
+            if self._compare.unknown(comparison):
                 continue
             compared = await self._compare.disagreements(comparison, upto=upto, grace_seconds=grace_seconds)
             for found in compared.found:
-                _decide(plan, comparison.table, found.id, ours=found.ours, theirs=found.theirs)
+                _decide(plan, comparison, found.id, ours=found.ours, theirs=found.theirs)
         return plan
 
     async def carry_out(self, plan: RepairPlan) -> None:
@@ -73,17 +73,21 @@ class RebuildProjections:
             await connection.close()
 
 
-def _decide(plan: RepairPlan, table: str, id_: str, *, ours: str | None, theirs: str | None) -> None:
+def _decide(plan: RepairPlan, comparison: Comparison, id_: str, *, ours: str | None, theirs: str | None) -> None:
+    table = comparison.table
     match table:
         case "outcomes" | "commands":
             if theirs is not None:
                 plan.forgotten.append(id_)
             if ours is not None:
                 (plan.told_transfers if table == "outcomes" else plan.told_commands).append(id_)
-        case "accounts" if theirs is None and ours is not None and ours.endswith(_OPEN):
+        case "accounts" if theirs is None and ours is not None and not ours.endswith(_CLOSED):
             plan.told_accounts.append(id_)
         case "accounts":
             plan.left.append(Difference(id_, "accounts owns who has an account; a person has to look at both"))
+        case _ if not comparison.rows:
+            said = f"{comparison.owner} tells it again at the next change; nothing is guessed until then"
+            plan.left.append(Difference(id_, said))
         case _ if ours is None:
             plan.left.append(Difference(id_, "undecided: the gateway asks again by itself, see its repeats"))
         case _:

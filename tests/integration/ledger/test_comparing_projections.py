@@ -1,5 +1,6 @@
 """The ledger finds what its neighbours show differently, by digests alone, and has it told again."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,8 +34,19 @@ CREATE TABLE elsewhere.outcomes AS
 CREATE TABLE elsewhere.commands AS
     SELECT command_id AS id, concat_ws('|', status, code, journal_index) AS said FROM ledger.commands;
 CREATE TABLE elsewhere.accounts AS
-    SELECT account_id AS id, concat_ws('|', owner_id, asset, account_number, 'open') AS said
+    SELECT account_id AS id, concat_ws('|', owner_id, asset, account_number, status) AS said
     FROM ledger.accounts WHERE kind = 'customer';
+CREATE TABLE elsewhere.owners AS
+    SELECT account_id AS id, concat_ws('|', owner_id, asset, 'active') AS said
+    FROM ledger.accounts WHERE kind = 'customer';
+CREATE TABLE elsewhere.profiles AS
+    SELECT owner_id AS id, 'retail' AS said FROM ledger.accounts WHERE kind = 'customer';
+CREATE TABLE elsewhere.tiers AS SELECT id, '1|2' AS said FROM elsewhere.profiles;
+CREATE TABLE elsewhere.verifications AS SELECT id, 'approved|1|2' AS said FROM elsewhere.profiles;
+CREATE SCHEMA hearsay;
+CREATE TABLE hearsay.owners AS TABLE elsewhere.owners;
+CREATE TABLE hearsay.profiles AS TABLE elsewhere.profiles;
+CREATE TABLE hearsay.verifications AS TABLE elsewhere.verifications;
 """
 
 CAPTURE, CHANGE = "capture of h", "change of bob"
@@ -43,12 +55,12 @@ CAPTURE, CHANGE = "capture of h", "change of bob"
 class Elsewhere:
     """A neighbour that shows tables of its own, over HTTP without a socket."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, schema: str) -> None:
         self._dsn = dsn
         self.unsent = 0
         self.forgotten: list[str] = []
         self.token = "secret"
-        tables = {name: DigestTable(self._connect, f"SELECT * FROM elsewhere.{name}") for name in TABLES}
+        tables = {name: DigestTable(self._connect, f"SELECT * FROM {schema}.{name}") for name in TABLES}
 
         async def count_unsent() -> int:
             return self.unsent
@@ -69,15 +81,18 @@ class Elsewhere:
         return Neighbour(name, client, self.token)
 
 
-TABLES = ("requests", "outcomes", "commands", "accounts")
+TABLES = ("requests", "outcomes", "commands", "accounts", "owners", "profiles", "tiers", "verifications")
 
 
 class World:
-    """A ledger with a history, and neighbours that show it."""
+    """A ledger with a history, neighbours that show it, and fraud, which was told by them."""
 
-    def __init__(self, dsn: str, elsewhere: Elsewhere, client: httpx2.AsyncClient) -> None:
+    def __init__(
+        self, dsn: str, elsewhere: Elsewhere, client: httpx2.AsyncClient, hearsay: Elsewhere, fraud: httpx2.AsyncClient
+    ) -> None:
         self.dsn, self.elsewhere = dsn, elsewhere
-        self.neighbours = {name: elsewhere.neighbour(name, client) for name in ("gateway", "accounts")}
+        self.neighbours = {name: elsewhere.neighbour(name, client) for name in ("gateway", "accounts", "kyc")}
+        self.neighbours["fraud"] = hearsay.neighbour("fraud", fraud)
         looking = Looking(dsn)
         compare = CompareProjections(looking, self.neighbours)
         self.rebuild = RebuildProjections(dsn, compare, self.neighbours)
@@ -103,9 +118,13 @@ async def world(books: Books, admin_dsn: str, tmp_path: Path) -> AsyncIterator[W
     await books.do(screened("t", leg("alice", "bob", 300)), screened("h", leg("alice", "bob", 9), hold_seconds=600))
     await books.do(capture("h", 4), change("bob", minimum_minor=1_000))
     await books.outcomes.flush()
-    elsewhere = Elsewhere(admin_dsn)
-    async with http_client("elsewhere", [elsewhere.router], TokenKeys(tmp_path)) as client:
-        world = World(admin_dsn, elsewhere, client)
+    elsewhere, hearsay = Elsewhere(admin_dsn, "elsewhere"), Elsewhere(admin_dsn, "hearsay")
+    keys = TokenKeys(tmp_path)
+    async with (
+        http_client("elsewhere", [elsewhere.router], keys) as client,
+        http_client("hearsay", [hearsay.router], keys) as fraud,
+    ):
+        world = World(admin_dsn, elsewhere, client, hearsay, fraud)
         await world.do(f"DELETE FROM ledger.outbox; {_SHOWN}")
         yield world
 
@@ -134,6 +153,29 @@ async def test_the_id_that_is_missing_or_differs_is_named(world: World, check: s
     assert {found.subject for found in broken[check].differences} == {id_of(name), LAST_ID}
 
 
+@pytest.mark.parametrize("table", ["owners", "profiles", "verifications"])
+async def test_what_fraud_was_told_is_compared_with_who_told_it(world: World, table: str) -> None:
+    name = id_of("bob") if table == "owners" else id_of("owner of bob")
+    await world.do(f"UPDATE hearsay.{table} SET said = 'altered' WHERE id = '{name}'")
+    broken = await world.broken()
+    assert broken.keys() == {f"fraud_knows_{table}"}
+    (found,) = broken[f"fraud_knows_{table}"].differences
+    assert found.subject == name
+    assert found.text.endswith("fraud says altered")
+    assert found.text.startswith("kyc says" if table == "verifications" else "accounts says")
+    plan = await world.rebuild.plan(upto=LAST_ID, grace_seconds=0)
+    assert plan.is_empty
+    assert [left.subject for left in plan.left] == [name]
+
+
+async def test_what_another_was_told_may_arrive_until_the_second_look(world: World) -> None:
+    await world.do("DELETE FROM hearsay.verifications")
+    looking = asyncio.create_task(world.rebuild.plan(upto=LAST_ID, grace_seconds=2))
+    await asyncio.sleep(0.5)
+    await world.do("INSERT INTO hearsay.verifications TABLE elsewhere.verifications")
+    assert (await looking).left == []
+
+
 async def test_what_changed_a_moment_ago_may_be_on_its_way(world: World) -> None:
     await world.do("DELETE FROM elsewhere.outcomes")
     assert (await world.broken()).keys() == {"gateway_agrees"}
@@ -142,7 +184,7 @@ async def test_what_changed_a_moment_ago_may_be_on_its_way(world: World) -> None
 
 async def test_messages_that_wait_too_long_are_told(world: World) -> None:
     world.elsewhere.unsent = 3
-    assert (await world.broken()).keys() == {"gateway_outbox", "accounts_outbox"}
+    assert (await world.broken()).keys() == {"gateway_outbox", "accounts_outbox", "kyc_outbox"}
 
 
 async def test_only_who_has_the_token_is_told(world: World) -> None:
@@ -150,7 +192,7 @@ async def test_only_who_has_the_token_is_told(world: World) -> None:
         neighbour._headers["x-internal-token"] = "wrong"
     broken = await world.broken()
     assert {outcome.verdict for outcome in broken.values()} == {"skipped"}
-    assert len(broken) == 6
+    assert len(broken) == 14
 
 
 async def test_a_repair_has_every_state_told_again_and_the_wrong_one_forgotten(world: World) -> None:

@@ -64,6 +64,11 @@ def test_the_gateway_knows_where_the_four_others_answer() -> None:
     }
 
 
+def test_the_ledger_knows_whose_digests_it_compares() -> None:
+    urls = {name: value for name, value in service_settings("ledger", plan()).items() if name.endswith("_URL")}
+    assert urls.keys() == {f"LEDGER_{name}_URL" for name in ("GATEWAY", "ACCOUNTS", "FRAUD", "KYC")}
+
+
 def test_limits_stand_unless_they_are_lifted() -> None:
     assert service_settings("gateway", plan())["GATEWAY_RATE_LIMITS"] == "true"
     assert service_settings("fraud", plan())["FRAUD_VELOCITY_LIMITS_LIFTED"] == "false"
