@@ -164,10 +164,8 @@ FROM ledger.fee_schedules ORDER BY version
 """
 # A state of before a repair may have been signed with the wrong balance in it: somebody had released the finding.
 _STATE_NOTES: Final = """
-SELECT note FROM ledger.verifications
-WHERE shard = $1 AND note IS NOT NULL
-    AND size > (SELECT coalesce(max(journal_index), -1) FROM ledger.repairs WHERE shard = $1)
-ORDER BY finished_at DESC LIMIT $2
+SELECT note FROM ledger.verifications WHERE shard = $1 AND note IS NOT NULL AND size >
+    (SELECT coalesce(max(journal_index), -1) FROM ledger.repairs WHERE shard = $1) ORDER BY finished_at DESC LIMIT $2
 """
 _NOTES_LOOKED_AT: Final = 20
 _SOME_ACCOUNTS: Final = """
