@@ -463,7 +463,8 @@ async def test_a_capture_is_sent_again_until_the_state_it_made_has_come_too(coun
         await at.ask("capture", {"amount_minor": 200})
         [first] = counter.publisher.sent
         await counter.hear_all(decided(first.message_id, journal_index=7))
-        await counter.hear_all(captured(at, 500, 3, last=True))  # a later one's state is not its own
+        later = changed(at.transfer_id, "posted", 3, journal_index=9, captured_minor=(500,), **HELD)
+        await counter.hear_all(later)  # another's state, and not its own
         now = counter.clock() + timedelta(minutes=1)
         await sweep_sends(counter, now, [first])
         await counter.hear_all(changed(at.transfer_id, "held", 2, journal_index=7, captured_minor=(200,), **HELD))
