@@ -17,6 +17,7 @@ from libs.common.proof.merkle import HASH_BYTES
 from libs.common.proof.signed_note import Vkey
 from libs.common.proof.tiles import split_tile
 from libs.common.proof.tree_head import TreeHead
+from services.ledger.audit.check_inclusion import check_inclusion
 from services.ledger.audit.check_tree import CheckTree
 from services.ledger.audit.findings import (
     EDITED,
@@ -64,9 +65,11 @@ class CheckProof:
     def __init__(self, audit: Audit, vkeys: Sequence[Vkey], shard: int, found: Verification) -> None:
         """Begin with an empty journal."""
         self._audit = audit
+        self._vkeys = vkeys
         self._shard = shard
         self._found = found
         self._time = ""
+        self._strange: list[tuple[int, str]] = []
         self._tree = CheckTree(audit, vkeys, shard, found)
         self.chain_hash = CHAIN_START
 
@@ -98,6 +101,8 @@ class CheckProof:
         leaves = self._check_chain(page)
         records = self._read(page, altered)
         self._found.records += len(records)
+        for index, kind in self._strange:
+            await self._judge_strange(index, kind)
         await self._tree.grow(page, leaves, records, first, end)
         for finding in altered.values():
             self._found.find(finding)
@@ -182,22 +187,31 @@ class CheckProof:
             if list(map(encode_record, records)) != page.texts:
                 self._find_spelling(page, records, altered)
             self._check_columns(page, records, altered)
-        records = self._sensible(records, altered)
+            records = self._sensible(page.indexes, records, altered)
         self._check_times(records)
         return records
 
-    def _sensible(self, records: list[JournalRecord], altered: dict[int, Finding]) -> list[JournalRecord]:
+    async def _judge_strange(self, index: int, kind: str) -> None:
+        """Tell a later version's record from one that was made unreadable: the former was signed."""
+        signed = Verification()
+        await check_inclusion(self._audit, self._vkeys, self._shard, index, signed)
+        if signed.is_good:
+            raise CannotVerify(f"record {index} is of kind {kind}, unknown to this version: verify with a newer one")
+
+    def _sensible(
+        self, indexes: Sequence[int], records: list[JournalRecord], altered: dict[int, Finding]
+    ) -> list[JournalRecord]:
         """Leave out records whose time is none or whose kind nobody knows: nothing can be made of them."""
         no_time = {time for time in set(map(_time_of, records)) if not _is_time(time)}
         no_kind = {record.kind for record in records if isinstance(record, TransferRecord)} - STATUS_OF_KIND.keys()
         if not no_time and not no_kind:
             return records
         sensible = []
-        for record in records:
+        for index, record in zip(indexes, records, strict=True):
             if record.time in no_time:
-                self._alter(altered, record.index, "it has no time", Difference("time", record.time, "a moment"))
+                self._alter(altered, index, "it has no time", Difference("time", record.time, "a moment"))
             elif record.kind in no_kind:
-                self._alter(altered, record.index, "nothing is called so", Difference("kind", record.kind, "a kind"))
+                self._alter(altered, index, "nothing is called so", Difference("kind", record.kind, "a kind"))
             else:
                 sensible.append(record)
         return sensible
@@ -214,9 +228,7 @@ class CheckProof:
                     records.append(decode_record(text, kind))
                 except msgspec.MsgspecError as failure:
                     if index not in altered and _kind_in(text) == kind:
-                        raise CannotVerify(
-                            f"record {index} is of kind {kind}, unknown to this version: verify with a newer one"
-                        ) from failure
+                        self._strange.append((index, kind))
                     self._alter(altered, index, str(failure), Difference("record", "unreadable", f"a record of {kind}"))
             return records
 

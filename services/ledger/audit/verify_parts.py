@@ -7,17 +7,12 @@ from typing import Any, Final
 import msgspec
 
 from libs.common.clock import from_rfc3339
-from libs.common.errors import InvariantBroken
-from libs.common.proof.checkpoint import Checkpoint, CheckpointMalformed
-from libs.common.proof.merkle import verify_inclusion
-from libs.common.proof.proof_building import build_inclusion_proof
-from libs.common.proof.signed_note import NoteUnverified, Vkey, open_note
+from libs.common.proof.signed_note import Vkey
+from services.ledger.audit.check_inclusion import check_inclusion
 from services.ledger.audit.check_transfers import parties
 from services.ledger.audit.findings import (
     BALANCES,
     EDITED,
-    REWRITTEN,
-    UNTRUSTED,
     CannotVerify,
     Difference,
     Finding,
@@ -114,7 +109,7 @@ async def verify_transfer(audit: Audit, vkeys: Sequence[Vkey], shard: int, trans
                 differences=differences(stored, computed),
             )
         )
-    await _check_inclusion(audit, vkeys, shard, record.index, found)
+    await check_inclusion(audit, vkeys, shard, record.index, found)
     await _check_moves(audit, record, found)
     return found
 
@@ -217,51 +212,6 @@ async def _pending(audit: Audit, account_id: str) -> dict[str, int]:
             if leg.destination_account_id == account_id:
                 pending["pending_in_minor"] += leg.amount_minor - captured_minor
     return pending
-
-
-async def _check_inclusion(audit: Audit, vkeys: Sequence[Vkey], shard: int, index: int, found: Verification) -> None:
-    newest = await audit.newest_checkpoint()
-    if newest is None:
-        found.find(Finding("missing_record", "checkpoints", str(shard), "the journal was never signed", REWRITTEN))
-        return
-    row = f"{shard}/{newest.size}"
-    try:
-        checkpoint = Checkpoint.parse(open_note(newest.note, vkeys))
-    except (NoteUnverified, CheckpointMalformed) as failure:
-        found.find(Finding("checkpoint_forged", "checkpoints", row, str(failure), UNTRUSTED, newest.size - 1))
-        return
-    if checkpoint.size != newest.size:
-        found.find(
-            Finding(
-                "checkpoint_forged",
-                "checkpoints",
-                row,
-                "it is signed for a tree of another size",
-                REWRITTEN,
-                newest.size - 1,
-                differences=(Difference("size", str(checkpoint.size), str(newest.size)),),
-            )
-        )
-        return
-    leaf = (await audit.records([index]))[0]["leaf_hash"]
-    try:
-        proof = await build_inclusion_proof(index, checkpoint.size, audit.tiles)
-    except InvariantBroken:
-        proof = []  # tiles are missing or cut: nothing shows that the tree holds the record
-    if not verify_inclusion(leaf, index, checkpoint.size, proof, checkpoint.root):
-        found.find(
-            Finding(
-                "chain_broken",
-                "journal",
-                f"{shard}/{index}",
-                "the signed tree does not hold this record",
-                REWRITTEN,
-                index,
-                stored_hash=leaf.hex(),
-                computed_hash=checkpoint.root.hex(),
-            )
-        )
-    found.root = checkpoint.root.hex()
 
 
 async def _check_moves(audit: Audit, record: TransferRecord, found: Verification) -> None:
