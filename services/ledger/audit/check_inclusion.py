@@ -11,18 +11,18 @@ from services.ledger.audit.findings import REWRITTEN, UNTRUSTED, Difference, Fin
 from services.ledger.store.audit import Audit
 
 
-async def check_inclusion(audit: Audit, vkeys: Sequence[Vkey], shard: int, index: int, found: Verification) -> None:
-    """Find whether the newest checkpoint's tree holds the record's leaf hash; `found.root` is that tree's."""
+async def signed_tree(audit: Audit, vkeys: Sequence[Vkey], shard: int, found: Verification) -> Checkpoint | None:
+    """Return the newest checkpoint; None, with a finding, when it cannot be relied on."""
     newest = await audit.newest_checkpoint()
     if newest is None:
         found.find(Finding("missing_record", "checkpoints", str(shard), "the journal was never signed", REWRITTEN))
-        return
+        return None
     row = f"{shard}/{newest.size}"
     try:
         checkpoint = Checkpoint.parse(open_note(newest.note, vkeys))
     except (NoteUnverified, CheckpointMalformed) as failure:
         found.find(Finding("checkpoint_forged", "checkpoints", row, str(failure), UNTRUSTED, newest.size - 1))
-        return
+        return None
     if checkpoint.size != newest.size:
         found.find(
             Finding(
@@ -35,7 +35,13 @@ async def check_inclusion(audit: Audit, vkeys: Sequence[Vkey], shard: int, index
                 differences=(Difference("size", str(checkpoint.size), str(newest.size)),),
             )
         )
-        return
+        return None
+    found.root = checkpoint.root.hex()
+    return checkpoint
+
+
+async def check_inclusion(audit: Audit, checkpoint: Checkpoint, shard: int, index: int, found: Verification) -> None:
+    """Find whether the checkpoint's tree holds the record's leaf hash."""
     leaf = (await audit.records([index]))[0]["leaf_hash"]
     try:
         proof = await build_inclusion_proof(index, checkpoint.size, audit.tiles)
@@ -54,4 +60,3 @@ async def check_inclusion(audit: Audit, vkeys: Sequence[Vkey], shard: int, index
                 computed_hash=checkpoint.root.hex(),
             )
         )
-    found.root = checkpoint.root.hex()

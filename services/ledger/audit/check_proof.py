@@ -17,7 +17,7 @@ from libs.common.proof.merkle import HASH_BYTES
 from libs.common.proof.signed_note import Vkey
 from libs.common.proof.tiles import split_tile
 from libs.common.proof.tree_head import TreeHead
-from services.ledger.audit.check_inclusion import check_inclusion
+from services.ledger.audit.check_inclusion import check_inclusion, signed_tree
 from services.ledger.audit.check_tree import CheckTree
 from services.ledger.audit.findings import (
     EDITED,
@@ -194,7 +194,9 @@ class CheckProof:
     async def _judge_strange(self, index: int, kind: str) -> None:
         """Tell a later version's record from one that was made unreadable: the former was signed."""
         signed = Verification()
-        await check_inclusion(self._audit, self._vkeys, self._shard, index, signed)
+        checkpoint = await signed_tree(self._audit, self._vkeys, self._shard, signed)
+        if checkpoint is not None:
+            await check_inclusion(self._audit, checkpoint, self._shard, index, signed)
         if signed.is_good:
             raise CannotVerify(f"record {index} is of kind {kind}, unknown to this version: verify with a newer one")
 

@@ -1,6 +1,6 @@
 """One account or one transfer alone: what it shows can be relied on; that nothing is missing, only all records tell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ import msgspec
 
 from libs.common.clock import from_rfc3339
 from libs.common.proof.signed_note import Vkey
-from services.ledger.audit.check_inclusion import check_inclusion
+from services.ledger.audit.check_inclusion import check_inclusion, signed_tree
 from services.ledger.audit.check_transfers import parties
 from services.ledger.audit.findings import (
     BALANCES,
@@ -24,6 +24,7 @@ from services.ledger.audit.verify_everything import Progress
 from services.ledger.audit.verify_since import legs_record
 from services.ledger.store.audit import Audit
 from services.ledger.store.journal_record import TransferRecord, decode_record
+from services.ledger.store.transfer_records import find_entries, find_records
 
 _PAGE: Final = 2_000
 _MOVES: Final = frozenset({POSTED, CAPTURED})
@@ -64,54 +65,75 @@ async def verify_account(audit: Audit, shard: int, account_id: str, progress: Pr
 
 
 async def verify_transfer(audit: Audit, vkeys: Sequence[Vkey], shard: int, transfer_id: str) -> Verification:
-    """Check a transfer's newest record, that the signed tree holds it, its row and the entries the record made."""
+    """Check a transfer's records, that the signed tree holds them, its row and the entries the records made."""
     found = Verification(scope="transfer", size=await audit.end())
     row = await audit.transfer(transfer_id)
-    if row is None:
+    places = (await find_records(audit.connection, [transfer_id]))[transfer_id]
+    if row is None and not places:
         raise CannotVerify(f"there is no transfer {transfer_id}")
-    records = await _records(audit, shard, {row["journal_index"]}, found)
-    record = records.get(row["journal_index"])
-    if record is None or record.transfer_id != transfer_id:
-        found.find(
-            Finding(
-                "record_altered",
-                "transfers",
-                transfer_id,
-                "no record proves its state",
-                BALANCES,
-                row["journal_index"],
-                transfer_id,
-                differences=(Difference("journal_index", str(row["journal_index"]), "its newest record"),),
-            )
-        )
-        return found
-    stored = {name: row[name] for name in ("kind", "status", "version", "code", "changed_at")}
-    stored["reasons"] = list(row["reasons"])
+    by_index = await _records(audit, shard, {place.journal_index for place in places if place.shard == shard}, found)
+    records = [record for _, record in sorted(by_index.items()) if record.transfer_id == transfer_id]
+    _check_transfer(row, records, transfer_id, found)
+    signed = await signed_tree(audit, vkeys, shard, found)
+    for record in records:
+        if signed is not None:
+            await check_inclusion(audit, signed, shard, record.index, found)
+        await _check_moves(audit, record, found)
+    return found
+
+
+def _check_transfer(
+    row: Mapping[str, Any] | None, records: Sequence[TransferRecord], transfer_id: str, found: Verification
+) -> None:
+    """Compare a transfer's row with its newest record, and its version with their number."""
+    if not records:
+        _find_unproven(row, transfer_id, found)
+        return
+    newest = records[-1]
     computed = {
-        "kind": record.transfer_kind,
-        "status": record.status,
-        "version": record.version,
-        "code": record.code,
-        "changed_at": from_rfc3339(record.time),
-        "reasons": list(record.reasons),
+        "kind": newest.transfer_kind,
+        "status": newest.status,
+        "version": len(records),
+        "code": newest.code,
+        "changed_at": from_rfc3339(newest.time),
+        "reasons": list(newest.reasons),
+        "journal_index": newest.index,
     }
+    stored = dict.fromkeys(computed) if row is None else {name: row[name] for name in computed}
+    if row is not None:
+        stored["reasons"] = list(row["reasons"])
     if stored != computed:
         found.find(
             Finding(
-                "record_altered",
+                "missing_record" if row is None else "record_altered",
                 "transfers",
                 transfer_id,
-                "the transfer is not in the state its record says",
+                "the transfer has records and no row"
+                if row is None
+                else "the transfer is not in the state its record says",
                 BALANCES,
-                record.index,
+                newest.index,
                 transfer_id,
-                parties(record),
+                parties(newest),
                 differences=differences(stored, computed),
             )
         )
-    await check_inclusion(audit, vkeys, shard, record.index, found)
-    await _check_moves(audit, record, found)
-    return found
+
+
+def _find_unproven(row: Mapping[str, Any] | None, transfer_id: str, found: Verification) -> None:
+    index = None if row is None else row["journal_index"]
+    found.find(
+        Finding(
+            "record_altered",
+            "transfers",
+            transfer_id,
+            "no record proves its state",
+            BALANCES,
+            index,
+            transfer_id,
+            differences=(Difference("journal_index", str(index), "its newest record"),),
+        )
+    )
 
 
 async def _records(audit: Audit, shard: int, indexes: set[int], found: Verification) -> dict[int, TransferRecord]:
@@ -220,9 +242,13 @@ async def _check_moves(audit: Audit, record: TransferRecord, found: Verification
         return
     made = ReplayJournal().follow([msgspec.structs.replace(record, version=1)])
     expected = sorted(zip(made.account_ids, made.amounts_minor, strict=True))
-    rows = await audit.entries_of(record.index, sorted(set(made.account_ids)))
-    stored = sorted((row["account_id"], row["amount_minor"]) for row in rows)
-    found.entries = len(rows)
+    account_ids = sorted(set(made.account_ids))
+    stored = await find_entries(audit.connection, record.index, account_ids)
+    if stored != expected:
+        # The search relies on the order of the accounts' entries; only all of them tell what is really there.
+        rows = await audit.entries_of(record.index, account_ids)
+        stored = sorted((row["account_id"], row["amount_minor"]) for row in rows)
+    found.entries += len(stored)
     if stored != expected:
         found.find(
             Finding(

@@ -10,10 +10,8 @@ from libs.common.messaging.outbox import leave_messages
 from libs.common.messaging.outgoing_message import Outgoing
 from services.ledger.messages import account_opened, answer_message
 from services.ledger.store.outcomes import load_outcomes
+from services.ledger.store.transfer_records import find_records
 
-_STATES: Final = """
-SELECT shard, journal_index FROM ledger.journal WHERE transfer_id = ANY($1::uuid[]) ORDER BY shard, journal_index
-"""
 _ANSWERS: Final = """
 SELECT shard, journal_index FROM ledger.commands WHERE command_id = ANY($1::uuid[]) ORDER BY shard, journal_index
 """
@@ -26,7 +24,8 @@ _ROW_MESSAGES_MAX: Final = 500
 
 async def load_states(connection: asyncpg.Connection, transfer_ids: Sequence[str]) -> list[Outgoing]:
     """Return every state of these transfers as the journal has them, in its order, as messages."""
-    return await _load_records(connection, await connection.fetch(_STATES, transfer_ids))
+    found = await find_records(connection, transfer_ids)
+    return await _load_records(connection, sorted(place for places in found.values() for place in places))
 
 
 async def load_answers(connection: asyncpg.Connection, command_ids: Sequence[str]) -> list[Outgoing]:
@@ -34,7 +33,7 @@ async def load_answers(connection: asyncpg.Connection, command_ids: Sequence[str
     return await _load_records(connection, await connection.fetch(_ANSWERS, command_ids))
 
 
-async def _load_records(connection: asyncpg.Connection, places: Sequence[asyncpg.Record]) -> list[Outgoing]:
+async def _load_records(connection: asyncpg.Connection, places: Sequence[Sequence[int]]) -> list[Outgoing]:
     messages = []
     for shard, index in places:
         answers = await load_outcomes(connection, shard, index, 1)
