@@ -16,9 +16,10 @@ class FollowHalts:
         self._halt = halt
 
     def __call__(self, glimpses: Sequence[Glimpse]) -> None:
-        """Take both kinds of message in their order."""
+        """Take both kinds of message."""
         for _, payload in glimpses:
             try:
-                self._halt.note(open_findings=open_findings_after(payload))
+                open_findings, said_at = open_findings_after(payload)
             except UNREADABLE:
                 continue
+            self._halt.note(open_findings=open_findings, said_at=said_at)

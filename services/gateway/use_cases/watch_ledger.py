@@ -18,14 +18,21 @@ class LedgerHalt:
         """Begin with a ledger that runs."""
         self._monotonic_seconds = monotonic_seconds
         self._told_at: float | None = None
+        self._newest = ""
 
     @property
     def is_halted(self) -> bool:
         """Whether the ledger said so lately."""
         return self._told_at is not None and self._monotonic_seconds() - self._told_at < _BELIEVED_SECONDS
 
-    def note(self, *, open_findings: int) -> None:
-        """Take what the ledger said: how many findings halt it."""
+    def note(self, *, open_findings: int, said_at: str) -> None:
+        """Take what the ledger said, and when (RFC 3339 UTC): how many findings halt it.
+
+        What a command left to be told is told late, behind the release that followed it: the newer word stands.
+        """
+        if said_at < self._newest:
+            return
+        self._newest = said_at
         self._told_at = self._monotonic_seconds() if open_findings else None
 
     def refusal(self) -> Unavailable:

@@ -1,5 +1,7 @@
 """While the ledger is halted the gateway takes nothing in; it believes so only while it is told again."""
 
+import msgspec
+
 from libs.common.contracts.ledger import LedgerIntegrityBroken, LedgerReleased
 from libs.common.contracts.topics import HALTS
 from libs.common.messaging.outgoing_message import outgoing
@@ -34,10 +36,20 @@ def test_the_gateway_hears_that_the_ledger_halted_and_that_it_goes_on() -> None:
     assert not is_halted(halt)
 
 
+def test_a_finding_told_behind_the_release_that_followed_it_halts_nobody() -> None:
+    halt = LedgerHalt(lambda: 0.0)
+    follow = FollowHalts(halt)
+    later = msgspec.structs.replace(released(0), occurred_at="2026-03-01T09:30:00.000001Z")
+    follow([glimpse(BROKEN), glimpse(later), glimpse(BROKEN)])
+    assert not is_halted(halt)
+    follow([glimpse(msgspec.structs.replace(BROKEN, occurred_at="2026-03-01T09:31:00.000000Z"))])
+    assert is_halted(halt)
+
+
 def test_what_is_not_told_again_is_not_believed_for_long() -> None:
     now = [0.0]
     halt = LedgerHalt(lambda: now[0])
-    halt.note(open_findings=1)
+    halt.note(open_findings=1, said_at=NOW)
     now[0] = 149.0
     assert is_halted(halt)
     now[0] = 151.0
