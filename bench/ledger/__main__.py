@@ -1,4 +1,4 @@
-"""Transfers a second of the ledger alone: by batch, hot and uniform, with and without fees, empty and full, by legs.
+"""The ledger alone: transfers a second by load, with and without fees, empty and full; full verification besides.
 
 `python -m bench.ledger [--seconds 4] [--full 2000000]` starts a PostgreSQL of its own, prints one table and the ratios
 that matter, and writes JSON. `--quick` measures one row, batches of 1,000, and prints a JSON line.
@@ -55,6 +55,8 @@ async def measure_all(server: LocalPostgres, seconds: float, full: int, console:
     ratios[f"at {full:,} transfers / young"] = await _ratio((filled, uniform), (charged, uniform), seconds)
     for stage in (plain, charged, filled):
         await stage.close()
+    rows["verification, records"] = await plain.verify()
+    rows["verification, records, fees"] = await charged.verify()
     show(console, rows, ratios)
     return {
         "rows": {name: rate._asdict() | {"per_second": round(rate.per_second)} for name, rate in rows.items()},
@@ -75,7 +77,7 @@ async def _ratio(one: tuple[Stage, Load], other: tuple[Stage, Load], seconds: fl
 def show(console: Console, rows: dict[str, Rate], ratios: dict[str, float]) -> None:
     """Print the table and the ratios."""
     table = Table(title="The ledger alone", title_justify="left")
-    for heading in ("load", "transfers/s", "Python µs", "PostgreSQL µs"):
+    for heading in ("load", "a second", "Python µs", "PostgreSQL µs"):
         table.add_column(heading, justify="left" if heading == "load" else "right")
     for name, rate in rows.items():
         table.add_row(name, f"{rate.per_second:,.0f}", f"{rate.python_us:.1f}", f"{rate.postgres_us:.1f}")

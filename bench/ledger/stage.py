@@ -15,21 +15,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bench.cpu import cpu_seconds
 from libs.common.clock import monotonic_seconds, system_clock, to_rfc3339
 from libs.common.contracts.fraud import TransferScreened
-from libs.common.contracts.gateway import FeeRule, FeeTier, PublishFeeSchedule
+from libs.common.contracts.gateway import ChangeAccount, FeeRule, FeeTier, PublishFeeSchedule
 from libs.common.contracts.transfers import Leg, Party, TransferCommand
 from libs.common.db.hot import HotConnection
 from libs.common.db.migrate import migrate_services
 from libs.common.ids import new_id
 from libs.common.messaging.outgoing_message import Outgoing
 from libs.common.money import MAX_AMOUNT_MINOR
+from libs.common.proof.signed_note import parse_vkeys
 from services.ledger.use_cases.post_transfers import PostTransfers
 from services.ledger.use_cases.publish_outcomes import PublishOutcomes
 from services.ledger.use_cases.record_decisions import Signer
+from services.ledger.use_cases.verify_ledger import verify_ledger
 from services.ledger.use_cases.watch_clock import WatchClock
 from tallystick.stack.postgres import LocalPostgres
 
 ACCOUNTS: Final = 10_000
-START_MINOR: Final = 1_000_000_000
+OVERDRAFT_MINOR: Final = 1_000_000_000
 _SHARD: Final = 0
 _WARM_UP_BATCHES: Final = 3
 _MOST_TRANSFERS_A_SECOND: Final = 30_000
@@ -90,13 +92,16 @@ class Stage:
         self._publisher = HotConnection(self._dsn, "ledger-publisher")
         self._outcomes = PublishOutcomes(self._publisher, Nowhere(), _SHARD)
         await self._outcomes.start()
+        self._signer = Signer("bench.example/ledger", Ed25519PrivateKey.generate())
         self._post = PostTransfers(
             hot=self._writer,
             outcomes=self._outcomes,
-            signer=Signer("bench.example/ledger", Ed25519PrivateKey.generate()),
+            signer=self._signer,
             clock=WatchClock(system_clock, monotonic_seconds),
             shard=_SHARD,
         )
+        for first in range(0, ACCOUNTS, 1_000):
+            await self._post([_overdraft(account) for account, _ in self._accounts[first : first + 1_000]])
 
     async def close(self) -> None:
         """Disconnect."""
@@ -152,6 +157,20 @@ class Stage:
         gc.unfreeze()
         return Rate(transfers, took, round(used["python"], 1), round(used["postgres"], 1))
 
+    async def verify(self) -> Rate:
+        """Verify the whole journal and all it has made, as `tallystick verify` does: records instead of transfers."""
+        gc.collect()
+        gc.disable()
+        cpu = self._cpu_seconds()
+        found = await verify_ledger(
+            self._dsn, parse_vkeys(self._signer.vkey), shard=_SHARD, monotonic_seconds=monotonic_seconds
+        )
+        used = {name: (after - cpu[name]) / found.records * 1e6 for name, after in self._cpu_seconds().items()}
+        gc.enable()
+        if not found.is_good:
+            raise RuntimeError(f"the ledger that was measured does not verify: {found.findings[0]}")
+        return Rate(found.records, found.seconds, round(used["python"], 1), round(used["postgres"], 1))
+
     def _batch(self, load: Load) -> list[TransferScreened]:
         now = to_rfc3339(system_clock())
         return [self._screened(load, now) for _ in range(load.batch)]
@@ -191,17 +210,31 @@ def _screened(payer: tuple[str, str], payees: Sequence[tuple[str, str]], now: st
     )
 
 
+def _overdraft(account_id: str) -> ChangeAccount:
+    """Return what lets an empty account pay: money that no record has brought would not verify."""
+    return ChangeAccount(
+        command_id=new_id(),
+        account_id=account_id,
+        actor_id=new_id(),
+        status=None,
+        minimum_minor=-OVERDRAFT_MINOR,
+        maximum_minor=None,
+        reason_commitment="",
+        requested_at=to_rfc3339(system_clock()),
+    )
+
+
 async def _fill(dsn: str) -> list[tuple[str, str]]:
-    """Put funded accounts in; returns (account id, owner id)."""
+    """Put accounts in; returns (account id, owner id)."""
     accounts = [(new_id(), new_id()) for _ in range(ACCOUNTS)]
     connection = await asyncpg.connect(dsn)
     now = system_clock()
     await connection.copy_records_to_table(
         "accounts",
         schema_name="ledger",
-        columns=["account_id", "account_number", "owner_id", "asset", "kind", "status", "posted_minor", "opened_at"],
+        columns=["account_id", "account_number", "owner_id", "asset", "kind", "status", "opened_at"],
         records=[
-            (UUID(account), f"B{at:013}", UUID(owner), "USD", "customer", "active", START_MINOR, now)
+            (UUID(account), f"B{at:013}", UUID(owner), "USD", "customer", "active", now)
             for at, (account, owner) in enumerate(accounts)
         ],
     )
