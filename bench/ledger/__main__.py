@@ -6,6 +6,7 @@ that matter, and writes JSON. `--quick` measures one row, batches of 1,000, and 
 
 import argparse
 import json
+import logging
 import shutil
 import statistics
 import tempfile
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
 import uvloop
 from rich.console import Console
 from rich.table import Table
@@ -115,6 +117,7 @@ def main() -> None:
     parser.add_argument("--full", type=int, default=2_000_000)
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # not 10,000 overdrafts
     with postgres() as server:
         if arguments.quick:
             rate = uvloop.run(measure_quickly(server, arguments.seconds))
