@@ -125,7 +125,7 @@ def refuse_fees(fees: Sequence[Fee], books: Books) -> Refusal | None:
 
 def _refuse_fee(account: Account, amount_minor: int) -> Refusal | None:
     if amount_minor < 0 and account.available_minor < -amount_minor:
-        return insufficient_funds(-amount_minor, account.available_minor)
+        return Refusal("insufficient_funds")  # without numbers: what the house has is not the asker's business
     return refuse_balance(account, account.posted_minor + account.pending_in_minor + amount_minor)
 
 

@@ -457,7 +457,8 @@ class Model:
             back = sum(part for _, _, part in own)
             self._need_funds(leg.source_account_id, amount - back, plan)
             for _, house, part in own:
-                self._need_funds(house, part, plan)
+                if self.available(house, plan) < part:
+                    raise No("insufficient_funds")
             self._need_room(leg.destination_account_id, amount, plan)
             plan += [(leg.source_account_id, back - amount), (leg.destination_account_id, amount)]
             plan += [(house, -part) for _, house, part in own]

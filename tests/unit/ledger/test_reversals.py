@@ -156,10 +156,12 @@ def test_a_payee_who_can_pay_for_one_leg_alone_pays_for_none() -> None:
     assert ledger.posted("bob") == 899
 
 
-def test_a_fees_account_that_has_no_more_gives_nothing_back() -> None:
+def test_a_fees_account_that_has_no_more_gives_nothing_back_and_does_not_say_what_it_has() -> None:
     ledger = books(fees(rate_per_million=HUNDREDTH), PAID)
     ledger.put(replace(ledger.ledger.accounts[FEES_ACCOUNT], posted_minor=5))
-    assert code_of(ledger.write(reverse("t", with_fees=True))) == "insufficient_funds"
+    (answer,) = ledger.write(reverse("t", with_fees=True))
+    assert isinstance(answer, Transfer)
+    assert (answer.code, answer.facts) == ("insufficient_funds", {})
     assert ledger.posted("bob") == 594
 
 
