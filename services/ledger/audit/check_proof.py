@@ -26,6 +26,7 @@ from services.ledger.audit.findings import (
     Difference,
     Finding,
     Verification,
+    altered_record,
     differences,
 )
 from services.ledger.store.audit import Audit, JournalPage
@@ -138,16 +139,7 @@ class CheckProof:
             return {}
         stored = split_tile(page.leaves)
         return {
-            index: Finding(
-                "record_altered",
-                "journal",
-                f"{self._shard}/{index}",
-                "the record is not what its hash was made of",
-                EDITED,
-                index,
-                stored_hash=leaf.hex(),
-                computed_hash=made.hex(),
-            )
+            index: altered_record(self._shard, index, leaf, made)
             for index, leaf, made in zip(page.indexes, stored, computed, strict=True)
             if leaf != made
         }

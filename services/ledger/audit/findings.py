@@ -133,6 +133,21 @@ class Verification:
                 )
 
 
+def altered_record(shard: int, index: int, stored: bytes, computed: bytes, transfer_id: str = "") -> Finding:
+    """Return the finding that a record's hash, as stored, is not the one its text makes."""
+    return Finding(
+        "record_altered",
+        "journal",
+        f"{shard}/{index}",
+        "the record is not what its hash was made of",
+        EDITED,
+        index,
+        transfer_id,
+        stored_hash=stored.hex(),
+        computed_hash=computed.hex(),
+    )
+
+
 def differences(stored: Mapping[str, Any], computed: Mapping[str, Any]) -> tuple[Difference, ...]:
     """Return the fields of `computed` that are stored with another value."""
     return tuple(

@@ -12,11 +12,11 @@ from services.ledger.audit.check_inclusion import check_inclusion, signed_tree
 from services.ledger.audit.check_transfers import parties
 from services.ledger.audit.findings import (
     BALANCES,
-    EDITED,
     CannotVerify,
     Difference,
     Finding,
     Verification,
+    altered_record,
     differences,
 )
 from services.ledger.audit.replay_journal import CAPTURED, POSTED, ReplayJournal
@@ -143,19 +143,7 @@ async def _records(audit: Audit, shard: int, indexes: set[int], found: Verificat
         found.records += 1
         made = sha256(b"\x00" + row["record"]).digest()
         if made != row["leaf_hash"]:
-            found.find(
-                Finding(
-                    "record_altered",
-                    "journal",
-                    f"{shard}/{row['journal_index']}",
-                    "the record is not what its hash was made of",
-                    EDITED,
-                    row["journal_index"],
-                    row["transfer_id"],
-                    stored_hash=row["leaf_hash"].hex(),
-                    computed_hash=made.hex(),
-                )
-            )
+            found.find(altered_record(shard, row["journal_index"], row["leaf_hash"], made, row["transfer_id"]))
         try:
             record = decode_record(row["record"], row["kind"])
         except msgspec.MsgspecError:

@@ -22,9 +22,9 @@ from services.ledger.audit.findings import (
     BALANCES,
     FINDINGS_MAX,
     REWRITTEN,
-    Difference,
     Finding,
     Verification,
+    altered_record,
     differences,
 )
 from services.ledger.audit.replay_journal import CAPTURED, HELD, POSTED, VOIDED, Hold, ReplayJournal
@@ -195,17 +195,4 @@ async def _check_legs(audit: Audit, shard: int, transfer_ids: Sequence[str], fou
     for row in await audit.legs_records(transfer_ids):
         made = sha256(b"\x00" + row["record"]).digest()
         if made != row["leaf_hash"]:
-            found.find(
-                Finding(
-                    "record_altered",
-                    "journal",
-                    f"{shard}/{row['journal_index']}",
-                    "the record is not what its hash was made of",
-                    REWRITTEN,
-                    row["journal_index"],
-                    row["transfer_id"],
-                    stored_hash=row["leaf_hash"].hex(),
-                    computed_hash=made.hex(),
-                    differences=(Difference("record", row["leaf_hash"].hex(), made.hex()),),
-                )
-            )
+            found.find(altered_record(shard, row["journal_index"], row["leaf_hash"], made, row["transfer_id"]))

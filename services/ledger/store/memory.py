@@ -81,7 +81,7 @@ class Memory:
                 self._schedules = await load_fee_schedules(connection)
                 self._fee_accounts = accounts_of_fees(self._schedules)
                 wanted |= self._fee_accounts
-            known = await load_transfers(connection, [each for command in commands for each in _transfers_of(command)])
+            known = await load_transfers(connection, [each for command in commands for each in transfers_of(command)])
             if not _schedules_of(known.values()) <= self._schedules.keys():
                 raise HeadMoved
             ids = _ids_of(commands)
@@ -94,7 +94,7 @@ class Memory:
             transfer_id in known
             for command in commands
             if isinstance(command, (TransferScreened, TransferBatchScreened))
-            for transfer_id in _transfers_of(command)
+            for transfer_id in transfers_of(command)
         )
         return Recalled(self._head, known, done, self._schedules)
 
@@ -135,7 +135,7 @@ class Memory:
         self._head = None
 
 
-def _transfers_of(command: Command) -> list[str]:
+def transfers_of(command: Command) -> list[str]:
     """Return the ids of all transfers a command is about; a reversal is one itself."""
     match command:
         case TransferScreened() | HoldResolved():

@@ -5,22 +5,16 @@ from dataclasses import dataclass, field, replace
 
 from services.ledger.domain.account import SYSTEM_OWNER, Account
 from services.ledger.domain.commands import (
-    CaptureTransfer,
-    ChangeAccount,
     Command,
-    ExpireHold,
-    HoldResolved,
-    PublishFeeSchedule,
-    ReverseTransfer,
     TransferBatchScreened,
     TransferScreened,
-    VoidTransfer,
 )
 from services.ledger.domain.engine import decide
 from services.ledger.domain.fees import NO_FEES, FeeSchedule
 from services.ledger.domain.run import Answer, Change, CommandAnswer, Decisions, posted_at_once, provenance_of
 from services.ledger.domain.system_accounts import FEES, RESERVE, TREASURY, system_accounts_of
 from services.ledger.domain.transfer import Settlement, Transfer
+from services.ledger.store.memory import transfers_of
 from tests.support.ledger_builders import NOW, id_of
 
 
@@ -110,7 +104,7 @@ class Writer:
             decisions = self._run(commands, {}, {})
             if not decisions.inserted.keys() & ledger.transfers.keys():
                 return decisions
-        ids = {transfer_id for command in commands for transfer_id in _transfers_of(command)}
+        ids = {transfer_id for command in commands for transfer_id in transfers_of(command)}
         known = {key: replace(each) for key, each in ledger.transfers.items() if key in ids}
         if any(each.settlement and each.settlement.fee_schedule not in self._schedules for each in known.values()):
             self._read()  # another writer has published fees since
@@ -188,17 +182,3 @@ def _stored(transfer: Transfer, changes: Sequence[Change]) -> Transfer:
         provenance=provenance_of(change.source),
     )
     return replace(transfer, settlement=settlement)
-
-
-def _transfers_of(command: Command) -> list[str]:
-    match command:
-        case TransferScreened() | HoldResolved():
-            return [command.command.transfer_id]
-        case TransferBatchScreened():
-            return [member.command.transfer_id for member in command.screenings]
-        case ReverseTransfer():
-            return [command.transfer_id, command.command_id]
-        case CaptureTransfer() | VoidTransfer() | ExpireHold():
-            return [command.transfer_id]
-        case ChangeAccount() | PublishFeeSchedule():
-            return []
