@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from libs.common.errors import Unprocessable
 
 _CHARACTERS_MAX: Final = 40
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC_3339: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,6})?[0-9]*([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -22,12 +23,15 @@ def read_moment(text: Any) -> datetime:
         raise ValueError(message)
     date, time, fraction, offset = found.groups()
     try:
-        return datetime.fromisoformat(f"{date}T{time}{(fraction or '.0').ljust(7, '0')}{offset.upper()}").astimezone(
-            UTC
-        )
+        text = f"{date}T{time}{(fraction or '.0').ljust(7, '0')}{offset.upper()}"
+        moment = datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError) as failure:
         message = "is not a date and time that exists"
         raise ValueError(message) from failure
+    if moment < _EARLIEST:
+        message = "must be 1970 or later"  # no ledger is older, and the tick before year 1 does not exist
+        raise ValueError(message)
+    return moment
 
 
 Moment = Annotated[

@@ -10,7 +10,7 @@ from libs.common.contracts.gateway import ChangeAccount
 from libs.common.errors import NotFound
 from libs.common.http.auth import CurrentPrincipal, Principal
 from libs.common.http.openapi import refusals
-from libs.common.http.policy import require_role
+from libs.common.http.policy import require_not_self, require_role
 from libs.common.ids import is_id
 from services.gateway.api.command_models import AccountStateOut, CommandAccepted, LimitsIn, StatusIn
 from services.gateway.api.command_requests import COMMAND_HEADERS, CommandRoutes
@@ -24,6 +24,7 @@ IdempotencyKey = Annotated[str | None, Header(include_in_schema=False)]
 
 _COMMON: Final = (
     "role_required",
+    "own_account",
     "account_not_found",
     "idempotency_key_missing",
     "idempotency_key_invalid",
@@ -102,6 +103,11 @@ async def _submit(
 ) -> Response:
     if not is_id(account_id):
         raise NotFound("account_not_found", "There is no such account.")
+    directory = parts.money.directory
+    await directory.fetch([account_id], principal.user_id)
+    account = directory.accounts.get(account_id)
+    if account is not None:  # one that is not known is the ledger's to refuse
+        require_not_self(principal, account.owner_id, "own_account", "Nobody changes his own account; ask a colleague.")
     memo, salt, commitment = commit_to({"reason": change.reason})
     asked = AskedCommand(
         change.scope,

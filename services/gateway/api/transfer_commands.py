@@ -9,7 +9,7 @@ from libs.common.contracts.gateway import CaptureTransfer, ReverseTransfer, Void
 from libs.common.errors import NotFound, Unprocessable
 from libs.common.http.auth import CurrentPrincipal, Principal
 from libs.common.http.openapi import refusals
-from libs.common.http.policy import require_party, require_payee, require_payer
+from libs.common.http.policy import require_party, require_payee, require_payer, require_role
 from libs.common.ids import is_id
 from services.gateway.api.command_models import CaptureIn, CommandAccepted, ReversalIn, VoidIn
 from services.gateway.api.command_requests import COMMAND_HEADERS, CommandRoutes, Decided
@@ -114,6 +114,7 @@ def _add_reversals(router: APIRouter, commands: "_TransferCommands") -> None:
             **refusals(
                 *_COMMON,
                 "not_the_payee",
+                "role_required",
                 "transfer_not_reversible",
                 "reversal_exceeds_transfer",
                 "insufficient_funds",
@@ -132,7 +133,8 @@ def _add_reversals(router: APIRouter, commands: "_TransferCommands") -> None:
     ) -> Response:
         """Move a posted transfer's money back, in part or in full; never more than it moved, over all reversals.
 
-        For the payee, who must have received all of it, and operators. The same key and body get the same reversal.
+        For the payee, who must have received all of it, and operators; a deposit, and any `with_fees`, for operators
+        alone. The same key and body get the same reversal.
         """
         return await commands.reverse(request, principal, transfer_id, read_key(idempotency_key), body)
 
@@ -189,6 +191,9 @@ class _TransferCommands:
         if transfer.kind == REVERSAL:
             raise Unprocessable("transfer_not_reversible", "A reversal is not reversed; make a new transfer.")
         require_payee(principal, await self._payees_of(principal, transfer))
+        if transfer.kind != "transfer" or body.with_fees:
+            # What came from outside goes back there by a withdrawal, and the fee is the house's to give.
+            require_role(principal, "operator")
         amounts_minor = amounts_by_leg(body.amount_minor, body.amounts_minor, legs=len(transfer.legs))
         memo, salt, commitment = commit_to({"reason": body.reason})
         asked = AskedCommand(

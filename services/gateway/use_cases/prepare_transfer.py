@@ -10,7 +10,7 @@ import msgspec
 from libs.common.contracts.transfers import Leg, Party, TransferCommand, TransferKind
 from libs.common.errors import Forbidden, NotFound, Unprocessable
 from libs.common.http.auth import Principal
-from libs.common.http.policy import may_debit, require_role
+from libs.common.http.policy import may_debit, require_not_self, require_role
 from libs.common.ids import system_account_id
 from services.gateway.domain.requests import DepositIn, WithdrawalIn, check_asset
 from services.gateway.store.directory import KnownAccount
@@ -140,7 +140,7 @@ async def _customer_account(principal: Principal, asked: DepositIn, directory: D
     """Return the account that an operator credits or debits.
 
     Raises: Forbidden role_required, Unprocessable asset_unknown, NotFound account_not_found, Unprocessable
-    asset_mismatch, Unavailable; in that order.
+    asset_mismatch, Forbidden own_account, Unavailable; in that order.
     """
     require_role(principal, "operator")
     check_asset(asked.asset)
@@ -150,6 +150,9 @@ async def _customer_account(principal: Principal, asked: DepositIn, directory: D
         raise NotFound("account_not_found", "There is no such account.")
     if account.asset != asked.asset:
         raise _asset_mismatch(account.asset)
+    require_not_self(
+        principal, account.owner_id, "own_account", "Nobody credits or debits his own account; ask a colleague."
+    )
     return account
 
 

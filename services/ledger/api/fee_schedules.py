@@ -32,17 +32,20 @@ def fee_schedules_router(schedules: FeeScheduleView) -> APIRouter:
     @router.get("/{version}", summary="See a fee schedule", responses=refusals("fee_schedule_not_found"))
     async def get_schedule(
         version: Annotated[str, Path(pattern=r"^(current|[0-9]{1,9})$", description="a number, or `current`")],
-        _principal: CurrentPrincipal,
+        principal: CurrentPrincipal,
     ) -> FeeScheduleAnswer:
-        """Return the rules of a version, or of the one in force."""
+        """Return the rules of a version, or of the one in force. Which accounts are exempt is shown to staff."""
         found = await schedules.one(None if version == _CURRENT else int(version))
         if found is None:
             if version in {_CURRENT, "0"}:
                 return FeeScheduleAnswer(version=0, schedule={}, sha256="", journal_index=None, published_at=None)
             raise NotFound("fee_schedule_not_found", "There is no such version of the fee schedule.")
+        schedule = json.loads(found.rules)
+        if not principal.is_staff():
+            del schedule["exempt_account_ids"]
         return FeeScheduleAnswer(
             version=found.version,
-            schedule=json.loads(found.rules),
+            schedule=schedule,
             sha256=found.sha256.hex(),
             journal_index=found.journal_index,
             published_at=to_rfc3339(found.published_at),

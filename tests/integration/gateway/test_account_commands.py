@@ -51,6 +51,14 @@ def state(account_id: str, index: int, **changes: Any) -> LedgerAccountChanged:
     return msgspec.structs.replace(plain, **changes)
 
 
+@pytest.mark.parametrize(("what", "body"), [("status", FROZEN), ("limits", {"minimum_minor": -5, **REASON})])
+async def test_nobody_changes_his_own_account(what: str, body: dict[str, Any], counter: Counter) -> None:
+    async with counter.http() as http:
+        answer = await put(counter, http, what, body, actor_id=counter.payer.owner_id)
+    assert (answer.status_code, answer.json()["code"]) == (403, "own_account")
+    assert counter.publisher.sent == []
+
+
 async def test_an_account_is_frozen_and_answered_with_the_state_the_ledger_decided(counter: Counter) -> None:
     key, account_id, actor_id = new_id(), counter.payer.account_id, new_id()
     async with counter.http() as http:

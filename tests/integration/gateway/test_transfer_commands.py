@@ -321,15 +321,39 @@ async def test_a_reversal_has_a_reason(reason: object, counter: Counter) -> None
         assert (await at.ask("reversals", {"reason": reason})).json()["code"] == "invalid_request"
 
 
+async def test_fees_are_given_back_by_an_operator_alone(counter: Counter) -> None:
+    body = {"with_fees": True, **REASON}
+    async with counter.http() as http:
+        at = await till(counter, http)
+        payee = await at.ask("reversals", body)
+        assert (payee.status_code, payee.json()["code"], at.sent()) == (403, "role_required", [])
+        assert (await at.ask("reversals", body, who=at.bearer(new_id(), "operator"))).status_code == 202
+        [command] = at.sent()
+    assert isinstance(command, ReverseTransfer)
+    assert command.with_fees
+
+
+async def test_a_customer_does_not_send_his_deposit_back_past_the_withdrawals(counter: Counter) -> None:
+    body = {"account_id": counter.payee.account_id, "amount_minor": 5, "asset": "USD", "reference": "atm"}
+    operator = counter.keys.bearer(new_id(), "operator")
+    async with counter.http() as http:
+        headers = {"Idempotency-Key": new_id(), "Prefer": "respond-async", **operator}
+        answer = await http.post("/api/v1/deposits", json=body, headers=headers)
+        at = Till(counter, http, answer.json()["transfer_id"])
+        mine = await at.ask("reversals", REASON)
+        assert (mine.status_code, mine.json()["code"]) == (403, "role_required")
+        assert (await at.ask("reversals", REASON, who=operator)).status_code == 202
+
+
 async def test_a_reversal_is_a_transfer_of_its_own(counter: Counter) -> None:
-    key, body = new_id(), {"amount_minor": 200, "with_fees": True, **REASON}
+    key, body = new_id(), {"amount_minor": 200, **REASON}
     async with counter.http() as http:
         at = await till(counter, http)
         asking = asyncio.create_task(at.ask("reversals", body, key=key, wait="wait=20"))
         await until(lambda: bool(at.sent()))
         [command] = at.sent()
         assert isinstance(command, ReverseTransfer)
-        assert (command.with_fees, command.amounts_minor) == (True, (200,))
+        assert (command.with_fees, command.amounts_minor) == (False, (200,))
         assert len(command.reason_commitment) == 64
         assert b"goods" not in counter.publisher.sent[0].payload, "free text stays here"
         reversal_id = command.command_id

@@ -34,6 +34,16 @@ async def test_a_withdrawal_is_sent_in_the_owner_s_name_to_the_reserve(counter: 
     assert shown.json() == posted.json(), "the owner sees what was taken from him"
 
 
+@pytest.mark.parametrize("route", ["deposits", "withdrawals"])
+async def test_nobody_credits_or_debits_his_own_account(route: str, counter: Counter) -> None:
+    bearer = counter.keys.bearer(counter.payer.owner_id, "operator")
+    async with counter.http() as http:
+        headers = {**bearer, "Idempotency-Key": new_id()}
+        answer = await http.post(f"/api/v1/{route}", json=withdrawal(counter), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "own_account")
+    assert counter.publisher.sent == []
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [
