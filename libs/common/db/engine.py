@@ -2,8 +2,11 @@
 
 from typing import Final
 
-from sqlalchemy.engine import make_url
+from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from libs.common.db.failures import leaves_doubt
 
 # Pages are read in the order of an index. Of an account that has far more rows than most, a bitmap scan would collect
 # and sort all of them for the fifty that are asked for, and a plan made for the average account chooses it.
@@ -14,6 +17,7 @@ _SERVER_SETTINGS: Final = {
     "idle_in_transaction_session_timeout": "30s",
     "jit": "off",
 }
+_COMMAND_SECONDS: Final = 15.0
 
 
 def make_engine(dsn: str, application_name: str) -> AsyncEngine:
@@ -21,7 +25,7 @@ def make_engine(dsn: str, application_name: str) -> AsyncEngine:
 
     No pre-ping (it costs a transaction a checkout): a lost connection surfaces as Unavailable and is replaced.
     """
-    return create_async_engine(
+    engine = create_async_engine(
         make_url(dsn).set(drivername="postgresql+asyncpg"),
         pool_size=4,
         max_overflow=4,
@@ -30,8 +34,17 @@ def make_engine(dsn: str, application_name: str) -> AsyncEngine:
         pool_use_lifo=True,
         connect_args={
             "timeout": 5.0,
-            "command_timeout": 15.0,
+            "command_timeout": _COMMAND_SECONDS,
             "prepared_statement_cache_size": 500,
             "server_settings": {**_SERVER_SETTINGS, "application_name": application_name},
         },
     )
+    event.listen(engine.sync_engine, "handle_error", _cut_if_in_doubt)
+    return engine
+
+
+def _cut_if_in_doubt(context: ExceptionContext) -> None:
+    """Let the pool replace a connection of which nobody knows what the server does with it; the others go on."""
+    if leaves_doubt(context.original_exception):
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False

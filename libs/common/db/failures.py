@@ -50,3 +50,15 @@ def as_unavailable(failure: BaseException) -> Unavailable | None:
     if isinstance(original, _LOST):
         return Unavailable("database_unavailable", "The database cannot be reached; try again.")
     return None
+
+
+def leaves_doubt(failure: BaseException) -> bool:
+    """Tell whether nobody knows what the server has done, or will yet do, with what the connection has sent.
+
+    A begin that nobody waits for any longer is begun by the server all the same, once it gets to it, and whatever the
+    connection is lent for next would be part of that transaction and never be committed. Such a connection is cut.
+    """
+    original = failure.driver_exception if isinstance(failure, DBAPIError) else failure
+    if isinstance(original, ValueError):
+        return False  # asyncpg did not send what it was given
+    return not isinstance(original, Exception) or isinstance(original, _LOST)

@@ -8,8 +8,9 @@ from typing import Final
 import asyncpg
 
 from libs.common.db.array_encoding import ask_by_concrete_type
-from libs.common.db.failures import as_unavailable
+from libs.common.db.failures import as_unavailable, leaves_doubt
 from libs.common.errors import Unavailable
+from libs.common.invariants import check
 
 # Prepared array statements that are planned on a young table keep their sequential scan for ever, at 40 to 50 µs a
 # row. With scans and hash or merge joins off, the generic plan made once is the one we want at every size.
@@ -59,7 +60,7 @@ class HotConnection:
         A connection lost while committing leaves the outcome unknown; the caller repeats the same work, and natural
         keys make the effect once.
         """
-        async with self.autocommit() as connection, connection.transaction(isolation="read_committed"):
+        async with self.autocommit() as connection, begun(connection):
             yield connection
 
     @asynccontextmanager
@@ -73,15 +74,16 @@ class HotConnection:
             try:
                 yield connection
             except BaseException as failure:
-                if not connection.is_closed() and connection.is_in_transaction():
-                    # Cancelled in the middle of a statement: its state is unknown, a new one is cheaper than a guess.
-                    connection.terminate()
+                if leaves_doubt(failure) or _is_in_transaction(connection):
+                    connection.terminate()  # a new one is cheaper than a guess
                 unavailable = as_unavailable(failure)
                 if unavailable is not None and not isinstance(failure, Unavailable):
                     raise unavailable from failure
                 raise
 
     async def _ready(self) -> asyncpg.Connection:
+        if self._connection is not None and _is_in_transaction(self._connection):
+            self._connection.terminate()  # whose it was is not known, so nothing of it may be committed
         if self._connection is None or self._connection.is_closed():
             ask_by_concrete_type()
             try:
@@ -99,3 +101,33 @@ class HotConnection:
                     raise
                 raise unavailable from failure
         return self._connection
+
+
+@asynccontextmanager
+async def begun(connection: asyncpg.Connection, mode: str = "ISOLATION LEVEL READ COMMITTED") -> AsyncIterator[None]:
+    """Run one transaction on the connection: commits at the end, rolls back on any exception.
+
+    Not asyncpg's own, which goes on from a begin that failed as if it had succeeded: all that came later would be
+    savepoints in a transaction that nobody ends. Raises: what asyncpg raises; InvariantBroken when the server has
+    rolled back what it was asked to commit.
+    """
+    try:
+        await connection.execute(f"BEGIN {mode}")
+    except BaseException:
+        connection.terminate()
+        raise
+    try:
+        yield
+    except BaseException as failure:
+        if leaves_doubt(failure) or connection.is_closed():
+            connection.terminate()
+        else:
+            await connection.execute("ROLLBACK")
+        raise
+    ended = await connection.execute("COMMIT")
+    check(ended == "COMMIT", "what was asked to be committed is committed", ended=ended)
+
+
+def _is_in_transaction(connection: asyncpg.Connection) -> bool:
+    """Tell what the server said last; a connection that is closed is in none."""
+    return not connection.is_closed() and connection.is_in_transaction()

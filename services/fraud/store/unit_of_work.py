@@ -8,7 +8,7 @@ import asyncpg
 from libs.common.contracts.base import Message
 from libs.common.contracts.topics import Topic
 from libs.common.crash_points import reached
-from libs.common.db.hot import HotConnection
+from libs.common.db.hot import HotConnection, begun
 from libs.common.invariants import check
 from libs.common.messaging.outbox import Outbox, OutboxRow
 from libs.common.messaging.outgoing_message import Outgoing, outgoing
@@ -39,7 +39,7 @@ class Transaction:
     async def write_together(self) -> None:
         """Begin unless begun, READ COMMITTED: what is written from here commits together, as the unit of work ends."""
         if not self.has_begun:
-            await self._ending.enter_async_context(self.connection.transaction(isolation="read_committed"))
+            await self._ending.enter_async_context(begun(self.connection))
 
     def emit(self, topic: Topic, key: str, message: Message, traceparent: str = "") -> None:
         """Send this after the commit, in the order of the calls."""

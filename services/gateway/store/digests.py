@@ -4,6 +4,7 @@ from typing import Final
 
 from libs.common.db.hot import HotConnection
 from libs.common.digests.published_digests import PublishedDigests
+from services.gateway.store.repeats import schedule_repeats
 
 _REQUESTS: Final = "SELECT transfer_id AS id, ''::text AS said FROM gateway.transfers"
 # A transfer's newest state is the answer that was frozen, or what happened to it later. Answers to commands stand
@@ -32,8 +33,13 @@ UPDATE gateway.outcomes SET status = 'parked', version = 0, code = 'projection_r
     settlement = NULL, attempts = 0
 WHERE transfer_id = ANY($1::uuid[])
 """
-
-
+_ASKED_FOR: Final = """
+SELECT transfer_id::text FROM gateway.transfers WHERE transfer_id = ANY($1::uuid[])
+UNION ALL SELECT command_id::text FROM gateway.commands WHERE command_id = ANY($1::uuid[])
+"""
+_REPEAT_AFTER_SECONDS: Final = 5.0
+"""Time for the ledger to tell what it knows."""
+_LONGEST_WAIT_SECONDS: Final = 60
 _OWNERS: Final = """
 SELECT account_id AS id, concat_ws('|', owner_id, asset, status) AS said FROM gateway.accounts WHERE status <> 'opening'
 """
@@ -62,6 +68,13 @@ class GatewayDigests(PublishedDigests):
         )
 
     async def forget_outcomes(self, ids: list[str]) -> None:
-        """Give up what became of these transfers and commands, until the ledger tells it again. Raises: Unavailable."""
-        async with self._hot.autocommit() as connection:
+        """Give up what became of these transfers and commands, until the ledger tells it again. Raises: Unavailable.
+
+        What the ledger does not know it cannot tell, so each is asked for again.
+        """
+        async with self._hot.transaction() as connection:
             await connection.execute(_FORGET, ids)
+            asked_for = [row[0] for row in await connection.fetch(_ASKED_FOR, ids)]
+            await schedule_repeats(
+                connection, asked_for, after_seconds=_REPEAT_AFTER_SECONDS, longest_wait_seconds=_LONGEST_WAIT_SECONDS
+            )

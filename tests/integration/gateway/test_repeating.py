@@ -9,6 +9,7 @@ from libs.common.clock import system_clock
 from libs.common.contracts.dead_letters import MessageParked
 from libs.common.ids import new_id
 from services.gateway.metrics import OLDEST_UNDECIDED_SECONDS, UNDECIDED
+from services.gateway.store.digests import GatewayDigests
 from services.gateway.store.repeats import take_due
 from services.gateway.use_cases.accept_transfers import Submission
 from services.gateway.use_cases.project_outcomes import mark_parked
@@ -65,6 +66,21 @@ async def test_what_has_no_outcome_is_sent_again_unchanged_and_what_has_one_is_n
     again = await sweep(counter, now)
     assert sorted(again) == sorted(s.transfer_id for s in submissions[2:])
     assert all(message == first[message.message_id] for message in counter.publisher.sent)
+
+
+async def test_what_was_given_up_for_a_repair_is_asked_for_again_since_the_ledger_may_not_know_it(
+    counter: Counter,
+) -> None:
+    """A ledger that went back in time was asked long ago, and its answer was taken in."""
+    told, kept = counter.submission(), counter.submission()
+    now = await taken(counter, told, kept)
+    for submission in (told, kept):
+        await counter.hear(submission.transfer_id, "posted")
+    await GatewayDigests(counter.connections["repeats"]).forget_outcomes([told.transfer_id, new_id()])
+    assert await sweep(counter, now) == [], "the ledger has a while to tell it"
+    assert await sweep(counter, now + timedelta(seconds=10)) == [told.transfer_id]
+    await counter.hear(told.transfer_id, "posted")
+    assert await sweep(counter, now + timedelta(seconds=30)) == []
 
 
 async def test_a_request_younger_than_the_patience_is_left_alone(counter: Counter) -> None:
