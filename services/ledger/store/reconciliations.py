@@ -25,6 +25,10 @@ _ONE: Final = f"""
 SELECT {_COLUMNS}, report::text
 FROM ledger.reconciliations LEFT JOIN ledger.reconciliation_results USING (run_id) WHERE run_id = $1
 """  # noqa: S608 -- made of texts written here
+_WHOLE: Final = """
+SELECT max(ended_at) FROM ledger.reconciliations JOIN ledger.reconciliation_results USING (run_id)
+WHERE scope = 'all' AND verdict IN ('agrees', 'differs')
+"""
 _NIGHTLY: Final = "SELECT max(began_at) FROM ledger.reconciliations WHERE cause = 'nightly'"
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _encode: Final = msgspec.json.Encoder().encode
@@ -75,3 +79,9 @@ async def last_nightly_began_at(connection: asyncpg.Connection) -> datetime | No
     """Return when the newest nightly run began."""
     began_at: datetime | None = await connection.fetchval(_NIGHTLY)
     return began_at
+
+
+async def last_whole_ended_at(connection: asyncpg.Connection) -> datetime | None:
+    """Return when the newest whole run ended that could ask everybody."""
+    ended_at: datetime | None = await connection.fetchval(_WHOLE)
+    return ended_at

@@ -13,7 +13,14 @@ from libs.common.ids import new_id
 from services.ledger.domain.nights import is_due
 from services.ledger.domain.reconciliation import Reconciliation, report_of
 from services.ledger.metrics import RECONCILIATION_DIFFERENCES, RECONCILIATION_ENDED, RECONCILIATIONS
-from services.ledger.store.reconciliations import Cause, Verdict, begin_run, end_run, last_nightly_began_at
+from services.ledger.store.reconciliations import (
+    Cause,
+    Verdict,
+    begin_run,
+    end_run,
+    last_nightly_began_at,
+    last_whole_ended_at,
+)
 from services.ledger.store.reconciling import Looking
 from services.ledger.use_cases.reconcile_books import ReconcileBooks
 
@@ -47,7 +54,13 @@ class RunReconciliations:
         return run_id
 
     async def sample_once(self) -> None:
-        """Look at what moved last, as a process starts. Another run under way is enough. Raises: Unavailable."""
+        """Look at what moved last, as a process starts. Another run under way is enough. Raises: Unavailable.
+
+        When the last whole one ended outlives the process; where there was none, the process's start stands for it.
+        """
+        async with self._hot.autocommit() as connection:
+            ended_at = await last_whole_ended_at(connection)
+        RECONCILIATION_ENDED.set((ended_at or self._clock()).timestamp())
         await self._begin("sample", "start", None)
 
     async def nightly(self) -> None:

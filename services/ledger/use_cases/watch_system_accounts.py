@@ -28,7 +28,10 @@ class WatchSystemAccounts:
                 wanted = [account for asset in assets for account in system_accounts_of(asset.code)]
                 found = await load_accounts(connection, [account.account_id for account in wanted])
         except Unavailable as failure:
-            self._say(f"the database cannot be asked ({failure.code})")
+            trouble = f"the database cannot be asked ({failure.code})"
+            if trouble != self._trouble:
+                log.warning("system_accounts_not_looked_for", code=failure.code)
+            self._trouble = trouble
             return
         missing = [
             f"{account.account_number} {account.asset}"

@@ -14,7 +14,8 @@ from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
 from libs.common.ids import new_id
 from services.ledger.api.reconciliation import reconciliation_router
-from services.ledger.metrics import RECONCILIATION_DIFFERENCES
+from services.ledger.metrics import RECONCILIATION_DIFFERENCES, RECONCILIATION_ENDED
+from services.ledger.store.reconciliations import begin_run, end_run
 from services.ledger.store.reconciling import Looking
 from services.ledger.use_cases.compare_projections import CompareProjections
 from services.ledger.use_cases.reconcile_books import ReconcileBooks
@@ -137,3 +138,20 @@ async def test_what_was_found_is_never_changed(runs: RunReconciliations, admin_d
             for sql in (f"DELETE FROM ledger.{table}", f"TRUNCATE ledger.{table} CASCADE"):
                 with pytest.raises(asyncpg.CheckViolationError, match="INSERT only"):
                     await connection.execute(sql)
+
+
+async def test_a_process_that_starts_knows_when_the_last_whole_one_ended(
+    books: Books, runs: RunReconciliations, clock: MovedClock, admin_dsn: str
+) -> None:
+    await books.fund(alice=5)
+    await runs.sample_once()
+    await runs.finished()
+    assert RECONCILIATION_ENDED._value.get() == pytest.approx(clock().timestamp(), abs=60), "there was none yet"
+    ended, run_id = clock(), new_id()
+    async with admin_connection(admin_dsn) as connection:
+        await begin_run(connection, run_id, "all", "nightly", None, ended)
+        await end_run(connection, run_id, "agrees", 0, {}, ended)
+    clock.move(timedelta(hours=30))
+    await runs.sample_once()
+    await runs.finished()
+    assert RECONCILIATION_ENDED._value.get() == pytest.approx(ended.timestamp())
