@@ -18,6 +18,7 @@ from libs.common.http.auth import TokenVerifier
 from libs.common.http.edge import Edge
 from libs.common.http.health import Health
 from libs.common.http.hot import HotEndpoint
+from libs.common.http.known_query import KnownQueries
 from libs.common.http.problems import error_response, problem_response
 from libs.common.telemetry.traces import exporting_spans
 
@@ -38,12 +39,14 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 class Application(FastAPI):
     """FastAPI inside our edge, which must be outermost: it answers hot endpoints without the framework."""
 
-    def __init__(self, *, hot: Mapping[str, HotEndpoint], readable: Collection[str], **options: Any) -> None:
+    def __init__(
+        self, *, hot: Mapping[str, HotEndpoint], readable: Collection[str], queries: KnownQueries, **options: Any
+    ) -> None:
         """Make it; options are FastAPI's."""
         super().__init__(**options)
         self.hot = hot
         """path → endpoint; the server's protocol answers these itself."""
-        self._edge = Edge(super().__call__, hot, readable)
+        self._edge = Edge(super().__call__, hot, readable, queries)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Leave out the outermost layer, Starlette's last catch: it answers in plain text before our edge can."""
@@ -72,11 +75,13 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
 ) -> FastAPI:
     """Put a service's application together. `routes` are plain Starlette routes; hot endpoints come before all.
 
-    `readable` names paths of hot endpoints at which a router answers GET.
+    `readable` names paths of hot endpoints at which a router answers GET. What a query has that a router's
+    route does not declare is refused before it is asked; hot endpoints and plain routes look themselves.
     """
     app = Application(
         hot=hot or {},
         readable=readable,
+        queries=KnownQueries(route for router in routers for route in router.routes),
         title=title,
         description=description,
         version=version,

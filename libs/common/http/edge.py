@@ -1,4 +1,4 @@
-"""The one middleware: request id, security headers, body limit, metrics, and the last catch.
+"""The one middleware: request id, security headers, body limit, unknown queries, metrics, and the last catch.
 
 A plain ASGI callable, because Starlette's BaseHTTPMiddleware costs 0.2 ms a request.
 """
@@ -12,8 +12,9 @@ from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.clock import monotonic_seconds
-from libs.common.errors import NotFound, TallystickError, TooLarge
+from libs.common.errors import NotFound, TallystickError, TooLarge, Unprocessable
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest, error_answer
+from libs.common.http.known_query import KnownQueries
 from libs.common.http.problems import error_response, problem_body, problem_response
 from libs.common.ids import is_id, new_id
 from libs.common.telemetry.metrics import HTTP_REQUEST_SECONDS
@@ -45,7 +46,9 @@ _children: dict[tuple[str, str, int], Histogram] = {}
 class Edge:
     """Wraps the whole application."""
 
-    def __init__(self, app: ASGIApp, hot: Mapping[str, HotEndpoint], readable: Collection[str] = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, hot: Mapping[str, HotEndpoint], readable: Collection[str], queries: KnownQueries
+    ) -> None:
         """Wrap it; `hot` maps exact paths to the endpoints that answer POST there.
 
         At the paths in `readable` the application itself answers GET.
@@ -53,6 +56,7 @@ class Edge:
         self._app = app
         self._hot = hot
         self._readable = readable
+        self._queries = queries
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; other ASGI events pass through."""
@@ -87,8 +91,9 @@ class Edge:
             elif length > MAX_BODY_BYTES:
                 await error_response(_too_large(), request_id)(scope, receive, send_marked)
             else:
+                self._queries.require_known(scope)
                 await self._app(scope, _bounded(receive) if chunked else receive, send_marked)
-        except TooLarge as error:
+        except (TooLarge, Unprocessable) as error:
             await error_response(error, request_id)(scope, receive, send_marked)
         # The last catch: whatever escaped is our fault; the caller gets no insides, the log gets all of it.
         except Exception:  # the edge answers for everything

@@ -44,3 +44,12 @@ def require_past(moment: datetime | None, now: datetime) -> None:
     """Let pass what was. Raises: Unprocessable moment_in_future, because that answer would not stay true."""
     if moment is not None and moment > now:
         raise Unprocessable("moment_in_future", "Ask for a moment that has passed.")
+
+
+def require_period(begins_at: datetime | None, ends_before: datetime | None) -> None:
+    """Let pass `from` and `to` in order; equal, they are a period without moments.
+
+    Raises: Unprocessable conflicting_parameters.
+    """
+    if begins_at is not None and ends_before is not None and begins_at > ends_before:
+        raise Unprocessable("conflicting_parameters", "from is after to.")

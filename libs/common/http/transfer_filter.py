@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.errors import Unprocessable
 from libs.common.http.cursors import CURSOR_CHARACTERS
-from libs.common.http.moments import Moment
+from libs.common.http.moments import Moment, require_period
 from libs.common.money import MAX_AMOUNT_MINOR
 
 _PAGE: Final = 50
@@ -16,7 +16,7 @@ _AmountMinor = Annotated[int, Field(ge=1, le=MAX_AMOUNT_MINOR)]
 
 
 class TransferFilter(BaseModel):
-    """Which transfers, and which page of them. Parameters that are not here are somebody else's, or nobody's."""
+    """Which transfers, and which page of them."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,8 +31,9 @@ class TransferFilter(BaseModel):
     limit: int = Field(_PAGE, ge=1, le=_PAGE_MAX, description="transfers in one answer")
     cursor: str | None = Field(None, max_length=CURSOR_CHARACTERS, description="`next` or `prev` of another page")
 
-    def require_some_amount(self) -> None:
-        """Let pass what some amount fits. Raises: Unprocessable conflicting_parameters."""
+    def require_possible(self) -> None:
+        """Let pass what a transfer can fit, by amount and moment. Raises: Unprocessable conflicting_parameters."""
+        require_period(self.begins_at, self.ends_before)
         if self.min_amount_minor > self.max_amount_minor:
             raise Unprocessable("conflicting_parameters", "min_amount_minor is above max_amount_minor.")
 

@@ -100,7 +100,8 @@ def require_no_query(request: HotRequest, *, unless: bytes = b"") -> None:
     """Refuse a query that this route does not know. Raises: Unprocessable query_not_understood."""
     if request.query and request.query != unless:
         raise Unprocessable(
-            "query_not_understood", "Leave the query out; only POST /api/v1/transfers knows one, dry_run=true."
+            "query_not_understood",
+            "Leave the query out; nothing was done. Only POST /api/v1/transfers knows one, dry_run=true.",
         )
 
 

@@ -23,6 +23,11 @@ KEY_HEADER: Final[dict[str, Any]] = {
     "description": "1 to 255 printable ASCII characters, kept for ever. Same key, same body: the first outcome again.",
     "schema": {"type": "string", "maxLength": 255},
 }
+_KEY_UNLESS_DRY: Final[dict[str, Any]] = {
+    **KEY_HEADER,
+    "required": False,
+    "description": f"Required, except with `dry_run=true`, which reads none. {KEY_HEADER['description']}",
+}
 PREFER_HEADER: Final[dict[str, Any]] = {
     "name": "Prefer",
     "in": "header",
@@ -69,15 +74,14 @@ def _operation(
     body: str,
     responses: dict[str, Any],
     *,
-    key: bool,
-    query: Sequence[dict[str, Any]] = (),
+    parameters: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     return {
         "post": {
             "tags": ["transfers"],
             "summary": summary,
             "description": description,
-            "parameters": [*query, *([KEY_HEADER] if key else []), PREFER_HEADER],
+            "parameters": [*parameters, PREFER_HEADER],
             "requestBody": {
                 "required": True,
                 "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{body}"}}},
@@ -108,8 +112,7 @@ MONEY_PATHS: Final[dict[str, Any]] = {
         "With `?dry_run=true` nothing happens: 200 says what would; no key is needed then.",
         "TransferIn",
         {"200": _answer("What would become of it; only with `dry_run=true`.", "DryRunView"), **_OUTCOMES},
-        key=True,
-        query=[DRY_RUN_QUERY],
+        parameters=[DRY_RUN_QUERY, _KEY_UNLESS_DRY],
     ),
     "/api/v1/transfers/batch": _operation(
         "Transfer money many times",
@@ -121,20 +124,19 @@ MONEY_PATHS: Final[dict[str, Any]] = {
             "403": _problem("A source account is not yours (atomic only)."),
             "422": _answer("An atomic batch was refused, or the request is not acceptable.", "BatchOut"),
         },
-        key=False,
     ),
     "/api/v1/deposits": _operation(
         "Credit an account from the reserve",
         "For operators: money that came in from outside.",
         "DepositIn",
         {**_OUTCOMES, "404": _problem("`account_not_found`")},
-        key=True,
+        parameters=[KEY_HEADER],
     ),
     "/api/v1/withdrawals": _operation(
         "Debit an account to the reserve",
         "For operators: money that goes out. Limits of the owner do not apply, the state of his account does.",
         "WithdrawalIn",
         {**_OUTCOMES, "404": _problem("`account_not_found`")},
-        key=True,
+        parameters=[KEY_HEADER],
     ),
 }

@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Scope
 
-from libs.common.errors import Malformed, NotFound, Unavailable
+from libs.common.errors import Malformed, NotFound, Unavailable, Unprocessable
 from services.gateway.api.rate_limits import RateLimits, address_of
 
 log = structlog.get_logger()
@@ -31,6 +31,7 @@ _RETURNED: Final = (
 )
 _TIMEOUT: Final = httpx2.Timeout(10.0, connect=2.0)
 _NOT_FOUND: Final = 404
+_READS: Final = frozenset({"GET", "HEAD"})
 _LOGIN: Final = "/api/v1/auth/login"
 _REGISTER: Final = "/api/v1/users"
 
@@ -77,6 +78,9 @@ def _route(owned: Owned, clients: Mapping[str, httpx2.AsyncClient], limits: Rate
     async def forward(request: Request) -> Response:
         request.scope["route_template"] = owned.path
         target = _target_of(request.scope)
+        if request.scope["query_string"] and request.method not in _READS:
+            # None of them takes one; refused here, a registration or a log-in is not counted either.
+            raise Unprocessable("query_not_understood", "Leave the query out; nothing was done.")
         if request.scope["path"] == _LOGIN:
             await limits.take_login(address_of(request))
         elif request.scope["path"] == _REGISTER:

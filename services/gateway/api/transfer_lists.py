@@ -35,6 +35,13 @@ _encode = msgspec.json.Encoder().encode
 _decode_page = msgspec.json.Decoder(TransferPage).decode
 _Pair = tuple[MetadataKey, MetadataValue]
 _SCHEMA: Final = {"schema": {"$ref": "#/components/schemas/TransferPage"}}
+_METADATA_QUERY: Final[dict[str, Any]] = {
+    "name": f"{_METADATA}{{key}}",
+    "in": "query",
+    "required": False,
+    "description": f"sent with this value under this key; up to {_PAIRS_MAX} such parameters",
+    "schema": {"type": "string", "maxLength": 200},
+}
 
 
 def transfer_lists_router(reading: Reading, ledger: httpx2.AsyncClient) -> APIRouter:
@@ -48,6 +55,7 @@ def transfer_lists_router(reading: Reading, ledger: httpx2.AsyncClient) -> APIRo
             200: {"description": "A page of transfers.", "content": {"application/json": _SCHEMA}},
             **refusals("account_not_found", "too_many_accounts", "cursor_invalid", "conflicting_parameters"),
         },
+        openapi_extra={"parameters": [_METADATA_QUERY]},
     )
     async def list_transfers(request: Request, principal: CurrentPrincipal, query: TransferFilterQuery) -> Response:
         """Return the transfers of an account, of all your accounts, or for staff of anybody, newest first.
@@ -62,7 +70,7 @@ def transfer_lists_router(reading: Reading, ledger: httpx2.AsyncClient) -> APIRo
         metadata = metadata_of(request.query_params.multi_items())
         if not metadata:
             return await _from_ledger(request, reading, ledger)
-        query.require_some_amount()
+        query.require_possible()
         if query.account_id is not None and not is_id(query.account_id):
             raise Unprocessable("invalid_request", "account_id is a lower-case UUID with hyphens.")
         asked = MetadataQuery(

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from libs.common.clock import Clock, to_rfc3339
 from libs.common.http.auth import CurrentPrincipal
 from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
-from libs.common.http.moments import Moment, require_past
+from libs.common.http.moments import Moment, require_past, require_period
 from libs.common.http.openapi import refusals
 from services.ledger.api.accounts import EntryAnswer, entry_answer, readable_account
 from services.ledger.api.statement_csv import statement_csv
@@ -53,7 +53,7 @@ def statements_router(accounts: AccountView, statements: StatementView, clock: C
         response_model=StatementAnswer,
         responses={
             200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
-            **refusals("account_not_found", "moment_in_future", "cursor_invalid"),
+            **refusals("account_not_found", "conflicting_parameters", "moment_in_future", "cursor_invalid"),
         },
     )
     async def get_statement(
@@ -76,6 +76,7 @@ def statements_router(accounts: AccountView, statements: StatementView, clock: C
         cursors stand in `Link` (RFC 8288). A page of CSV has the same lines `opening` and `closing` as any other.
         """
         account = await readable_account(accounts, account_id, principal)
+        require_period(begins_at, ends_before)
         require_past(ends_before, clock())
         question = {"of": account_id, "from": begins_at, "to": ends_before}
         side, beyond_seq, closing_seq = _place(cursor, question)

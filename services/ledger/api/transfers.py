@@ -74,7 +74,7 @@ def transfers_router(accounts: AccountView, transfers: TransfersView) -> APIRout
         A transfer is here once the ledger or fraud has decided about it. Of one that was refused or blocked only the
         payer's side learns.
         """
-        query.require_some_amount()
+        query.require_possible()
         asked = Filter(
             await _accounts_of(principal, query.account_id, accounts, transfers),
             not principal.roles.isdisjoint(_READ_ALL),

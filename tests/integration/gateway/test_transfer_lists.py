@@ -227,6 +227,12 @@ async def test_a_list_takes_only_what_fits(counter: Counter) -> None:
             ({"metadata.": "x"}, "invalid_request"),
             ({"metadata.k": "v", "account_id": "x"}, "invalid_request"),
             ({"metadata.k": "v", "from": "x"}, "invalid_request"),
+            ({"metadata": "v"}, "query_not_understood"),
+            ({"metadata.k": "v", "colour": "blue"}, "query_not_understood"),
+            (
+                {"metadata.k": "v", "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"},
+                "conflicting_parameters",
+            ),
             ({"metadata.k": "v", "min_amount_minor": 2, "max_amount_minor": 1}, "conflicting_parameters"),
             ({"metadata.k": "v", "cursor": "x"}, "cursor_invalid"),
             ({"metadata.k": "w", "cursor": first["next"]}, "cursor_invalid"),

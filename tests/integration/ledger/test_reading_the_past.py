@@ -162,6 +162,17 @@ async def all_pages(
     return pages
 
 
+async def test_a_statement_does_not_end_before_it_begins(
+    past: RandomBooks, client: httpx2.AsyncClient, keys: TokenKeys
+) -> None:
+    address, headers = f"/api/v1/accounts/{id_of('alice')}/statement", owner(keys, "alice")
+    earlier, later = "2026-03-01T00:00:00Z", "2026-03-01T00:00:00.000001Z"
+    answer = await client.get(address, params={"from": later, "to": earlier}, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "conflicting_parameters")
+    answer = await client.get(address, params={"from": later, "to": later}, headers=headers)
+    assert (answer.status_code, answer.json()["entries"]) == (200, [])
+
+
 async def test_what_is_posted_later_does_not_come_into_a_statement_that_was_begun(
     past: RandomBooks, client: httpx2.AsyncClient, keys: TokenKeys, admin_dsn: str
 ) -> None:
@@ -306,6 +317,8 @@ async def test_lists_are_for_parties_and_staff_and_take_only_what_fits(
         ({"min_amount_minor": 0}, "invalid_request"),
         ({"min_amount_minor": 5, "max_amount_minor": 4}, "conflicting_parameters"),
         ({"from": "now"}, "invalid_request"),
+        ({"from": "2026-03-01T00:00:01Z", "to": "2026-03-01T00:00:00Z"}, "conflicting_parameters"),
+        ({"colour": "blue"}, "query_not_understood"),
         ({"cursor": "x"}, "cursor_invalid"),
         ({"cursor": first["next"], "status": "held"}, "cursor_invalid"),
         ({"cursor": first["next"][::-1]}, "cursor_invalid"),

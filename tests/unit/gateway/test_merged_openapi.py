@@ -97,3 +97,16 @@ async def test_a_neighbour_that_is_away_is_logged_by_its_address_and_not_as_who_
             assert (await http.get("/openapi.json")).status_code == 200
     told = {"event": "openapi_not_merged", "neighbour": "http://neighbour", "error": "ConnectError"}
     assert logged == [{**told, "log_level": "warning"}]
+
+
+def test_a_transfer_needs_a_key_unless_it_is_a_dry_run() -> None:
+    paths = merge(OWN, {})["paths"]
+
+    def key_of(path: str) -> dict[str, Any]:
+        (key,) = (one for one in paths[path]["post"]["parameters"] if one["name"] == "Idempotency-Key")
+        return dict(key)
+
+    assert not key_of("/api/v1/transfers")["required"]
+    assert "dry_run=true" in key_of("/api/v1/transfers")["description"]
+    assert key_of("/api/v1/deposits")["required"]
+    assert key_of("/api/v1/withdrawals")["required"]

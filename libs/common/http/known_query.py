@@ -1,0 +1,81 @@
+"""Refuses query parameters that a route does not declare: what is misunderstood must neither be done nor answered."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.datastructures import QueryParams
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
+
+from libs.common.errors import Unprocessable
+
+_SHOWN_MAX: Final = 20
+_SHOWN_CHARACTERS_MAX: Final = 100
+
+
+class _Declared(NamedTuple):
+    """A route's query parameters: names, and beginnings of names."""
+
+    route: APIRoute
+    names: tuple[str, ...]
+    beginnings: tuple[str, ...]
+
+
+class KnownQueries:
+    """Knows which query parameters each route declares, in its signature or in `openapi_extra`.
+
+    A name with braces in `openapi_extra`, such as `metadata.{key}`, stands for every name that begins like it.
+    """
+
+    def __init__(self, routes: Iterable[BaseRoute] = ()) -> None:
+        """Read what these routes declare; a plain Starlette route declares nothing and looks itself."""
+        self._declared = [_declared_by(route) for route in routes if isinstance(route, APIRoute)]
+
+    def require_known(self, scope: Scope) -> None:
+        """Let pass a request whose query the route knows all of; one without a query costs next to nothing.
+
+        Raises: Unprocessable query_not_understood, naming what is unknown and what is known.
+        """
+        if not scope["query_string"]:
+            return
+        declared = next((one for one in self._declared if one.route.matches(scope)[0] is Match.FULL), None)
+        if declared is None:
+            return
+        asked = QueryParams(scope["query_string"])
+        unknown = sorted(
+            name for name in asked if name not in declared.names and not name.startswith(declared.beginnings)
+        )
+        if unknown:
+            scope["route_template"] = declared.route.path
+            raise _not_understood(unknown, [*declared.names, *(f"{beginning}*" for beginning in declared.beginnings)])
+
+
+def _declared_by(route: APIRoute) -> _Declared:
+    extra = [one["name"] for one in (route.openapi_extra or {}).get("parameters", ()) if one["in"] == "query"]
+    return _Declared(route, tuple(_names_of(route.dependant)), tuple(name.partition("{")[0] for name in extra))
+
+
+def _names_of(dependant: Dependant) -> Iterator[str]:
+    """Yield the parameters of a route and of what it depends on; a model stands for its fields."""
+    for parameter in dependant.query_params:
+        kind = parameter.field_info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from (field.alias or name for name, field in kind.model_fields.items())
+        else:
+            yield parameter.alias
+    for other in dependant.dependencies:
+        yield from _names_of(other)
+
+
+def _not_understood(unknown: Sequence[str], known: Sequence[str]) -> Unprocessable:
+    """Return the refusal; what it repeats of the caller's is bounded."""
+    advice = f"This route knows {', '.join(known)}." if known else "This route knows none."
+    return Unprocessable(
+        "query_not_understood",
+        f"Leave out the query parameters named in `unknown`; nothing was done. {advice}",
+        unknown=[name[:_SHOWN_CHARACTERS_MAX] for name in unknown[:_SHOWN_MAX]],
+        known=list(known),
+    )
