@@ -117,6 +117,8 @@ async def test_a_statement_has_every_entry_of_its_period_between_two_balances(
         moments = [None, *(entry.posted_at for entry in chance.sample(entries, 4))]
         for begins_at in moments:
             for ends_before in moments:
+                if begins_at and ends_before and begins_at > ends_before:
+                    continue
                 asked = {
                     **({"from": to_rfc3339(begins_at)} if begins_at else {}),
                     **({"to": to_rfc3339(ends_before)} if ends_before else {}),
