@@ -32,7 +32,11 @@ def know_asset(code: str, exponent: int) -> None:
 
 def format_minor(amount_minor: int, asset: str) -> str:
     """Write an amount for people: `format_minor(-1234_50, "USD")` is `-1,234.50 USD`."""
-    exponent = ASSET_EXPONENTS[asset]
+    return format_units(amount_minor, asset, ASSET_EXPONENTS[asset])
+
+
+def format_units(amount_minor: int, asset: str, exponent: int) -> str:
+    """Write an amount of an asset whose minor unit has this many decimal digits; the process need not know it."""
     sign = "-" if amount_minor < 0 else ""
     whole, fraction = divmod(abs(amount_minor), 10**exponent)
     digits = f"{whole:,}.{fraction:0{exponent}d}" if exponent else f"{whole:,}"

@@ -13,7 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 from libs.common.errors import TallystickError
 from libs.common.ids import is_id
 from services.ledger.domain.reconciliation import Reconciliation, Scope, report_of
+from tallystick.reconciliation.evidence import keys_of
 from tallystick.reconciliation.html_report import html_report
+from tallystick.reconciliation.maker import this_maker
 from tallystick.reconciliation.printed import print_run
 from tallystick.reconciliation.repairing import Leave, repair_what_differs
 from tallystick.reconciliation.run import tools_for
@@ -68,7 +70,7 @@ def reconcile_command(  # noqa: PLR0913, PLR0917 -- one parameter an option
     except TallystickError as error:
         raise StackError(error.detail) from error
     if report is not None:
-        _write(report, run)
+        _write(report, run, data)
     if as_json:
         typer.echo(json.dumps(report_of(run, shown_max=_LISTED_MAX)))
     else:
@@ -112,9 +114,9 @@ async def _run(
         return run if leave is None else await repair_what_differs(tools, run, dsn, data, leave)
 
 
-def _write(report: Path, run: Reconciliation) -> None:
+def _write(report: Path, run: Reconciliation, data: Path) -> None:
     try:
-        report.write_text(html_report(run), encoding="utf-8")
+        report.write_text(html_report(run, keys_of(data), this_maker()), encoding="utf-8")
     except OSError as error:
         raise StackError(f"{report} cannot be written: {error.strerror}") from error
 

@@ -1,148 +1,162 @@
 """A reconciliation as one HTML file for an auditor: no scripts, nothing loaded from anywhere, everything escaped."""
 
-from html import escape
+from collections.abc import Sequence
 from typing import Final
 
-from services.ledger.domain.reconciliation import AssetBalance, Outcome, Reconciliation
-from tallystick.reconciliation.amounts import written
+from libs.common.proof.signed_note import Vkey
+from services.ledger.domain.reconciliation import AssetBalance, Outcome, Reconciliation, written
+from tallystick.reconciliation.html_page import Cell, facts, heading, page, sentence, table
+from tallystick.reconciliation.html_proof import LOOKS, checkpoint_of, last_verified, proof_doubts, proof_section
+from tallystick.reconciliation.maker import Maker
 
-_STYLE: Final = """
-:root { color-scheme: light; --ink: #16202a; --soft: #5b6875; --line: #d9dfe5; --good: #14713d; --bad: #a6192e;
-  --open: #8a5a00; --paper: #ffffff; --tint: #f5f7f9; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 62rem; padding: 2.5rem 1.5rem 4rem; color: var(--ink); background: var(--paper);
-  font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.75rem; margin: 0 0 .25rem; } h2 { font-size: 1.2rem; margin: 2.5rem 0 .75rem; }
-h3 { font-size: 1rem; margin: 1.5rem 0 .5rem; }
-.lead { color: var(--soft); margin: 0 0 1.5rem; }
-.verdict { border-left: .4rem solid; padding: .8rem 1rem; background: var(--tint); font-weight: 600; }
-.verdict.ok { border-color: var(--good); color: var(--good); } .verdict.differs { border-color: var(--bad);
-  color: var(--bad); }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.5rem; margin: 1.5rem 0 0; }
-dt { color: var(--soft); } dd { margin: 0; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .45rem .75rem .45rem 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; }
-th { color: var(--soft); font-weight: 600; } .number { text-align: right; font-variant-numeric: tabular-nums;
-  white-space: nowrap; }
-tr.total td { font-weight: 600; border-top: 2px solid var(--ink); }
-code { font: .85em/1.5 ui-monospace, monospace; overflow-wrap: anywhere; }
-.ok { color: var(--good); } .differs { color: var(--bad); font-weight: 600; } .skipped { color: var(--open); }
-footer { margin-top: 3rem; color: var(--soft); font-size: .9rem; }
-@media print { body { max-width: none; padding: 0; } h2 { break-after: avoid; } tr { break-inside: avoid; } }
-"""
-_FOOTER: Final = """
-<footer>All figures of the ledger come from one snapshot of its tables. Other services are compared by digests that they
-publish of what they show. Whether the ledger's own records are genuine is another question:
-<code>tallystick verify</code> answers it from the signed journal.</footer>
-"""
+_LEAD: Final = "What the ledger and the services around it say of the same money, compared."
+_FOOTER: Final = """<footer>All figures of the ledger come from one snapshot of its tables. Other services are compared
+by digests that they publish of what they show. Whether the ledger's own records are genuine,
+<code>tallystick verify</code> answers anew from the signed journal.</footer>"""
 _SCOPES: Final = {
     "all": "the whole ledger, and what the other services show of it",
     "books": "the whole ledger",
     "account": "one account",
     "sample": "the accounts that moved last, and what is quick to check of all others",
 }
+_SECTIONS: Final = {
+    "run": "The run",
+    "proof": "Checkpoint and verification",
+    "balances": "Trial balance",
+    "promises": "Promises",
+}
 
 
-def html_report(run: Reconciliation) -> str:
-    """Return the report."""
-    checked = [outcome for outcome in run.outcomes if outcome.verdict != "skipped"]
-    skipped = len(run.outcomes) - len(checked)
-    found = f"No difference in {len(checked)} checks." if run.agrees else f"{run.differences} difference(s); see below."
-    left_out = f" {skipped} check(s) could not be made." if skipped else ""
-    facts = {
-        "Compared": _SCOPES[run.scope] + (f": {run.account_id}" if run.account_id else ""),
-        "Began": run.began_at,
-        "Ended": run.ended_at,
-        "Journal": f"{run.journal_size:,} records",
-        "Left out": f"what changed in the last {run.grace_seconds:.0f} s and may still be on its way to other services",
-    }
+def html_report(run: Reconciliation, vkeys: Sequence[Vkey], maker: Maker) -> str:
+    """Return the report. Signatures are verified with these keys; without any they are shown as not checked."""
     body = [
-        "<h1>Reconciliation</h1>",
-        '<p class="lead">What the ledger and the services around it say of the same money, compared.</p>',
-        f'<p class="verdict {"ok" if run.agrees else "differs"}">{escape(found + left_out)}</p>',
-        "<dl>",
-        *(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items()),
-        "</dl>",
-        _trial_balance(run),
-        _checks(run),
-        *(_differences(outcome) for outcome in run.outcomes if outcome.differences),
+        heading(1, "Reconciliation"),
+        sentence(_LEAD, "lead"),
+        *_summary(run, vkeys),
+        heading(2, _SECTIONS["run"], "run"),
+        _run(run, vkeys, maker),
+        heading(2, _SECTIONS["proof"], "proof"),
+        *proof_section(run, vkeys),
+        heading(2, _SECTIONS["balances"], "balances"),
+        *_trial_balance(run),
+        heading(2, _SECTIONS["promises"], "promises"),
+        _promises(run),
+        *(part for outcome in run.outcomes if outcome.differences for part in _differences(outcome)),
         _FOOTER,
     ]
-    return _PAGE.format(title=escape(f"Reconciliation {run.began_at}"), style=_STYLE, body="\n".join(body))
+    return page(f"Reconciliation {run.began_at}", body)
 
 
-_PAGE: Final = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
+def _summary(run: Reconciliation, vkeys: Sequence[Vkey]) -> list[str]:
+    """Return what the first screen shows: verdict, doubts, the numbers behind it, and what else there is."""
+    skipped = [outcome for outcome in run.outcomes if outcome.verdict == "skipped"]
+    differing = [outcome for outcome in run.outcomes if outcome.verdict == "differs"]
+    checked = len(run.outcomes) - len(skipped)
+    left_out = f" {len(skipped)} check(s) could not be made." if skipped else ""
+    if differing:
+        cut = "At least " if any(outcome.is_cut for outcome in differing) else ""
+        found = f"{cut}{run.differences:,} difference(s), in {len(differing)} of {checked} checks.{left_out}"
+    else:
+        found = f"No difference in {checked} checks.{left_out}"
+    look = "differs" if differing else "skipped" if skipped else "ok"
+    off = [asset for asset, rows in _by_asset(run).items() if sum(row.posted_minor for row in rows)]
+    named: dict[str, Cell | str] = {
+        "Books as of": f"{run.snapshot_at}, {run.journal_size:,} records",
+        "Trial balance": Cell(f"not zero: {', '.join(off)}", "differs")
+        if off
+        else Cell(f"zero in each of {len(_by_asset(run))} assets", "ok"),
+        "Last signed verification": last_verified(run),
+    }
+    links = [f'<li><a href="#{anchor}">{name}</a></li>' for anchor, name in _SECTIONS.items()]
+    return [
+        sentence(found, f"verdict {look}"),
+        *(sentence(doubt, "verdict differs") for doubt in proof_doubts(run, vkeys)),
+        facts(named),
+        f'<nav aria-label="Contents"><ol>{"".join(links)}</ol></nav>',
+    ]
 
 
-def _trial_balance(run: Reconciliation) -> str:
-    rows = []
-    for asset in sorted({row.asset for row in run.balances}):
-        of_asset = [row for row in run.balances if row.asset == asset]
-        rows += [_balance_row(row) for row in of_asset]
-        total_minor = sum(row.posted_minor for row in of_asset)
-        accounts = sum(row.accounts for row in of_asset)
-        rows.append(
-            f'<tr class="total"><td>{escape(asset)}</td><td>all</td><td class="number">{accounts:,}</td>'
-            f'<td class="number {"ok" if total_minor == 0 else "differs"}">{_money(total_minor, asset)}</td>'
-            "<td></td><td></td></tr>"
-        )
-    heads = "".join(f'<th class="number">{name}</th>' for name in ("accounts", "posted", "pending in", "pending out"))
-    return (
-        "<h2>Trial balance</h2><p>Credits less debits: all accounts of an asset sum up to zero.</p>"
-        f'<div class="wide"><table><tr><th>asset</th><th>type</th>{heads}</tr>{"".join(rows)}</table></div>'
-    )
+def _run(run: Reconciliation, vkeys: Sequence[Vkey], maker: Maker) -> str:
+    checkpoint = checkpoint_of(run, vkeys)
+    books = f"{run.standing.first_block_at} to {run.standing.last_record_at}" if run.journal_size else "no record yet"
+    named: dict[str, Cell | str] = {
+        "Ledger": Cell(checkpoint.origin, LOOKS[checkpoint.signature]) if checkpoint else "no checkpoint names it yet",
+        "Run": Cell(run.run_id, is_code=True),
+        "Made by": f"{maker.user} on {maker.host}, Tallystick {maker.version}",
+        "Compared": _SCOPES[run.scope] + (f": {run.account_id}" if run.account_id else ""),
+        "Records of": books,
+        "Began": run.began_at,
+        "Snapshot": f"{run.snapshot_at}, by the database's clock",
+        "Ended": run.ended_at,
+        "Left out": f"what changed in the last {run.grace_seconds:.0f} s and may still be on its way to other services",
+    }
+    return facts(named)
 
 
-def _balance_row(row: AssetBalance) -> str:
-    minors = (row.posted_minor, row.pending_in_minor, row.pending_out_minor)
-    numbers = "".join(f'<td class="number">{_money(minor, row.asset)}</td>' for minor in minors)
-    named = f"<td>{escape(row.asset)}</td><td>{escape(row.type)}</td>"
-    return f'<tr>{named}<td class="number">{row.accounts:,}</td>{numbers}</tr>'
+def _by_asset(run: Reconciliation) -> dict[str, list[AssetBalance]]:
+    assets = sorted({row.asset for row in run.balances})
+    return {asset: [row for row in run.balances if row.asset == asset] for asset in assets}
 
 
-def _money(amount_minor: int, asset: str) -> str:
-    return escape(written(amount_minor, asset))
+def _trial_balance(run: Reconciliation) -> list[str]:
+    said = sentence("Credits less debits, by type of account: what all accounts of an asset hold sums up to zero.")
+    return [said, *(part for asset, rows in _by_asset(run).items() for part in _asset(run, asset, rows))]
 
 
-def _checks(run: Reconciliation) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(outcome.promise)}<br><code>{escape(outcome.name)}</code></td>"
-        f'<td class="{outcome.verdict}">{escape(_said(outcome))}</td></tr>'
+def _asset(run: Reconciliation, asset: str, rows: Sequence[AssetBalance]) -> list[str]:
+    def money(amount_minor: int, look: str = "") -> Cell:
+        return Cell(written(amount_minor, asset, run.exponents), f"number {look}".strip())
+
+    lines = [
+        [
+            Cell(row.type),
+            Cell(f"{row.accounts:,}", "number"),
+            *map(money, (row.posted_minor, row.pending_in_minor, row.pending_out_minor)),
+        ]
+        for row in rows
+    ]
+    total_minor = sum(row.posted_minor for row in rows)
+    total = [
+        Cell("sum"),
+        Cell(f"{sum(row.accounts for row in rows):,}", "number"),
+        money(total_minor, "differs" if total_minor else "ok"),
+        money(sum(row.pending_in_minor for row in rows)),
+        money(sum(row.pending_out_minor for row in rows)),
+    ]
+    return [heading(3, asset), table(("type", "accounts#", "posted#", "pending in#", "pending out#"), lines, total)]
+
+
+def _promises(run: Reconciliation) -> str:
+    rows = [
+        [
+            Cell(outcome.promise),
+            Cell(outcome.name, is_code=True, link=_anchor(outcome) if outcome.differences else ""),
+            Cell(outcome.scale or "nothing"),
+            Cell(_said(outcome), outcome.verdict),
+        ]
         for outcome in run.outcomes
-    )
-    return f'<h2>Checks</h2><div class="wide"><table><tr><th>promise</th><th>result</th></tr>{rows}</table></div>'
+    ]
+    return table(("promise", "check", "compared", "result"), rows)
 
 
 def _said(outcome: Outcome) -> str:
     match outcome.verdict:
         case "ok":
-            return "kept" if outcome.compared is None else f"kept, {outcome.compared:,} compared"
+            return "kept"
         case "skipped":
             return f"not checked: {outcome.skipped}"
         case _:
             return f"{len(outcome.differences):,}{' and more' if outcome.is_cut else ''} differ"
 
 
-def _differences(outcome: Outcome) -> str:
-    rows = "".join(
-        f"<tr><td><code>{escape(difference.subject)}</code></td><td>{escape(difference.text)}</td></tr>"
+def _anchor(outcome: Outcome) -> str:
+    return f"check-{outcome.name}"
+
+
+def _differences(outcome: Outcome) -> list[str]:
+    rows = [
+        [Cell(difference.subject, is_code=True), Cell(difference.text)]  # the text has the values of both sides
         for difference in outcome.differences
-    )
-    return (
-        f"<h3>{escape(outcome.name)}: {escape(outcome.promise)}</h3>"
-        f'<div class="wide"><table><tr><th>about</th><th>what differs</th></tr>{rows}</table></div>'
-    )
+    ]
+    said = f"{outcome.promise}; {outcome.scale} compared, {_said(outcome)}."
+    return [heading(3, outcome.name, _anchor(outcome)), sentence(said), table(("about", "what differs"), rows)]

@@ -6,8 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from services.ledger.domain.reconciliation import Reconciliation
-from tallystick.reconciliation.amounts import written
+from services.ledger.domain.reconciliation import Reconciliation, written
 
 _SHOWN_MAX: Final = 20
 _STYLES: Final = {"ok": "green", "differs": "bold red", "skipped": "yellow"}
@@ -30,15 +29,18 @@ def _balances(run: Reconciliation) -> Table:
     table = Table("asset", "type", "accounts", "posted", "pending in", "pending out", title="Trial balance")
     for row in run.balances:
         minors = (row.posted_minor, row.pending_in_minor, row.pending_out_minor)
-        table.add_row(row.asset, row.type, f"{row.accounts:,}", *(written(minor, row.asset) for minor in minors))
+        table.add_row(
+            row.asset, row.type, f"{row.accounts:,}", *(written(minor, row.asset, run.exponents) for minor in minors)
+        )
     return table
 
 
 def _promises(run: Reconciliation) -> Table:
-    table = Table("check", "promise", "result")
+    table = Table("check", "promise", "compared", "result")
     for outcome in run.outcomes:
         said = {"ok": "ok", "differs": f"{len(outcome.differences)} differ", "skipped": f"skipped: {outcome.skipped}"}
-        table.add_row(outcome.name, outcome.promise, Text(said[outcome.verdict], style=_STYLES[outcome.verdict]))
+        result = Text(said[outcome.verdict], style=_STYLES[outcome.verdict])
+        table.add_row(outcome.name, outcome.promise, outcome.scale, result)
     return table
 
 

@@ -1,6 +1,7 @@
 """What a reconciliation reads: promises over one snapshot, and the ledger's half of what is compared with others."""
 
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
@@ -8,8 +9,11 @@ from typing import Final
 import asyncpg
 
 from libs.common.digests.digest_table import Connect
-from services.ledger.domain.reconciliation import AssetBalance, Difference, Outcome
-from services.ledger.store.promises.promise import Promise
+from services.ledger.domain.reconciliation import AssetBalance, Difference, Outcome, Standing, written
+from services.ledger.store.assets import load_assets
+from services.ledger.store.promises import COUNTED
+from services.ledger.store.promises.promise import Promise, bound
+from services.ledger.store.standing import load_standing
 
 _FOUND_MAX: Final = 1_000
 """Most differences that one promise lists: nobody reads more, and a report must stay readable."""
@@ -22,6 +26,8 @@ _BALANCES: Final = """
 SELECT asset, type, count(*), sum(posted_minor), sum(pending_in_minor), sum(pending_out_minor)
 FROM ledger.accounts GROUP BY asset, type ORDER BY asset, type
 """
+_AMOUNT: Final = re.compile(r"\{(-?\d+) ([^{}]*)\}")
+"""How a promise's text names an amount: minor units and the asset."""
 _ALONE: Final = "SELECT pg_try_advisory_lock(hashtext('ledger.reconciliations'))"
 _SIZE: Final = "SELECT coalesce(sum(size), 0)::bigint FROM ledger.heads"
 # Customers' accounts only: the reserve has as many entries as there are deposits.
@@ -142,6 +148,15 @@ class Snapshot:
     def __init__(self, connection: asyncpg.Connection) -> None:
         """Read over a connection inside its transaction."""
         self._connection = connection
+        self._counted: dict[tuple[str, bool], int] = {}
+
+    async def exponents(self) -> dict[str, int]:
+        """Return code → decimal digits of the assets that the books keep."""
+        return {asset.code: asset.exponent for asset in await load_assets(self._connection)}
+
+    async def standing(self) -> Standing:
+        """Return what the tables hold of their own proof."""
+        return await load_standing(self._connection)
 
     async def taken_at(self) -> datetime:
         """Return the moment."""
@@ -168,13 +183,29 @@ class Snapshot:
         found = await self._connection.fetchval("SELECT true FROM ledger.accounts WHERE account_id = $1", account_id)
         return bool(found)
 
-    async def look(self, promise: Promise, accounts: list[str] | None, grace_seconds: float) -> Outcome:
-        """Return what breaks the promise."""
+    async def look(
+        self, promise: Promise, accounts: list[str] | None, grace_seconds: float, exponents: Mapping[str, int]
+    ) -> Outcome:
+        """Return what breaks the promise; amounts are written with the decimals that the books keep."""
         sql, arguments = promise.bound(accounts, grace_seconds)
         rows = await self._connection.fetch(f"SELECT * FROM ({sql}) AS found LIMIT {_FOUND_MAX + 1}", *arguments)  # noqa: S608 -- of texts written in the code
         return Outcome(
             promise.name,
             promise.promise,
-            differences=[Difference(row[0] or "?", row[1]) for row in rows[:_FOUND_MAX]],
+            differences=[Difference(row[0] or "?", _with_amounts(row[1], exponents)) for row in rows[:_FOUND_MAX]],
             is_cut=len(rows) > _FOUND_MAX,
+            compared=await self._count(promise.things, accounts if promise.per_account else None),
+            things=promise.things,
         )
+
+    async def _count(self, things: str, accounts: list[str] | None) -> int:
+        """Return how many there are; several promises look at the same."""
+        key = (things, accounts is None)
+        if key not in self._counted:
+            sql, arguments = bound(COUNTED[things], accounts)
+            self._counted[key] = await self._connection.fetchval(sql, *arguments)
+        return self._counted[key]
+
+
+def _with_amounts(text: str, exponents: Mapping[str, int]) -> str:
+    return _AMOUNT.sub(lambda amount: written(int(amount[1]), amount[2], exponents), text)

@@ -35,6 +35,17 @@ class Comparison(NamedTuple):
     owner: str = "ledger"
 
 
+THINGS: Final = {
+    "requests": "transfers",
+    "outcomes": "transfers",
+    "commands": "commands",
+    "accounts": "accounts",
+    "owners": "accounts",
+    "profiles": "customers",
+    "tiers": "customers",
+    "verifications": "customers",
+}
+"""table of a comparison → what its ids are ids of"""
 COMPARISONS: Final = (
     Comparison(
         "asked_and_decided",
@@ -136,6 +147,7 @@ class CompareProjections:
             differences=[_difference(found, comparison) for found in compared.found],
             is_cut=compared.is_cut,
             compared=compared.rows,
+            things=THINGS[comparison.table],
         )
 
     async def _unsent(self, name: str) -> Outcome:
@@ -146,7 +158,8 @@ class CompareProjections:
             unsent = await self._neighbours[name].unsent()
         except Unavailable as silent:
             return Outcome(check, promise, silent.detail)
-        return Outcome(check, promise, differences=[Difference(name, f"{unsent} rows unsent")] if unsent else [])
+        differences = [Difference(name, f"{unsent} rows unsent")] if unsent else []
+        return Outcome(check, promise, differences=differences, compared=unsent, things="rows unsent")
 
 
 def _difference(found: Disagreement, comparison: Comparison) -> Difference:

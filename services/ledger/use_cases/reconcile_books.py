@@ -8,7 +8,7 @@ import structlog
 
 from libs.common.clock import Clock, to_rfc3339
 from libs.common.digests.digest_table import LAST_ID
-from libs.common.ids import first_id_at
+from libs.common.ids import first_id_at, new_id
 from services.ledger.domain.reconciliation import Outcome, Reconciliation, Scope
 from services.ledger.store.promises import PROMISES
 from services.ledger.store.promises.promise import Promise
@@ -42,21 +42,27 @@ class ReconcileBooks:
         scope: Scope,
         *,
         account_id: str = "",
+        run_id: str = "",
         grace_seconds: float = GRACE_SECONDS,
         progress: Callable[[str, int, int], None] = nobody,
     ) -> Reconciliation:
-        """Run one reconciliation; `progress` hears each promise's name, how many are done and how many there are."""
+        """Run one reconciliation; without an id it gets a new one.
+
+        `progress` hears each promise's name, how many are done and how many there are.
+        """
         began_at = self._clock()
         promises = _promises_of(scope)
         async with self._looking.snapshot() as snapshot:
             size, balances = await snapshot.size(), await snapshot.balances()
+            snapshot_at, standing = await snapshot.taken_at(), await snapshot.standing()
+            exponents = await snapshot.exponents()
             accounts = [account_id] if account_id else await _sampled(snapshot, scope)
             outcomes: list[Outcome] = []
             if account_id:
                 outcomes.append(_known(account_id, is_known=await snapshot.knows(account_id)))
             for number, promise in enumerate(promises):
                 progress(promise.name, number, len(promises) + 1)
-                outcomes.append(await snapshot.look(promise, accounts, grace_seconds))
+                outcomes.append(await snapshot.look(promise, accounts, grace_seconds, exponents))
         if scope == "all":
             progress("neighbours", len(promises), len(promises) + 1)
             upto = first_id_at(began_at - timedelta(seconds=grace_seconds)) if grace_seconds else LAST_ID
@@ -71,6 +77,10 @@ class ReconcileBooks:
             journal_size=size,
             balances=balances,
             outcomes=outcomes,
+            run_id=run_id or new_id(),
+            snapshot_at=to_rfc3339(snapshot_at),
+            exponents=exponents,
+            standing=standing,
         )
 
 
@@ -90,4 +100,4 @@ async def _sampled(snapshot: Snapshot, scope: Scope) -> list[str] | None:
 
 def _known(account_id: str, *, is_known: bool) -> Outcome:
     skipped = "" if is_known else f"the books have no account {account_id}"
-    return Outcome("account_known", "the account is in the books", skipped)
+    return Outcome("account_known", "the account is in the books", skipped, compared=1, things="accounts")

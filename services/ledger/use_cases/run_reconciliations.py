@@ -103,7 +103,7 @@ class RunReconciliations:
 
     async def _run(self, run_id: str, scope: BackgroundScope, alone: asyncpg.Connection) -> None:
         try:
-            run = await self._reconcile(scope)
+            run = await self._reconcile(scope, run_id=run_id)
             verdict = _verdict(run)
             _measure(run, verdict)
             if not run.agrees:

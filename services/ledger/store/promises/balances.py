@@ -15,8 +15,9 @@ BALANCES: Final = (
     Promise(
         "trial_balance",
         "the balances of each asset sum up to zero",
+        "accounts",
         """
-        SELECT asset, format('%s minor units too many', sum(posted_minor)) FROM ledger.accounts
+        SELECT asset, format('{%s %s} too many', sum(posted_minor), asset) FROM ledger.accounts
         GROUP BY asset HAVING sum(posted_minor) <> 0
         """,
         quick=True,
@@ -24,8 +25,9 @@ BALANCES: Final = (
     Promise(
         "entries_balance",
         "the entries of each transfer sum up to zero in each asset",
+        "transfers with entries",
         """
-        SELECT e.transfer_id::text, format('%s minor units of %s too many', sum(e.amount_minor), a.asset)
+        SELECT e.transfer_id::text, format('{%s %s} too many', sum(e.amount_minor), a.asset)
         FROM ledger.entries e JOIN ledger.accounts a USING (account_id)
         WHERE :accounts::uuid[] IS NULL OR e.transfer_id IN (
             SELECT transfer_id FROM ledger.entries WHERE account_id = ANY(:accounts))
@@ -36,6 +38,7 @@ BALANCES: Final = (
     Promise(
         "entries_of_moved",
         "what was posted or captured has entries, and nothing else has any",
+        "transfers",
         """
         SELECT transfer_id::text, format('status %s, %s entries', coalesce(t.status, 'unknown'), coalesce(e.number, 0))
         FROM ledger.transfers t
@@ -49,9 +52,10 @@ BALANCES: Final = (
     Promise(
         "balances",
         "balance = sum of entries = last balance_after",
+        "accounts",
         """
-        SELECT a.account_id::text, format('balance %s, entries %s, last balance_after %s', a.posted_minor,
-            coalesce(e.total, 0), coalesce(l.balance_after_minor, 0))
+        SELECT a.account_id::text, format('balance {%1$s %4$s}, entries {%2$s %4$s}, last balance_after {%3$s %4$s}',
+            a.posted_minor, coalesce(e.total, 0), coalesce(l.balance_after_minor, 0), a.asset)
         FROM ledger.accounts a
         LEFT JOIN (SELECT account_id, sum(amount_minor) AS total, max(seq) AS newest FROM ledger.entries
                    WHERE :accounts::uuid[] IS NULL OR account_id = ANY(:accounts) GROUP BY account_id) e
@@ -66,6 +70,7 @@ BALANCES: Final = (
     Promise(
         "entry_sequence",
         "an account's entries are numbered from 1 without a gap",
+        "accounts",
         """
         SELECT account_id::text, format('last_seq %s, newest entry %s, %s entries', a.last_seq, coalesce(e.newest, 0),
             coalesce(e.number, 0))
@@ -81,10 +86,13 @@ BALANCES: Final = (
     Promise(
         "running_balances",
         "each balance_after is the one before plus the amount",
+        "entries",
         """
-        SELECT account_id::text, format('seq %s: %s is not %s + %s', seq, balance_after_minor, before, amount_minor)
+        SELECT account_id::text, format('seq %1$s: {%2$s %5$s} is not {%3$s %5$s} + {%4$s %5$s}', seq,
+            balance_after_minor, before, amount_minor, coalesce(a.asset, 'an account that is gone'))
         FROM (SELECT *, lag(balance_after_minor, 1, 0::bigint) OVER (PARTITION BY account_id ORDER BY seq) AS before
               FROM ledger.entries WHERE :accounts::uuid[] IS NULL OR account_id = ANY(:accounts)) e
+        LEFT JOIN ledger.accounts a USING (account_id)
         WHERE balance_after_minor <> before + amount_minor
         """,
         per_account=True,
@@ -92,6 +100,7 @@ BALANCES: Final = (
     Promise(
         "system_accounts",
         "every asset has its reserve, treasury, fees, suspense and transit account",
+        "accounts of the house",
         f"""
         SELECT w.account_number || ' ' || w.code, coalesce(concat_ws(' ', a.kind, a.status, a.type, a.code,
             a.minimum_minor), 'missing; `tallystick migrate` makes it')

@@ -8,6 +8,7 @@ HOLDS: Final = (
     Promise(
         "held_amounts",
         "what accounts have pending is what open holds still reserve",
+        "accounts",
         """
         WITH legs AS (
             SELECT part.leg, (part.leg ->> 'amount_minor')::bigint - s.captured_minor[part.position] AS minor
@@ -23,8 +24,10 @@ HOLDS: Final = (
                 SELECT (leg ->> 'destination_account_id')::uuid, 0, minor FROM legs
             ) AS sides (account_id, going_out, coming_in) GROUP BY account_id
         )
-        SELECT account_id::text, format('pending out %s, held %s; pending in %s, held %s', a.pending_out_minor,
-            coalesce(going_out, 0), a.pending_in_minor, coalesce(coming_in, 0))
+        SELECT account_id::text,
+            format('pending out {%1$s %5$s}, held {%2$s %5$s}; pending in {%3$s %5$s}, held {%4$s %5$s}',
+            coalesce(a.pending_out_minor, 0), coalesce(going_out, 0), coalesce(a.pending_in_minor, 0),
+            coalesce(coming_in, 0), coalesce(a.asset, 'an account that is gone'))
         FROM ledger.accounts a FULL JOIN reserved USING (account_id)
         WHERE (:accounts::uuid[] IS NULL OR account_id = ANY(:accounts))
           AND (a.pending_out_minor, a.pending_in_minor) IS DISTINCT FROM
@@ -36,6 +39,7 @@ HOLDS: Final = (
     Promise(
         "open_holds",
         "a transfer is held as long as its settlement is open",
+        "transfers",
         """
         SELECT t.transfer_id::text, format('status %s, settlement %s', t.status,
             CASE WHEN s.is_open THEN 'open' WHEN s.is_open IS NULL THEN 'missing' ELSE 'closed' END)
@@ -46,9 +50,10 @@ HOLDS: Final = (
     Promise(
         "settlements_recorded",
         "how far a transfer is captured and reversed is what its newest record says",
+        "settlements",
         """
-        SELECT s.transfer_id::text, format('captured %s, record %s; reversed %s, record %s', s.captured_minor,
-            r.captured, s.reversed_minor, r.reversed)
+        SELECT s.transfer_id::text, format('minor units by leg: captured %s, record %s; reversed %s, record %s',
+            s.captured_minor, r.captured, s.reversed_minor, r.reversed)
         FROM ledger.settlements s
         JOIN ledger.transfers t USING (transfer_id)
         LEFT JOIN ledger.journal j ON j.shard = t.shard AND j.journal_index = t.journal_index
@@ -64,8 +69,10 @@ HOLDS: Final = (
     Promise(
         "reversals",
         "a transfer is reversed by as much as its reversals give back",
+        "settlements",
         """
-        SELECT transfer_id::text, format('settlement says %s, reversals %s', coalesce(s.total, 0), coalesce(r.total, 0))
+        SELECT transfer_id::text, format('minor units: settlement says %s, reversals %s', coalesce(s.total, 0),
+            coalesce(r.total, 0))
         FROM (SELECT transfer_id, (SELECT sum(minor) FROM unnest(reversed_minor) AS m (minor)) AS total
               FROM ledger.settlements) s
         FULL JOIN (SELECT transfer_id, sum(minor) AS total FROM ledger.reversals, unnest(amounts_minor) AS m (minor)
@@ -76,8 +83,10 @@ HOLDS: Final = (
     Promise(
         "reversals_recorded",
         "every reversal in the history is a posted transfer with its record, and every such transfer is in the history",
+        "reversals",
         """
-        SELECT coalesce(r.reversal_id, t.transfer_id)::text, format('history: %s of %s; transfer: %s; record: %s',
+        SELECT coalesce(r.reversal_id, t.transfer_id)::text,
+            format('history: %s minor units of %s; transfer: %s; record: %s',
             (SELECT sum(minor) FROM unnest(r.amounts_minor) AS m (minor)), r.transfer_id, t.status,
             j.said ->> 'reverses')
         FROM ledger.reversals r

@@ -8,6 +8,7 @@ JOURNAL: Final = (
     Promise(
         "transfers_recorded",
         "a transfer is what the record it names says",
+        "transfers",
         """
         SELECT t.transfer_id::text, format('row: %s %s version %s %s; record %s: %s', t.kind, t.status, t.version,
             t.code, t.journal_index, coalesce(concat_ws(' ', r.said ->> 'transfer_id', r.said ->> 'transfer_kind',
@@ -28,6 +29,7 @@ JOURNAL: Final = (
     Promise(
         "records_applied",
         "every record of a transfer has reached it: the newest is the one it names, and each counts one version",
+        "transfers",
         """
         SELECT j.transfer_id::text, format('newest record %s of %s; row: record %s, version %s', j.newest, j.states,
             t.journal_index, t.version)
@@ -40,6 +42,7 @@ JOURNAL: Final = (
     Promise(
         "entries_recorded",
         "every entry names a record of its transfer",
+        "entries",
         """
         SELECT e.account_id::text, format('seq %s of transfer %s names record %s', e.seq, e.transfer_id,
             e.journal_index)
@@ -54,6 +57,7 @@ JOURNAL: Final = (
     Promise(
         "commands_recorded",
         "what became of each command is what its record says",
+        "commands",
         """
         SELECT c.command_id::text, format('%s %s %s; record %s: %s', c.kind, c.status, c.code, c.journal_index,
             coalesce(concat_ws(' ', j.kind, j.said ->> 'command_id', j.said ->> 'code'), 'missing'))
@@ -68,6 +72,7 @@ JOURNAL: Final = (
     Promise(
         "commands_answered",
         "every command that a record names has its answer",
+        "records of commands",
         """
         SELECT j.said ->> 'command_id', format('record %s, %s', j.journal_index, j.kind)
         FROM (SELECT shard, journal_index, kind, convert_from(record, 'UTF8')::jsonb AS said FROM ledger.journal
@@ -78,10 +83,12 @@ JOURNAL: Final = (
     Promise(
         "account_limits_recorded",
         "what an account may do is what staff were last recorded to decide",
+        "customers' accounts",
         """
-        SELECT a.account_id::text, format('%s from %s to %s; record %s', a.status, a.minimum_minor, a.maximum_minor,
-            coalesce(concat_ws(' ', r.said ->> 'account_status', 'from', r.said ->> 'minimum_minor', 'to',
-                               r.said ->> 'maximum_minor'), 'none'))
+        SELECT a.account_id::text, format('%1$s from {%2$s %4$s} to {%3$s %4$s}; record %5$s', a.status,
+            a.minimum_minor, a.maximum_minor, a.asset,
+            coalesce(r.said ->> 'account_status' || format(' from {%1$s %3$s} to {%2$s %3$s}',
+                r.said ->> 'minimum_minor', r.said ->> 'maximum_minor', a.asset), 'none'))
         FROM ledger.accounts a
         LEFT JOIN (
             SELECT DISTINCT ON (said ->> 'account_id') (said ->> 'account_id')::uuid AS account_id, said FROM (
@@ -96,6 +103,7 @@ JOURNAL: Final = (
     Promise(
         "fee_schedules_recorded",
         "every fee schedule is the one whose hash was recorded",
+        "fee schedules",
         """
         SELECT 'version ' || coalesce(f.version::text, j.said ->> 'version'),
             format('rules %s, stored hash %s, record %s',
@@ -110,6 +118,7 @@ JOURNAL: Final = (
     Promise(
         "journal_complete",
         "the journal has as many records as its head says, numbered from 0",
+        "records",
         """
         SELECT 'shard ' || h.shard, format('head says %s, %s records, newest %s', h.size, count(j.journal_index),
             max(j.journal_index))
@@ -120,6 +129,7 @@ JOURNAL: Final = (
     Promise(
         "published",
         "the bus was told everything the journal holds",
+        "records",
         """
         SELECT 'shard ' || shard, format('%s of %s records published', published_size, size) FROM ledger.heads
         WHERE published_size <> size AND last_record_at < now() - make_interval(secs => :grace::double precision)
@@ -129,6 +139,7 @@ JOURNAL: Final = (
     Promise(
         "ledger_outbox",
         "the ledger has told the bus everything it committed",
+        "rows in the outbox",
         """
         SELECT row_id::text, format('since %s', recorded_at) FROM ledger.outbox
         WHERE recorded_at < now() - make_interval(secs => :grace::double precision)
