@@ -51,13 +51,15 @@ def proof_doubts(run: Reconciliation, vkeys: Sequence[Vkey]) -> list[str]:
     return doubts
 
 
-def last_verified(run: Reconciliation) -> str:
-    """Return the result of the newest verification that signed what it saw, in a sentence."""
+def last_verified(run: Reconciliation, vkeys: Sequence[Vkey]) -> Cell:
+    """Return the result of the newest verification that signed what it saw."""
     signed = next((one for one in run.standing.verifications if one.note), None)
     if signed is None:
-        return "never signed"
+        return Cell("there is none", "skipped")
+    _, signature = read_state_root(signed.note, vkeys)
     since = max(run.journal_size - signed.size, 0)
-    return f"{signed.finished_at}, {signed.scope}, {_found(signed)} at {signed.size:,} records; {since:,} since then"
+    said = f"{_found(signed)}, {signed.finished_at}, {signed.scope}, {signed.size:,} records and {since:,} since then"
+    return Cell(f"{said}; signature {_SIGNATURES[signature]}", "differs" if signed.findings else LOOKS[signature])
 
 
 def proof_section(run: Reconciliation, vkeys: Sequence[Vkey]) -> list[str]:
@@ -70,7 +72,7 @@ def proof_section(run: Reconciliation, vkeys: Sequence[Vkey]) -> list[str]:
         named: dict[str, Cell | str] = {
             "Origin": Cell(checkpoint.origin, is_code=True),
             "Size": f"{checkpoint.size:,} records",
-            "Root": Cell(checkpoint.root, is_code=True),
+            "Root (hex)": Cell(checkpoint.root, is_code=True),
             "Signature": Cell(signature, LOOKS[checkpoint.signature]),
         }
         shown = [sentence(_WHAT_IT_IS), facts(named), f"<pre>{escape(run.standing.checkpoint)}</pre>"]

@@ -25,6 +25,7 @@ _SECTIONS: Final = {
     "balances": "Trial balance",
     "promises": "Promises",
 }
+_DIFFERENCES: Final = "Differences"
 
 
 def html_report(run: Reconciliation, vkeys: Sequence[Vkey], maker: Maker) -> str:
@@ -41,7 +42,7 @@ def html_report(run: Reconciliation, vkeys: Sequence[Vkey], maker: Maker) -> str
         *_trial_balance(run),
         heading(2, _SECTIONS["promises"], "promises"),
         _promises(run),
-        *(part for outcome in run.outcomes if outcome.differences for part in _differences(outcome)),
+        *(_all_differences(run) if run.differences else ()),
         _FOOTER,
     ]
     return page(f"Reconciliation {run.began_at}", body)
@@ -65,9 +66,10 @@ def _summary(run: Reconciliation, vkeys: Sequence[Vkey]) -> list[str]:
         "Trial balance": Cell(f"not zero: {', '.join(off)}", "differs")
         if off
         else Cell(f"zero in each of {len(_by_asset(run))} assets", "ok"),
-        "Last signed verification": last_verified(run),
+        "Last signed verification": last_verified(run, vkeys),
     }
-    links = [f'<li><a href="#{anchor}">{name}</a></li>' for anchor, name in _SECTIONS.items()]
+    sections = _SECTIONS | ({"differences": _DIFFERENCES} if differing else {})
+    links = [f'<li><a href="#{anchor}">{name}</a></li>' for anchor, name in sections.items()]
     return [
         sentence(found, f"verdict {look}"),
         *(sentence(doubt, "verdict differs") for doubt in proof_doubts(run, vkeys)),
@@ -84,7 +86,7 @@ def _run(run: Reconciliation, vkeys: Sequence[Vkey], maker: Maker) -> str:
         "Run": Cell(run.run_id, is_code=True),
         "Made by": f"{maker.user} on {maker.host}, Tallystick {maker.version}",
         "Compared": _SCOPES[run.scope] + (f": {run.account_id}" if run.account_id else ""),
-        "Records of": books,
+        "Journal written": books,
         "Began": run.began_at,
         "Snapshot": f"{run.snapshot_at}, by the database's clock",
         "Ended": run.ended_at,
@@ -151,6 +153,11 @@ def _said(outcome: Outcome) -> str:
 
 def _anchor(outcome: Outcome) -> str:
     return f"check-{outcome.name}"
+
+
+def _all_differences(run: Reconciliation) -> list[str]:
+    parts = [part for outcome in run.outcomes if outcome.differences for part in _differences(outcome)]
+    return [heading(2, _DIFFERENCES, "differences"), *parts]
 
 
 def _differences(outcome: Outcome) -> list[str]:

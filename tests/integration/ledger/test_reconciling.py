@@ -9,11 +9,20 @@ from typing import Any
 
 import pytest
 
+from libs.common.clock import monotonic_seconds
 from libs.common.ids import system_account_id
+from libs.common.messaging.outbox import Outbox
+from libs.common.proof.signed_note import parse_vkeys
+from services.ledger.store.assets import restore_accounts_of_the_house
 from services.ledger.store.promises import PROMISES
 from services.ledger.use_cases.compare_projections import COMPARISONS
+from services.ledger.use_cases.record_verification import RecordVerification
+from services.ledger.use_cases.verify_ledger import verify_ledger
+from tallystick.reconciliation.evidence import read_checkpoint
+from tallystick.reconciliation.html_report import html_report
+from tallystick.reconciliation.maker import this_maker
 from tallystick.reconciliation.run import reconcile
-from tests.integration.ledger.books import Books, check
+from tests.integration.ledger.books import SIGNER, Books, check
 from tests.support.api_world import admin_connection
 from tests.support.ledger_builders import RESERVE, capture, change, held, id_of, leg, reverse, screened, void
 
@@ -251,6 +260,43 @@ async def test_the_command_says_what_differs_in_text_json_and_html(
     assert "balance 3.02 USD, entries 2.41 USD" in html
     assert "<b>" not in html
     assert "&lt;b&gt;" in html
+
+
+async def test_a_run_says_what_the_books_stood_at_and_how_much_each_check_compared(
+    books: Books, admin_dsn: str
+) -> None:
+    await history(books, admin_dsn)
+    async with admin_connection(admin_dsn) as connection:
+        await connection.execute("INSERT INTO ledger.assets (code, exponent, added_at) VALUES ('DOGE', 8, now())")
+        await restore_accounts_of_the_house(connection, books.clock())
+        await connection.execute("UPDATE ledger.accounts SET posted_minor = 5 WHERE asset = 'DOGE' AND code = '4000'")
+        counted = {
+            table: await connection.fetchval(f"SELECT count(*) FROM ledger.{table}")
+            for table in ("accounts", "entries", "transfers", "commands", "journal")
+        }
+        alices = await connection.fetchval(f"SELECT count(*) FROM ledger.entries WHERE account_id = '{ALICE}'")
+    found = await verify_ledger(admin_dsn, parse_vkeys(SIGNER.vkey), monotonic_seconds=monotonic_seconds)
+    record = RecordVerification(books.writing, Outbox("ledger", books.publisher, books.writing), SIGNER, books.clock, 0)
+    await record(found)
+    run = await reconcile(admin_dsn, scope="books", grace_seconds=0)
+    compared = {outcome.name: (outcome.compared, outcome.things) for outcome in run.outcomes}
+    assert compared["balances"] == (counted["accounts"], "accounts")
+    assert compared["running_balances"] == (counted["entries"], "entries")
+    assert compared["records_applied"] == (counted["transfers"], "transfers")
+    assert compared["commands_recorded"] == (counted["commands"], "commands")
+    assert compared["journal_complete"] == (counted["journal"], "records")
+    assert compared["system_accounts"] == (30, "accounts of the house")
+    of_alice = await reconcile(admin_dsn, scope="account", account_id=ALICE)
+    compared = {outcome.name: (outcome.compared, outcome.things) for outcome in of_alice.outcomes}
+    assert (compared["balances"], compared["entries_recorded"]) == ((1, "accounts"), (alices, "entries"))
+    (newest,) = run.standing.verifications
+    assert (newest.scope, newest.size, newest.findings) == ("full", run.journal_size, len(found.findings))
+    assert run.standing.is_halted
+    html = html_report(run, parse_vkeys(SIGNER.vkey), this_maker())
+    assert "0.00000005 DOGE too many" in html
+    checkpoint = read_checkpoint(run.standing.checkpoint, parse_vkeys(SIGNER.vkey))
+    assert (checkpoint.size, checkpoint.root, checkpoint.signature) == (run.journal_size, found.root, "good")
+    assert found.root in html
 
 
 async def test_what_could_not_be_asked_is_no_agreement(books: Books, admin_dsn: str, tmp_path: Path) -> None:
