@@ -17,8 +17,11 @@ SELECT h.shard, h.size, h.last_record_at, h.halted,
 FROM ledger.heads h ORDER BY h.shard LIMIT 1
 """
 # What was verified of one account or transfer alone says nothing of the books.
+# Not materialized, so that each part reads from the newest on: a minute brings a row.
 _VERIFICATIONS: Final = """
-WITH whole AS (SELECT * FROM ledger.verifications WHERE shard = $1 AND scope IN ('full', 'incremental', 'minute'))
+WITH whole AS NOT MATERIALIZED (
+    SELECT * FROM ledger.verifications WHERE shard = $1 AND scope IN ('full', 'incremental', 'minute')
+)
 SELECT verification_id::text AS verification_id, scope, size, records, findings, coalesce(note, '') AS note,
     finished_at
 FROM (

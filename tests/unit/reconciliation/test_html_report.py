@@ -31,7 +31,7 @@ STRANGER = Signer("ledger.example/books", Ed25519PrivateKey.from_private_bytes(b
 KEYS = parse_vkeys(SIGNER.vkey)
 TREE, _ = TreeHead.empty().extended([bytes([number]) * 32 for number in range(3)])
 MAKER = Maker("ada", "auditing-01", "0.1.0")
-HOSTILE = "<script>alert('&\"')</script><img src=x onerror=alert(1)>"
+HOSTILE = "</title></pre><script>alert('&\"')</script><img src=x onerror=alert(1)>"
 
 
 def state_of(signer: Signer, size: int) -> str:
@@ -197,6 +197,8 @@ def test_nothing_in_the_books_writes_into_the_page() -> None:
         DIFFERING,
         account_id=HOSTILE,
         run_id=HOSTILE,
+        began_at=HOSTILE,
+        ended_at=HOSTILE,
         snapshot_at=HOSTILE,
         balances=[AssetBalance(HOSTILE, HOSTILE, 1, 5, 0, 0)],
         outcomes=[
