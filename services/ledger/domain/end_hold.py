@@ -72,7 +72,7 @@ def _open_hold(run: Run, transfer_id: str) -> tuple[Transfer, Settlement] | Refu
         return Refusal("transfer_not_found")
     settlement = transfer.settlement
     if transfer.status != "held" or settlement is None:
-        return Refusal("transfer_not_held", {"status": transfer.status})
+        return Refusal("transfer_not_held", {"transfer_status": transfer.status})
     if settlement.resolver != "caller":
         return Refusal("held_by_review")
     return transfer, settlement

@@ -42,7 +42,8 @@ def reverse_transfer(run: Run, command: ReverseTransfer) -> None:
         return
     settlement = run.settlement_of(original)
     if original.status != "posted" or original.kind == REVERSAL or settlement is None:
-        facts = {"status": original.status, "kind": original.kind}
+        # Not transfer_status: in the answer that is the reversal's own, which is refused.
+        facts = {"original_status": original.status, "kind": original.kind}
         _record_reversal(run, command, (), refusal=Refusal("transfer_not_reversible", facts))
         return
     left_minor = _left(settlement)
@@ -78,7 +79,7 @@ def _left(settlement: Settlement) -> tuple[int, ...]:
 def _refuse_amounts(asked_minor: Sequence[int], left_minor: Sequence[int]) -> Refusal | None:
     """Return what is wrong with the amounts by leg; none named asks for all that is left."""
     if not asked_minor:
-        return None if any(left_minor) else Refusal("reversal_exceeds_transfer", {"legs": len(left_minor)})
+        return None if any(left_minor) else Refusal("reversal_exceeds_transfer", {"remaining_minor": 0})
     if len(asked_minor) != len(left_minor) or not any(asked_minor):
         return Refusal("amounts_by_leg", {"legs": len(left_minor)})
     for asked, left in zip(asked_minor, left_minor, strict=True):

@@ -335,7 +335,7 @@ class Model:
             raise No("transfer_not_found")
         transfer = self.transfers[transfer_id]
         if transfer.status != "held":
-            raise No("transfer_not_held", status=transfer.status)
+            raise No("transfer_not_held", transfer_status=transfer.status)
         if transfer.resolver != "caller":
             raise No("held_by_review")
         return transfer
@@ -442,11 +442,11 @@ class Model:
         if original is None or command.transfer_id == command.command_id:
             raise No("transfer_not_found")
         if original.status != "posted" or original.kind == "reversal":
-            raise No("transfer_not_reversible", status=original.status, kind=original.kind)
+            raise No("transfer_not_reversible", original_status=original.status, kind=original.kind)
         left = [moved - back for moved, back in zip(original.captured, original.reversed, strict=True)]
         amounts = _amounts(command.amounts_minor, left, "reversal_exceeds_transfer")
         if not any(amounts):
-            raise No("reversal_exceeds_transfer", legs=len(left))
+            raise No("reversal_exceeds_transfer", remaining_minor=0)
         legs = [_backwards(leg) for leg in original.legs]
         self._check_states(leg for leg, amount in zip(legs, amounts, strict=True) if amount)
         after = [before + amount for before, amount in zip(original.reversed, amounts, strict=True)]

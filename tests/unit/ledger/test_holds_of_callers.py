@@ -183,7 +183,7 @@ def test_a_capture_after_a_rejected_review_is_refused() -> None:
     books = ledger()
     books.decide(held("h", part, reasons=("review",)))
     books.decide(resolved("h", part, resolution="reject", reason="review", code="review_rejected"))
-    assert refused(books.decide(capture("h")).answers) == [("transfer_not_held", {"status": "voided"})]
+    assert refused(books.decide(capture("h")).answers) == [("transfer_not_held", {"transfer_status": "voided"})]
 
 
 def test_what_fraud_releases_is_handed_to_the_caller_who_asked_for_a_hold() -> None:

@@ -66,7 +66,9 @@ def test_parts_go_back_up_to_the_whole_and_no_further() -> None:
     assert code_of(ledger.write(reverse("t", 201, as_="second"))) == "reversal_exceeds_transfer"
     ledger.write(reverse("t", 200, as_="third"))
     assert ledger.posted("alice") == 1_000
-    assert code_of(ledger.write(reverse("t", as_="fourth"))) == "reversal_exceeds_transfer"
+    (nothing_left,) = ledger.write(reverse("t", as_="fourth"))
+    assert isinstance(nothing_left, Transfer)
+    assert (nothing_left.code, nothing_left.facts) == ("reversal_exceeds_transfer", {"remaining_minor": 0})
 
 
 def test_a_reversal_sent_twice_moves_once() -> None:
@@ -180,8 +182,16 @@ def test_a_payer_who_is_frozen_may_get_his_money_back_and_a_payee_who_is_may_not
     assert code_of(ledger.write(reverse("t", 1, as_="from bob"))) == "account_frozen"
 
 
-@pytest.mark.parametrize("name", ["h", "b", "r", "reversal of t"])
-def test_only_what_is_posted_and_no_reversal_is_reversed(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "status", "kind"),
+    [
+        ("h", "held", "transfer"),
+        ("b", "blocked", "transfer"),
+        ("r", "refused", "transfer"),
+        ("reversal of t", "posted", "reversal"),
+    ],
+)
+def test_only_what_is_posted_and_no_reversal_is_reversed(name: str, status: str, kind: str) -> None:
     ledger = books(
         held("h", leg("alice", "bob", 1)),
         blocked("b", leg("alice", "bob", 1)),
@@ -189,7 +199,9 @@ def test_only_what_is_posted_and_no_reversal_is_reversed(name: str) -> None:
         PAID,
         reverse("t", 1),
     )
-    assert code_of(ledger.write(reverse(name, as_="again"))) == "transfer_not_reversible"
+    (refused,) = ledger.write(reverse(name, as_="again"))
+    assert isinstance(refused, Transfer)
+    assert (refused.code, refused.facts) == ("transfer_not_reversible", {"original_status": status, "kind": kind})
 
 
 def test_a_reversal_of_this_batch_is_not_reversed_in_it() -> None:
