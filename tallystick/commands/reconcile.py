@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from libs.common.errors import TallystickError
+from libs.common.errors import Conflict, TallystickError
 from libs.common.ids import is_id
 from services.ledger.domain.reconciliation import Reconciliation, Scope, report_of
 from tallystick.reconciliation.evidence import keys_of
@@ -19,13 +19,16 @@ from tallystick.reconciliation.maker import this_maker
 from tallystick.reconciliation.printed import print_run
 from tallystick.reconciliation.repairing import Leave, repair_what_differs
 from tallystick.reconciliation.run import tools_for
-from tallystick.stack.errors import StackError
+from tallystick.stack.administrators import BY_HELP, require_administrator
+from tallystick.stack.errors import StackError, TheyDiffer
+from tallystick.stack.halted import STILL_HALTED, stands_still
 from tallystick.stack.stack_file import Stack, find_stack
 
 EXIT_AGREES: Final = 0
 EXIT_DIFFERS: Final = 1
 EXIT_UNKNOWN: Final = 2
 _LISTED_MAX: Final = 1_000
+_TROUBLE: Final = (StackError, TallystickError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 def reconcile_command(  # noqa: PLR0913, PLR0917 -- one parameter an option
@@ -40,7 +43,7 @@ def reconcile_command(  # noqa: PLR0913, PLR0917 -- one parameter an option
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Repair without asking.")] = False,
     by: Annotated[
-        str, typer.Option(help="Id of who repairs a balance; the journal keeps it.", show_default=False)
+        str, typer.Option(help=f"{BY_HELP} Needed to repair a balance; the journal keeps it.", show_default=False)
     ] = "",
     reason: Annotated[
         str, typer.Option(help="Why a balance is repaired; kept with the repair.")
@@ -51,30 +54,32 @@ def reconcile_command(  # noqa: PLR0913, PLR0917 -- one parameter an option
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Compare what the services say of the same money. Exit 0: they agree, 1: not, 2: something could not be asked.
+    """Compare what the services say of the same money. Exit 0: they agree, 1: not, 2: it could not be done, or in part.
 
     A repair never touches entries or records. It sets an account to what they prove, if everything else verifies, as a
     record of the journal; and it has projections told again.
     """
-    if by and not is_id(by):
-        raise StackError(f"{by!r} is no id of a user")
-    scope = _scope(everything=everything or repair, account=account)
-    stack = _stack(data, postgres)
-    dsn = postgres or find_stack(data).postgres
     try:
-        run = asyncio.run(
-            _run(dsn, stack, scope, account, data, Leave(yes, by, reason) if repair else None, quiet=as_json)
-        )
-    except (OSError, asyncpg.PostgresError) as error:
-        raise StackError(f"the database cannot be read: {error}") from error
-    except TallystickError as error:
-        raise StackError(error.detail) from error
-    if report is not None:
-        _write(report, run, data)
+        scope = _scope(everything=everything or repair, account=account)
+        stack = _stack(data, postgres)
+        dsn = postgres or find_stack(data).postgres
+        leave = Leave(yes, by, reason) if repair else None
+        run, halted = asyncio.run(_run(dsn, stack, scope, account, data, leave, quiet=as_json))
+        if report is not None:
+            _write(report, run, data)
+    except TheyDiffer:
+        raise
+    except Conflict as error:
+        raise TheyDiffer(error.detail) from error
+    except _TROUBLE as error:
+        typer.echo(f"tallystick: could not reconcile: {_text(error)}", err=True)
+        raise typer.Exit(EXIT_UNKNOWN) from error
     if as_json:
         typer.echo(json.dumps(report_of(run, shown_max=_LISTED_MAX)))
     else:
         print_run(Console(), run)
+    if halted:
+        typer.echo(f"Next: {STILL_HALTED}.", err=True)
     raise typer.Exit(_exit_code(run))
 
 
@@ -100,7 +105,10 @@ def _stack(data: Path, postgres: str | None) -> Stack | None:
 
 async def _run(
     dsn: str, stack: Stack | None, scope: Scope, account: str, data: Path, leave: Leave | None, *, quiet: bool
-) -> Reconciliation:
+) -> tuple[Reconciliation, bool]:
+    """Return what was found, and whether the ledger is halted at the end of a repair."""
+    if leave is not None and leave.actor_id:
+        await require_administrator(dsn, leave.actor_id)
     async with tools_for(dsn, stack) as tools:
         teller = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn())
@@ -111,7 +119,16 @@ async def _run(
                 bar.update(task, description=name, completed=done, total=of)
 
             run = await tools.reconcile(scope, account_id=account, progress=progress)
-        return run if leave is None else await repair_what_differs(tools, run, dsn, data, leave)
+        if leave is None:
+            return run, False
+        return await repair_what_differs(tools, run, dsn, data, leave), await stands_still(dsn)
+
+
+def _text(error: Exception) -> str:
+    """Return what went wrong, for a person."""
+    if isinstance(error, StackError):
+        return str(error)
+    return error.detail if isinstance(error, TallystickError) else f"the database cannot be read: {error!r}"
 
 
 def _write(report: Path, run: Reconciliation, data: Path) -> None:

@@ -16,6 +16,7 @@ from libs.common.ids import is_id
 from services.ledger.store.verifications import load_open_findings
 from services.ledger.use_cases.record_decisions import Signer
 from services.ledger.use_cases.release_finding import ReleaseFinding
+from tallystick.stack.administrators import BY_HELP, require_administrator
 from tallystick.stack.errors import StackError
 from tallystick.stack.ledger_outbox import LedgerOutbox
 from tallystick.stack.ledger_trust import signing_key
@@ -29,27 +30,38 @@ _LISTED_MAX: Final = 200
 def release_command(
     finding: Annotated[str, typer.Argument(metavar="[ID]", help="As `--list` shows it.")] = "",
     reason: Annotated[str, typer.Option(help="Why the ledger may go on; kept with the release.")] = "",
-    by: Annotated[str, typer.Option(help="Id of the administrator who decides.")] = "",
+    by: Annotated[str, typer.Option(help=BY_HELP)] = "",
     listed: Annotated[bool, typer.Option("--list", help="List what halts the ledger, as JSON.")] = False,
     data: Annotated[Path, typer.Option(help="Folder of the stack, with the key that signs.")] = Path(".tallystick"),
     postgres: Annotated[
         str | None, typer.Option(envvar="TALLYSTICK_POSTGRES", help="Admin DSN; else the stack running on the folder.")
     ] = None,
 ) -> None:
-    """Release a finding. With the last of them the ledger posts again."""
+    """Release a finding. With the last of them the ledger posts again.
+
+    The journal keeps who did it, so --by has to be an active administrator.
+    """
     dsn = postgres or find_stack(data).postgres
     if listed:
-        typer.echo(json.dumps(asyncio.run(_open_findings(dsn)), indent=1))
+        typer.echo(json.dumps(_listed(dsn), indent=1))
         return
-    if not is_id(finding) or not is_id(by):
-        raise StackError("name the finding's id, and with --by the id of the administrator who decides")
+    if not is_id(finding):
+        raise StackError("name the finding's id, as `--list` shows it")
+    asyncio.run(require_administrator(dsn, by))
     signer = Signer(load_or_make_secrets(data).ledger_origin, signing_key(data))
     others = asyncio.run(_release(dsn, signer, finding, by, reason))
     typer.echo("released; the ledger goes on" if not others else f"released; {others} finding(s) still halt the ledger")
 
 
+def _listed(dsn: str) -> list[dict[str, object]]:
+    try:
+        return asyncio.run(_open_findings(dsn))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StackError(f"the database cannot be read: {error}") from error
+
+
 async def _open_findings(dsn: str) -> list[dict[str, object]]:
-    connection = await asyncpg.connect(dsn)
+    connection = await asyncpg.connect(dsn, timeout=10)
     try:
         rows = await load_open_findings(connection, _SHARD, _LISTED_MAX)
     finally:

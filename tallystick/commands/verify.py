@@ -27,6 +27,7 @@ from services.ledger.store.witness import WitnessUnreadable
 from services.ledger.use_cases.ask_witness import ask_witness
 from services.ledger.use_cases.verify_ledger import CannotVerify, Finding, Scope, Verification, verify_ledger
 from tallystick.stack.errors import StackError
+from tallystick.stack.halted import STILL_HALTED, stands_still
 from tallystick.stack.ledger_trust import CHECKPOINTS, trusted_vkeys
 from tallystick.stack.stack_file import find_stack
 
@@ -36,6 +37,9 @@ EXIT_UNKNOWN: Final = 2
 SHARD: Final = 0
 _TROUBLE: Final = (StackError, CannotVerify, WitnessUnreadable, OSError)
 NEXT: Final = "the ledger checks what is new every minute and everything every night; `--since-last` goes on from there"
+NEXT_WHEN_BROKEN: Final = (
+    "docs/runbooks/LedgerIntegrityBroken.md says how each kind of finding is mended; verify again after that"
+)
 
 
 def verify_command(
@@ -64,13 +68,14 @@ def verify_command(
         verification = uvloop.run(_verify(dsn, trusted, scope, subject_id, quiet=as_json))
         if (data / CHECKPOINTS).is_dir():
             verification.findings += uvloop.run(hear_witness(dsn, data / CHECKPOINTS, trusted))
+        halted = uvloop.run(stands_still(dsn))
     except (*_TROUBLE, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
         _say_unknown(str(failure) or repr(failure), as_json=as_json)
         raise typer.Exit(EXIT_UNKNOWN) from failure
     if as_json:
-        typer.echo(json.dumps(_as_json(verification)))
+        typer.echo(json.dumps(_as_json(verification, halted=halted)))
     else:
-        _print(verification)
+        _print(verification, halted=halted)
     raise typer.Exit(EXIT_GOOD if verification.is_good else EXIT_BROKEN)
 
 
@@ -144,7 +149,14 @@ def _say_unknown(reason: str, *, as_json: bool) -> None:
         typer.echo(f"tallystick: could not verify: {reason}", err=True)
 
 
-def _as_json(verification: Verification) -> dict[str, object]:
+def _next(verification: Verification, *, halted: bool) -> str:
+    """Return what comes next for whoever has read this."""
+    if not verification.is_good:
+        return NEXT_WHEN_BROKEN
+    return STILL_HALTED if halted else NEXT
+
+
+def _as_json(verification: Verification, *, halted: bool) -> dict[str, object]:
     document: dict[str, object] = msgspec.to_builtins(verification)
     findings = [
         msgspec.to_builtins(finding)
@@ -155,11 +167,12 @@ def _as_json(verification: Verification) -> dict[str, object]:
         "findings": findings,
         "verified": verification.is_good,
         "records_per_second": verification.records_per_second,
-        "next_check": NEXT,
+        "halted": halted,
+        "next_check": _next(verification, halted=halted),
     }
 
 
-def _print(verification: Verification) -> None:
+def _print(verification: Verification, *, halted: bool) -> None:
     console = Console()
     checked = (
         f"{verification.records:,} records, {verification.entries:,} entries, {verification.blocks:,} blocks, "
@@ -173,7 +186,8 @@ def _print(verification: Verification) -> None:
         console.print(Text(checked))
         for finding in verification.findings:
             _print_finding(console, finding)
-    console.print(Text(f"Next: {NEXT}."))
+    # Whole lines, here and below: they name commands, which people paste.
+    console.print(Text(f"Next: {_next(verification, halted=halted)}."), soft_wrap=True)
 
 
 def _print_finding(console: Console, finding: Finding) -> None:
@@ -185,4 +199,4 @@ def _print_finding(console: Console, finding: Finding) -> None:
         console.print(Text(f"  hash:     stored {finding.stored_hash}, computed {finding.computed_hash}"))
     for difference in finding.differences:
         console.print(Text(f"  {difference.field}: stored {difference.stored}, computed {difference.computed}"))
-    console.print(Text(f"  {finding.what_to_do}"))
+    console.print(Text(f"  {finding.what_to_do}"), soft_wrap=True)

@@ -48,4 +48,6 @@ def repair_sentences(plan: BalancePlan) -> Sequence[str]:
         for one in fields
     ]
     head = f"{len(plan.accounts)} account(s) are set to what the journal proves, each with a record that says so:"
+    if not plan.halts:
+        return [head, *said, "The ledger goes on meanwhile: somebody has released what was found."]
     return [head, *said, "The ledger is halted for it, until `tallystick release` lets it go on."]

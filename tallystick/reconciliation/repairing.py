@@ -19,7 +19,8 @@ from services.ledger.use_cases.reconcile_books import GRACE_SECONDS
 from services.ledger.use_cases.verify_ledger import CannotVerify
 from tallystick.reconciliation.balances import accounts_repair, repair_sentences
 from tallystick.reconciliation.run import Tools
-from tallystick.stack.errors import StackError
+from tallystick.stack.administrators import BY_HELP
+from tallystick.stack.errors import StackError, TheyDiffer
 from tallystick.stack.ledger_trust import signing_key_file
 
 _REBUILT_PATIENCE_SECONDS: Final = 30.0
@@ -39,7 +40,8 @@ async def repair_what_differs(
 ) -> Reconciliation:
     """Mend what can be mended, after asking, and reconcile again.
 
-    Raises: StackError when leave is not given, or the books do not verify; Conflict (books_unproven, ledger_moved).
+    Raises: TheyDiffer when leave is not given, or the books do not verify; StackError when a balance would be set and
+    nobody is named; Conflict (books_unproven, ledger_moved).
     """
     if await _repair_balances(dsn, folder, leave):
         run = await tools.reconcile("all")
@@ -47,7 +49,7 @@ async def repair_what_differs(
     broken = [outcome.name for outcome in run.outcomes if outcome.differences and outcome.name not in told]
     broken = [name for name in broken if not name.endswith("_outbox")]
     if broken:
-        raise StackError(
+        raise TheyDiffer(
             f"the books themselves do not hold together ({', '.join(broken)}): nothing is told again from them. "
             "Run `tallystick verify`; docs/runbooks/TrialBalanceDrift.md goes on"
         )
@@ -64,12 +66,16 @@ async def _repair_balances(dsn: str, folder: Path, leave: Leave) -> bool:
             plan = await accounts.plan()
             if not plan.accounts:
                 return False
-            _ask(repair_sentences(plan), leave)
+            said = repair_sentences(plan)
+            if not leave.actor_id:
+                _say(said)
+                raise StackError(f"nothing was changed, because --by is missing. {BY_HELP}")
+            _ask(said, leave)
             found = await accounts.carry_out(plan, actor_id=leave.actor_id, reason=leave.reason)
         except CannotVerify as failure:
             raise StackError(f"no balance is repaired, because nothing could be verified: {failure}") from failure
     if not found.is_good:
-        raise StackError(f"{len(found.findings)} finding(s) are left; run `tallystick verify`")
+        raise TheyDiffer(f"{len(found.findings)} finding(s) are left; run `tallystick verify`")
     return True
 
 
@@ -94,7 +100,7 @@ async def _rebuild(tools: Tools, run: Reconciliation, leave: Leave) -> Reconcili
 def _ask(said: Sequence[str], leave: Leave) -> None:
     _say(said)
     if not leave.yes and not typer.confirm("Do that?", err=True):
-        raise StackError("nothing was changed")
+        raise TheyDiffer("nothing was changed")
 
 
 def _say(said: Sequence[str]) -> None:

@@ -187,7 +187,11 @@ def test_a_balance_that_was_altered_is_repaired_and_the_running_ledger_goes_on(
     named = tallystick(api, "verify")
     assert named.returncode == 1
     assert f"posted_minor: stored {held_minor + 1}, computed {held_minor}" in named.stdout
-    code, said = reconcile(api, "--repair", "--yes", "--by", alice.user_id, "--reason", "altered by a test")
+    words = ("reconcile", "--repair", "--yes", "--reason", "altered by a test", "--by")
+    refused = tallystick(api, *words, alice.user_id)
+    assert refused.returncode == 2
+    assert "no active administrator" in refused.stderr
+    code, said = reconcile(api, *words[1:], api.get("/me", api.admin_token).json()["user_id"])
     assert (code, differing(said)) == (0, {})
     assert api.get(f"/accounts/{bob.account_id}/balance", bob.token).json()["posted_minor"] == held_minor
     (finding,) = staff(api, "GET", "findings")["findings"]

@@ -32,8 +32,8 @@ REWRITTEN: Final = (
     "backup and check its consistency with a checkpoint that others hold."
 )
 BALANCES: Final = (
-    "The journal proves what happened; this row says otherwise. Keep a copy as evidence and restore the fields named "
-    "here to what the records say."
+    "The journal proves what happened; this row says otherwise. Keep a copy as evidence, and have the row set to what "
+    "the records prove: `tallystick reconcile --repair --by ADMINISTRATOR`."
 )
 UNTRUSTED: Final = (
     "Check that the key you trust is the ledger's; if it is, the checkpoint is forged: do not rely on it."

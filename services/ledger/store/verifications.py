@@ -1,6 +1,6 @@
 """Completed verifications, findings, and the switch that stops a shard."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -117,6 +117,13 @@ async def _write_findings(connection: asyncpg.Connection, shard: int, new: NewVe
     await connection.execute(_FINDINGS, shard, new.finished_at, *columns)
     rows = await connection.fetch(_KNOWN, shard, list(new.findings))
     return {row[0]: KnownFinding(row[1], row[2], is_new=ids[row[0]] == row[1]) for row in rows}
+
+
+async def would_halt(hot: HotConnection, shard: int, digests: Sequence[str]) -> bool:
+    """Tell whether the shard is halted, or will be once these findings are written. Raises: Unavailable."""
+    async with hot.autocommit() as connection:
+        released = {row[0] for row in await connection.fetch(_KNOWN, shard, list(digests)) if row[2]}
+        return not released.issuperset(digests) or await is_halted(connection, shard)
 
 
 async def load_newest_full(connection: asyncpg.Connection, shard: int) -> datetime | None:

@@ -13,6 +13,7 @@ from services.ledger.audit.findings import Finding, Verification
 from services.ledger.store.heads import JournalHead
 from services.ledger.store.journal_record import BALANCE_REPAIRED, RepairedField, RepairRecord
 from services.ledger.store.repairs import Repair, load_size, write_repair
+from services.ledger.store.verifications import would_halt
 from services.ledger.use_cases.record_alone import record_alone
 from services.ledger.use_cases.record_decisions import Signer
 from services.ledger.use_cases.record_verification import RecordVerification
@@ -30,6 +31,8 @@ class BalancePlan:
 
     found: Verification
     accounts: dict[str, list[RepairedField]]
+    halts: bool
+    """Whether the shard stands still because of it: not if every finding was released, and nothing else halts it."""
 
 
 class RepairAccounts:
@@ -54,7 +57,9 @@ class RepairAccounts:
     async def plan(self) -> BalancePlan:
         """Return what would be set; nothing is written. Raises: Conflict (books_unproven); CannotVerify."""
         found = await self._verify()
-        return BalancePlan(found, _fields_to_set(found.findings))
+        accounts = _fields_to_set(found.findings)
+        halts = await would_halt(self._hot, self._shard, [one.digest for one in found.findings])
+        return BalancePlan(found, accounts, halts)
 
     async def carry_out(self, plan: BalancePlan, *, actor_id: str, reason: str) -> Verification:
         """Do it, an account a commit, and verify everything again. Returns what is found then.

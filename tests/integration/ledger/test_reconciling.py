@@ -311,4 +311,22 @@ async def test_what_could_not_be_asked_is_no_agreement(books: Books, admin_dsn: 
     }
     assert tallystick("--account", id_of("nobody"), *words).returncode == 2
     for wrong in (("--account", "x"), ("--account", ALICE, "--all")):
-        assert tallystick(*wrong, *words).returncode == 1
+        assert tallystick(*wrong, *words).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ((), "no stack runs on"),
+        (("--postgres", "postgresql://nobody@127.0.0.1:1/nothing"), "the database cannot be read"),
+        (("--postgres", "postgresql://nobody@127.0.0.1:1/nothing", "--account", "7"), "is no account id"),
+        (("--postgres", "postgresql://nobody@127.0.0.1:1/nothing", "--repair", "--by", "7"), "not '7'"),
+    ],
+)
+def test_what_could_not_be_done_at_all_ends_as_unknown_and_not_as_a_difference(
+    tmp_path: Path, words: tuple[str, ...], why: str
+) -> None:
+    finished = tallystick(*words, "--data", str(tmp_path / "nowhere"))
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert why in finished.stderr
+    assert "Traceback" not in finished.stderr

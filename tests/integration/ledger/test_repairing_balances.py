@@ -17,6 +17,7 @@ from services.ledger.use_cases.record_verification import RecordVerification
 from services.ledger.use_cases.release_finding import ReleaseFinding
 from services.ledger.use_cases.repair_accounts import RepairAccounts
 from services.ledger.use_cases.verify_ledger import verify_ledger
+from tallystick.reconciliation.balances import repair_sentences
 from tallystick.reconciliation.run import reconcile
 from tests.integration.ledger.books import SHARD, SIGNER, Books, check, until_confirmed
 from tests.integration.ledger.histories import live_through_everything
@@ -84,6 +85,7 @@ async def test_every_field_of_an_account_that_records_prove_is_set_back_and_the_
     )
     plan = await workshop.repair.plan()
     assert {account_id: len(fields) for account_id, fields in plan.accounts.items()} == {BOB: 7, id_of("alice"): 1}
+    assert plan.halts
     assert (await workshop.repair.carry_out(plan, actor_id=ADMIN, reason=REASON)).findings == []
     repaired = await row_of(admin_dsn, BOB)
     assert dict(repaired) == dict(proven) | {"version": proven["version"] + 1}
@@ -148,6 +150,8 @@ async def test_a_balance_whose_finding_was_released_is_repaired_and_the_minute_g
     await workshop.release_all()
     await workshop.record(await workshop.verify())  # its state is signed with the wrong balance in it
     plan = await workshop.repair.plan()
+    assert not plan.halts
+    assert "halted" not in " ".join(repair_sentences(plan))
     await workshop.repair.carry_out(plan, actor_id=ADMIN, reason=REASON)
     async with admin_connection(admin_dsn) as connection:
         assert not await connection.fetchval("SELECT halted FROM ledger.heads")
