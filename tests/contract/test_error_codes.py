@@ -23,6 +23,7 @@ SAYS = {
     **dict.fromkeys([*CLASSES, "Refusal", "_of_amount"], 0),
     **dict.fromkeys(["_require_text", "problem_body", "problem_response"], 1),
     "require_not_self": 2,
+    "_print_failure": 0,
 }
 NEVER_ANSWERED = "\N{EN DASH}"
 TABLES = {"_HTTP_CODES", "_REFUSALS"}
@@ -37,7 +38,7 @@ ELSEWHERE = {"invariant_broken", "request_refused", "payee_kyc_rejected"}
 
 
 def sources() -> Iterator[Path]:
-    for folder in ("libs", "services"):
+    for folder in ("libs", "services", "tallystick"):
         yield from sorted((ROOT / folder).rglob("*.py"))
 
 

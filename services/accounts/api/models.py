@@ -108,7 +108,7 @@ class AccountRequest(StrictModel):
 
 
 class AccountAnswer(BaseModel):
-    """An account that has no entries yet: every balance is zero, and so is the version, which counts entries."""
+    """An account that has no entries yet: every balance is zero, and so is the version, which each change raises."""
 
     account_id: str
     account_number: str
