@@ -94,7 +94,7 @@ _LEDGER: Final = (
     """,
     """
     INSERT INTO ledger.settlements
-    SELECT id, 0, i, 'caller', at + interval '7 days', 1, ARRAY[amount_minor], '{0}', '{0}', '', true
+    SELECT id, 0, i, 'caller', at + interval '7 days', 1, ARRAY[amount_minor], '{0}', '{0}', '[]', true
     FROM bench.plan WHERE status = 'held' ORDER BY i
     """,
     """

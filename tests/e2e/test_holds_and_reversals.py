@@ -122,6 +122,8 @@ def test_staff_freeze_limit_close_and_reopen_an_account(api: Api) -> None:
     assert put(api, payer.account_id, "status", {"status": "active", **REASON}).json()["status"] == "active"
     limited = put(api, payer.account_id, "limits", {"minimum_minor": -50, "maximum_minor": 120, **REASON})
     assert (limited.json()["minimum_minor"], limited.json()["maximum_minor"]) == (-50, 120)
+    seen = api.get(f"/accounts/{payer.account_id}", payer.token).json()
+    assert (seen["minimum_minor"], seen["maximum_minor"], seen["available_minor"]) == (-50, 120, 150)
     assert api.pay(payer, payee, 150).status_code == 201
     problem(put(api, payer.account_id, "limits", {"minimum_minor": 0, **REASON}), 422, "minimum_above_balance")
     closed = put(api, payee.account_id, "status", {"status": "suspended", **REASON})

@@ -224,7 +224,7 @@ class RandomBooks:
         for t in held:
             amounts = [amount for _, _, amount in t.legs]
             await connection.execute(
-                "INSERT INTO ledger.settlements VALUES ($1, 0, $2, 'caller', $3, 1, $4, $4, $5, '', false)",
+                "INSERT INTO ledger.settlements VALUES ($1, 0, $2, 'caller', $3, 1, $4, $4, $5, '[]', false)",
                 t.transfer_id,
                 t.place,
                 t.began_at,

@@ -64,8 +64,9 @@ def transfer_lists_router(reading: Reading, ledger: httpx2.AsyncClient) -> APIRo
         yours, for staff anybody's. `from` and `to` then mean when it was asked for, else when it was decided.
 
         Without metadata a transfer is listed once it has been decided about. Of one that was refused or blocked only
-        the payer's side learns. A page with a filter looks at 500 transfers at most: it may have fewer than the
-        limit, or none, and a cursor all the same.
+        the payer's side learns. A page may have fewer transfers than the limit, or none, and `next` all the same: go
+        on until it is null. With a filter it looks at 500 at most; without, it passes over captures, reversals of its
+        transfers and whatever else the journal has between them.
         """
         metadata = metadata_of(request.query_params.multi_items())
         if not metadata:

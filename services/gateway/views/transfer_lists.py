@@ -17,7 +17,7 @@ from libs.common.db.reading import Reading
 from libs.common.http.cursors import Cursor
 from libs.common.money import MAX_AMOUNT_MINOR
 from services.gateway.store.outcome_rows import outcome_from
-from services.gateway.views.transfers import LegView, read_command, reason_of
+from services.gateway.views.transfers import LegView, by_leg, read_command, reason_of
 
 LOOKED_AT_MAX: Final = 500
 """Most transfers with the metadata that one page looks at."""
@@ -54,7 +54,11 @@ _ORDER: Final[Mapping[str, str]] = {"next": "DESC", "prev": "ASC"}
 class ListedTransfer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A transfer in a list: its newest state, reached at `changed_at`, and what was asked for.
 
-    `journal_index` is the first record it has in the journal; from a list by metadata it is its newest.
+    `changed_at` is not `settled_at`: it is also the time of a hold, and of a reversal of what was settled before.
+    `journal_index` is the first record it has in the journal; from a list by metadata it is its newest. `legs` are what
+    was asked for; `captured_minor` is what a hold has posted so far, `reversed_minor` what was given back: a number, or
+    a list by leg where there are several, null for nothing. `fee_minor` was withheld from the payees. `reverses` names
+    the transfer that a reversal gives back; lists by metadata have no reversals.
     `failure_reason` is the code in a sentence, with the payer's own numbers for himself and staff. `attempts` is how
     many tries it took the ledger to decide this state; 0 while it has decided nothing.
     """
@@ -67,8 +71,12 @@ class ListedTransfer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     code: str
     reasons: tuple[str, ...]
     legs: tuple[LegView, ...]
-    requested_at: str
+    accepted_at: str
     changed_at: str
+    captured_minor: int | tuple[int, ...] | None = None
+    reversed_minor: int | tuple[int, ...] | None = None
+    fee_minor: int = 0
+    reverses: str = ""
     attempts: int = 0
     failure_reason: str = ""
     memo: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -77,7 +85,7 @@ class ListedTransfer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class TransferPage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A page of transfers, newest first. `next` asks for older ones, `prev` for newer; null: there are none.
 
-    A page with a filter may have fewer transfers than the limit, or none, and a cursor all the same: go on with it.
+    A page may have fewer transfers than the limit, or none, and a cursor all the same: go on until it is null.
     """
 
     transfers: tuple[ListedTransfer, ...]
@@ -184,8 +192,11 @@ def _matching(row: asyncpg.Record, asked: MetadataQuery) -> ListedTransfer | Non
             LegView(leg.source_account_id, leg.destination_account_id, leg.amount_minor, leg.asset)
             for leg in command.legs
         ),
-        requested_at=command.requested_at,
+        accepted_at=command.requested_at,
         changed_at=outcome.occurred_at or command.requested_at,
+        captured_minor=by_leg(outcome.settlement.captured_minor),
+        reversed_minor=by_leg(outcome.settlement.reversed_minor),
+        fee_minor=outcome.settlement.fee_minor,
         attempts=outcome.attempts,
         failure_reason=reason_of(outcome, command.legs, knows_facts=knows_facts),
         memo=msgspec.Raw(memo),

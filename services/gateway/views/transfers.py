@@ -123,8 +123,8 @@ def render_transfer(
             reasons=outcome.reasons,
             resolver=settlement.resolver,
             expires_at=settlement.expires_at,
-            captured_minor=_by_leg(settlement.captured_minor),
-            reversed_minor=_by_leg(settlement.reversed_minor),
+            captured_minor=by_leg(settlement.captured_minor),
+            reversed_minor=by_leg(settlement.reversed_minor),
             fee_minor=settlement.fee_minor,
             reverses=reverses,
             attempts=outcome.attempts,
@@ -140,7 +140,8 @@ def reason_of(outcome: Outcome, legs: Sequence[Leg], *, knows_facts: bool) -> st
     return failure_reason(outcome.code, outcome.facts if knows_facts else {}, {leg.asset for leg in legs})
 
 
-def _by_leg(amounts_minor: tuple[int, ...]) -> int | tuple[int, ...] | None:
+def by_leg(amounts_minor: tuple[int, ...]) -> int | tuple[int, ...] | None:
+    """Return amounts as they are shown: a number of one leg, a list of several, nothing where all are zero."""
     if not any(amounts_minor):
         return None
     return amounts_minor[0] if len(amounts_minor) == 1 else amounts_minor

@@ -13,6 +13,7 @@ from libs.common.http.moments import Moment, require_past
 from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_reader
 from libs.common.ids import is_id
+from libs.common.money import MAX_AMOUNT_MINOR
 from services.ledger.views.accounts import AccountState, AccountView, Balance, EntryState
 
 _PAGE: Final = 50
@@ -21,7 +22,11 @@ _SEQ_MAX: Final = 2**53 - 1
 
 
 class AccountAnswer(BaseModel):
-    """An account's numbers in minor units; `held_minor` is on its way in and not yet the owner's."""
+    """An account's numbers in minor units; `held_minor` is on its way in and not yet the owner's.
+
+    `minimum_minor` (below zero: an overdraft) and `maximum_minor` are the least and the most it may hold. Absent ones
+    were not set: then it is zero, and 2^53-1.
+    """
 
     account_id: str
     account_number: str
@@ -32,6 +37,8 @@ class AccountAnswer(BaseModel):
     pending_out_minor: int
     held_minor: int
     version: int
+    minimum_minor: int | None = None
+    maximum_minor: int | None = None
 
 
 class BalanceAnswer(BaseModel):
@@ -68,9 +75,14 @@ def accounts_router(accounts: AccountView, clock: Clock) -> APIRouter:
     """Return the routes about accounts."""
     router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"])
 
-    @router.get("/{account_id}", summary="See an account", responses=refusals("account_not_found"))
+    @router.get(
+        "/{account_id}",
+        summary="See an account",
+        responses=refusals("account_not_found"),
+        response_model_exclude_none=True,
+    )
     async def get_account(account_id: str, principal: CurrentPrincipal) -> AccountAnswer:
-        """Return what the account holds now."""
+        """Return what the account holds now, and the limits that staff set for it."""
         return _answer(await readable_account(accounts, account_id, principal))
 
     @router.get(
@@ -183,4 +195,6 @@ def _answer(account: AccountState) -> AccountAnswer:
         pending_out_minor=account.pending_out_minor,
         held_minor=account.held_minor,
         version=account.version,
+        minimum_minor=account.minimum_minor or None,
+        maximum_minor=None if account.maximum_minor == MAX_AMOUNT_MINOR else account.maximum_minor,
     )

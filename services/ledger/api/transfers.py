@@ -1,5 +1,6 @@
 """GET /api/v1/transfers: lists of transfers, for their parties and for staff."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from fastapi import APIRouter
@@ -30,6 +31,11 @@ class LegAnswer(BaseModel):
 class ListedTransferAnswer(BaseModel):
     """A transfer in its newest state, reached at `changed_at`; `journal_index` is its first record, its place here.
 
+    `changed_at` is not `settled_at`: it is also the time of a hold, and of a reversal of what was settled before.
+    `legs` are what was asked for; `captured_minor` is what a hold has posted so far, `reversed_minor` what was given
+    back: a number, or a list by leg where there are several, null for nothing. `fee_minor` was withheld from the
+    payees. `reverses` names the transfer that a reversal gives back.
+
     `failure_reason` is the code in a sentence, with the payer's own numbers for himself and staff. `attempts` is how
     many tries it took the ledger to decide this state: 1, or more after a conflict or a lost connection.
     """
@@ -42,8 +48,12 @@ class ListedTransferAnswer(BaseModel):
     code: str
     reasons: list[str]
     legs: list[LegAnswer]
-    requested_at: str
+    accepted_at: str
     changed_at: str
+    captured_minor: int | list[int] | None
+    reversed_minor: int | list[int] | None
+    fee_minor: int
+    reverses: str
     attempts: int
     failure_reason: str
 
@@ -51,7 +61,7 @@ class ListedTransferAnswer(BaseModel):
 class TransfersAnswer(BaseModel):
     """A page of transfers, newest first. `next` asks for older ones, `prev` for newer; null: there are none.
 
-    A page with a filter may have fewer transfers than the limit, or none, and a cursor all the same: go on with it.
+    A page may have fewer transfers than the limit, or none, and a cursor all the same: go on until it is null.
     """
 
     transfers: list[ListedTransferAnswer]
@@ -132,8 +142,18 @@ def _answer(transfer: ListedTransfer) -> ListedTransferAnswer:
             )
             for leg in transfer.legs
         ],
-        requested_at=transfer.requested_at,
+        accepted_at=transfer.accepted_at,
         changed_at=transfer.changed_at,
+        captured_minor=_by_leg(transfer.captured_minor),
+        reversed_minor=_by_leg(transfer.reversed_minor),
+        fee_minor=transfer.fee_minor,
+        reverses=transfer.reverses,
         attempts=transfer.attempts,
         failure_reason=transfer.failure_reason,
     )
+
+
+def _by_leg(amounts_minor: Sequence[int]) -> int | list[int] | None:
+    if not amounts_minor:
+        return None
+    return amounts_minor[0] if len(amounts_minor) == 1 else list(amounts_minor)

@@ -11,7 +11,7 @@ from libs.common.db.reading import Reading
 _ACCOUNT: Final = """
 SELECT account_id::text, account_number, asset, status, posted_minor,
        posted_minor - pending_out_minor - minimum_minor AS available_minor, pending_out_minor,
-       pending_in_minor AS held_minor, version, last_seq, owner_id::text
+       pending_in_minor AS held_minor, version, last_seq, owner_id::text, minimum_minor, maximum_minor
 FROM ledger.accounts WHERE account_id = $1
 """
 _ENTRIES: Final = """
@@ -32,7 +32,10 @@ _JOURNAL_SIZE: Final = "SELECT size FROM ledger.heads WHERE shard = $1"
 
 
 class AccountState(msgspec.Struct, frozen=True):
-    """An account's numbers in minor units of its asset. `held_minor` is on its way in, waiting for a decision."""
+    """An account's numbers in minor units of its asset. `held_minor` is on its way in, waiting for a decision.
+
+    It may hold `minimum_minor` at least (below zero: an overdraft) and `maximum_minor` at most.
+    """
 
     account_id: str
     account_number: str
@@ -45,6 +48,8 @@ class AccountState(msgspec.Struct, frozen=True):
     version: int
     last_seq: int
     owner_id: str | None
+    minimum_minor: int
+    maximum_minor: int
 
 
 class EntryState(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 Each takes (accounts or shard, lowest place, highest place, places to look at, status or NULL). From one end it gives a
 row for each place looked at: (place, whether a transfer to be listed begins there, whether places beyond the last were
-left out, then the transfer and its first record, or NULLs).
+left out, then the transfer, its first record and how far it is settled, or NULLs).
 """
 
 from collections.abc import Mapping
@@ -48,10 +48,11 @@ WITH place AS MATERIALIZED (
 _TRANSFERS_THERE: Final = """
 SELECT place.journal_index, shown.transfer_id IS NOT NULL, {is_cut}, shown.transfer_id::text, shown.kind,
     shown.status, shown.version, shown.code, shown.reasons, shown.changed_at, shown.attempts,
-    shown.facts::text, first.record
+    shown.facts::text, first.record, shown.resolver, shown.captured_minor, shown.reversed_minor, shown.fees
 FROM place
 LEFT JOIN LATERAL (
-    SELECT t.* FROM ledger.transfers t LEFT JOIN ledger.settlements s USING (transfer_id)
+    SELECT t.*, s.resolver, s.captured_minor, s.reversed_minor, s.fees
+    FROM ledger.transfers t LEFT JOIN ledger.settlements s USING (transfer_id)
     WHERE t.transfer_id = place.transfer_id AND coalesce(s.legs_index, t.journal_index) = place.journal_index
         AND ($5::text IS NULL OR t.status = $5)) AS shown ON true
 LEFT JOIN ledger.journal first ON first.shard = shown.shard AND first.journal_index = place.journal_index

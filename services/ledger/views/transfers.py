@@ -2,7 +2,8 @@
 
 No index is kept for it. Of an account's transfers most are found by its entries, whose journal index grows with seq;
 those that began otherwise stand in `unposted_transfers`. All accounts' transfers are found by the journal itself. What
-a filter passes over is looked at too, so a page looks at a bounded number of places and may come short.
+a filter passes over is looked at too, and so is a record that is not a transfer's first, so a page looks at a bounded
+number of places and may come short.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ ACCOUNTS_MAX: Final = 100
 _TICK: Final = timedelta(microseconds=1)
 _INDEX_MAX: Final = 2**53 - 1
 _decode_facts = msgspec.json.Decoder(dict[str, int | str]).decode
+_decode_fees = msgspec.json.Decoder(list[tuple[int, str, int]]).decode
 
 
 class Filter(NamedTuple):
@@ -60,7 +62,11 @@ class ListedLeg(msgspec.Struct, frozen=True):
 
 
 class ListedTransfer(msgspec.Struct, frozen=True):
-    """A transfer in a list: its newest state, and what was asked for."""
+    """A transfer in a list: its newest state, and what was asked for.
+
+    `captured_minor` of what was held and `reversed_minor` are by leg, empty while they are nothing; `fee_minor` is what
+    the house has kept of it so far.
+    """
 
     place: int
     transfer_id: str
@@ -70,8 +76,12 @@ class ListedTransfer(msgspec.Struct, frozen=True):
     code: str
     reasons: tuple[str, ...]
     legs: tuple[ListedLeg, ...]
-    requested_at: str
+    accepted_at: str
     changed_at: str
+    captured_minor: tuple[int, ...]
+    reversed_minor: tuple[int, ...]
+    fee_minor: int
+    reverses: str
     attempts: int
     failure_reason: str
 
@@ -131,7 +141,7 @@ class TransfersView:
 
 
 def _listed(row: asyncpg.Record, asked: Filter) -> ListedTransfer | None:
-    place, _, _, transfer_id, kind, status, version, code, reasons, changed_at, attempts, facts, text = row
+    place, _, _, transfer_id, kind, status, version, code, reasons, changed_at, attempts, facts, text, *settled = row
     record: TransferRecord = decode_transfer_record(text)
     if not any(asked.min_amount_minor <= leg.amount_minor <= asked.max_amount_minor for leg in record.legs):
         return None
@@ -149,8 +159,28 @@ def _listed(row: asyncpg.Record, asked: Filter) -> ListedTransfer | None:
         legs,
         record.requested_at,
         to_rfc3339(changed_at),
+        *_settled(record, *settled),
+        record.reverses,
         attempts,
         _reason(record, code, facts, asked),
+    )
+
+
+def _settled(
+    record: TransferRecord,
+    resolver: str | None,
+    captured_minor: list[int] | None,
+    reversed_minor: list[int] | None,
+    fees: bytes | None,
+) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """Return what was captured, what reversed, and the fee; of what has no settlement the only record says it."""
+    if captured_minor is None or reversed_minor is None or fees is None:
+        return (), (), record.fee_minor
+    was_captured = resolver and any(captured_minor)
+    return (
+        tuple(captured_minor) if was_captured else (),
+        tuple(reversed_minor) if any(reversed_minor) else (),
+        sum(amount_minor for _, _, amount_minor in _decode_fees(fees)),
     )
 
 

@@ -180,8 +180,12 @@ async def test_the_ledgers_list_gets_its_memos(counter: Counter) -> None:
                 "code": "",
                 "reasons": [],
                 "legs": legs,
-                "requested_at": AT,
+                "accepted_at": AT,
                 "changed_at": AT,
+                "captured_minor": 300,
+                "reversed_minor": [100, 0],
+                "fee_minor": 3,
+                "reverses": new_id(),
                 "attempts": 2,
                 "failure_reason": "",
             }

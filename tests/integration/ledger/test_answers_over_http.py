@@ -3,6 +3,7 @@
 from base64 import b64decode
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import msgspec
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 
 from libs.common.db.engine import make_engine
 from libs.common.ids import new_id
+from libs.common.money import MAX_AMOUNT_MINOR
 from libs.common.proof.checkpoint import Checkpoint
 from libs.common.proof.merkle import verify_consistency
 from libs.common.proof.receipts import verify_receipt
@@ -18,7 +20,19 @@ from libs.common.proof.signed_note import open_note, parse_vkeys
 from services.ledger.app import make_routers
 from tests.integration.ledger.books import SIGNER, Books
 from tests.support.api_world import TokenKeys, admin_connection, http_client
-from tests.support.ledger_builders import RESERVE, blocked, deposit, fees, held, id_of, leg, screened
+from tests.support.ledger_builders import (
+    RESERVE,
+    blocked,
+    capture,
+    change,
+    deposit,
+    fees,
+    held,
+    id_of,
+    leg,
+    reverse,
+    screened,
+)
 
 INTERNAL_TOKEN = "sister to sister"
 
@@ -58,6 +72,55 @@ async def test_an_owner_sees_his_balance(books: Books, client: httpx2.AsyncClien
     }
     seen = (await client.get(f"/api/v1/accounts/{id_of('bob')}", headers=owner(keys, "bob"))).json()
     assert (seen["posted_minor"], seen["held_minor"], seen["available_minor"]) == (1, 400, 1)
+
+
+async def test_an_owner_sees_the_limits_that_staff_set_and_no_others(
+    books: Books, client: httpx2.AsyncClient, keys: TokenKeys
+) -> None:
+    await books.fund(alice=1_000, bob=1)
+
+    async def limits() -> dict[str, int]:
+        seen = (await client.get(f"/api/v1/accounts/{id_of('alice')}", headers=owner(keys, "alice"))).json()
+        return {name: seen[name] for name in ("minimum_minor", "maximum_minor") if name in seen}
+
+    assert await limits() == {}
+    await books.do(change("alice", minimum_minor=-50, as_="overdraft"))
+    assert await limits() == {"minimum_minor": -50}
+    await books.do(change("alice", maximum_minor=2_000, as_="most"))
+    assert await limits() == {"minimum_minor": -50, "maximum_minor": 2_000}
+    await books.do(change("alice", minimum_minor=0, maximum_minor=MAX_AMOUNT_MINOR, as_="none"))
+    assert await limits() == {}
+
+
+async def test_a_list_says_how_much_of_a_transfer_was_captured_reversed_and_withheld(
+    books: Books, client: httpx2.AsyncClient, keys: TokenKeys
+) -> None:
+    await books.fund(alice=10_000, bob=1)
+    await books.do(fees(rate_per_million=25_000, flat_minor=5))
+    await books.do(
+        screened("plain", leg("alice", "bob", 1_000)),
+        screened("held", leg("alice", "bob", 1_000), hold_seconds=3_600),
+        screened("legs", leg("alice", "bob", 300), leg("alice", "bob", 200), hold_seconds=3_600),
+    )
+
+    async def listed() -> dict[str, dict[str, Any]]:
+        page = (await client.get("/api/v1/transfers", headers=owner(keys, "alice"))).json()
+        return {transfer["transfer_id"]: transfer for transfer in page["transfers"]}
+
+    def settled(transfer: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(transfer[name] for name in ("captured_minor", "reversed_minor", "fee_minor", "reverses"))
+
+    seen = await listed()
+    assert settled(seen[id_of("plain")]) == (None, None, 30, "")
+    assert settled(seen[id_of("held")]) == (None, None, 0, "")
+    await books.do(capture("held", 500, final=True), capture("legs", 100, 0), reverse("plain", 500, with_fees=True))
+    seen = await listed()
+    assert settled(seen[id_of("plain")]) == (None, 500, 15, "")
+    assert settled(seen[id_of("held")]) == (500, None, 17, "")
+    assert settled(seen[id_of("legs")]) == ([100, 0], None, 7, "")
+    assert settled(seen[id_of("reversal of plain")]) == (None, None, -15, id_of("plain"))
+    await books.do(reverse("legs", 50, 0), reverse("plain", as_="rest"))
+    assert settled((await listed())[id_of("plain")]) == (None, 1_000, 15, "")
 
 
 @pytest.mark.parametrize("path", ["", "/entries"])

@@ -7,7 +7,9 @@ from services.ledger.api.statement_csv import COLUMNS, statement_csv
 from services.ledger.views.accounts import AccountState, EntryState
 from services.ledger.views.statements import Period
 
-ACCOUNT = AccountState("0198c0de-0000-7000-8000-000000000001", "TS1", "USD", "active", -2, 0, 30, 40, 2, 2, None)
+ACCOUNT = AccountState(
+    "0198c0de-0000-7000-8000-000000000001", "TS1", "USD", "active", -2, 0, 30, 40, 2, 2, None, -40, 2**53 - 1
+)
 ENTRIES = [
     EntryState(1, "0198c0de-0000-7000-8000-00000000000a", 5, 5, "2026-03-01T09:30:00.000000Z", 3),
     EntryState(2, "0198c0de-0000-7000-8000-00000000000b", -7, -2, "2026-03-01T09:31:00.000000Z", 8),
