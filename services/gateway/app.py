@@ -32,6 +32,7 @@ from services.gateway.api.proxy import proxy_routes
 from services.gateway.api.rate_limits import RateLimits
 from services.gateway.api.transfer_commands import transfer_commands_router
 from services.gateway.api.transfer_lists import LISTED_AT, transfer_lists_router
+from services.gateway.api.transfer_reversals import transfer_reversals_router
 from services.gateway.api.transfer_status import transfer_status_router
 from services.gateway.api.transfers import money_endpoints
 from services.gateway.consumers.on_account_changed import OnAccountChanged
@@ -147,6 +148,7 @@ def _routers(commands: CommandRoutes, lookup: HotConnection, waiters: Waiters, l
     return [
         lists,
         transfer_status_router(lookup, waiters),
+        transfer_reversals_router(lookup, waiters),
         transfer_commands_router(commands),
         account_commands_router(commands),
         fee_schedules_router(commands),

@@ -94,6 +94,19 @@ def test_the_payee_gives_back_in_parts_and_never_more_than_he_got(api: Api) -> N
     )
     original = api.get(f"/transfers/{transfer_id}", payer.token).json()
     assert (original["status"], original["reversed_minor"]) == ("posted", 500)
+    history = api.get(f"/transfers/{transfer_id}/reversals", payer.token).json()["reversals"]
+    assert [(one["status"], one.get("code"), one["amount_minor"]) for one in history] == [
+        ("posted", None, 200),
+        ("refused", "reversal_exceeds_transfer", 301),
+        ("posted", None, 300),
+    ]
+    assert {one["memo"]["reason"] for one in history} == {REASON["reason"]}
+    listed = api.get("/transfers", payer.token).json()["transfers"]
+    assert [(one["kind"], one["reversed_minor"], one["reverses"]) for one in listed[:3]] == [
+        ("reversal", None, transfer_id),
+        ("reversal", None, transfer_id),
+        ("transfer", 500, ""),
+    ]
     assert (api.balance_minor(payer), api.balance_minor(payee)) == (1_000, 0)
 
 

@@ -7,11 +7,12 @@ import msgspec
 
 from services.gateway.api.batches import BatchOut
 from services.gateway.domain.requests import BatchIn, DepositIn, TransferIn, WithdrawalIn
+from services.gateway.views.reversals import ReversalPage
 from services.gateway.views.transfer_lists import TransferPage
 from services.gateway.views.transfers import DryRunView, TransferView
 
 _SCHEMAS, _COMPONENTS = msgspec.json.schema_components(
-    [TransferIn, BatchIn, DepositIn, WithdrawalIn, TransferView, DryRunView, BatchOut, TransferPage],
+    [TransferIn, BatchIn, DepositIn, WithdrawalIn, TransferView, DryRunView, BatchOut, TransferPage, ReversalPage],
     ref_template="#/components/schemas/{name}",
 )
 MONEY_SCHEMAS: Final[dict[str, Any]] = _COMPONENTS

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -25,18 +26,19 @@ listed AS (
     SELECT command_id, accepted_at + make_interval(secs => $11::double precision) FROM stored)
 SELECT count(*) FROM stored
 """
-_BY_KEY = """
+_KEPT = """
 SELECT c.command_id::text, c.principal_id::text, c.scope, c.idempotency_key, c.body_hash, c.subject_id::text, c.message,
     c.memo, o.status, o.version, o.code, o.reasons, o.facts, o.journal_index, o.occurred_at, o.settlement, o.attempts
 FROM gateway.commands c LEFT JOIN gateway.outcomes o ON o.transfer_id = c.command_id
-WHERE (c.principal_id, c.scope, c.idempotency_key) = ($1::uuid, $2, $3)
 """
-_REVERSAL = """
-SELECT c.command_id::text, c.principal_id::text, c.scope, c.idempotency_key, c.body_hash, c.subject_id::text, c.message,
-    c.memo, o.status, o.version, o.code, o.reasons, o.facts, o.journal_index, o.occurred_at, o.settlement, o.attempts
-FROM gateway.commands c LEFT JOIN gateway.outcomes o ON o.transfer_id = c.command_id
-WHERE c.command_id = $1::uuid AND c.scope = 'reversals'
+_BY_KEY = _KEPT + "WHERE (c.principal_id, c.scope, c.idempotency_key) = ($1::uuid, $2, $3)"
+_REVERSAL = _KEPT + "WHERE c.command_id = $1::uuid AND c.scope = 'reversals'"
+_REVERSALS_OF = (
+    _KEPT
+    + """
+WHERE c.subject_id = $1::uuid AND c.scope = 'reversals' AND c.command_id > $2 ORDER BY c.command_id LIMIT $3
 """
+)
 
 
 class NewCommand(msgspec.Struct, gc=False):
@@ -86,6 +88,13 @@ async def find_reversal(connection: asyncpg.Connection, reversal_id: str) -> Sto
     """Return the command whose id a reversal has."""
     row = await connection.fetchrow(_REVERSAL, reversal_id)
     return None if row is None else _stored(row)
+
+
+async def find_reversals_of(
+    connection: asyncpg.Connection, transfer_id: str, *, beyond: UUID, limit: int
+) -> list[StoredCommand]:
+    """Return the commands that reverse a transfer, those with higher ids than `beyond`, oldest first."""
+    return [_stored(row) for row in await connection.fetch(_REVERSALS_OF, transfer_id, beyond, limit)]
 
 
 def _stored(row: asyncpg.Record) -> StoredCommand:

@@ -29,6 +29,7 @@ from services.gateway.api.proxy import proxy_routes
 from services.gateway.api.rate_limits import RateLimits
 from services.gateway.api.transfer_commands import transfer_commands_router
 from services.gateway.api.transfer_lists import LISTED_AT, transfer_lists_router
+from services.gateway.api.transfer_reversals import transfer_reversals_router
 from services.gateway.api.transfer_status import transfer_status_router
 from services.gateway.api.transfers import money_endpoints
 from services.gateway.domain.outcomes import Outcome
@@ -173,6 +174,7 @@ class Counter:
             routers=[
                 transfer_lists_router(Reading(self.engine), self.client),
                 transfer_status_router(self.connections["lookup"], self.waiters),
+                transfer_reversals_router(self.connections["lookup"], self.waiters),
                 transfer_commands_router(commands),
                 account_commands_router(commands),
                 fee_schedules_router(commands),
