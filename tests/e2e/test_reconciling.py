@@ -207,7 +207,10 @@ def test_a_balance_that_was_altered_is_repaired_and_the_running_ledger_goes_on(
     assert tallystick(api, "verify", "--since-last").returncode == 0
     page = tmp_path / "report.html"
     reconcile(api, "--report", str(page))
-    assert "Trial balance" in page.read_text()
+    html = page.read_text()
+    assert "Trial balance" in html
+    assert "verified; by the key of" in html
+    assert "NOT by a key that is trusted here" not in html
 
 
 def test_nothing_is_repaired_while_an_entry_is_altered(api: Api, bob: Person) -> None:
