@@ -16,6 +16,7 @@ from libs.common.clock import to_rfc3339
 from libs.common.db.engine import make_engine
 from libs.common.ids import new_id
 from services.ledger.app import make_routers
+from services.ledger.views import trial_balance
 from tests.integration.ledger.books import SIGNER, Books
 from tests.support.api_world import TokenKeys, admin_connection, http_client
 from tests.support.ledger_builders import RESERVE, blocked, capture, change, held, id_of, leg, reverse, screened, void
@@ -329,9 +330,16 @@ async def test_lists_are_for_parties_and_staff_and_take_only_what_fits(
         assert (answer.status_code, answer.json()["code"]) == (422, code), asked
 
 
+@pytest.mark.parametrize("page", [3, 20_000])
 async def test_the_trial_balance_sums_to_zero_at_any_time(
-    past: RandomBooks, client: httpx2.AsyncClient, keys: TokenKeys, auditor: dict[str, str]
+    past: RandomBooks,
+    client: httpx2.AsyncClient,
+    keys: TokenKeys,
+    auditor: dict[str, str],
+    page: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(trial_balance, "_PAGE", page)
     address = "/api/v1/admin/ledger/trial-balance"
     chance = random.Random(past.seed)
     for moment in (None, START - timedelta(days=1), *(chance.choice(past.records)[0] for _ in range(10))):
