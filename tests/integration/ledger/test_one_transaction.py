@@ -44,13 +44,13 @@ async def test_a_batch_that_copies_or_changes_a_hold_is_a_transaction(books: Boo
     part = leg("alice", "bob", 1)
     async with books.statements() as said:
         await books.do(*(screened(f"t{number}", part) for number in range(COPIED_FROM)))
-    assert verbs(said) == ["BEGIN", "WITH", "WITH", "COMMIT;"]
+    assert verbs(said) == ["BEGIN", "WITH", "WITH", "COMMIT"]
     # Neither entries nor records came along in the two statements.
     assert [len(statement.args[-1]) for statement in said[1:3]] == [0, 0]
     await books.do(held("h", part))
     async with books.statements() as said:
         await books.do(resolved("h", part))
-    assert verbs(said) == ["SELECT", "BEGIN", "WITH", "UPDATE", "INSERT", "WITH", "COMMIT;"]
+    assert verbs(said) == ["SELECT", "BEGIN", "WITH", "UPDATE", "INSERT", "WITH", "COMMIT"]
 
 
 @pytest.mark.parametrize("refused", [COPIED_FROM - 1, COPIED_FROM])
