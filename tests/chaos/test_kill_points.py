@@ -16,6 +16,8 @@ from tests.support.load import Load
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 REQUESTS_PER_SECOND = 60.0
+FROZEN_SECONDS = 17.0
+"""Two more than any connection waits for an answer."""
 SENT_SECONDS = 0.1
 """Long enough for a message to reach the broker, a fifth of the pause between two commits of offsets."""
 
@@ -91,3 +93,22 @@ async def test_ledger_dies_after_a_command_had_its_effect_and_before_anybody_hea
     stack: ChaosStack, circle: tuple[Circle, Load], say: Say
 ) -> None:
     await crash(stack, circle, order_crash(stack.orders, "ledger", "ledger.command_after_commit", reached=8), say)
+
+
+async def test_the_database_stands_still_for_longer_than_anybody_waits_for_it(
+    stack: ChaosStack, circle: tuple[Circle, Load], say: Say
+) -> None:
+    """What is given up is begun all the same when it goes on, and nothing else may become part of it."""
+    people, load = circle
+    load.start()
+    try:
+        await asyncio.sleep(1.0)
+        with stack.running.frozen_postgres():
+            await asyncio.sleep(FROZEN_SECONDS)
+        went_on_at = time.monotonic()
+        await asyncio.sleep(3.0)
+    finally:
+        await load.finish()
+    answered_seconds = time.monotonic() - went_on_at
+    rest = await settle_and_check(stack, people, load)
+    say(f"  PostgreSQL stood still: all answered {answered_seconds:.1f} s after it went on, {rest}")

@@ -129,7 +129,8 @@ def read_answer(scope: str, http_status: int, result: Mapping[str, Any]) -> Answ
         http_status = 201 if result["status"] == "posted" else 202
     code, status = problem.get("code", ""), str(problem.get("status", ""))
     if http_status >= 400:
-        status = problem.get("transfer_status", "refused")
+        # Of a command about a transfer, `transfer_status` is what the transfer is, not what became of the command.
+        status = "refused" if "command_id" in problem else problem.get("transfer_status", "refused")
     return Answer(
         http_status,
         problem.get("transfer_id") or "",

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -111,10 +111,21 @@ class RunningStack:
 
     def kill_postgres(self) -> list[int]:
         """Kill the postmaster and every backend with SIGKILL."""
+        return _kill(self._postgres_pids())
+
+    @contextmanager
+    def frozen_postgres(self) -> Iterator[None]:
+        """Let the postmaster and every backend stand still, as when their machine is paused."""
+        frozen = _kill(self._postgres_pids(), signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            _kill(frozen, signal.SIGCONT)
+
+    def _postgres_pids(self) -> list[int]:
         postmaster = self.stack["infrastructure"]["postgres"]["pids"][0]
         with suppress(psutil.NoSuchProcess):
-            children = [child.pid for child in psutil.Process(postmaster).children(recursive=True)]
-            return _kill([postmaster, *children])
+            return [postmaster, *(child.pid for child in psutil.Process(postmaster).children(recursive=True))]
         return []
 
     def wait_for(self, what: str, condition: Callable[[], bool], *, seconds: float = 30.0) -> None:
@@ -155,11 +166,11 @@ class RunningStack:
         return code
 
 
-def _kill(pids: Sequence[int]) -> list[int]:
+def _kill(pids: Sequence[int], signal_number: signal.Signals = signal.SIGKILL) -> list[int]:
     killed = []
     for pid in pids:
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, signal_number)
             killed.append(pid)
     return killed
 
