@@ -12,7 +12,9 @@ from uvicorn.server import ServerState
 
 from libs.common.clock import monotonic_seconds
 from libs.common.http.app import make_app
+from libs.common.http.auth import Principal
 from libs.common.http.bounded_protocol import sweep
+from libs.common.http.gate import GuardedEndpoint, permitted
 from libs.common.http.health import Health
 from libs.common.http.hot import HotAnswer, HotRequest
 from libs.common.http.hot_protocol import HotHttpProtocol
@@ -57,6 +59,10 @@ class Wire(asyncio.Transport):
         self.reads = True
 
 
+def anybody(_authorization: str | None) -> Principal:
+    return Principal("somebody", frozenset({"customer"}), "a token", float("inf"))
+
+
 @dataclass
 class Server:
     """A server that was never started, and what its endpoints heard."""
@@ -80,7 +86,7 @@ class Server:
         return HotAnswer(200, b"hot")
 
     def app(self) -> FastAPI:
-        router = APIRouter()
+        router = APIRouter(dependencies=[permitted("api.read")])
 
         @router.get("/headers")
         async def headers(request: Request) -> dict[str, str]:
@@ -99,7 +105,7 @@ class Server:
             routers=[router],
             lifespan=nothing,
             health=Health(),
-            hot={"/hot": self.hot},
+            hot={"/hot": GuardedEndpoint("transfer.create", anybody, self.hot)},
         )
 
     def connect(self) -> tuple[HotHttpProtocol, Wire]:

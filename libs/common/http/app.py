@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from libs.common.errors import TallystickError
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.edge import Edge
+from libs.common.http.gate import require_declared
 from libs.common.http.health import Health
 from libs.common.http.hot import HotEndpoint
 from libs.common.http.known_query import KnownQueries
@@ -77,9 +78,13 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
 
     `readable` names paths of hot endpoints at which a router answers GET. What a query has that a router's
     route does not declare is refused before it is asked; hot endpoints and plain routes look themselves.
+
+    Raises: InvariantBroken for a route that does not say which action of the permission matrix it is.
     """
+    hot = hot or {}
+    require_declared([*routes, *(route for router in routers for route in router.routes)], hot)
     app = Application(
-        hot=hot or {},
+        hot=hot,
         readable=readable,
         queries=KnownQueries(route for router in routers for route in router.routes),
         title=title,

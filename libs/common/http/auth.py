@@ -3,19 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import jwt
 import msgspec
-from fastapi import Depends, Request
 
 from libs.common.clock import unix_seconds
 from libs.common.errors import Unauthenticated
+from libs.common.http.permissions import ROLES, STAFF
 
 ISSUER: Final = "tallystick"
 AUDIENCE: Final = "tallystick"
-ROLES: Final = ("customer", "support", "compliance", "operator", "auditor", "admin")
-STAFF_ROLES: Final = frozenset(ROLES) - {"customer"}
 
 _REMEMBERED_MAX: Final = 50_000
 _TOKEN_CHARACTERS_MAX: Final = 4096
@@ -33,7 +31,7 @@ class Principal:
 
     def is_staff(self) -> bool:
         """Tell whether he has any role besides customer."""
-        return bool(self.roles & STAFF_ROLES)
+        return bool(self.roles & STAFF)
 
 
 class TokenVerifier:
@@ -83,7 +81,7 @@ class TokenVerifier:
                 options={"require": ["exp", "iat", "sub", "jti", "aud", "iss"]},
             )
             roles = claims["roles"]
-            if not isinstance(roles, list) or not set(roles) <= set(ROLES):
+            if not isinstance(roles, list) or not ROLES.issuperset(roles):
                 raise _invalid()
         except jwt.ExpiredSignatureError as failure:
             raise Unauthenticated(
@@ -107,12 +105,3 @@ class TokenVerifier:
 
 def _invalid() -> Unauthenticated:
     return Unauthenticated("token_invalid", "The access token is not one of ours; log in to get one.")
-
-
-def _current_principal(request: Request) -> Principal:
-    verifier: TokenVerifier = request.app.state.verifier
-    return verifier.verify(request.headers.get("authorization"))
-
-
-CurrentPrincipal = Annotated[Principal, Depends(_current_principal)]
-"""A route's parameter of this type makes the route need a valid access token."""

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from libs.common.errors import TallystickError
+from libs.common.http.auth import Principal
 from libs.common.http.problems import error_response
 
 
@@ -28,6 +29,8 @@ class HotRequest:
     query: bytes = b""
     """What stood behind the question mark, not decoded; a request that has one takes the slower way through ASGI."""
     body: bytes = b""
+    principal: Principal = field(init=False)
+    """Who asks; set by the gate before the endpoint is called."""
 
 
 @dataclass(slots=True)

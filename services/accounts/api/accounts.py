@@ -6,9 +6,10 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Response
 
 from libs.common.errors import Unprocessable
-from libs.common.http.auth import CurrentPrincipal
+from libs.common.http.auth import Principal
+from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
-from libs.common.http.policy import require_reader, require_role
+from libs.common.http.policy import require_reader
 from libs.common.ids import is_id
 from services.accounts.api.models import AccountAnswer, AccountList, AccountListed, AccountRequest
 from services.accounts.domain.account import Account
@@ -29,13 +30,14 @@ def accounts_router(open_account: OpenAccount, accounts: AccountView) -> APIRout
         responses=refusals("role_required", "unknown_asset", "customer_closed", "customer_not_found")
         | {202: {"model": AccountAnswer, "description": "The ledger has not answered yet; see `Location`."}},
     )
-    async def post_account(body: AccountRequest, principal: CurrentPrincipal, response: Response) -> AccountAnswer:
+    async def post_account(
+        body: AccountRequest, principal: Annotated[Principal, permitted("account.open")], response: Response
+    ) -> AccountAnswer:
         """Open an account for the caller, who must be a customer. His first one becomes his primary.
 
         201 with status `active` once the ledger has opened it; 202 with status `opening` and a `Location` if that
         takes longer than an installation cares to wait, usually a second.
         """
-        require_role(principal, "customer")
         account = await open_account(owner_id=principal.user_id, asset=body.asset)
         response.headers["Location"] = f"/api/v1/accounts/{account.account_id}"
         if account.status == "opening":
@@ -44,7 +46,7 @@ def accounts_router(open_account: OpenAccount, accounts: AccountView) -> APIRout
 
     @router.get("", summary="List my accounts", responses=refusals("cursor_invalid"))
     async def get_accounts(
-        principal: CurrentPrincipal,
+        principal: Annotated[Principal, permitted("account.list")],
         after: Annotated[str | None, Query(max_length=36, description="`next_after` of the page before")] = None,
         limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="accounts in one answer")] = _PAGE_MAX,
     ) -> AccountList:
@@ -63,7 +65,7 @@ def accounts_router(open_account: OpenAccount, accounts: AccountView) -> APIRout
         summary="See an account that the ledger has not opened yet",
         responses=refusals("account_not_found"),
     )
-    async def get_account(account_id: str, principal: CurrentPrincipal) -> AccountAnswer:
+    async def get_account(account_id: str, principal: Annotated[Principal, permitted("account.read")]) -> AccountAnswer:
         """Return an account without entries: the ledger answers for all others."""
         account = await accounts.one(account_id)
         require_reader(principal, account.owner_id, what="account")

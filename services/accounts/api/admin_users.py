@@ -1,11 +1,14 @@
 """What staff change about customers."""
 
+from typing import Annotated
+
 from fastapi import APIRouter, Request
 
 from libs.common.http.app import request_id_of
-from libs.common.http.auth import CurrentPrincipal
+from libs.common.http.auth import Principal
+from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
-from libs.common.http.policy import require_not_self, require_role
+from libs.common.http.policy import require_not_self
 from services.accounts.api.models import CustomerAnswer, ProfileChange, RolesChange
 from services.accounts.use_cases.change_profile import ChangeProfile
 from services.accounts.use_cases.grant_roles import GrantRoles
@@ -21,10 +24,12 @@ def admin_users_router(change_profile: ChangeProfile, grant_roles: GrantRoles) -
         responses=refusals("role_required", "customer_not_found"),
     )
     async def put_profile(
-        user_id: str, body: ProfileChange, principal: CurrentPrincipal, request: Request
+        user_id: str,
+        body: ProfileChange,
+        principal: Annotated[Principal, permitted("customer.set_profile")],
+        request: Request,
     ) -> CustomerAnswer:
         """Set the profile to `retail` or `business`. Needs the role compliance or admin. Repeating changes nothing."""
-        require_role(principal, "compliance", "admin")
         customer = await change_profile(
             actor_id=principal.user_id, user_id=user_id, profile=body.profile, request_id=request_id_of(request)
         )
@@ -36,13 +41,15 @@ def admin_users_router(change_profile: ChangeProfile, grant_roles: GrantRoles) -
         responses=refusals("role_required", "own_roles", "unknown_role", "customer_not_found"),
     )
     async def put_roles(
-        user_id: str, body: RolesChange, principal: CurrentPrincipal, request: Request
+        user_id: str,
+        body: RolesChange,
+        principal: Annotated[Principal, permitted("customer.set_roles")],
+        request: Request,
     ) -> CustomerAnswer:
         """Replace all roles of somebody else. Needs the role admin.
 
         The roles hold from his next access token on, which is at most 15 minutes away.
         """
-        require_role(principal, "admin")
         require_not_self(principal, user_id, "own_roles", "Nobody changes his own roles; ask another admin.")
         customer = await grant_roles(
             actor_id=principal.user_id, user_id=user_id, roles=body.roles, request_id=request_id_of(request)

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 
+from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from services.accounts.api.models import Login, RefreshRequest, Tokens
 from services.accounts.domain.session import ACCESS_TOKEN_LIFETIME
@@ -12,6 +13,7 @@ from services.accounts.use_cases.authenticate_customer import AuthenticateCustom
 from services.accounts.use_cases.refresh_session import RefreshSession
 from services.accounts.use_cases.revoke_session import RevokeSession
 
+_PUBLIC: Final = (permitted("session.begin"),)
 _EXPIRES_IN: Final = int(ACCESS_TOKEN_LIFETIME.total_seconds())
 
 
@@ -24,7 +26,12 @@ def auth_router(
     """Return the routes that hand out tokens and take them back."""
     router = APIRouter(prefix="/api/v1/auth", tags=["log in"])
 
-    @router.post("/login", summary="Log in", responses=refusals("invalid_credentials", "email_not_verified"))
+    @router.post(
+        "/login",
+        summary="Log in",
+        dependencies=_PUBLIC,
+        responses=refusals("invalid_credentials", "email_not_verified"),
+    )
     async def login(body: Login) -> Tokens:
         """Exchange e-mail and password for an access token of 15 minutes and a refresh token of 30 days.
 
@@ -36,6 +43,7 @@ def auth_router(
     @router.post(
         "/refresh",
         summary="Exchange a refresh token for a new pair",
+        dependencies=_PUBLIC,
         responses=refusals("refresh_token_invalid", "refresh_token_reused"),
     )
     async def refresh(body: RefreshRequest) -> Tokens:
@@ -45,12 +53,12 @@ def auth_router(
         """
         return _answer(await refresh_session(body.refresh_token.get_secret_value()))
 
-    @router.post("/logout", status_code=204, summary="Log out", responses=refusals())
+    @router.post("/logout", status_code=204, summary="Log out", dependencies=_PUBLIC, responses=refusals())
     async def logout(body: RefreshRequest) -> None:
         """Revoke every refresh token that followed from the same login; unknown tokens are answered alike."""
         await revoke_session(body.refresh_token.get_secret_value())
 
-    @router.get("/jwks", summary="Public keys of access tokens")
+    @router.get("/jwks", summary="Public keys of access tokens", dependencies=[permitted("token_keys.read")])
     def key_set() -> dict[str, list[dict[str, Any]]]:
         """Return the keys that verify access tokens, as a JWK set (RFC 7517). Public."""
         return tokens.key_set()

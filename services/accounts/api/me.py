@@ -1,8 +1,11 @@
 """The customer himself."""
 
+from typing import Annotated
+
 from fastapi import APIRouter
 
-from libs.common.http.auth import CurrentPrincipal
+from libs.common.http.auth import Principal
+from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from services.accounts.api.models import CustomerAnswer
 from services.accounts.views.customers import CustomerView
@@ -13,7 +16,7 @@ def me_router(customers: CustomerView) -> APIRouter:
     router = APIRouter(prefix="/api/v1", tags=["customers"])
 
     @router.get("/me", summary="Who am I", responses=refusals("customer_not_found"))
-    async def me(principal: CurrentPrincipal) -> CustomerAnswer:
+    async def me(principal: Annotated[Principal, permitted("customer.read")]) -> CustomerAnswer:
         """Return the customer of the token, with the roles he has now."""
         return CustomerAnswer.of(await customers.one(principal.user_id))
 

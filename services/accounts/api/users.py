@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from services.accounts.api.models import Registered, Registration
 from services.accounts.use_cases.register_customer import RegisterCustomer
@@ -11,7 +12,13 @@ def users_router(register_customer: RegisterCustomer) -> APIRouter:
     """Return the routes by which somebody becomes a customer."""
     router = APIRouter(prefix="/api/v1", tags=["customers"])
 
-    @router.post("/users", status_code=201, summary="Register", responses=refusals("email_taken", "email_invalid"))
+    @router.post(
+        "/users",
+        status_code=201,
+        summary="Register",
+        dependencies=[permitted("customer.register")],
+        responses=refusals("email_taken", "email_invalid"),
+    )
     async def register(body: Registration) -> Registered:
         """Make a customer with the profile `retail`. No token is needed.
 

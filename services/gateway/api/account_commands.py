@@ -8,9 +8,10 @@ from starlette.responses import Response
 
 from libs.common.contracts.gateway import ChangeAccount
 from libs.common.errors import NotFound
-from libs.common.http.auth import CurrentPrincipal, Principal
+from libs.common.http.auth import Principal
+from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
-from libs.common.http.policy import require_not_self, require_role
+from libs.common.http.policy import require_not_self
 from libs.common.ids import is_id
 from services.gateway.api.command_models import AccountStateOut, CommandAccepted, LimitsIn, StatusIn
 from services.gateway.api.command_requests import COMMAND_HEADERS, CommandRoutes
@@ -48,7 +49,7 @@ def account_commands_router(parts: CommandRoutes) -> APIRouter:
     async def put_status(
         account_id: AccountPath,
         body: StatusIn,
-        principal: CurrentPrincipal,
+        principal: Annotated[Principal, permitted("account.set_status")],
         request: Request,
         idempotency_key: IdempotencyKey = None,
     ) -> Response:
@@ -56,7 +57,6 @@ def account_commands_router(parts: CommandRoutes) -> APIRouter:
 
         Needs the role compliance or operator. What is closed can be made active again.
         """
-        require_role(principal, "compliance", "operator")
         change = _Change("account-status", body.reason, status=body.status)
         return await _submit(parts, request, principal, account_id, read_key(idempotency_key), change)
 
@@ -73,12 +73,11 @@ def account_commands_router(parts: CommandRoutes) -> APIRouter:
     async def put_limits(
         account_id: AccountPath,
         body: LimitsIn,
-        principal: CurrentPrincipal,
+        principal: Annotated[Principal, permitted("account.set_limits")],
         request: Request,
         idempotency_key: IdempotencyKey = None,
     ) -> Response:
         """Set the limits, a minimum below zero being an overdraft. Needs the role operator."""
-        require_role(principal, "operator")
         change = _Change(
             "account-limits", body.reason, minimum_minor=body.minimum_minor, maximum_minor=body.maximum_minor
         )

@@ -7,6 +7,7 @@ import msgspec
 
 from libs.common.errors import Conflict, Forbidden, Malformed, TallystickError, Unavailable
 from libs.common.http.auth import Principal
+from libs.common.http.gate import GuardedEndpoint
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
 from libs.common.http.problems import problem_body
 from services.gateway.api.money_requests import MoneyRoutes, problem_of, require_no_query
@@ -46,7 +47,7 @@ def batch_endpoint(parts: MoneyRoutes) -> dict[str, HotEndpoint]:
     """Return path → endpoint."""
 
     async def post(request: HotRequest) -> HotAnswer:
-        principal = parts.verifier.verify(request.authorization)
+        principal = request.principal
         require_no_query(request)
         wait_seconds, applied = wait_of(request.prefer)
         if applied is None:
@@ -62,7 +63,11 @@ def batch_endpoint(parts: MoneyRoutes) -> dict[str, HotEndpoint]:
         headers = [] if applied is None else [(b"preference-applied", applied.encode())]
         return HotAnswer(_status(batch, results), _encode(BatchOut(results)), headers=headers)
 
-    return {"/api/v1/transfers/batch": lambda request: asyncio.create_task(post(request))}
+    return {
+        "/api/v1/transfers/batch": GuardedEndpoint(
+            "transfer.create", parts.verifier.verify, lambda request: asyncio.create_task(post(request))
+        )
+    }
 
 
 def _body_hashes(batch: BatchIn) -> list[bytes]:

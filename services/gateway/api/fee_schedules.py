@@ -7,10 +7,10 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from libs.common.contracts.gateway import FeeRule, FeeTier, PublishFeeSchedule
-from libs.common.http.auth import CurrentPrincipal
+from libs.common.http.auth import Principal
+from libs.common.http.gate import permitted
 from libs.common.http.models import IdText, StrictModel
 from libs.common.http.openapi import refusals
-from libs.common.http.policy import require_role
 from libs.common.money import MAX_AMOUNT_MINOR
 from services.gateway.api.command_models import CommandAccepted
 from services.gateway.api.command_requests import COMMAND_HEADERS, CommandRoutes
@@ -85,7 +85,7 @@ def fee_schedules_router(parts: CommandRoutes) -> APIRouter:
     )
     async def post_fee_schedule(
         body: FeeScheduleIn,
-        principal: CurrentPrincipal,
+        principal: Annotated[Principal, permitted("fee_schedule.publish")],
         request: Request,
         idempotency_key: Annotated[str | None, Header(include_in_schema=False)] = None,
     ) -> Response:
@@ -93,7 +93,6 @@ def fee_schedules_router(parts: CommandRoutes) -> APIRouter:
 
         Needs the role operator.
         """
-        require_role(principal, "operator")
         rules = tuple(_rule(rule) for rule in body.rules)
         exempt = tuple(body.exempt_account_ids)
         asked = AskedCommand(

@@ -7,9 +7,9 @@ import httpx2
 import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from libs.common.clock import monotonic_seconds
+from libs.common.http.gate import GuardedRoute
 from services.gateway.api.openapi_money import MONEY_PATHS, MONEY_SCHEMAS
 
 log = structlog.get_logger()
@@ -19,7 +19,7 @@ _ASK_SECONDS: Final = 3.0
 _SCHEMAS: Final = "#/components/schemas/"
 
 
-def merged_openapi_routes(clients: Mapping[str, httpx2.AsyncClient]) -> list[Route]:
+def merged_openapi_routes(clients: Mapping[str, httpx2.AsyncClient]) -> list[GuardedRoute]:
     """Return the route. The document is kept for a minute; a service that does not answer is left out until then."""
     kept: dict[str, Any] = {}
     kept_until = float("-inf")
@@ -36,7 +36,7 @@ def merged_openapi_routes(clients: Mapping[str, httpx2.AsyncClient]) -> list[Rou
             kept_until = monotonic_seconds() + (_KEPT_SECONDS if len(theirs) == len(clients) else 0)
         return JSONResponse(kept)
 
-    return [Route("/openapi.json", show, methods=["GET"])]
+    return [GuardedRoute("api.read", "/openapi.json", show, methods=["GET"])]
 
 
 def merge(own: Mapping[str, Any], theirs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -8,10 +8,10 @@ import httpx2
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 from starlette.types import Scope
 
 from libs.common.errors import Malformed, NotFound, Unavailable, Unprocessable
+from libs.common.http.gate import BY_OWNER, GuardedRoute
 from services.gateway.api.rate_limits import RateLimits, address_of
 
 log = structlog.get_logger()
@@ -69,12 +69,12 @@ OWNED: Final[Sequence[Owned]] = (
 )
 
 
-def proxy_routes(clients: Mapping[str, httpx2.AsyncClient], limits: RateLimits) -> list[Route]:
+def proxy_routes(clients: Mapping[str, httpx2.AsyncClient], limits: RateLimits) -> list[GuardedRoute]:
     """Return a route for each owned path; `clients` maps a service's name to a client at its address."""
     return [_route(owned, clients, limits) for owned in OWNED]
 
 
-def _route(owned: Owned, clients: Mapping[str, httpx2.AsyncClient], limits: RateLimits) -> Route:
+def _route(owned: Owned, clients: Mapping[str, httpx2.AsyncClient], limits: RateLimits) -> GuardedRoute:
     async def forward(request: Request) -> Response:
         request.scope["route_template"] = owned.path
         target = _target_of(request.scope)
@@ -97,7 +97,7 @@ def _route(owned: Owned, clients: Mapping[str, httpx2.AsyncClient], limits: Rate
         headers = {name: answer.headers[name] for name in _RETURNED if name in answer.headers}
         return StreamingResponse(_stream(answer), status_code=answer.status_code, headers=headers)
 
-    return Route(owned.path, forward, methods=list(owned.methods))
+    return GuardedRoute(BY_OWNER, owned.path, forward, methods=list(owned.methods))
 
 
 def _target_of(scope: Scope) -> str:

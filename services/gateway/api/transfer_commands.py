@@ -7,7 +7,8 @@ from starlette.responses import Response
 
 from libs.common.contracts.gateway import CaptureTransfer, ReverseTransfer, VoidTransfer
 from libs.common.errors import NotFound, Unprocessable
-from libs.common.http.auth import CurrentPrincipal, Principal
+from libs.common.http.auth import Principal
+from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_party, require_payee, require_payer, require_role
 from libs.common.ids import is_id
@@ -19,6 +20,8 @@ from services.gateway.use_cases.accept_commands import AskedCommand
 from services.gateway.use_cases.prepare_transfer import commit_to
 from services.gateway.views.known_transfers import REVERSAL, KnownTransfer, find_transfer, reversal_of
 from services.gateway.views.ledger_states import await_reversal_amounts, await_transfer_state
+
+_HoldEnder = Annotated[Principal, permitted("hold.end")]
 
 TransferPath = Annotated[str, Path(max_length=64)]
 IdempotencyKey = Annotated[str | None, Header(include_in_schema=False)]
@@ -69,7 +72,7 @@ def _add_holds(router: APIRouter, commands: "_TransferCommands") -> None:
     async def capture(
         transfer_id: TransferPath,
         body: CaptureIn,
-        principal: CurrentPrincipal,
+        principal: _HoldEnder,
         request: Request,
         idempotency_key: IdempotencyKey = None,
     ) -> Response:
@@ -91,7 +94,7 @@ def _add_holds(router: APIRouter, commands: "_TransferCommands") -> None:
     )
     async def void(
         transfer_id: TransferPath,
-        principal: CurrentPrincipal,
+        principal: _HoldEnder,
         request: Request,
         _body: VoidIn | None = None,
         idempotency_key: IdempotencyKey = None,
@@ -127,7 +130,7 @@ def _add_reversals(router: APIRouter, commands: "_TransferCommands") -> None:
     async def reverse(
         transfer_id: TransferPath,
         body: ReversalIn,
-        principal: CurrentPrincipal,
+        principal: Annotated[Principal, permitted("transfer.reverse")],
         request: Request,
         idempotency_key: IdempotencyKey = None,
     ) -> Response:

@@ -1,7 +1,7 @@
 """GET /api/v1/transfers: the ledger's list with its memos, or the gateway's own when it is asked for by metadata."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import httpx2
 import msgspec
@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from libs.common.db.reading import Reading
 from libs.common.errors import InvariantBroken, Unprocessable
-from libs.common.http.auth import CurrentPrincipal
+from libs.common.http.auth import Principal
 from libs.common.http.cursors import Cursor, decode_cursor, encode_cursor
+from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from libs.common.http.transfer_filter import TransferFilterQuery
 from libs.common.ids import is_id
@@ -57,7 +58,9 @@ def transfer_lists_router(reading: Reading, ledger: httpx2.AsyncClient) -> APIRo
         },
         openapi_extra={"parameters": [_METADATA_QUERY]},
     )
-    async def list_transfers(request: Request, principal: CurrentPrincipal, query: TransferFilterQuery) -> Response:
+    async def list_transfers(
+        request: Request, principal: Annotated[Principal, permitted("transfer.list")], query: TransferFilterQuery
+    ) -> Response:
         """Return the transfers of an account, of all your accounts, or for staff of anybody, newest first.
 
         With up to five parameters `metadata.key=value` only those that were sent with all of them: as payer or payee

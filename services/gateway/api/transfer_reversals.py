@@ -8,8 +8,9 @@ from starlette.responses import Response
 
 from libs.common.db.hot import HotConnection
 from libs.common.errors import NotFound
-from libs.common.http.auth import CurrentPrincipal
+from libs.common.http.auth import Principal
 from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
+from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_party
 from libs.common.ids import is_id
@@ -38,7 +39,7 @@ def transfer_reversals_router(connection: HotConnection, waiters: Waiters) -> AP
     )
     async def list_all(
         transfer_id: Annotated[str, Path(max_length=64)],
-        principal: CurrentPrincipal,
+        principal: Annotated[Principal, permitted("transfer.read")],
         limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="reversals in one answer")] = _PAGE,
         cursor: Annotated[str | None, Query(max_length=CURSOR_CHARACTERS, description="`next` of another page")] = None,
     ) -> Response:

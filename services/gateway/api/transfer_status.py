@@ -7,7 +7,8 @@ from starlette.responses import Response
 
 from libs.common.db.hot import HotConnection
 from libs.common.errors import NotFound
-from libs.common.http.auth import CurrentPrincipal
+from libs.common.http.auth import Principal
+from libs.common.http.gate import permitted
 from libs.common.http.policy import require_party
 from libs.common.ids import is_id
 from services.gateway.use_cases.await_outcomes import Waiters
@@ -32,7 +33,9 @@ def transfer_status_router(connection: HotConnection, waiters: Waiters) -> APIRo
             404: {"description": "`transfer_not_found`: no such transfer, or not yours."},
         },
     )
-    async def show(transfer_id: Annotated[str, Path(max_length=64)], principal: CurrentPrincipal) -> Response:
+    async def show(
+        transfer_id: Annotated[str, Path(max_length=64)], principal: Annotated[Principal, permitted("transfer.read")]
+    ) -> Response:
         found = await find_transfer(connection, transfer_id) if is_id(transfer_id) else None
         if found is None:
             raise NotFound("transfer_not_found", "There is no such transfer, or it is not yours.")

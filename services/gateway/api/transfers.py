@@ -12,6 +12,7 @@ import structlog
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from libs.common.http.auth import Principal
+from libs.common.http.gate import GuardedEndpoint
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
 from libs.common.telemetry.traces import begin_span
 from services.gateway.api.money_requests import MoneyRoutes, answer, answer_dry_run, require_no_query
@@ -40,9 +41,17 @@ _Asked = TypeVar("_Asked")
 def money_endpoints(parts: MoneyRoutes) -> dict[str, HotEndpoint]:
     """Return path → endpoint."""
     return {
-        "/api/v1/transfers": _endpoint(parts, "transfers", read_transfer, _prepare_transfer),
-        "/api/v1/deposits": _endpoint(parts, "deposits", read_deposit, _prepare_deposit),
-        "/api/v1/withdrawals": _endpoint(parts, "withdrawals", read_withdrawal, _prepare_withdrawal),
+        "/api/v1/transfers": GuardedEndpoint(
+            "transfer.create", parts.verifier.verify, _endpoint(parts, "transfers", read_transfer, _prepare_transfer)
+        ),
+        "/api/v1/deposits": GuardedEndpoint(
+            "deposit.create", parts.verifier.verify, _endpoint(parts, "deposits", read_deposit, _prepare_deposit)
+        ),
+        "/api/v1/withdrawals": GuardedEndpoint(
+            "withdrawal.create",
+            parts.verifier.verify,
+            _endpoint(parts, "withdrawals", read_withdrawal, _prepare_withdrawal),
+        ),
     }
 
 
@@ -55,7 +64,7 @@ def _endpoint(
     loop_of = asyncio.get_running_loop
 
     async def take(request: HotRequest, span: Span | None) -> HotAnswer:
-        principal = parts.verifier.verify(request.authorization)
+        principal = request.principal
         if request.query:
             # What is not understood must not be done in earnest: `?dryrun=true` moves no money.
             require_no_query(request, unless=b"dry_run=true" if scope == "transfers" else b"")

@@ -8,13 +8,16 @@ from pydantic import BaseModel
 
 from libs.common.clock import Clock
 from libs.common.errors import NotFound, Unprocessable
-from libs.common.http.auth import CurrentPrincipal, Principal
+from libs.common.http.auth import Principal
+from libs.common.http.gate import permitted
 from libs.common.http.moments import Moment, require_past
 from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_reader
 from libs.common.ids import is_id
 from libs.common.money import MAX_AMOUNT_MINOR
 from services.ledger.views.accounts import AccountState, AccountView, Balance, EntryState
+
+_Reader = Annotated[Principal, permitted("account.read")]
 
 _PAGE: Final = 50
 _PAGE_MAX: Final = 200
@@ -81,7 +84,7 @@ def accounts_router(accounts: AccountView, clock: Clock) -> APIRouter:
         responses=refusals("account_not_found"),
         response_model_exclude_none=True,
     )
-    async def get_account(account_id: str, principal: CurrentPrincipal) -> AccountAnswer:
+    async def get_account(account_id: str, principal: _Reader) -> AccountAnswer:
         """Return what the account holds now, and the limits that staff set for it."""
         return _answer(await readable_account(accounts, account_id, principal))
 
@@ -94,7 +97,7 @@ def accounts_router(accounts: AccountView, clock: Clock) -> APIRouter:
     )
     async def get_balance(
         account_id: str,
-        principal: CurrentPrincipal,
+        principal: _Reader,
         at: Annotated[
             Moment | None, Query(description="as of this moment (RFC 3339), its own entries included")
         ] = None,
@@ -120,7 +123,7 @@ def accounts_router(accounts: AccountView, clock: Clock) -> APIRouter:
     )
     async def get_entries(
         account_id: str,
-        principal: CurrentPrincipal,
+        principal: _Reader,
         limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="entries in one answer")] = _PAGE,
         before_seq: Annotated[
             int | None, Query(ge=1, le=_SEQ_MAX, description="`next_before_seq` of another page: entries before it")

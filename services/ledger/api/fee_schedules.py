@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from libs.common.clock import to_rfc3339
 from libs.common.errors import NotFound
-from libs.common.http.auth import CurrentPrincipal
+from libs.common.http.auth import Principal
+from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from services.ledger.views.fee_schedules import FeeScheduleView
 
@@ -32,7 +33,7 @@ def fee_schedules_router(schedules: FeeScheduleView) -> APIRouter:
     @router.get("/{version}", summary="See a fee schedule", responses=refusals("fee_schedule_not_found"))
     async def get_schedule(
         version: Annotated[str, Path(pattern=r"^(current|[0-9]{1,9})$", description="a number, or `current`")],
-        principal: CurrentPrincipal,
+        principal: Annotated[Principal, permitted("fee_schedule.read")],
     ) -> FeeScheduleAnswer:
         """Return the rules of a version, or of the one in force. Which accounts are exempt is shown to staff."""
         found = await schedules.one(None if version == _CURRENT else int(version))

@@ -1,9 +1,12 @@
 """Receipts of transfers, for their parties and for staff."""
 
+from typing import Annotated
+
 from fastapi import APIRouter, Response
 
 from libs.common.errors import NotFound
-from libs.common.http.auth import CurrentPrincipal
+from libs.common.http.auth import Principal
+from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_reader
 from libs.common.ids import is_id
@@ -15,7 +18,7 @@ def receipts_router(receipts: ReceiptView) -> APIRouter:
     router = APIRouter(prefix="/api/v1/transfers", tags=["receipts"])
 
     @router.get("/{transfer_id}/receipt", summary="Get a transfer's receipt", responses=refusals("transfer_not_found"))
-    async def get_receipt(transfer_id: str, principal: CurrentPrincipal) -> Response:
+    async def get_receipt(transfer_id: str, principal: Annotated[Principal, permitted("transfer.read")]) -> Response:
         """Return the record of the transfer's newest state, with the proof that the journal holds it.
 
         Anybody can check it offline with the ledger's public key. Refused and blocked transfers have one too.

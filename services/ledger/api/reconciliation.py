@@ -7,14 +7,15 @@ from pydantic import BaseModel
 
 from libs.common.clock import to_rfc3339
 from libs.common.errors import NotFound
-from libs.common.http.auth import CurrentPrincipal
+from libs.common.http.auth import Principal
+from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
-from libs.common.http.policy import require_role
 from libs.common.ids import is_id
 from services.ledger.use_cases.run_reconciliations import RunReconciliations
 from services.ledger.views.reconciliations import ReconciliationView
 
-_READERS: Final = ("auditor", "admin")
+_READING: Final = (permitted("reconciliation.run"),)
+
 _PAGE: Final = 20
 _PAGE_MAX: Final = 100
 
@@ -54,12 +55,9 @@ def reconciliation_router(runs: ReconciliationView, run_reconciliations: RunReco
     """Return the routes about reconciliations."""
     router = APIRouter(prefix="/api/v1/admin/reconciliation", tags=["audit"])
 
-    @router.get("", summary="List the last reconciliations", responses=refusals("role_required"))
-    async def get_runs(
-        principal: CurrentPrincipal, limit: Annotated[int, Query(ge=1, le=_PAGE_MAX)] = _PAGE
-    ) -> RunsAnswer:
+    @router.get("", summary="List the last reconciliations", dependencies=_READING, responses=refusals("role_required"))
+    async def get_runs(limit: Annotated[int, Query(ge=1, le=_PAGE_MAX)] = _PAGE) -> RunsAnswer:
         """Return the newest runs: each start's sample, each night's, and those that were asked for."""
-        require_role(principal, *_READERS)
         return RunsAnswer(runs=[RunAnswer(**_fields(run)) for run in await runs.last(limit)])
 
     @router.post(
@@ -68,19 +66,18 @@ def reconciliation_router(runs: ReconciliationView, run_reconciliations: RunReco
         summary="Start a reconciliation",
         responses=refusals("role_required", "reconciliation_running"),
     )
-    async def post_run(principal: CurrentPrincipal) -> StartedAnswer:
+    async def post_run(principal: Annotated[Principal, permitted("reconciliation.run")]) -> StartedAnswer:
         """Compare everything, in the background. One runs at a time; its result stays for ever."""
-        require_role(principal, *_READERS)
         return StartedAnswer(run_id=await run_reconciliations.ask(principal.user_id))
 
     @router.get(
         "/{run_id}",
         summary="See what a reconciliation found",
+        dependencies=_READING,
         responses=refusals("role_required", "reconciliation_not_found"),
     )
-    async def get_run(run_id: str, principal: CurrentPrincipal) -> RunWithReport:
+    async def get_run(run_id: str) -> RunWithReport:
         """Return one run with its report."""
-        require_role(principal, *_READERS)
         found = await runs.one(run_id) if is_id(run_id) else None
         if found is None:
             raise NotFound("reconciliation_not_found", "There is no such reconciliation.")

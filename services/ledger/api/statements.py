@@ -7,8 +7,9 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from libs.common.clock import Clock, to_rfc3339
-from libs.common.http.auth import CurrentPrincipal
+from libs.common.http.auth import Principal
 from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
+from libs.common.http.gate import permitted
 from libs.common.http.moments import Moment, require_past, require_period
 from libs.common.http.openapi import refusals
 from services.ledger.api.accounts import EntryAnswer, entry_answer, readable_account
@@ -59,7 +60,7 @@ def statements_router(accounts: AccountView, statements: StatementView, clock: C
     async def get_statement(
         account_id: str,
         request: Request,
-        principal: CurrentPrincipal,
+        principal: Annotated[Principal, permitted("account.read")],
         begins_at: Annotated[
             Moment | None, Query(alias="from", description="first moment; all there is before")
         ] = None,

@@ -1,22 +1,24 @@
 """GET /api/v1/transfers: lists of transfers, for their parties and for staff."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
 from libs.common.errors import NotFound, Unprocessable
-from libs.common.http.auth import CurrentPrincipal, Principal
+from libs.common.http.auth import Principal
 from libs.common.http.cursors import Cursor, decode_cursor, encode_cursor
+from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
+from libs.common.http.permissions import PERMISSIONS
 from libs.common.http.transfer_filter import TransferFilterQuery
 from libs.common.ids import is_id
 from services.ledger.views.accounts import AccountView
 from services.ledger.views.transfers import ACCOUNTS_MAX, Filter, ListedTransfer, TransfersView
 
 _INDEX_MAX: Final = 2**53 - 1
-_READ_ALL: Final = frozenset({"support", "auditor", "operator", "compliance"})
+_READ_ALL: Final = PERMISSIONS["transfer.list"].roles
 
 
 class LegAnswer(BaseModel):
@@ -78,7 +80,9 @@ def transfers_router(accounts: AccountView, transfers: TransfersView) -> APIRout
         summary="List transfers",
         responses=refusals("account_not_found", "too_many_accounts", "cursor_invalid", "conflicting_parameters"),
     )
-    async def list_transfers(principal: CurrentPrincipal, query: TransferFilterQuery) -> TransfersAnswer:
+    async def list_transfers(
+        principal: Annotated[Principal, permitted("transfer.list")], query: TransferFilterQuery
+    ) -> TransfersAnswer:
         """Return the transfers of an account, of all your accounts, or for staff of anybody, newest first.
 
         A transfer is here once the ledger or fraud has decided about it. Of one that was refused or blocked only the

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse
 
 from libs.common.errors import NotFound, Unprocessable
+from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from libs.common.proof.strict_base64 import encode_base64
 from services.ledger.views.transparency import TransparencyView
@@ -32,7 +33,9 @@ class InclusionAnswer(BaseModel):
 
 def transparency_router(transparency: TransparencyView, vkeys: str) -> APIRouter:
     """Return the public routes; `vkeys` is one verifier key a line, newest first."""
-    router = APIRouter(prefix="/api/v1/transparency", tags=["transparency"])
+    router = APIRouter(
+        prefix="/api/v1/transparency", tags=["transparency"], dependencies=[permitted("transparency.read")]
+    )
 
     @router.get(
         "/checkpoint",

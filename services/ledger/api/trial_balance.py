@@ -8,10 +8,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from libs.common.clock import Clock, to_rfc3339
-from libs.common.http.auth import CurrentPrincipal
+from libs.common.http.gate import permitted
 from libs.common.http.moments import Moment, require_past
 from libs.common.http.openapi import refusals
-from libs.common.http.policy import require_role
 from services.ledger.views.trial_balance import CodeTotals, TrialBalanceView
 
 _DEBIT_TYPES: Final = frozenset({"asset", "expense"})
@@ -65,11 +64,11 @@ def trial_balance_router(trial_balance: TrialBalanceView, clock: Clock) -> APIRo
 
     @router.get(
         "/trial-balance",
+        dependencies=[permitted("trial_balance.read")],
         summary="Get the trial balance and the balance sheet",
         responses=refusals("role_required", "moment_in_future"),
     )
     async def get_trial_balance(
-        principal: CurrentPrincipal,
         at: Annotated[Moment | None, Query(description="as of this moment (RFC 3339); now if absent")] = None,
     ) -> TrialBalanceAnswer:
         """Return the sums of all balances by asset, type and code, now or at a moment that has passed.
@@ -77,7 +76,6 @@ def trial_balance_router(trial_balance: TrialBalanceView, clock: Clock) -> APIRo
         For auditors, operators and administrators. Today's is read from the accounts. For the past each account that
         changed since is searched; a book too large for that within five seconds answers `database_busy`.
         """
-        require_role(principal, "auditor", "operator", "admin")
         require_past(at, clock())
         totals = await (trial_balance.now() if at is None else trial_balance.at(at))
         return TrialBalanceAnswer(at=None if at is None else to_rfc3339(at), assets=summed_by_asset(totals))

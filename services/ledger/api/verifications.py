@@ -7,16 +7,17 @@ from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field
 
 from libs.common.errors import NotFound
-from libs.common.http.auth import CurrentPrincipal
+from libs.common.http.auth import Principal
+from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
-from libs.common.http.policy import require_role
 from libs.common.ids import is_id
 from services.ledger.use_cases.release_finding import REASON_MAX, ReleaseFinding
 from services.ledger.use_cases.verify_on_request import Running, VerifyOnRequest
 from services.ledger.views.findings import FindingsView
 
+_VERIFYING: Final = (permitted("ledger.verify"),)
+
 _WAIT_SECONDS: Final = 5.0
-_READERS: Final = ("auditor", "admin")
 _Id = Annotated[str, Path(max_length=36)]
 
 
@@ -77,18 +78,24 @@ def verifications_router(verify: VerifyOnRequest, findings: FindingsView, releas
     router = APIRouter(prefix="/api/v1/admin/ledger", tags=["verification"])
     statuses: dict[int | str, dict[str, Any]] = {202: {"description": "It goes on; ask for it by its id."}}
 
-    @router.post("/verify", summary="Verify the ledger", responses=statuses | refusals("verification_running"))
-    async def verify_ledger(body: VerifyRequest, principal: CurrentPrincipal, response: Response) -> VerificationAnswer:
+    @router.post(
+        "/verify",
+        summary="Verify the ledger",
+        dependencies=_VERIFYING,
+        responses=statuses | refusals("verification_running"),
+    )
+    async def verify_ledger(body: VerifyRequest, response: Response) -> VerificationAnswer:
         """Verify in the background; a short one is answered at once."""
-        require_role(principal, *_READERS)
         return _answer(await verify.start(body.scope, "", wait_seconds=_WAIT_SECONDS), response)
 
     @router.post(
-        "/verify/{account_id}", summary="Verify one account", responses=statuses | refusals("account_not_found")
+        "/verify/{account_id}",
+        summary="Verify one account",
+        dependencies=_VERIFYING,
+        responses=statuses | refusals("account_not_found"),
     )
-    async def verify_account(account_id: _Id, principal: CurrentPrincipal, response: Response) -> VerificationAnswer:
+    async def verify_account(account_id: _Id, response: Response) -> VerificationAnswer:
         """Verify an account's entries against their records, and what it holds."""
-        require_role(principal, *_READERS)
         if not is_id(account_id):
             raise NotFound("account_not_found", "There is no such account, or it is not yours.")
         return _answer(await verify.start("account", account_id, wait_seconds=_WAIT_SECONDS), response)
@@ -96,19 +103,16 @@ def verifications_router(verify: VerifyOnRequest, findings: FindingsView, releas
     @router.get(
         "/verifications/{verification_id}",
         summary="See how a verification goes",
+        dependencies=_VERIFYING,
         responses=statuses | refusals("verification_not_found"),
     )
-    async def get_verification(
-        verification_id: _Id, principal: CurrentPrincipal, response: Response
-    ) -> VerificationAnswer:
+    async def get_verification(verification_id: _Id, response: Response) -> VerificationAnswer:
         """Return how far it is and, once it has ended, what it found."""
-        require_role(principal, *_READERS)
         return _answer(verify.look(verification_id), response)
 
-    @router.get("/findings", summary="List what halts the ledger")
-    async def get_findings(principal: CurrentPrincipal) -> FindingsAnswer:
+    @router.get("/findings", summary="List what halts the ledger", dependencies=_VERIFYING)
+    async def get_findings() -> FindingsAnswer:
         """Return the findings that nobody has released."""
-        require_role(principal, *_READERS)
         halted, found = await findings.open()
         return FindingsAnswer(
             halted=halted,
@@ -122,9 +126,10 @@ def verifications_router(verify: VerifyOnRequest, findings: FindingsView, releas
         summary="Let the ledger go on in spite of a finding",
         responses=refusals("finding_not_found", "ledger_not_halted", "reason_missing"),
     )
-    async def release_finding(body: ReleaseRequest, principal: CurrentPrincipal) -> ReleaseAnswer:
+    async def release_finding(
+        body: ReleaseRequest, principal: Annotated[Principal, permitted("ledger.release")]
+    ) -> ReleaseAnswer:
         """Release one finding; the journal keeps who did and a commitment to the reason."""
-        require_role(principal, "admin")
         if not is_id(body.finding_id):
             raise NotFound("finding_not_found", "There is no such finding, or it was released before.")
         return ReleaseAnswer(

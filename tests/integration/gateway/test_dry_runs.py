@@ -64,7 +64,7 @@ async def test_a_dry_run_tells_the_outcome_and_keeps_nothing(counter: Counter) -
     ],
 )
 async def test_what_is_meant_otherwise_is_not_done_in_earnest(counter: Counter, path: str, code: str) -> None:
-    headers = {**counter.keys.bearer(counter.payer.owner_id), "Idempotency-Key": new_id()}
+    headers = {**counter.keys.bearer(counter.payer.owner_id, "customer", "operator"), "Idempotency-Key": new_id()}
     before = await kept(counter)
     async with counter.http() as http:
         answer = await http.post(path, json=wish(counter), headers=headers)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from libs.common.errors import InvariantBroken, Rejected
 from libs.common.http.app import make_app
 from libs.common.http.edge import hot_request
+from libs.common.http.gate import permitted
 from libs.common.http.health import Health
 from libs.common.ids import is_id, new_id
 
@@ -38,7 +39,7 @@ class Strict(BaseModel):
 
 
 def routes() -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(dependencies=[permitted("api.read")])
 
     @router.post("/size")
     async def size(request: Request) -> dict[str, int]:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI, Query
 from pydantic import BaseModel, Field
 
 from libs.common.http.app import make_app
+from libs.common.http.gate import permitted
 from libs.common.http.health import Health
 
 
@@ -25,7 +26,7 @@ async def nothing(_app: FastAPI) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
-    router = APIRouter(prefix="/api")
+    router = APIRouter(prefix="/api", dependencies=[permitted("api.read")])
 
     @router.get("/one/{name}")
     async def one(name: str, at: Annotated[str, Query(alias="as")] = "") -> str:

@@ -1,0 +1,113 @@
+"""The gate of every route: it declares an action of the permission matrix and lets in who may do it.
+
+What only the resource can tell (whose it is) the route asks `policy.py` once it has loaded it.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute, Route
+
+from libs.common.errors import Forbidden
+from libs.common.http.auth import Principal, TokenVerifier
+from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
+from libs.common.http.permissions import PERMISSIONS, Permission
+from libs.common.invariants import check
+
+BY_OWNER: Final = "forwarded"
+"""The action of a route that hands the request to another service, whose own gate decides."""
+BY_SISTERS: Final = "internal"
+"""The action of a route that only the services of this system may call, by a token of their own."""
+
+
+class Gate:
+    """What a route depends on to say which action it is."""
+
+    def __init__(self, action: str) -> None:
+        """Name an action of the matrix, or one of the two that other gates decide."""
+        known = action in PERMISSIONS or action in {BY_OWNER, BY_SISTERS}
+        check(known, "a route's action stands in the matrix", action=action)
+        self.action: Final = action
+
+
+class _PublicGate(Gate):
+    def __call__(self) -> None:
+        """Let anybody in."""
+
+
+class _PrincipalGate(Gate):
+    def __call__(self, request: Request) -> Principal:
+        """Return who asks, if the matrix lets him in."""
+        verifier: TokenVerifier = request.app.state.verifier
+        return admit(verifier.verify(request.headers.get("authorization")), PERMISSIONS[self.action])
+
+
+def permitted(action: str) -> Any:
+    """Return what a route depends on to be guarded.
+
+    As the type of its principal, `Annotated[Principal, permitted("account.read")]`; a route that need not know who
+    asks, such as a public one, names it among its `dependencies`.
+    """
+    return Depends(_PublicGate(action) if PERMISSIONS[action].public else _PrincipalGate(action))
+
+
+def admit(principal: Principal, permission: Permission) -> Principal:
+    """Let in who has a role, or may turn out to be related. Raises: Forbidden role_required."""
+    if not permission.related and principal.roles.isdisjoint(permission.roles):
+        roles = sorted(permission.roles)
+        raise Forbidden("role_required", f"This needs one of the roles: {', '.join(roles)}.", roles=roles)
+    return principal
+
+
+class GuardedEndpoint:
+    """A hot endpoint behind its gate."""
+
+    def __init__(self, action: str, verify: Callable[[str | None], Principal], endpoint: HotEndpoint) -> None:
+        """Guard the endpoint, which finds who asks in the request's `principal`.
+
+        `verify` returns whom an `Authorization` header names, or raises Unauthenticated.
+        """
+        self.action: Final = Gate(action).action
+        self._permission = PERMISSIONS[action]
+        self._verify = verify
+        self._endpoint = endpoint
+
+    def __call__(self, request: HotRequest) -> Awaitable[HotAnswer]:
+        """Let in who may. Raises: Unauthenticated, Forbidden, and what the endpoint does."""
+        request.principal = admit(self._verify(request.authorization), self._permission)
+        return self._endpoint(request)
+
+
+class GuardedRoute(Route):
+    """A plain Starlette route that declares its action; it needs no principal, or hands the request on."""
+
+    def __init__(self, action: str, path: str, endpoint: Any, *, methods: list[str]) -> None:
+        """Make the route."""
+        super().__init__(path, endpoint, methods=methods)
+        check(action == BY_OWNER or PERMISSIONS[action].public, "a plain route is public or forwarded", action=action)
+        self.action: Final = action
+
+
+def require_declared(routes: Iterable[BaseRoute], hot: Mapping[str, HotEndpoint]) -> None:
+    """Refuse to start with a route that declares no action. Raises: InvariantBroken, naming the routes."""
+    undeclared = [str(getattr(route, "path", route)) for route in routes if action_of(route) is None]
+    undeclared += [path for path, endpoint in hot.items() if not isinstance(endpoint, GuardedEndpoint)]
+    check(not undeclared, "every route declares an action of the permission matrix", undeclared=undeclared)
+
+
+def action_of(route: BaseRoute) -> str | None:
+    """Return the action a route declares, or None."""
+    if isinstance(route, GuardedRoute):
+        return route.action
+    if not isinstance(route, APIRoute):
+        return None
+    return next((call.action for call in _calls_of(route.dependant) if isinstance(call, Gate)), None)
+
+
+def _calls_of(dependant: Dependant) -> Iterator[object]:
+    for other in dependant.dependencies:
+        yield other.call
+        yield from _calls_of(other)

@@ -1,0 +1,106 @@
+"""The permission matrix: every action of every route, and who may do it. Read here by people, by the gate and by tests.
+
+A route names its action (`gate.py`); a route without one keeps its service from starting.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Role = Literal["customer", "support", "compliance", "operator", "auditor", "admin"]
+Scope = Literal[
+    "accounts:read",
+    "accounts:write",
+    "transfers:read",
+    "transfers:write",
+    "treasury:write",
+    "kyc:read",
+    "kyc:write",
+    "fraud:read",
+    "ledger:read",
+    "ledger:write",
+]
+
+STAFF: Final[frozenset[Role]] = frozenset({"support", "compliance", "operator", "auditor", "admin"})
+ROLES: Final[frozenset[Role]] = STAFF | {"customer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Who may do an action: anybody at all, whoever has one of the roles, or whoever the resource is related to.
+
+    `related` names that relation in words; the route, which alone has the resource at hand, tests it. `scope` is what
+    an API key needs besides; without one only a person who logged in may.
+    """
+
+    what: str
+    roles: frozenset[Role] = frozenset()
+    related: str = ""
+    public: bool = False
+    scope: Scope | None = None
+
+
+def _of(*roles: Role) -> frozenset[Role]:
+    return frozenset(roles)
+
+
+PERMISSIONS: Final[Mapping[str, Permission]] = {
+    # Customers and their log-ins
+    "customer.register": Permission("become a customer", public=True),
+    "session.begin": Permission("log in, stay logged in, log out", public=True),
+    "token_keys.read": Permission("read the keys that verify access tokens", public=True),
+    "customer.read": Permission("see one's own data", related="the customer himself", scope="accounts:read"),
+    "customer.set_profile": Permission("set whose limits hold for a customer", _of("compliance", "admin")),
+    "customer.set_roles": Permission("set the roles of somebody else", _of("admin")),
+    # Accounts
+    "account.open": Permission("open an account for oneself", _of("customer"), scope="accounts:write"),
+    "account.list": Permission("list one's own accounts", related="the owner", scope="accounts:read"),
+    "account.read": Permission(
+        "see an account, its balances, entries and statements", STAFF, "the owner", scope="accounts:read"
+    ),
+    "account.set_status": Permission(
+        "freeze, suspend, close and reopen somebody else's account", _of("compliance", "operator")
+    ),
+    "account.set_limits": Permission("set what somebody else's account may hold or owe", _of("operator")),
+    # Money
+    "transfer.create": Permission(
+        "send money, hold it, or learn what would become of it",
+        related="the owner of every account debited",
+        scope="transfers:write",
+    ),
+    "transfer.read": Permission(
+        "see a transfer, its reversals and its receipt", STAFF, "a party", scope="transfers:read"
+    ),
+    "transfer.list": Permission("list transfers", STAFF, "the owner of the accounts", scope="transfers:read"),
+    "hold.end": Permission("capture or void a hold", _of("operator"), "who asked for it", scope="transfers:write"),
+    "transfer.reverse": Permission(
+        "give money back", _of("operator"), "who received all of it", scope="transfers:write"
+    ),
+    "deposit.create": Permission("credit somebody else from the reserve", _of("operator"), scope="treasury:write"),
+    "withdrawal.create": Permission("debit somebody else to the reserve", _of("operator"), scope="treasury:write"),
+    "fee_schedule.read": Permission("see a fee schedule", related="anybody logged in", scope="transfers:read"),
+    "fee_schedule.publish": Permission("publish a fee schedule", _of("operator")),
+    # Proof
+    "transparency.read": Permission("read checkpoints, keys and proofs", public=True),
+    "ledger.verify": Permission(
+        "verify the ledger, and see what was found", _of("auditor", "admin"), scope="ledger:read"
+    ),
+    "ledger.release": Permission("let a halted ledger go on", _of("admin")),
+    "reconciliation.run": Permission(
+        "start reconciliations and see their reports", _of("auditor", "admin"), scope="ledger:read"
+    ),
+    "trial_balance.read": Permission("see the trial balance", _of("auditor", "operator", "admin"), scope="ledger:read"),
+    # Screening and verification of customers
+    "decision.read": Permission(
+        "see why a transfer was approved, held or blocked",
+        _of("compliance", "support", "auditor", "admin"),
+        scope="fraud:read",
+    ),
+    "verification.apply": Permission("ask to be verified", _of("customer"), scope="kyc:write"),
+    "verification.read": Permission(
+        "see how one's own verification stands", related="the customer himself", scope="kyc:read"
+    ),
+    "verification.review": Permission("approve or reject somebody else", _of("compliance")),
+    # The documents of the interface itself
+    "api.read": Permission("read what the interface offers", public=True),
+}

@@ -1,0 +1,115 @@
+"""Every route declares its action, and the gate lets in whom the permission matrix names."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute, Route
+
+from libs.common.errors import Forbidden, InvariantBroken
+from libs.common.http.app import make_app
+from libs.common.http.auth import Principal
+from libs.common.http.gate import BY_OWNER, Gate, GuardedEndpoint, GuardedRoute, action_of, admit, permitted
+from libs.common.http.health import Health
+from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
+from libs.common.http.permissions import PERMISSIONS, ROLES, Permission
+
+
+@asynccontextmanager
+async def nothing(_app: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+def somebody(*roles: str) -> Principal:
+    return Principal("somebody", frozenset(roles), "a token", float("inf"))
+
+
+def start(*, router: APIRouter | None = None, hot: HotEndpoint | None = None, route: BaseRoute | None = None) -> None:
+    make_app(
+        service="test",
+        title="Test",
+        description="",
+        version="1",
+        routers=[router] if router else [],
+        lifespan=nothing,
+        health=Health(),
+        hot={"/hot": hot} if hot else {},
+        routes=[route] if route else [],
+    )
+
+
+async def answer(_request: object) -> HotAnswer:
+    return HotAnswer(200, b"answered")
+
+
+def test_a_route_without_an_action_keeps_its_service_from_starting() -> None:
+    router = APIRouter()
+    router.add_api_route("/forgotten", answer)
+    with pytest.raises(InvariantBroken) as broken:
+        start(router=router)
+    assert broken.value.facts == {"undeclared": ["/forgotten"]}
+
+
+def test_a_hot_endpoint_without_an_action_keeps_its_service_from_starting() -> None:
+    with pytest.raises(InvariantBroken):
+        start(hot=answer)
+
+
+def test_a_plain_route_without_an_action_keeps_its_service_from_starting() -> None:
+    with pytest.raises(InvariantBroken):
+        start(route=Route("/plain", answer))
+
+
+def test_a_service_starts_when_every_route_declares_its_action() -> None:
+    router = APIRouter()
+    router.add_api_route("/one", answer, dependencies=[permitted("transparency.read")])
+    guarded = GuardedEndpoint("transfer.create", lambda _: somebody("customer"), answer)
+    start(router=router, hot=guarded, route=GuardedRoute(BY_OWNER, "/plain", answer, methods=["GET"]))
+    assert [action_of(route) for route in router.routes] == ["transparency.read"]
+
+
+def test_an_action_that_is_not_in_the_matrix_is_none() -> None:
+    with pytest.raises(InvariantBroken):
+        Gate("transfer.steal")
+
+
+def test_a_plain_route_is_public_or_forwarded() -> None:
+    with pytest.raises(InvariantBroken):
+        GuardedRoute("transfer.create", "/plain", answer, methods=["POST"])
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_the_gate_lets_in_one_role_and_no_other(role: str) -> None:
+    permission = Permission("publish", frozenset({"operator"}))
+    if role == "operator":
+        assert admit(somebody(role), permission) == somebody(role)
+    else:
+        with pytest.raises(Forbidden) as refused:
+            admit(somebody(role), permission)
+        assert (refused.value.code, refused.value.facts) == ("role_required", {"roles": ["operator"]})
+
+
+def test_who_may_be_related_is_left_to_the_route() -> None:
+    permission = Permission("read", frozenset({"auditor"}), "the owner")
+    assert admit(somebody("customer"), permission) == somebody("customer")
+
+
+async def test_a_guarded_endpoint_learns_who_asks_and_is_not_asked_by_others() -> None:
+    seen: list[str] = []
+
+    async def note(request: HotRequest) -> HotAnswer:
+        seen.append(request.principal.user_id)
+        return await answer(request)
+
+    request = HotRequest("Bearer x", None, None, "192.0.2.1", "an id")
+    await GuardedEndpoint("deposit.create", lambda _: somebody("operator"), note)(request)
+    with pytest.raises(Forbidden):
+        GuardedEndpoint("deposit.create", lambda _: somebody("customer"), note)(request)
+    assert seen == ["somebody"]
+
+
+def test_every_action_says_who_may_do_it_and_a_public_one_nothing_more() -> None:
+    for action, permission in PERMISSIONS.items():
+        assert permission.public != bool(permission.roles or permission.related), action
+        assert not (permission.public and permission.scope), action
