@@ -1,9 +1,21 @@
 """Settings every service has: from the environment, one prefix per service; what is missing fails the start."""
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode
+
+from libs.common.http.client_address import ForwardedHeader, TrustedProxies
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
+"""In the environment: `10.0.0.0/8,2001:db8::/32`."""
 
 
 class ServiceSettings(BaseSettings):
@@ -29,3 +41,12 @@ class ServiceSettings(BaseSettings):
     """Public keys that sign access tokens (RFC 7517); read again whenever the file changes."""
     internal_token: SecretStr
     """Shared by the five services for the few questions they ask each other over HTTP."""
+    trusted_proxies: Networks = ()
+    """Networks of the proxies in front of this process, which for all but the gateway is the gateway. Whoever connects
+    from elsewhere is himself the caller, whatever his headers say."""
+    forwarded_header: ForwardedHeader = "x-forwarded-for"
+    """The one header in which those proxies name whom they speak for."""
+
+    def proxies(self) -> TrustedProxies:
+        """Return what finds out where a request comes from."""
+        return TrustedProxies(self.trusted_proxies, self.forwarded_header)

@@ -117,6 +117,7 @@ def build(role: Role) -> FastAPI:
         lifespan=lifespan,
         health=health,
         verifier=TokenVerifier(settings.jwks_file),
+        proxies=settings.proxies(),
     )
 
 

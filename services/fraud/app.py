@@ -144,4 +144,5 @@ def build(role: Role) -> FastAPI:
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
         verifier=None if role == "worker" else TokenVerifier(settings.jwks_file),
+        proxies=settings.proxies(),
     )

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 from fastapi import APIRouter, FastAPI
@@ -55,15 +55,14 @@ from services.gateway.use_cases.project_outcomes import poll_outcomes
 from services.gateway.use_cases.repeat_requests import Repeater
 from services.gateway.use_cases.watch_ledger import LedgerHalt
 
+_CONNECTIONS: Final = ("intake", "atomic-intake", "commands", "projection", "repeats", "lookup", "digests")
+
 
 def build(role: Role) -> FastAPI:
     """Construct the gateway for this role: `api` takes requests, `worker` projects and repeats, `serve` does both."""
     settings = GatewaySettings()
     dsn = settings.postgres_dsn.get_secret_value()
-    connections = {
-        name: HotConnection(dsn, f"gateway-{name}")
-        for name in ("intake", "atomic-intake", "commands", "projection", "repeats", "lookup", "digests")
-    }
+    connections = {name: HotConnection(dsn, f"gateway-{name}") for name in _CONNECTIONS}
     clients = _clients(settings)
     engine = make_engine(dsn, "gateway-lists")
     lists = transfer_lists_router(Reading(engine), clients["ledger"])
@@ -135,6 +134,7 @@ def build(role: Role) -> FastAPI:
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
         verifier=verifier,
+        proxies=settings.proxies(),
     )
 
 

@@ -67,6 +67,7 @@ def build(role: Role) -> FastAPI:
         lifespan=lifespan,
         health=health,
         verifier=TokenVerifier(settings.jwks_file),
+        proxies=settings.proxies(),
     )
 
 

@@ -160,6 +160,7 @@ def build(role: Role) -> FastAPI:
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
         verifier=TokenVerifier(settings.jwks_file),
+        proxies=settings.proxies(),
     )
 
 

@@ -41,6 +41,8 @@ def service_settings(service: str, plan: StackPlan) -> dict[str, str]:
         **_kafka_timing(plan),
         "JWKS_FILE": str(plan.keys.jwks),
         "INTERNAL_TOKEN": plan.secrets.internal_token,
+        # Nothing stands before the gateway here, and nobody but the gateway before the others.
+        "TRUSTED_PROXIES": "" if service == "gateway" else f"{LOOPBACK}/32",
     }
     return {f"{service.upper()}_{name}": value for name, value in (common | _own_settings(service, plan)).items()}
 

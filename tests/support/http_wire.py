@@ -14,6 +14,7 @@ from libs.common.clock import monotonic_seconds
 from libs.common.http.app import make_app
 from libs.common.http.auth import Principal
 from libs.common.http.bounded_protocol import sweep
+from libs.common.http.client_address import TrustedProxies
 from libs.common.http.gate import GuardedEndpoint, permitted
 from libs.common.http.health import Health
 from libs.common.http.hot import HotAnswer, HotRequest
@@ -73,6 +74,7 @@ class Server:
     may_answer: asyncio.Event = field(default_factory=asyncio.Event)
     awaits: asyncio.Future[None] | None = None
     """What the hot endpoint waits for besides."""
+    proxies: TrustedProxies | None = None
 
     def __post_init__(self) -> None:
         self.may_answer.set()
@@ -106,6 +108,7 @@ class Server:
             lifespan=nothing,
             health=Health(),
             hot={"/hot": GuardedEndpoint("transfer.create", anybody, self.hot)},
+            proxies=self.proxies,
         )
 
     def connect(self) -> tuple[HotHttpProtocol, Wire]:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.common.errors import TallystickError
 from libs.common.http.auth import TokenVerifier
+from libs.common.http.client_address import TrustedProxies
 from libs.common.http.edge import Edge
 from libs.common.http.gate import require_declared
 from libs.common.http.health import Health
@@ -41,13 +42,21 @@ class Application(FastAPI):
     """FastAPI inside our edge, which must be outermost: it answers hot endpoints without the framework."""
 
     def __init__(
-        self, *, hot: Mapping[str, HotEndpoint], readable: Collection[str], queries: KnownQueries, **options: Any
+        self,
+        *,
+        hot: Mapping[str, HotEndpoint],
+        readable: Collection[str],
+        queries: KnownQueries,
+        proxies: TrustedProxies | None,
+        **options: Any,
     ) -> None:
         """Make it; options are FastAPI's."""
         super().__init__(**options)
         self.hot = hot
         """path → endpoint; the server's protocol answers these itself."""
-        self._edge = Edge(super().__call__, hot, readable, queries)
+        self.proxies = proxies
+        """Who may say where a request comes from; the server's protocol asks it, too."""
+        self._edge = Edge(super().__call__, hot, readable, queries, proxies)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Leave out the outermost layer, Starlette's last catch: it answers in plain text before our edge can."""
@@ -73,11 +82,13 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
     readable: Collection[str] = (),
     routes: Sequence[BaseRoute] = (),
     otlp_endpoint: str = "",
+    proxies: TrustedProxies | None = None,
 ) -> FastAPI:
     """Put a service's application together. `routes` are plain Starlette routes; hot endpoints come before all.
 
     `readable` names paths of hot endpoints at which a router answers GET. What a query has that a router's
-    route does not declare is refused before it is asked; hot endpoints and plain routes look themselves.
+    route does not declare is refused before it is asked; hot endpoints and plain routes look themselves. What `proxies`
+    says is a request's address is what everybody sees as its client.
 
     Raises: InvariantBroken for a route that does not say which action of the permission matrix it is.
     """
@@ -87,6 +98,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
         hot=hot,
         readable=readable,
         queries=KnownQueries(route for router in routers for route in router.routes),
+        proxies=proxies or None,
         title=title,
         description=description,
         version=version,

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.clock import monotonic_seconds
 from libs.common.errors import NotFound, TallystickError, TooLarge, Unprocessable
+from libs.common.http.client_address import TrustedProxies
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest, error_answer
 from libs.common.http.known_query import KnownQueries
 from libs.common.http.problems import error_response, problem_body, problem_response
@@ -47,7 +48,12 @@ class Edge:
     """Wraps the whole application."""
 
     def __init__(
-        self, app: ASGIApp, hot: Mapping[str, HotEndpoint], readable: Collection[str], queries: KnownQueries
+        self,
+        app: ASGIApp,
+        hot: Mapping[str, HotEndpoint],
+        readable: Collection[str],
+        queries: KnownQueries,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         """Wrap it; `hot` maps exact paths to the endpoints that answer POST there.
 
@@ -57,12 +63,14 @@ class Edge:
         self._hot = hot
         self._readable = readable
         self._queries = queries
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; other ASGI events pass through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        self._locate(scope)
         endpoint = self._hot.get(scope["path"])
         if endpoint is not None and not (scope["method"] == "GET" and scope["path"] in self._readable):
             await _serve_hot(endpoint, scope, receive, send)
@@ -105,6 +113,12 @@ class Edge:
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "OTHER"
             _observe((method, _route_of(scope), status), monotonic_seconds() - began)
+
+    def _locate(self, scope: Scope) -> None:
+        """Make whom trusted proxies speak for the client that everybody sees from here on."""
+        if self._proxies is not None and scope["client"]:
+            host, port = scope["client"]
+            scope["client"] = (self._proxies.address_of(host, scope["headers"]), port)
 
 
 async def _serve_hot(endpoint: HotEndpoint, scope: Scope, receive: Receive, send: Send) -> None:

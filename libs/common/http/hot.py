@@ -21,7 +21,7 @@ class HotRequest:
     idempotency_key: str | None
     prefer: str | None
     address: str
-    """The peer's address; a proxy's own header would let anybody name himself."""
+    """The peer's, or what trusted proxies say; else anybody could name himself."""
     request_id: str
     traceparent: str = ""
     """W3C Trace Context, only if the caller has this request traced."""

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from libs.common.http.bounded_protocol import BoundedHttpProtocol, answer_bytes
+from libs.common.http.client_address import TrustedProxies
 from libs.common.http.edge import MAX_BODY_BYTES, answer_hot, hot_request, too_large_answer
 from libs.common.http.hot import HotAnswer, HotEndpoint
 
@@ -26,6 +27,7 @@ class HotHttpProtocol(BoundedHttpProtocol):
         super().__init__(*arguments, **options)
         hot: Mapping[str, HotEndpoint] = getattr(self.app, "hot", {})
         self._hot = {path.encode(): endpoint for path, endpoint in hot.items()}
+        self.proxies: TrustedProxies | None = getattr(self.app, "proxies", None)
 
     def on_headers_complete(self) -> None:
         """Choose the shortcut or uvicorn's own way; the parser calls this."""
@@ -74,6 +76,8 @@ class _HotCycle:
         self._default_headers = protocol.server_state.default_headers
         self._on_response = protocol.on_response_complete
         self._request, self._length = hot_request(protocol.headers, protocol.client)
+        if protocol.proxies is not None:
+            self._request.address = protocol.proxies.address_of(self._request.address, protocol.headers)
         self._request.path = protocol.url.decode()
         self._is_its_turn = is_its_turn
         self._answering: Any = None

@@ -82,5 +82,5 @@ class RateLimits:
 
 
 def address_of(request: Request) -> str:
-    """Return the peer's address; a proxy's own header would let anybody name himself."""
+    """Return where the request comes from, as the edge found out."""
     return request.client.host if request.client else "unknown"

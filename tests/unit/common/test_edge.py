@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 from typing import Any
 
 import httpx2
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from libs.common.errors import InvariantBroken, Rejected
 from libs.common.http.app import make_app
+from libs.common.http.client_address import TrustedProxies
 from libs.common.http.edge import hot_request
 from libs.common.http.gate import permitted
 from libs.common.http.health import Health
@@ -219,3 +221,28 @@ async def test_requests_are_measured_by_route_and_never_by_what_callers_wrote(cl
     assert 'http_route="/items/{number}"' in metrics
     assert "/items/41" not in metrics
     assert "a-path-nobody-offers" not in metrics
+
+
+async def test_only_a_trusted_proxy_says_where_a_request_comes_from() -> None:
+    router = APIRouter(dependencies=[permitted("api.read")])
+
+    @router.get("/where")
+    async def where(request: Request) -> str:
+        assert request.client is not None
+        return request.client.host
+
+    app = make_app(
+        service="test",
+        title="Test",
+        description="",
+        version="1",
+        routers=[router],
+        lifespan=nothing,
+        health=Health(),
+        proxies=TrustedProxies([ip_network("10.0.0.0/8")], "x-forwarded-for"),
+    )
+    for peer, address in (("10.0.0.1", "198.51.100.7"), ("192.0.2.1", "192.0.2.1")):
+        transport = httpx2.ASGITransport(app=app, client=(peer, 1))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
+            said = {"x-forwarded-for": "203.0.113.9, 198.51.100.7"}
+            assert (await http.get("/where", headers=said)).json() == address

@@ -1,9 +1,11 @@
 """Requests to hot endpoints over one connection: their order, their pace, and what ends them."""
 
 import asyncio
+from ipaddress import ip_network
 
 import pytest
 
+from libs.common.http.client_address import TrustedProxies
 from libs.common.http.edge import MAX_BODY_BYTES
 from tests.support.http_wire import Server, answered, head, read, until
 
@@ -115,3 +117,13 @@ async def test_an_endpoint_may_fail_after_it_has_waited(server: Server) -> None:
     await answered(wire)
     status, _, body = read(wire)
     assert (status, b"inside" in body, wire.closed) == (500, False, False)
+
+
+@pytest.mark.parametrize(("trusted", "address"), [("192.0.2.0/24", "198.51.100.7"), ("10.0.0.0/8", "192.0.2.1")])
+async def test_a_hot_request_comes_from_where_trusted_proxies_say(trusted: str, address: str) -> None:
+    server = Server(proxies=TrustedProxies([ip_network(trusted)], "x-forwarded-for"))
+    protocol, wire = server.connect()
+    forwarded = "X-Forwarded-For: 203.0.113.9, 198.51.100.7"
+    protocol.data_received(head("/hot", "POST", "Content-Length: 1", forwarded) + b"x")
+    await answered(wire)
+    assert server.heard[0].address == address
