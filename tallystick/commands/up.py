@@ -51,8 +51,9 @@ def _say(text: str) -> None:
 
 
 def ready_line(stack: Stack, options: StackOptions) -> dict[str, Any]:
-    """Return what scripts are told when the stack is ready: everything in `stack.json` but the passwords."""
+    """Return what scripts are told when the stack is ready: everything in `stack.json` but its secrets."""
     content = stack.as_json()
+    del content["internal_token"]
     return {
         "ready": True,
         **content,

@@ -124,7 +124,12 @@ async def begun(connection: asyncpg.Connection, mode: str = "ISOLATION LEVEL REA
         else:
             await connection.execute("ROLLBACK")
         raise
-    ended = await connection.execute("COMMIT")
+    try:
+        ended = await connection.execute("COMMIT")
+    except BaseException as failure:
+        if leaves_doubt(failure):
+            connection.terminate()
+        raise
     check(ended == "COMMIT", "what was asked to be committed is committed", ended=ended)
 
 

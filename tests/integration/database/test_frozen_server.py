@@ -117,3 +117,15 @@ async def test_a_commit_that_the_server_turned_into_a_rollback_is_no_success(
     with pytest.raises(InvariantBroken):
         await transaction.__aexit__(None, None, None)
     assert await words(admin) == []
+
+
+async def test_a_connection_whose_commit_nobody_waited_for_is_cut_by_whoever_lent_it(
+    server_dsn: str, admin: asyncpg.Connection
+) -> None:
+    connection = await asyncpg.connect(server_dsn, command_timeout=SHORT_SECONDS)
+    pid = await connection.fetchval(PID)
+    transaction = hot_connections.begun(connection)
+    await transaction.__aenter__()
+    with frozen(pid), pytest.raises(TimeoutError):
+        await transaction.__aexit__(None, None, None)
+    assert connection.is_closed()

@@ -69,11 +69,12 @@ def test_ready_means_that_every_service_answers(shared: RunningStack) -> None:
     assert all(answers(service["url"]) for service in shared.stack["services"].values())
 
 
-def test_the_ready_line_tells_no_password(shared: RunningStack) -> None:
+def test_the_ready_line_tells_no_secret(shared: RunningStack) -> None:
     secrets = json.loads((shared.folder / "secrets.json").read_text())
     said = json.dumps(shared.ready)
     assert secrets["admin_password"] == shared.stack["admin"]["password"]
     assert secrets["admin_password"] not in said
+    assert secrets["internal_token"] not in said
     assert (shared.folder / "postgres" / "superuser-password").read_text() not in said
 
 

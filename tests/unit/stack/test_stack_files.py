@@ -102,7 +102,7 @@ def test_a_folder_is_held_by_one_at_a_time(tmp_path: Path) -> None:
     assert not is_locked(tmp_path)
 
 
-def test_the_ready_line_says_what_is_off_and_tells_no_password(tmp_path: Path) -> None:
+def test_the_ready_line_says_what_is_off_and_tells_no_secret(tmp_path: Path) -> None:
     line = ready_line(a_stack(), StackOptions(tmp_path, rate_limits=False, velocity_limits=False))
     assert (line["ready"], line["rate_limits"], line["velocity_limits"], line["second_factor"]) == (
         True,
@@ -111,6 +111,7 @@ def test_the_ready_line_says_what_is_off_and_tells_no_password(tmp_path: Path) -
         "off",
     )
     assert "-pw" not in json.dumps(line)
+    assert "internal_token" not in line
 
 
 def test_the_three_lines_register_log_in_and_open_an_account() -> None:
