@@ -31,6 +31,7 @@ from services.accounts.api.users import users_router
 from services.accounts.consumers.on_asset_added import on_asset_added
 from services.accounts.consumers.on_ledger_account_changed import OnLedgerAccountChanged
 from services.accounts.consumers.on_ledger_account_opened import OnLedgerAccountOpened
+from services.accounts.mailers import Mailer, SmtpMailer, SpoolMailer
 from services.accounts.openings import Openings
 from services.accounts.passwords import Passwords
 from services.accounts.settings import AccountsSettings
@@ -48,11 +49,13 @@ from services.accounts.use_cases.register_customer import RegisterCustomer
 from services.accounts.use_cases.register_first_admin import RegisterFirstAdmin
 from services.accounts.use_cases.repeat_changes import RepeatChanges
 from services.accounts.use_cases.revoke_session import RevokeSession
+from services.accounts.use_cases.send_mails import SendMails
 from services.accounts.views.accounts import AccountView
 from services.accounts.views.customers import CustomerView
 
 _ASK_SECONDS: Final = 1.0
 _REPEAT_SECONDS: Final = 60.0
+_MAIL_SECONDS: Final = 0.5
 
 
 def build(role: Role) -> FastAPI:
@@ -87,6 +90,7 @@ def build(role: Role) -> FastAPI:
         )
         timers.every(_ASK_SECONDS, "ask-ledger-again", AskLedgerAgain(uow, system_clock))
         timers.every(_REPEAT_SECONDS, "repeat-changes", RepeatChanges(uow, bus.publisher, system_clock))
+        timers.every(_MAIL_SECONDS, "send-mails", SendMails(uow, _make_mailer(settings), system_clock))
     passwords = Passwords()
 
     @asynccontextmanager
@@ -142,6 +146,19 @@ def make_routers(
         admin_users_router(ChangeProfile(uow, clock), GrantRoles(uow, clock)),
         internal_router(accounts, customers, settings.internal_token),
     ]
+
+
+def _make_mailer(settings: AccountsSettings) -> Mailer:
+    if settings.smtp_host is None:
+        return SpoolMailer(settings.mail_folder, settings.mail_from)
+    return SmtpMailer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        encryption=settings.smtp_encryption,
+        sender=settings.mail_from,
+        user=settings.smtp_user,
+        password=settings.smtp_password,
+    )
 
 
 def _digests(settings: AccountsSettings, digesting: HotConnection) -> APIRouter:

@@ -14,3 +14,8 @@ ACCOUNTS_ASKED_AGAIN: Final = Counter(
 CHANGES_REPEATED: Final = Counter(
     "tallystick_accounts_changes_repeated_total", "Recent states sent to the bus once more, by topic.", ("topic",)
 )
+MAILS: Final = Counter(
+    "tallystick_accounts_mails_total",
+    "Mails by what became of a try: `sent`, `later`, or given up as `refused` or `undeliverable`.",
+    ("result",),
+)

@@ -1,6 +1,7 @@
 """Settings of accounts, read from `ACCOUNTS_…` variables."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
@@ -20,5 +21,13 @@ class AccountsSettings(ServiceSettings):
     """With both, the first admin is made at start unless the e-mail is known."""
     require_verified_email: bool = False
     """Refuse to log in whoever has not verified his e-mail."""
+    smtp_host: str | None = None
+    """The server that takes our mails. Without one they are written into `mail_folder`."""
+    smtp_port: int = Field(default=465, ge=1, le=65535)
+    smtp_encryption: Literal["tls", "starttls", "none"] = "tls"
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    mail_from: str = "Tallystick <no-reply@tallystick.example>"
+    mail_folder: Path = Path("mail")
     opening_patience_seconds: float = Field(default=1.0, ge=0, le=10)
     """How long opening an account waits for the ledger before it answers 202."""

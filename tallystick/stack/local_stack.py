@@ -108,6 +108,7 @@ class LocalStack:
             secrets=load_or_make_secrets(self._folder),
             keys=load_or_make_keys(self._folder / "keys"),
             checkpoints=self._folder / CHECKPOINTS,
+            mail=self._folder / "mail",
             rate_limits=self._options.rate_limits,
             velocity_limits=self._options.velocity_limits,
         )

@@ -22,6 +22,8 @@ class StackPlan:
     keys: KeyFiles
     checkpoints: Path
     """Where the ledger keeps its newest checkpoint outside the database."""
+    mail: Path
+    """Where accounts writes the mails that it would send."""
     rate_limits: bool
     velocity_limits: bool
 
@@ -77,6 +79,7 @@ def _own_settings(service: str, plan: StackPlan) -> dict[str, str]:
                 "TOKEN_KEY_FILE": str(plan.keys.access_token),
                 "ADMIN_EMAIL": plan.secrets.admin_email,
                 "ADMIN_PASSWORD": plan.secrets.admin_password,
+                "MAIL_FOLDER": str(plan.mail),
             }
         case "fraud":
             return {"VELOCITY_LIMITS_LIFTED": _flag(not plan.velocity_limits)}

@@ -85,3 +85,15 @@ AUDIT_LOG: Final = Table(
     Column("after", JSONB),
     Column("request_id", Text),
 )
+
+MAILS: Final = Table(
+    "mails",
+    _METADATA,
+    Column("mail_id", _ID, primary_key=True),
+    Column("recipient", Text),
+    Column("subject", Text),
+    Column("body", Text),
+    Column("tries", Integer),
+    Column("queued_at", _MOMENT),
+    Column("due_at", _MOMENT),
+)

@@ -28,6 +28,7 @@ def plan(*, rate_limits: bool = True, velocity_limits: bool = True, kafka_idempo
             jwks=Path("/keys/jwks.json"),
         ),
         checkpoints=Path("/checkpoints"),
+        mail=Path("/mail"),
         rate_limits=rate_limits,
         velocity_limits=velocity_limits,
     )
