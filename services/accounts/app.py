@@ -8,7 +8,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 
 from libs.common.clock import Clock, system_clock
-from libs.common.contracts.topics import ASSETS, LEDGER_ACCOUNTS
+from libs.common.contracts.topics import ASSETS, CREDENTIALS, LEDGER_ACCOUNTS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.unit_of_work import UnitOfWork
@@ -17,6 +17,8 @@ from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
+from libs.common.http.on_credentials_revoked import OnCredentialsRevoked
+from libs.common.http.revocations import Revocations
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
@@ -68,8 +70,10 @@ def build(role: Role) -> FastAPI:
     uow = UnitOfWork(engine, bus.outbox)
     openings = Openings()
     timers = Timers()
+    revocations = Revocations()
     if role != "worker":
         bus.follow({ASSETS: on_asset_added}, urgent=False)
+        bus.follow({CREDENTIALS: OnCredentialsRevoked(revocations)}, patient=True)
     if role != "api":
         activate_accounts = ActivateAccounts(uow, openings, system_clock)
         bus.subscribe(
@@ -120,7 +124,7 @@ def build(role: Role) -> FastAPI:
         else [*make_routers(settings, uow, passwords, openings, system_clock), _digests(settings, digesting)],
         lifespan=lifespan,
         health=health,
-        verifier=TokenVerifier(settings.jwks_file),
+        verifier=TokenVerifier(settings.jwks_file, revocations),
         proxies=settings.proxies(),
     )
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.common.clock import system_clock
-from libs.common.contracts.topics import ACCOUNTS, CUSTOMERS, TRANSFER_REQUESTS, TRANSFERS, VERIFICATIONS
+from libs.common.contracts.topics import ACCOUNTS, CREDENTIALS, CUSTOMERS, TRANSFER_REQUESTS, TRANSFERS, VERIFICATIONS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
@@ -18,6 +18,8 @@ from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
+from libs.common.http.on_credentials_revoked import OnCredentialsRevoked
+from libs.common.http.revocations import Revocations
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
@@ -59,13 +61,13 @@ def load_settings() -> FraudSettings:
 class Worker:
     """Everything that hears the bus: one connection decides, and whoever uses it has memory and rows to himself."""
 
-    def __init__(self, settings: FraudSettings) -> None:
-        """Construct the parts; nothing connects yet."""
+    def __init__(self, settings: FraudSettings, bus: Bus) -> None:
+        """Construct the parts; nothing connects yet, and it starts and stops the bus as well."""
         self._lifted = settings.velocity_limits_lifted
+        self._bus = bus
         self._hot = HotConnection(settings.postgres_dsn.get_secret_value(), "fraud-screening")
-        self.bus = Bus(settings, service="fraud", clock=system_clock)
         self.timers = Timers()
-        work, cache = UnitOfWork(self._hot, self.bus.outbox), PayerCache()
+        work, cache = UnitOfWork(self._hot, bus.outbox), PayerCache()
         policy, awaited = PolicyInForce(velocity_lifted=self._lifted), AwaitedHolds()
         screen = ScreenTransfers(work, cache, policy, clock=system_clock)
         resolve = ResolveHolds(cache, policy)
@@ -79,7 +81,7 @@ class Worker:
             Subscription("fraud.apply-customers", CUSTOMERS, OnCustomerChanged(ApplyCustomers(work, cache))),
             Subscription("fraud.project-accounts", ACCOUNTS, OnAccountChanged(ProjectAccounts(work))),
         ):
-            self.bus.subscribe(subscription)
+            bus.subscribe(subscription)
         self.timers.every(SWEEP_SECONDS, "fraud-sweep-holds", self._sweep)
         self.timers.every(LOOK_AGAIN_SECONDS, "fraud-retry-set-aside", screen.retry_set_aside)
 
@@ -88,14 +90,14 @@ class Worker:
         if self._lifted:
             log.warning("velocity_limits_lifted", meaning="counts and daily sums block nobody")
         await until_available(self._hot.connect)
-        await until_available(self.bus.start)
+        await until_available(self._bus.start)
         await until_available(self._sweep)
         await self.timers.start()
 
     async def stop(self) -> None:
         """Finish what runs, then disconnect."""
         await self.timers.stop()
-        await self.bus.stop()
+        await self._bus.stop()
         await self._hot.close()
 
 
@@ -117,9 +119,13 @@ def build(role: Role) -> FastAPI:
     dsn = settings.postgres_dsn.get_secret_value()
     engine = make_engine(dsn, "fraud-api")
     digesting = HotConnection(dsn, "fraud-digests")
-    worker = None if role == "api" else Worker(settings)
+    bus = Bus(settings, service="fraud", clock=system_clock)
+    health.add("fraud.bus", bus.what_is_wrong)
+    revocations = Revocations()
+    if role != "worker":
+        bus.follow({CREDENTIALS: OnCredentialsRevoked(revocations)}, patient=True)
+    worker = None if role == "api" else Worker(settings, bus)
     if worker is not None:
-        health.add("fraud.bus", worker.bus.what_is_wrong)
         health.add("fraud.timers", worker.timers.what_is_wrong)
 
     @asynccontextmanager
@@ -127,10 +133,14 @@ def build(role: Role) -> FastAPI:
         try:
             if worker is not None:
                 await worker.start()
+            else:
+                await until_available(bus.start)
             yield
         finally:
             if worker is not None:
                 await worker.stop()
+            else:
+                await bus.stop()
             await digesting.close()
             await engine.dispose()
 
@@ -143,6 +153,6 @@ def build(role: Role) -> FastAPI:
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
-        verifier=None if role == "worker" else TokenVerifier(settings.jwks_file),
+        verifier=None if role == "worker" else TokenVerifier(settings.jwks_file, revocations),
         proxies=settings.proxies(),
     )

@@ -18,6 +18,8 @@ from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
+from libs.common.http.on_credentials_revoked import OnCredentialsRevoked
+from libs.common.http.revocations import Revocations
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
@@ -68,7 +70,8 @@ def build(role: Role) -> FastAPI:
     lists = transfer_lists_router(Reading(engine), clients["ledger"])
     bus = Bus(settings, service="gateway", clock=system_clock)
     waiters = Waiters()
-    verifier = TokenVerifier(settings.jwks_file)
+    revocations = Revocations()
+    verifier = TokenVerifier(settings.jwks_file, revocations)
     directory = Directory(connections["lookup"], clients["accounts"], settings.internal_token.get_secret_value())
     intake = Intake(connections["intake"], bus.publisher, waiters, system_clock)
     limits = RateLimits(enabled=settings.rate_limits)
@@ -92,6 +95,7 @@ def build(role: Role) -> FastAPI:
     loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
     if role in {"serve", "api"}:
         _follow(bus, waiters, directory, money.halt)
+        bus.follow({topics.CREDENTIALS: OnCredentialsRevoked(revocations)}, patient=True)
         loops += [intake.run, lambda: _tick(waiters), lambda: poll_outcomes(waiters, connections["lookup"])]
     if role in {"serve", "worker"}:
         _subscribe(bus, connections["projection"])

@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 
 from libs.common.clock import Clock, system_clock
+from libs.common.contracts.topics import CREDENTIALS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.unit_of_work import UnitOfWork
@@ -15,6 +16,8 @@ from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
+from libs.common.http.on_credentials_revoked import OnCredentialsRevoked
+from libs.common.http.revocations import Revocations
 from libs.common.messaging.bus import Bus
 from libs.common.service import Role
 from libs.common.timers import Timers
@@ -40,6 +43,9 @@ def build(role: Role) -> FastAPI:
     bus = Bus(settings, service="kyc", clock=system_clock)
     uow = UnitOfWork(engine, bus.outbox)
     timers = Timers()
+    revocations = Revocations()
+    if role != "worker":
+        bus.follow({CREDENTIALS: OnCredentialsRevoked(revocations)}, patient=True)
     if role != "api":
         timers.every(_REPEAT_SECONDS, "repeat-changes", RepeatChanges(uow, bus.publisher, system_clock))
 
@@ -66,7 +72,7 @@ def build(role: Role) -> FastAPI:
         routers=[] if role == "worker" else [*make_routers(uow, system_clock), _digests(settings, digesting)],
         lifespan=lifespan,
         health=health,
-        verifier=TokenVerifier(settings.jwks_file),
+        verifier=TokenVerifier(settings.jwks_file, revocations),
         proxies=settings.proxies(),
     )
 

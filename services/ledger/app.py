@@ -1,6 +1,6 @@
 """Composition root of the ledger: only here are its parts constructed."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.common.clock import monotonic_seconds, system_clock
-from libs.common.contracts.topics import ACCOUNTS, LEDGER_COMMANDS, SCREENINGS
+from libs.common.contracts.topics import ACCOUNTS, CREDENTIALS, LEDGER_COMMANDS, SCREENINGS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
@@ -18,6 +18,8 @@ from libs.common.digests.distant_digests import Neighbour
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.health import Health
+from libs.common.http.on_credentials_revoked import OnCredentialsRevoked
+from libs.common.http.revocations import Revocations
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.proof.signed_note import parse_vkeys
@@ -101,15 +103,13 @@ def build(role: Role) -> FastAPI:
     timers.every(_WATCH_SECONDS, "watch-witness", witness.look)
     schema = WatchSchema(watching)
     timers.every(_SCHEMA_SECONDS, "watch-schema", schema.look)
-    health = Health()
-    for name, check in {
-        "ledger.bus": bus.what_is_wrong,
-        "ledger.timers": timers.what_is_wrong,
-        "ledger.system-accounts": system_accounts.trouble,
-        "ledger.witness": witness.trouble,
-        "ledger.schema": schema.trouble,
-    }.items():
-        health.add(name, check)
+    health = _health(
+        bus=bus.what_is_wrong,
+        timers=timers.what_is_wrong,
+        system_accounts=system_accounts.trouble,
+        witness=witness.trouble,
+        schema=schema.trouble,
+    )
     writer = None if role == "api" else Writer(dsn, bus, signer, witness, timers, health)
     auditing = HotConnection(dsn, "ledger-auditor")
     recording = RecordVerification(auditing, bus.outbox, signer, system_clock, SHARD)
@@ -159,9 +159,22 @@ def build(role: Role) -> FastAPI:
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
-        verifier=TokenVerifier(settings.jwks_file),
+        verifier=None if role == "worker" else _verifier(settings, bus),
         proxies=settings.proxies(),
     )
+
+
+def _verifier(settings: LedgerSettings, bus: Bus) -> TokenVerifier:
+    revocations = Revocations()
+    bus.follow({CREDENTIALS: OnCredentialsRevoked(revocations)}, patient=True)
+    return TokenVerifier(settings.jwks_file, revocations)
+
+
+def _health(**checks: Callable[[], str | None]) -> Health:
+    health = Health()
+    for name, check in checks.items():
+        health.add(f"ledger.{name.replace('_', '-')}", check)
+    return health
 
 
 class Reconciling:

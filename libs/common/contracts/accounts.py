@@ -1,4 +1,4 @@
-"""What accounts says of customers and of their accounts: whole states, newest version wins."""
+"""What accounts says of customers and accounts (whole states, newest version wins), and which credentials end."""
 
 from typing import ClassVar, Literal
 
@@ -30,4 +30,18 @@ class CustomerChanged(Message, frozen=True, gc=False, kw_only=True):
     profile: Profile
     status: CustomerStatus
     version: int
+    occurred_at: str
+
+
+class CredentialsRevoked(Message, frozen=True, gc=False, kw_only=True):
+    """What proved who a user is until now proves it no more: whatever was issued up to `occurred_at`.
+
+    `session_id` narrows it to what followed from one log-in, `key_id` to one API key. With both empty it is everything
+    of the user's: his access tokens end, and what his API keys may do is asked again.
+    """
+
+    TYPE: ClassVar[str] = "tallystick.accounts.credentials-revoked.v1"
+    user_id: str
+    session_id: str
+    key_id: str
     occurred_at: str

@@ -1,7 +1,7 @@
 """The whole bus as one AsyncAPI 3.0 document: channels are topics, messages carry CloudEvents headers (binary mode).
 
 Who sends is the topic's owner. Who receives is read from the tree: a service hears a message when it has a consumer of
-that name, `services/<service>/consumers/on_<message>.py`.
+that name, `services/<service>/consumers/on_<message>.py`; what has one in `libs/common/http/` every service hears.
 """
 
 import inspect
@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from libs.common.contracts.base import Message
-from libs.common.contracts.topics import ALL_TOPICS, Topic
+from libs.common.contracts.topics import ALL_TOPICS, SERVICES, Topic
 
 _CONTENT_TYPE: Final = "application/json"
 _BINDING_VERSION: Final = "0.5.0"
@@ -64,8 +64,11 @@ def receivers(topic: Topic, services: Path) -> dict[str, list[type[Message]]]:
         return {}
     found: dict[str, list[type[Message]]] = {}
     for message in topic.messages:
-        for path in sorted(services.glob(f"*/consumers/{consumer_file(message)}")):
-            found.setdefault(path.parts[-3], []).append(message)
+        name = consumer_file(message)
+        shared = (services.parent / "libs" / "common" / "http" / name).exists()
+        hearing = SERVICES if shared else [path.parts[-3] for path in services.glob(f"*/consumers/{name}")]
+        for service in hearing:
+            found.setdefault(service, []).append(message)
     return dict(sorted(found.items()))
 
 

@@ -108,6 +108,13 @@ CUSTOMERS: Final = Topic(
     why="a customer's states stay in order",
     messages=(accounts.CustomerChanged,),
 )
+CREDENTIALS: Final = Topic(
+    name="accounts.credentials.v1",
+    owner="accounts",
+    key="user_id",
+    why="a revocation stands alone: it is never taken back",
+    messages=(accounts.CredentialsRevoked,),
+)
 VERIFICATIONS: Final = Topic(
     name="kyc.verifications.v1",
     owner="kyc",
@@ -145,6 +152,7 @@ ALL_TOPICS: Final = (
     HALTS,
     ACCOUNTS,
     CUSTOMERS,
+    CREDENTIALS,
     VERIFICATIONS,
     *(dead_letters_of(service) for service in SERVICES),
 )

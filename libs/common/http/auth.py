@@ -1,9 +1,9 @@
 """Access tokens: Ed25519 JWTs (RFC 7519, RFC 8037), verified by the keys of a JWKS file, remembered until expiry."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import jwt
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from libs.common.clock import unix_seconds
 from libs.common.errors import Unauthenticated
 from libs.common.http.permissions import ROLES, STAFF
+from libs.common.http.revocations import Revocations
 
 ISSUER: Final = "tallystick"
 AUDIENCE: Final = "tallystick"
@@ -22,12 +23,24 @@ _REREAD_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: a user id, his roles, and the token that says so until `expires_at` (seconds since 1970)."""
+    """Who asks: a user id, his roles, and the token that says so until `expires_at`. Moments are seconds since 1970."""
 
     user_id: str
     roles: frozenset[str]
     token_id: str
     expires_at: float
+    issued_at: float = 0.0
+    session_id: str = ""
+    """What followed from one log-in has this in common; empty for an API key."""
+    authenticated_at: float = 0.0
+    """When the person last proved himself, by password at least."""
+    second_factor_at: float | None = None
+    """When he last did so with a second factor; None: without one."""
+    scopes: frozenset[str] | None = None
+    """What an API key may be used for; None: a person who logged in."""
+    key_id: str = ""
+    is_machine: bool = False
+    """Whether this is a service account, made by an admin for a machine."""
 
     def is_staff(self) -> bool:
         """Tell whether he has any role besides customer."""
@@ -37,8 +50,11 @@ class Principal:
 class TokenVerifier:
     """Verifies bearer tokens. A signature costs 100 µs, so each token is verified once and then looked up."""
 
-    def __init__(self, jwks_file: Path, now: Callable[[], float] = unix_seconds) -> None:
+    def __init__(
+        self, jwks_file: Path, revocations: Revocations | None = None, now: Callable[[], float] = unix_seconds
+    ) -> None:
         """Read the keys now, and again whenever the file changes. `now` returns seconds since 1970."""
+        self._revocations = revocations or Revocations()
         self._file = jwks_file
         self._now = now
         self._keys: dict[str, jwt.PyJWK] = {}
@@ -63,7 +79,16 @@ class TokenVerifier:
         if principal.expires_at <= now:
             self._remembered.pop(authorization, None)
             raise Unauthenticated("token_expired", "The access token has expired; refresh it or log in again.")
+        if self._is_revoked(principal):
+            self._remembered.pop(authorization, None)
+            raise Unauthenticated("token_revoked", "The access token was revoked; log in again.")
         return principal
+
+    def _is_revoked(self, principal: Principal) -> bool:
+        """Asked at every request, because what is remembered may be revoked a moment later."""
+        revocations = self._revocations
+        revoked_at = revocations.user_revoked_at(principal.user_id)
+        return principal.issued_at <= revoked_at or revocations.names(principal.session_id)
 
     def _verify(self, authorization: str) -> Principal:
         scheme, _, token = authorization.partition(" ")
@@ -80,16 +105,14 @@ class TokenVerifier:
                 leeway=0,
                 options={"require": ["exp", "iat", "sub", "jti", "aud", "iss"]},
             )
-            roles = claims["roles"]
-            if not isinstance(roles, list) or not ROLES.issuperset(roles):
-                raise _invalid()
+            principal = _principal_of(claims)
         except jwt.ExpiredSignatureError as failure:
             raise Unauthenticated(
                 "token_expired", "The access token has expired; refresh it or log in again."
             ) from failure
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as failure:
             raise _invalid() from failure
-        return Principal(str(claims["sub"]), frozenset(roles), str(claims["jti"]), float(claims["exp"]))
+        return principal
 
     def _reread(self, now: float) -> None:
         """Load the keys if the file changed; tokens signed by a key that left are forgotten with everything else."""
@@ -101,6 +124,25 @@ class TokenVerifier:
         self._keys = {entry["kid"]: jwt.PyJWK(entry, algorithm="EdDSA") for entry in document["keys"]}
         self._changed_at = changed_at
         self._remembered.clear()
+
+
+def _principal_of(claims: Mapping[str, Any]) -> Principal:
+    """Raises: Unauthenticated, KeyError, TypeError or ValueError for claims that accounts does not write."""
+    roles, factors = claims["roles"], claims.get("amr", [])
+    if not isinstance(roles, list) or not ROLES.issuperset(roles) or not isinstance(factors, list):
+        raise _invalid()
+    issued_at = float(claims["iat"])
+    authenticated_at = float(claims.get("auth_time", issued_at))
+    return Principal(
+        user_id=str(claims["sub"]),
+        roles=frozenset(roles),
+        token_id=str(claims["jti"]),
+        expires_at=float(claims["exp"]),
+        issued_at=issued_at,
+        session_id=str(claims.get("sid", "")),
+        authenticated_at=authenticated_at,
+        second_factor_at=authenticated_at if "otp" in factors else None,
+    )
 
 
 def _invalid() -> Unauthenticated:

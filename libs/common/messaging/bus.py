@@ -106,12 +106,15 @@ class Bus:
         subscriber(delivery.on_batch)
         self._deliveries.append((delivery, subscriber))
 
-    def follow(self, looks: Mapping[Topic, Follow], *, urgent: bool = True) -> None:
+    def follow(self, looks: Mapping[Topic, Follow], *, urgent: bool = True, patient: bool = False) -> None:
         """Read topics from their tips, in this process alone and without a group: for waiters, never for effects.
 
         One consumer for all of a call: each polls the broker on its own, idle or not. What comes ten milliseconds late
-        on the local broker without harm is not `urgent`; each topic makes a poll longer for those beside it.
+        on the local broker without harm is not `urgent`; each topic makes a poll longer for those beside it. What may
+        come half a second late is `patient`.
         """
+        settings = self._settings
+        wait_ms = settings.kafka_fetch_max_wait_ms * (1 if urgent else _LEISURELY)
         by_name = {topic.name: look for topic, look in looks.items()}
 
         async def on_batch(records: Sequence[ConsumerRecord[Any, Any]]) -> None:
@@ -130,7 +133,7 @@ class Bus:
             batch_timeout_ms=1000,
             parser=_keep_raw,
             decoder=_raw_records,
-            **self._fetching(wait_ms=self._settings.kafka_fetch_max_wait_ms * (1 if urgent else _LEISURELY)),
+            **self._fetching(wait_ms=settings.kafka_patient_fetch_max_wait_ms if patient else wait_ms),
         )
         subscriber(on_batch)
         self._followers.append(subscriber)

@@ -48,7 +48,7 @@ def admin_users_router(change_profile: ChangeProfile, grant_roles: GrantRoles) -
     ) -> CustomerAnswer:
         """Replace all roles of somebody else. Needs the role admin.
 
-        The roles hold from his next access token on, which is at most 15 minutes away.
+        His access tokens end within two seconds; a refreshed one has the new roles.
         """
         require_not_self(principal, user_id, "own_roles", "Nobody changes his own roles; ask another admin.")
         customer = await grant_roles(

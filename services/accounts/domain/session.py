@@ -34,14 +34,17 @@ def judge_refresh(session: Session | None, now: datetime) -> RefreshVerdict:
 
 
 def access_claims(*, user_id: str, roles: frozenset[str], token_id: str, now: datetime) -> dict[str, object]:
-    """Return the claims of an access token (RFC 7519), times in whole seconds since 1970."""
+    """Return the claims of an access token (RFC 7519), times in seconds since 1970.
+
+    When it was issued is exact: what is revoked up to a moment must not take with it what was issued after it.
+    """
     return {
         "iss": ISSUER,
         "aud": AUDIENCE,
         "sub": user_id,
         "roles": sorted(roles),
         "jti": token_id,
-        "iat": int(now.timestamp()),
+        "iat": now.timestamp(),
         "exp": int((now + ACCESS_TOKEN_LIFETIME).timestamp()),
     }
 

@@ -73,6 +73,16 @@ ACCOUNTS: Final = Table(
 
 ACCOUNT_SERIALS: Final = Sequence("account_serials", metadata=_METADATA)
 
+REVOCATIONS: Final = Table(
+    "revocations",
+    _METADATA,
+    Column("revocation_id", _ID, primary_key=True),
+    Column("user_id", _ID),
+    Column("session_id", _ID),
+    Column("key_id", Text),
+    Column("occurred_at", _MOMENT),
+)
+
 AUDIT_LOG: Final = Table(
     "audit_log",
     _METADATA,

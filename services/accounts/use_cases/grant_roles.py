@@ -8,10 +8,11 @@ from libs.common.errors import NotFound
 from services.accounts.domain.customer import Customer, read_roles
 from services.accounts.store.audit_log import append_audit_entry
 from services.accounts.store.customers import lock_customer, update_roles
+from services.accounts.use_cases.revoke_credentials import revoke_credentials
 
 
 class GrantRoles:
-    """Replaces somebody else's roles. They hold from his next access token on, at most 15 minutes later."""
+    """Replaces somebody else's roles. His access tokens end, since they say what he was."""
 
     def __init__(self, uow: UnitOfWork, clock: Clock) -> None:
         """Take what it works with."""
@@ -21,7 +22,8 @@ class GrantRoles:
     async def __call__(self, *, actor_id: str, user_id: str, roles: Collection[str], request_id: str) -> Customer:
         """Store the roles and the audit entry, and return the customer. Idempotent by: the set of roles.
 
-        Locks: the customer. Raises: Unprocessable `unknown_role`, NotFound `customer_not_found`, Unavailable.
+        Locks: the customer. Emits: CredentialsRevoked.
+        Raises: Unprocessable `unknown_role`, NotFound `customer_not_found`, Unavailable.
         """
         wanted = read_roles(roles)
         async with self._uow.begin() as tx:
@@ -30,10 +32,11 @@ class GrantRoles:
                 raise NotFound("customer_not_found", "There is no such customer.")
             if customer.roles == wanted:
                 return customer
+            now = self._clock()
             changed = await update_roles(tx.connection, user_id, wanted)
             await append_audit_entry(
                 tx.connection,
-                at=self._clock(),
+                at=now,
                 actor_id=actor_id,
                 action="customer.roles_changed",
                 subject_id=user_id,
@@ -41,4 +44,5 @@ class GrantRoles:
                 after={"roles": sorted(wanted)},
                 request_id=request_id,
             )
+            await revoke_credentials(tx, user_id, now=now)
         return changed

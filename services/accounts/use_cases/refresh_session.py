@@ -8,7 +8,7 @@ from libs.common.errors import Unauthenticated
 from libs.common.ids import new_id
 from services.accounts.domain.session import REFRESH_TOKEN_LIFETIME, Session, judge_refresh
 from services.accounts.metrics import REFRESH_TOKENS_REUSED
-from services.accounts.store.customers import find_customer
+from services.accounts.store.customers import lock_customer
 from services.accounts.store.sessions import insert_session, lock_session, mark_rotated, revoke_family
 from services.accounts.tokens import AccessTokens, TokenPair, new_refresh_token, refresh_token_hash
 
@@ -27,7 +27,8 @@ class RefreshSession:
     async def __call__(self, refresh_token: str) -> TokenPair:
         """Return fresh tokens with the customer's present roles; the one presented is worth nothing from now on.
 
-        Locks: the session. Raises: Unauthenticated `refresh_token_invalid`, `refresh_token_reused`, Unavailable.
+        Locks: the session, the customer.
+        Raises: Unauthenticated `refresh_token_invalid`, `refresh_token_reused`, Unavailable.
         """
         async with self._uow.begin() as tx:
             session = await lock_session(tx.connection, refresh_token_hash(refresh_token))
@@ -45,7 +46,8 @@ class RefreshSession:
         return pair
 
     async def _rotate(self, tx: Transaction, session: Session) -> TokenPair | None:
-        customer = await find_customer(tx.connection, session.user_id)
+        # Locked, so that a change of his roles comes wholly before this token, or ends it.
+        customer = await lock_customer(tx.connection, session.user_id)
         if customer is None or customer.status != "active":
             return None
         now = self._clock()

@@ -27,7 +27,7 @@ def test_access_claims_name_who_what_and_for_how_long() -> None:
         "sub": "u",
         "roles": ["customer", "operator"],
         "jti": "t",
-        "iat": 1_772_357_400,
+        "iat": 1_772_357_400.7,
         "exp": 1_772_357_400 + 15 * 60,
     }
 

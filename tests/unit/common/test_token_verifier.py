@@ -6,6 +6,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from libs.common.clock import to_rfc3339
+from libs.common.contracts.accounts import CredentialsRevoked
 from libs.common.errors import Unauthenticated
 from libs.common.http.auth import TokenVerifier
+from libs.common.http.revocations import Revocations
 from tallystick.stack.jwks import key_set
 
 
@@ -72,8 +76,13 @@ def watch() -> Watch:
 
 
 @pytest.fixture
-def verifier(jwks_file: Path, watch: Watch) -> TokenVerifier:
-    return TokenVerifier(jwks_file, now=watch)
+def revocations() -> Revocations:
+    return Revocations()
+
+
+@pytest.fixture
+def verifier(jwks_file: Path, watch: Watch, revocations: Revocations) -> TokenVerifier:
+    return TokenVerifier(jwks_file, revocations, now=watch)
 
 
 def code_of(verify: Callable[[str | None], object], authorization: str | None) -> str:
@@ -191,3 +200,70 @@ def test_keys_rotate_by_changing_the_file(
     os.utime(jwks_file, ns=(2, 2))
     watch.seconds += 3
     assert code_of(verifier.verify, old) == "token_invalid"  # remembered, and forgotten with its key
+
+
+def revoked(at: float, *, user: str = "ada", session: str = "") -> CredentialsRevoked:
+    moment = to_rfc3339(datetime.fromtimestamp(at, UTC))
+    return CredentialsRevoked(user_id=user, session_id=session, key_id="", occurred_at=moment)
+
+
+def test_a_token_says_when_and_how_its_user_proved_himself(verifier: TokenVerifier, issuer: Issuer) -> None:
+    alone = verifier.verify(issuer.token(iat=1_000, auth_time=900, sid="s1", amr=["pwd"]))
+    assert (alone.issued_at, alone.authenticated_at, alone.session_id) == (1_000, 900, "s1")
+    assert (alone.second_factor_at, alone.scopes, alone.is_machine) == (None, None, False)
+    assert verifier.verify(issuer.token(auth_time=900, amr=["pwd", "otp"])).second_factor_at == 900
+
+
+@pytest.mark.parametrize("changes", [{"amr": "otp"}, {"auth_time": "yesterday"}, {"iat": None}])
+def test_claims_about_the_log_in_that_cannot_be_read_are_refused(
+    verifier: TokenVerifier, issuer: Issuer, changes: dict[str, Any]
+) -> None:
+    assert code_of(verifier.verify, issuer.token(**changes)) == "token_invalid"
+
+
+def test_a_revocation_ends_remembered_tokens_of_that_user_and_nobody_else_s(
+    verifier: TokenVerifier, issuer: Issuer, revocations: Revocations
+) -> None:
+    mine, his = issuer.token(iat=1_000), issuer.token(iat=1_000, sub="grace")
+    verifier.verify(mine)
+    verifier.verify(his)
+    revocations.take(revoked(1_000))
+    assert code_of(verifier.verify, mine) == "token_revoked"
+    verifier.verify(his)
+
+
+def test_what_is_issued_after_a_revocation_stands(
+    verifier: TokenVerifier, issuer: Issuer, revocations: Revocations
+) -> None:
+    revocations.take(revoked(1_000.25))
+    revocations.take(revoked(1_000.125))  # heard again, out of order
+    verifier.verify(issuer.token(iat=1_000.5))
+    assert code_of(verifier.verify, issuer.token(iat=1_000.2)) == "token_revoked"
+
+
+def test_a_revoked_log_in_ends_and_the_user_s_others_go_on(
+    verifier: TokenVerifier, issuer: Issuer, revocations: Revocations
+) -> None:
+    revocations.take(revoked(1_000, session="s1"))
+    assert code_of(verifier.verify, issuer.token(iat=2_000, sid="s1")) == "token_revoked"
+    verifier.verify(issuer.token(iat=500, sid="s2"))
+
+
+def test_more_revocations_than_are_remembered_refuse_more_and_never_less(
+    verifier: TokenVerifier, issuer: Issuer, revocations: Revocations
+) -> None:
+    for number in range(100_001):
+        revocations.take(revoked(1_000 + number / 1000, session=f"s{number}"))
+    assert code_of(verifier.verify, issuer.token(iat=900, sid="s0")) == "token_revoked"
+    assert code_of(verifier.verify, issuer.token(iat=900, sid="another")) == "token_revoked"
+    verifier.verify(issuer.token(iat=1_000.001, sid="another"))
+
+
+def test_a_revocation_is_forgotten_when_every_token_of_its_time_has_run_out(
+    verifier: TokenVerifier, issuer: Issuer, revocations: Revocations
+) -> None:
+    revocations.take(revoked(1_000))
+    revocations.take(revoked(1_000 + 15 * 60, user="grace"))
+    assert code_of(verifier.verify, issuer.token(iat=900)) == "token_revoked"
+    revocations.take(revoked(1_000 + 17 * 60, user="grace"))
+    verifier.verify(issuer.token(iat=900))
