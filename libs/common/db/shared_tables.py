@@ -1,4 +1,4 @@
-"""Tables that every service has in its own schema: the outbox and the dead letters."""
+"""Tables that every service has in its own schema: the outbox, the dead letters, the audit log."""
 
 
 def outbox_sql(schema: str) -> str:
@@ -61,4 +61,47 @@ def dead_letters_sql(schema: str) -> str:
         CONSTRAINT dead_letters_status_known CHECK (status IN ('parked', 'replayed', 'discarded'))
     );
     GRANT SELECT, INSERT, UPDATE ON {schema}.dead_letters TO tallystick_{schema};
+    """
+
+
+def audit_log_sql(schema: str) -> str:
+    """Return the SQL that makes `<schema>.audit_log`, append-only for everybody, with grants for the service's role.
+
+    Ids of actors and resources are text: a version of a fee schedule is a resource, too, and a service an actor.
+    """
+    return f"""
+    CREATE TABLE {schema}.audit_log (
+        entry_id uuid NOT NULL,
+        at timestamptz NOT NULL,
+        actor_id text NOT NULL,
+        actor_kind text NOT NULL,
+        action text NOT NULL,
+        resource_type text NOT NULL,
+        resource_id text NOT NULL,
+        address text NOT NULL,
+        user_agent text NOT NULL,
+        request_id text NOT NULL,
+        outcome text NOT NULL,
+        reason text NOT NULL,
+        facts text NOT NULL,
+        CONSTRAINT audit_log_pkey PRIMARY KEY (entry_id),
+        CONSTRAINT audit_log_actor_kind_known CHECK (actor_kind IN ('nobody', 'person', 'machine', 'system')),
+        CONSTRAINT audit_log_actor_named CHECK ((actor_kind = 'nobody') = (actor_id = '')),
+        CONSTRAINT audit_log_outcome_known CHECK (outcome IN ('done', 'refused', 'failed')),
+        CONSTRAINT audit_log_action_bounded CHECK (char_length(action) BETWEEN 1 AND 80),
+        CONSTRAINT audit_log_texts_bounded CHECK (
+            char_length(actor_id) <= 80 AND char_length(resource_type) <= 80 AND char_length(resource_id) <= 200
+            AND char_length(address) <= 80 AND char_length(user_agent) <= 200 AND char_length(request_id) <= 80
+            AND char_length(reason) <= 80),
+        CONSTRAINT audit_log_facts_small CHECK (octet_length(facts) <= 16384)
+    );
+    CREATE FUNCTION {schema}.refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION '% accepts INSERT only', TG_TABLE_NAME
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'audit_log_append_only';
+    END
+    $$;
+    CREATE TRIGGER audit_log_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {schema}.audit_log
+        FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse_audit_change();
+    GRANT SELECT, INSERT ON {schema}.audit_log TO tallystick_{schema};
     """

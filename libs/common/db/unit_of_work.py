@@ -19,9 +19,10 @@ from libs.common.messaging.outgoing_message import Outgoing, outgoing
 class Transaction:
     """A running transaction: `connection` for SQL, `emit` for what is to be said once it has committed."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        """Begin with nothing to say."""
+    def __init__(self, connection: AsyncConnection, service: str) -> None:
+        """Begin with nothing to say, in this service's schema."""
         self.connection = connection
+        self.service = service
         self.messages: list[Outgoing] = []
 
     def emit(self, topic: Topic, key: str, message: Message) -> None:
@@ -43,7 +44,7 @@ class UnitOfWork:
         row = None
         try:
             async with self._engine.begin() as connection:
-                transaction = Transaction(connection)
+                transaction = Transaction(connection, self._outbox.schema)
                 yield transaction
                 if transaction.messages:
                     row = self._outbox.row(transaction.messages)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from libs.common.audit.asker import Asker
 from libs.common.errors import TallystickError
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.client_address import TrustedProxies
@@ -127,6 +128,12 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
 def request_id_of(request: Request) -> str:
     """Return the id under which this request is logged and answered."""
     return str(request.scope.get("request_id", ""))
+
+
+def asker_of(request: Request) -> Asker:
+    """Return who asks, and from where, for the audit log."""
+    asker: Asker = request.scope["asker"]
+    return asker
 
 
 def _exporting(lifespan: Lifespan, service: str, otlp_endpoint: str) -> Lifespan:

@@ -11,6 +11,7 @@ import structlog
 from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from libs.common.audit.asker import Asker, bounded_user_agent
 from libs.common.clock import monotonic_seconds
 from libs.common.errors import NotFound, TallystickError, TooLarge, Unprocessable
 from libs.common.http.client_address import TrustedProxies
@@ -78,6 +79,7 @@ class Edge:
         began = monotonic_seconds()
         length, chunked, request_id = _read_headers(scope)
         scope["request_id"] = request_id
+        scope["asker"] = _asker_of(scope, request_id)
         status = 0
 
         async def send_marked(message: Message) -> None:
@@ -231,6 +233,14 @@ def _read_headers(scope: Scope) -> tuple[int, bool, str]:
             text = value.decode("latin-1")
             request_id = text if is_id(text) else ""
     return length, chunked, request_id or new_id()
+
+
+def _asker_of(scope: Scope, request_id: str) -> Asker:
+    asker = Asker(address=scope["client"][0] if scope["client"] else "unknown", request_id=request_id)
+    for name, value in scope["headers"]:
+        if name == b"user-agent":
+            asker.user_agent = bounded_user_agent(value)
+    return asker
 
 
 def _length_of(value: bytes) -> int:

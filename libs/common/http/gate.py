@@ -42,7 +42,9 @@ class _PrincipalGate(Gate):
     def __call__(self, request: Request) -> Principal:
         """Return who asks, if the matrix lets him in."""
         verifier: TokenVerifier = request.app.state.verifier
-        return admit(verifier.verify(request.headers.get("authorization")), PERMISSIONS[self.action])
+        principal = verifier.verify(request.headers.get("authorization"))
+        request.scope["asker"].is_person(principal.user_id)
+        return admit(principal, PERMISSIONS[self.action])
 
 
 def permitted(action: str) -> Any:

@@ -66,7 +66,7 @@ class Outbox:
         """Use a connection of its own for sweeping and flushing."""
         self._publisher = publisher
         self._connection = connection
-        self._schema = schema
+        self.schema = schema
         self._holder = new_id()
         self._ours: set[str] = set()  # published here and not yet known to be deleted: the sweeper leaves these alone
         self._finished: list[str] = []  # those of them that are acknowledged, and that nobody is deleting
@@ -116,7 +116,7 @@ class Outbox:
     async def start(self) -> None:
         """Publish what an earlier process left, then keep looking."""
         self._looked_at = monotonic_seconds()
-        self._task = asyncio.create_task(self._keep_sweeping(), name=f"{self._schema}-outbox")
+        self._task = asyncio.create_task(self._keep_sweeping(), name=f"{self.schema}-outbox")
 
     def what_is_wrong(self) -> str | None:
         """Return why rows are no longer swept, or None; it looks every second, so it knows of a silent database."""
@@ -166,7 +166,7 @@ class Outbox:
         for row_id, payload in left:
             if row_id in self._ours:
                 continue
-            OUTBOX_SWEPT.labels(self._schema).inc()
+            OUTBOX_SWEPT.labels(self.schema).inc()
             await self.publish(OutboxRow(row_id=row_id, payload=payload, messages=_unpack(payload)))
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request
 
-from libs.common.http.app import request_id_of
+from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
@@ -26,13 +26,11 @@ def admin_users_router(change_profile: ChangeProfile, grant_roles: GrantRoles) -
     async def put_profile(
         user_id: str,
         body: ProfileChange,
-        principal: Annotated[Principal, permitted("customer.set_profile")],
+        _principal: Annotated[Principal, permitted("customer.set_profile")],
         request: Request,
     ) -> CustomerAnswer:
         """Set the profile to `retail` or `business`. Needs the role compliance or admin. Repeating changes nothing."""
-        customer = await change_profile(
-            actor_id=principal.user_id, user_id=user_id, profile=body.profile, request_id=request_id_of(request)
-        )
+        customer = await change_profile(asker=asker_of(request), user_id=user_id, profile=body.profile)
         return CustomerAnswer.of(customer)
 
     @router.put(
@@ -51,9 +49,7 @@ def admin_users_router(change_profile: ChangeProfile, grant_roles: GrantRoles) -
         His access tokens end within two seconds; a refreshed one has the new roles.
         """
         require_not_self(principal, user_id, "own_roles", "Nobody changes his own roles; ask another admin.")
-        customer = await grant_roles(
-            actor_id=principal.user_id, user_id=user_id, roles=body.roles, request_id=request_id_of(request)
-        )
+        customer = await grant_roles(asker=asker_of(request), user_id=user_id, roles=body.roles)
         return CustomerAnswer.of(customer)
 
     return router

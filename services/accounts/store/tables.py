@@ -16,7 +16,6 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
 _METADATA: Final = MetaData(schema="accounts")
 _ID: Final = Uuid(as_uuid=False)
@@ -81,19 +80,6 @@ REVOCATIONS: Final = Table(
     Column("session_id", _ID),
     Column("key_id", Text),
     Column("occurred_at", _MOMENT),
-)
-
-AUDIT_LOG: Final = Table(
-    "audit_log",
-    _METADATA,
-    Column("entry_id", _ID, primary_key=True),
-    Column("at", _MOMENT),
-    Column("actor_id", _ID),
-    Column("action", Text),
-    Column("subject_id", _ID),
-    Column("before", JSONB),
-    Column("after", JSONB),
-    Column("request_id", Text),
 )
 
 MAILS: Final = Table(

@@ -1,12 +1,13 @@
 """Staff decide which limits a customer has: those of a person or those of a business."""
 
+from libs.common.audit.asker import Asker
+from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.contracts.topics import CUSTOMERS
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import NotFound
 from services.accounts.domain.customer import Customer, Profile
 from services.accounts.messages import customer_changed
-from services.accounts.store.audit_log import append_audit_entry
 from services.accounts.store.customers import lock_customer, update_profile
 
 
@@ -18,7 +19,7 @@ class ChangeProfile:
         self._uow = uow
         self._clock = clock
 
-    async def __call__(self, *, actor_id: str, user_id: str, profile: Profile, request_id: str) -> Customer:
+    async def __call__(self, *, asker: Asker, user_id: str, profile: Profile) -> Customer:
         """Store the profile and the audit entry, and return the customer.
 
         Locks: the customer. Emits: CustomerChanged. Raises: NotFound `customer_not_found`, Unavailable.
@@ -31,15 +32,13 @@ class ChangeProfile:
                 return customer
             now = self._clock()
             changed = await update_profile(tx.connection, user_id, profile, now)
-            await append_audit_entry(
-                tx.connection,
+            await record(
+                tx,
+                asker,
+                "customer.set_profile",
                 at=now,
-                actor_id=actor_id,
-                action="customer.profile_changed",
-                subject_id=user_id,
-                before={"profile": customer.profile},
-                after={"profile": profile},
-                request_id=request_id,
+                resource=("customer", user_id),
+                facts={"before": customer.profile, "after": profile},
             )
             tx.emit(CUSTOMERS, user_id, customer_changed(changed))
         return changed

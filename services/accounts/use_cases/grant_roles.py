@@ -2,11 +2,12 @@
 
 from collections.abc import Collection
 
+from libs.common.audit.asker import Asker
+from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import NotFound
 from services.accounts.domain.customer import Customer, read_roles
-from services.accounts.store.audit_log import append_audit_entry
 from services.accounts.store.customers import lock_customer, update_roles
 from services.accounts.use_cases.revoke_credentials import revoke_credentials
 
@@ -19,7 +20,7 @@ class GrantRoles:
         self._uow = uow
         self._clock = clock
 
-    async def __call__(self, *, actor_id: str, user_id: str, roles: Collection[str], request_id: str) -> Customer:
+    async def __call__(self, *, asker: Asker, user_id: str, roles: Collection[str]) -> Customer:
         """Store the roles and the audit entry, and return the customer. Idempotent by: the set of roles.
 
         Locks: the customer. Emits: CredentialsRevoked.
@@ -34,15 +35,13 @@ class GrantRoles:
                 return customer
             now = self._clock()
             changed = await update_roles(tx.connection, user_id, wanted)
-            await append_audit_entry(
-                tx.connection,
+            await record(
+                tx,
+                asker,
+                "customer.set_roles",
                 at=now,
-                actor_id=actor_id,
-                action="customer.roles_changed",
-                subject_id=user_id,
-                before={"roles": sorted(customer.roles)},
-                after={"roles": sorted(wanted)},
-                request_id=request_id,
+                resource=("customer", user_id),
+                facts={"before": sorted(customer.roles), "after": sorted(wanted)},
             )
             await revoke_credentials(tx, user_id, now=now)
         return changed

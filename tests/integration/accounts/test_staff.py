@@ -16,19 +16,29 @@ from tests.support.api_world import admin_connection
 async def test_a_profile_is_set_once_audited_once_and_said_once(world: World) -> None:
     user_id, officer, request_id = await world.register(), new_id(), new_id()
     header = world.keys.bearer(officer, "compliance") | {"X-Request-ID": request_id}
+    header |= {"X-Forwarded-For": "192.0.2.7", "User-Agent": "a browser\x1d"}
     path = f"/api/v1/admin/users/{user_id}/profile"
     for _ in range(2):
         answer = await world.http.put(path, json={"profile": "business"}, headers=header)
         assert (answer.status_code, answer.json()["profile"]) == (200, "business")
     said = [one for one in world.publisher.said(user_id) if isinstance(one, CustomerChanged)]
     assert [(one.profile, one.version) for one in said] == [("retail", 1), ("business", 2)]
-    [entry] = await world.rows("SELECT * FROM accounts.audit_log WHERE subject_id = $1", user_id)
-    assert (str(entry["actor_id"]), entry["action"], entry["request_id"]) == (
-        officer,
-        "customer.profile_changed",
-        request_id,
-    )
-    assert (json.loads(entry["before"]), json.loads(entry["after"])) == ({"profile": "retail"}, {"profile": "business"})
+    [entry] = await world.rows("SELECT * FROM accounts.audit_log WHERE resource_id = $1", user_id)
+    assert dict(entry) | {"entry_id": "", "at": ""} == {
+        "entry_id": "",
+        "at": "",
+        "actor_id": officer,
+        "actor_kind": "person",
+        "action": "customer.set_profile",
+        "resource_type": "customer",
+        "resource_id": user_id,
+        "address": "127.0.0.1",
+        "user_agent": "a browser",
+        "request_id": request_id,
+        "outcome": "done",
+        "reason": "",
+        "facts": '{"after":"business","before":"retail"}',
+    }
 
 
 async def test_an_admin_sets_roles_and_the_trail_says_which(world: World) -> None:
@@ -37,8 +47,8 @@ async def test_an_admin_sets_roles_and_the_trail_says_which(world: World) -> Non
     body = {"roles": ["operator", "customer", "operator"]}
     answer = await world.http.put(path, json=body, headers=world.keys.bearer(admin, "admin"))
     assert (answer.status_code, answer.json()["roles"]) == (200, ["customer", "operator"])
-    [entry] = await world.rows("SELECT before, after FROM accounts.audit_log WHERE subject_id = $1", user_id)
-    assert json.loads(entry["after"]) == {"roles": ["customer", "operator"]}
+    [entry] = await world.rows("SELECT facts FROM accounts.audit_log WHERE resource_id = $1", user_id)
+    assert json.loads(entry["facts"]) == {"before": ["customer"], "after": ["customer", "operator"]}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +72,7 @@ async def test_who_may_not_or_asks_for_nonsense_changes_nothing(
         f"/api/v1/admin/users/{user_id}/{path}", json=body, headers=world.keys.bearer(new_id(), *roles)
     )
     assert (answer.status_code, answer.json()["code"]) == expected
-    assert not await world.rows("SELECT 1 FROM accounts.audit_log WHERE subject_id = $1", user_id)
+    assert not await world.rows("SELECT 1 FROM accounts.audit_log WHERE resource_id = $1", user_id)
 
 
 async def test_nobody_changes_his_own_roles(world: World) -> None:
