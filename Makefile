@@ -15,7 +15,7 @@ COVERAGE := --cov-branch --cov-fail-under=95 --cov-report=term-missing
 # The stamp's name holds what was installed: other requirements or project (not its tools' settings), new installation.
 READY := .venv/ready-$(shell (cat requirements/dev.txt; sed '/^\[tool\.ruff/,$$d' pyproject.toml) | cksum | cut -d' ' -f1)
 
-.PHONY: help setup demo up bench bench-ledger bench-reads check lint format types imports tidy contracts contracts-check ledger-schema
+.PHONY: help setup demo up bench bench-ledger bench-reads check lint format types imports tidy contracts contracts-check errors ledger-schema
 .PHONY: test test-lanes test-unit coverage test-contract test-integration test-e2e test-chaos-short test-chaos test-kafka test-interop kafka nightly clean
 
 help: ## list the targets
@@ -74,6 +74,9 @@ ledger-schema: setup ## write down which triggers and grants guard the tables of
 
 contracts: setup ## write docs/contracts/ from the messages in libs/common/contracts
 	@$(BIN)/python -m libs.common.contracts.export
+
+errors: setup ## write docs/errors/, a page for each code, from libs/common/http/error_codes.md
+	@$(BIN)/python -m tools.error_pages
 
 contracts-check: setup ## compare docs/contracts/ with the messages
 	@$(BIN)/python -m libs.common.contracts.export --check

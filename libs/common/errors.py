@@ -11,7 +11,7 @@
     ├── Unavailable       may pass: retry with the same input
     └── InvariantBroken   our fault: stop and call somebody
 
-Every error carries a stable `code` (see `docs/errors.md`), one plain sentence that says what to do, and facts.
+Every error carries a stable `code` (see `docs/errors/`), one plain sentence that says what to do, and facts.
 """
 
 from typing import ClassVar, Final

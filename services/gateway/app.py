@@ -27,8 +27,9 @@ from libs.common.wait_for_servers import until_available
 from services.gateway.api.account_commands import account_commands_router
 from services.gateway.api.batches import batch_endpoint
 from services.gateway.api.command_requests import CommandRoutes
+from services.gateway.api.error_pages import error_pages_router
 from services.gateway.api.fee_schedules import fee_schedules_router
-from services.gateway.api.merged_openapi import merged_openapi_routes
+from services.gateway.api.merged_openapi import ApiDocument, merged_openapi_routes
 from services.gateway.api.money_requests import MoneyRoutes
 from services.gateway.api.proxy import proxy_routes
 from services.gateway.api.rate_limits import RateLimits
@@ -68,6 +69,7 @@ def build(role: Role) -> FastAPI:
     clients = _clients(settings)
     engine = make_engine(dsn, "gateway-lists")
     lists = transfer_lists_router(Reading(engine), clients["ledger"])
+    document = ApiDocument(clients)
     bus = Bus(settings, service="gateway", clock=system_clock)
     waiters = Waiters()
     revocations = Revocations()
@@ -125,15 +127,12 @@ def build(role: Role) -> FastAPI:
         title="Tallystick",
         description="Moves money between accounts and can prove afterwards that it did so correctly.",
         version="0.1.0",
-        routers=[*_routers(commands, connections["lookup"], waiters, lists), internal] if takes_requests else [],
-        hot={**money_endpoints(money), **batch_endpoint(money)} if takes_requests else {},
-        readable=(LISTED_AT,),
-        routes=[
-            *proxy_routes(clients, limits),
-            *merged_openapi_routes(clients),
-        ]
+        routers=[*_routers(commands, connections["lookup"], waiters, lists, document), internal]
         if takes_requests
         else [],
+        hot={**money_endpoints(money), **batch_endpoint(money)} if takes_requests else {},
+        readable=(LISTED_AT,),
+        routes=[*proxy_routes(clients, limits), *merged_openapi_routes(document)] if takes_requests else [],
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
@@ -148,7 +147,9 @@ def _internal(digests: GatewayDigests, internal_token: SecretStr) -> APIRouter:
     )
 
 
-def _routers(commands: CommandRoutes, lookup: HotConnection, waiters: Waiters, lists: APIRouter) -> list[APIRouter]:
+def _routers(
+    commands: CommandRoutes, lookup: HotConnection, waiters: Waiters, lists: APIRouter, document: ApiDocument
+) -> list[APIRouter]:
     return [
         lists,
         transfer_status_router(lookup, waiters),
@@ -156,6 +157,7 @@ def _routers(commands: CommandRoutes, lookup: HotConnection, waiters: Waiters, l
         transfer_commands_router(commands),
         account_commands_router(commands),
         fee_schedules_router(commands),
+        error_pages_router(document),
     ]
 
 

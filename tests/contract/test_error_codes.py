@@ -1,4 +1,4 @@
-"""docs/errors.md names every code that the code can answer with, and no other."""
+"""The table of codes names every code that the code can answer with, and no other; each has its page."""
 
 import ast
 import re
@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from libs.common import errors
+from libs.common.http.error_codes import TABLE, read_codes
 from libs.common.sentences import DETAILS
+from tools import error_pages
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "errors.md").read_text()
-DOCUMENTED = re.findall(r"^\| `([a-z_]+)` \| (\S+) \| ([^|]+) \| ([^|]+) \|$", PAGE, re.MULTILINE)
+DOCUMENTED = [(line.code, line.status) for line in read_codes(TABLE.read_text())]
 
 # Who says a code, and which of the arguments it is.
 CLASSES: dict[str, type[errors.TallystickError]] = {
@@ -119,3 +120,8 @@ def test_a_code_is_documented_with_the_status_of_its_class() -> None:
                     if documented.get(code) not in {str(CLASSES[name].http_status), NEVER_ANSWERED}:
                         wrong.append((code, documented.get(code), CLASSES[name].http_status))
     assert wrong == []
+
+
+def test_docs_have_the_page_of_every_code() -> None:
+    """`make errors` writes them."""
+    assert error_pages.outdated(error_pages.FOLDER) == []

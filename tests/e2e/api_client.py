@@ -143,7 +143,7 @@ def assert_problem(answer: httpx2.Response) -> dict[str, Any]:
     document: dict[str, Any] = answer.json()
     assert {"type", "title", "status", "detail", "code"} <= document.keys(), document
     assert document["status"] == answer.status_code
-    assert document["type"] == f"urn:tallystick:problem:{document['code']}"
+    assert document["type"] == f"/errors/{document['code']}"
     assert len(answer.content) < 2000, "a problem repeats no more of a request than a sentence"
     return document
 

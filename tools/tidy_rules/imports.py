@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from tools.tidy_rules.source import Source, Violation
 
-VALUES = tuple(f"libs.common.{name}" for name in ("money", "ids", "errors", "invariants"))
+VALUES = tuple(f"libs.common.{name}" for name in ("money", "ids", "errors", "field_errors", "invariants"))
 ACTING = {
     "asyncio",
     "logging",

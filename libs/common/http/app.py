@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.common.audit.asker import Asker
 from libs.common.errors import TallystickError
+from libs.common.field_errors import FIELD_ERRORS_MAX, field_error
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.client_address import TrustedProxies
 from libs.common.http.edge import Edge
@@ -33,8 +34,6 @@ _HTTP_CODES: Final = {
     415: "content_type_not_accepted",
 }
 _BAD_REQUEST: Final = 400
-_ERRORS_SHOWN_MAX: Final = 20
-_SHOWN_CHARACTERS_MAX: Final = 100
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -161,8 +160,9 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         return problem_response(400, "malformed_json", "The body is not valid JSON.", request_id=request_id_of(request))
     # The values themselves are left out: they may be a password.
     errors = [
-        {"where": _in_short(".".join(str(part) for part in item["loc"])), "what": _in_short(item["msg"])}
-        for item in found[:_ERRORS_SHOWN_MAX]
+        field_error(place, path, item["msg"])
+        for item in found[:FIELD_ERRORS_MAX]
+        for place, *path in [[str(item["loc"][0]), *item["loc"][1:]]]
     ]
     return problem_response(
         422,
@@ -171,11 +171,6 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         request_id=request_id_of(request),
         facts={"errors": errors},
     )
-
-
-def _in_short(text: str) -> str:
-    """Bound what may repeat a field name of the caller's, however long that is."""
-    return text if len(text) <= _SHOWN_CHARACTERS_MAX else f"{text[:_SHOWN_CHARACTERS_MAX]}…"
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

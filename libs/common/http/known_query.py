@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from libs.common.errors import Unprocessable
+from libs.common.field_errors import FIELD_ERRORS_MAX, field_error
 
 _SHOWN_MAX: Final = 20
 _SHOWN_CHARACTERS_MAX: Final = 100
@@ -78,4 +79,5 @@ def _not_understood(unknown: Sequence[str], known: Sequence[str]) -> Unprocessab
         f"Leave out the query parameters named in `unknown`; nothing was done. {advice}",
         unknown=[name[:_SHOWN_CHARACTERS_MAX] for name in unknown[:_SHOWN_MAX]],
         known=list(known),
+        errors=[field_error("query", [name], "There is no such parameter.") for name in unknown[:FIELD_ERRORS_MAX]],
     )

@@ -2,16 +2,31 @@
 
 from typing import Any, Final
 
+CODES_MEMBER: Final = "x-codes"
+"""The codes of a response for programs; people read them in its description."""
+
 _PROBLEM: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "code"],
     "properties": {
-        "type": {"type": "string", "format": "uri"},
+        "type": {"type": "string", "format": "uri-reference"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "code": {"type": "string"},
-        "instance": {"type": "string", "format": "uri"},
+        "instance": {"type": "string", "format": "uri-reference"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["in", "pointer", "detail"],
+                "properties": {
+                    "in": {"type": "string", "enum": ["body", "query", "path", "header", "cookie"]},
+                    "pointer": {"type": "string", "format": "json-pointer"},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
     },
     "additionalProperties": True,
 }
@@ -31,5 +46,6 @@ def refusals(*codes: str) -> dict[int | str, dict[str, Any]]:
         "4XX": {
             "description": f"A problem document (RFC 9457).{named}",
             "content": {"application/problem+json": {"schema": _PROBLEM}},
+            CODES_MEMBER: list(codes),
         }
     }

@@ -31,13 +31,16 @@ TITLES: Final[Mapping[int, str]] = {
 }
 
 
-def problem_body(
+def problem_document(
     status: int, code: str, detail: str, *, request_id: str = "", facts: Mapping[str, object] | None = None
-) -> bytes:
-    """Encode a problem document; `facts` become members of their own and never replace the standard ones."""
+) -> dict[str, Any]:
+    """Return a problem document; `facts` become members of their own and never replace the standard ones.
+
+    Its `type` is the path at which the gateway explains the code (RFC 9457, 3.1.1).
+    """
     document: dict[str, Any] = {**(facts or {})}
     document.update(
-        type=f"urn:tallystick:problem:{code}",
+        type=f"/errors/{code}",
         title=TITLES.get(status, "Error"),
         status=status,
         detail=detail,
@@ -45,7 +48,14 @@ def problem_body(
     )
     if request_id:
         document["instance"] = f"urn:tallystick:request:{request_id}"
-    return _encode(document)
+    return document
+
+
+def problem_body(
+    status: int, code: str, detail: str, *, request_id: str = "", facts: Mapping[str, object] | None = None
+) -> bytes:
+    """Encode a problem document."""
+    return _encode(problem_document(status, code, detail, request_id=request_id, facts=facts))
 
 
 def problem_response(

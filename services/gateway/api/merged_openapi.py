@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import httpx2
 import structlog
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -19,22 +20,32 @@ _ASK_SECONDS: Final = 3.0
 _SCHEMAS: Final = "#/components/schemas/"
 
 
-def merged_openapi_routes(clients: Mapping[str, httpx2.AsyncClient]) -> list[GuardedRoute]:
-    """Return the route. The document is kept for a minute; a service that does not answer is left out until then."""
-    kept: dict[str, Any] = {}
-    kept_until = float("-inf")
+class ApiDocument:
+    """The merged document, kept for a minute; a service that does not answer is left out until then."""
+
+    def __init__(self, clients: Mapping[str, httpx2.AsyncClient]) -> None:
+        """Know whom to ask, the first of two that describe one route first."""
+        self._clients = clients
+        self._kept: dict[str, Any] = {}
+        self._kept_until = float("-inf")
+
+    async def current(self, gateway: FastAPI) -> Mapping[str, Any]:
+        """Return the document; what the gateway itself offers is asked of its application."""
+        if monotonic_seconds() > self._kept_until:
+            theirs = {
+                name: document for name, client in self._clients.items() if (document := await _ask(client)) is not None
+            }
+            self._kept = merge(gateway.openapi(), theirs)
+            self._kept_until = monotonic_seconds() + (_KEPT_SECONDS if len(theirs) == len(self._clients) else 0)
+        return self._kept
+
+
+def merged_openapi_routes(document: ApiDocument) -> list[GuardedRoute]:
+    """Return the route."""
 
     async def show(request: Request) -> Response:
-        nonlocal kept, kept_until
         request.scope["route_template"] = "/openapi.json"
-        if monotonic_seconds() > kept_until:
-            own = request.app.openapi()
-            theirs = {
-                name: document for name, client in clients.items() if (document := await _ask(client)) is not None
-            }
-            kept = merge(own, theirs)
-            kept_until = monotonic_seconds() + (_KEPT_SECONDS if len(theirs) == len(clients) else 0)
-        return JSONResponse(kept)
+        return JSONResponse(await document.current(request.app))
 
     return [GuardedRoute("api.read", "/openapi.json", show, methods=["GET"])]
 

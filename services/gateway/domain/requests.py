@@ -9,12 +9,12 @@ import msgspec
 # tidy: allow impure-value-code: the transfer's value types, shared by all who carry it
 from libs.common.contracts.transfers import HOLD_SECONDS_MAX, CanonicalId, Leg
 from libs.common.errors import Malformed, Unprocessable
+from libs.common.field_errors import body_error_of
 from libs.common.money import ASSET_EXPONENTS, MAX_AMOUNT_MINOR
 
 MAX_LEGS: Final = 100
 MAX_BATCH: Final = 1000
 HOLD_SECONDS_DEFAULT: Final = 7 * 24 * 3600
-_DETAIL_CHARACTERS_MAX: Final = 300
 
 # Python's `$` matches before a last newline too. Its `\Z` would end that, but these patterns are published in the
 # OpenAPI document, and ECMA-262 knows no `\Z`; the lookahead means the same in both.
@@ -193,15 +193,14 @@ def _legs_or_single() -> Unprocessable:
     )
 
 
-def _in_short(text: str) -> str:
-    """Bound what may repeat a field name of the caller's, however long that is."""
-    return text if len(text) <= _DETAIL_CHARACTERS_MAX else f"{text[:_DETAIL_CHARACTERS_MAX]}…"
-
-
 def _read(decode: Any, body: bytes) -> Any:
     try:
         return decode(body)
     except msgspec.ValidationError as failure:
-        raise Unprocessable("invalid_request", _in_short(f"{failure}.")) from failure
+        raise Unprocessable(
+            "invalid_request",
+            "Correct the field named in `errors` and send again.",
+            errors=[body_error_of(str(failure))],
+        ) from failure
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as failure:
         raise Malformed("malformed_json", "The body is not valid JSON in UTF-8.") from failure

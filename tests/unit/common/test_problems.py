@@ -51,7 +51,7 @@ def test_each_class_has_its_status_and_the_document_its_code_and_facts(
     document = read(error)
     assert document.pop("title")
     assert document == {
-        "type": "urn:tallystick:problem:some_code",
+        "type": "/errors/some_code",
         "status": status,
         "code": "some_code",
         "detail": "Do this.",
@@ -79,7 +79,7 @@ def test_missing_credentials_are_answered_with_the_challenge_that_http_asks_for(
 
 def test_facts_never_replace_the_standard_members() -> None:
     document = json.loads(problem_body(403, "a", "b", facts={"status": 200, "code": "fine", "type": "x"}))
-    assert (document["status"], document["code"], document["type"]) == (403, "a", "urn:tallystick:problem:a")
+    assert (document["status"], document["code"], document["type"]) == (403, "a", "/errors/a")
 
 
 def test_an_error_in_a_log_shows_its_code_detail_and_facts() -> None:

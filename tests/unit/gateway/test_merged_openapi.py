@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from libs.common.contracts.transfers import HOLD_SECONDS_MAX
-from services.gateway.api.merged_openapi import merge, merged_openapi_routes
+from services.gateway.api.merged_openapi import ApiDocument, merge, merged_openapi_routes
 
 OWN: dict[str, Any] = {"openapi": "3.1.0", "info": {"title": "x", "version": "1"}, "paths": {"/own": {"get": {}}}}
 
@@ -91,7 +91,7 @@ async def test_a_neighbour_that_is_away_is_logged_by_its_address_and_not_as_who_
         raise httpx2.ConnectError("refused")
 
     neighbour = httpx2.AsyncClient(base_url="http://neighbour", transport=httpx2.MockTransport(away))
-    app = FastAPI(routes=[*merged_openapi_routes({"kyc": neighbour})], openapi_url=None)
+    app = FastAPI(routes=[*merged_openapi_routes(ApiDocument({"kyc": neighbour}))], openapi_url=None)
     async with neighbour, httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test") as http:
         with capture_logs() as logged:
             assert (await http.get("/openapi.json")).status_code == 200
