@@ -14,6 +14,7 @@
 Every error carries a stable `code` (see `docs/errors/`), one plain sentence that says what to do, and facts.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 
@@ -83,9 +84,17 @@ class TooLarge(Malformed):
 
 
 class TooManyRequests(TallystickError):
-    """A rate limit was reached; `facts["retry_after_seconds"]` says when to come back. 429."""
+    """A rate limit was reached; `facts["retry_after_seconds"]` says when to come back. 429.
+
+    `headers` are what the answer says of the limit besides.
+    """
 
     http_status = 429
+
+    def __init__(self, code: str, detail: str, *, headers: Sequence[tuple[bytes, bytes]] = (), **facts: object) -> None:
+        """Keep the facts, and the headers apart from them."""
+        super().__init__(code, detail, **facts)
+        self.headers: Final = headers
 
 
 class Unavailable(TallystickError):

@@ -32,7 +32,8 @@ from services.gateway.api.fee_schedules import fee_schedules_router
 from services.gateway.api.merged_openapi import ApiDocument, merged_openapi_routes
 from services.gateway.api.money_requests import MoneyRoutes
 from services.gateway.api.proxy import proxy_routes
-from services.gateway.api.rate_limits import RateLimits
+from services.gateway.api.rate_limits import RateLimits, store_address
+from services.gateway.api.request_limits import RequestLimits
 from services.gateway.api.transfer_commands import transfer_commands_router
 from services.gateway.api.transfer_lists import LISTED_AT, transfer_lists_router
 from services.gateway.api.transfer_reversals import transfer_reversals_router
@@ -76,7 +77,7 @@ def build(role: Role) -> FastAPI:
     verifier = TokenVerifier(settings.jwks_file, revocations)
     directory = Directory(connections["lookup"], clients["accounts"], settings.internal_token.get_secret_value())
     intake = Intake(connections["intake"], bus.publisher, waiters, system_clock)
-    limits = RateLimits(enabled=settings.rate_limits)
+    limits = _limits(settings)
     money = MoneyRoutes(
         verifier=verifier,
         directory=directory,
@@ -111,6 +112,7 @@ def build(role: Role) -> FastAPI:
             for connection in connections.values():
                 stack.push_async_callback(connection.close)
             stack.push_async_callback(engine.dispose)
+            stack.push_async_callback(limits.close)
             await until_available(bus.start)
             stack.push_async_callback(bus.stop)
             tasks = [asyncio.create_task(loop()) for loop in loops]
@@ -132,13 +134,20 @@ def build(role: Role) -> FastAPI:
         else [],
         hot={**money_endpoints(money), **batch_endpoint(money)} if takes_requests else {},
         readable=(LISTED_AT,),
-        routes=[*proxy_routes(clients, limits), *merged_openapi_routes(document)] if takes_requests else [],
+        routes=[*proxy_routes(clients), *merged_openapi_routes(document)] if takes_requests else [],
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
         verifier=verifier,
         proxies=settings.proxies(),
+        admission=RequestLimits(limits, verifier) if limits.enabled else None,
     )
+
+
+def _limits(settings: GatewaySettings) -> RateLimits:
+    store = settings.limits_store
+    address = store_address("" if store is None else store.get_secret_value())
+    return RateLimits(settings.limits, enabled=settings.rate_limits, store=address)
 
 
 def _internal(digests: GatewayDigests, internal_token: SecretStr) -> APIRouter:

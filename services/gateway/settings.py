@@ -1,19 +1,49 @@
 """The gateway's settings, from `GATEWAY_…` variables."""
 
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from libs.common.settings import ServiceSettings
 
+PerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class Bounds(BaseModel):
+    """How much somebody may ask for in a minute; `GATEWAY_LIMITS__READS=200` changes one of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    logins: PerMinute = 5
+    """Log-ins, by address."""
+    registrations: PerMinute = 10
+    """Registrations and requests for a new password, by address; each costs as much as a log-in, or a mail."""
+    transfers: PerMinute = 20
+    """Money requests, by principal; a batch is one."""
+    people_per_address: PerMinute = 10
+    """Money requests by address, of customers with the profile `retail`."""
+    openings: PerMinute = 10
+    """Accounts opened, by principal."""
+    changes: PerMinute = 60
+    """Whatever else changes something, by principal, or by address where nobody is known."""
+    reads: PerMinute = 100
+    """Reads, by principal, or by address where nobody is known."""
+
 
 class GatewaySettings(ServiceSettings):
-    """Where the other services are, whether rate limits hold, and where spans go."""
+    """Where the other services are, which rate limits hold, and where spans go."""
 
-    model_config = SettingsConfigDict(env_prefix="GATEWAY_")
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_", env_nested_delimiter="__")
 
     accounts_url: str
     kyc_url: str
     ledger_url: str
     fraud_url: str
     rate_limits: bool = True
+    limits: Bounds = Bounds()
+    limits_store: SecretStr | None = None
+    """`valkey://[user:password@]host:port/db`, or `valkeys://` over TLS: where several gateways count together. Without
+    it each process counts for itself."""
     otlp_endpoint: str = ""
     """Base URL of an OTLP/HTTP receiver (`http://collector:4318`) for spans of traced transfers; without it none."""

@@ -18,7 +18,7 @@ from libs.common.errors import TallystickError
 from libs.common.field_errors import FIELD_ERRORS_MAX, field_error
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.client_address import TrustedProxies
-from libs.common.http.edge import Edge
+from libs.common.http.edge import Admission, Edge
 from libs.common.http.gate import require_declared
 from libs.common.http.health import Health
 from libs.common.http.hot import HotEndpoint
@@ -48,6 +48,7 @@ class Application(FastAPI):
         readable: Collection[str],
         queries: KnownQueries,
         proxies: TrustedProxies | None,
+        admission: Admission | None,
         **options: Any,
     ) -> None:
         """Make it; options are FastAPI's."""
@@ -56,7 +57,7 @@ class Application(FastAPI):
         """path → endpoint; the server's protocol answers these itself."""
         self.proxies = proxies
         """Who may say where a request comes from; the server's protocol asks it, too."""
-        self._edge = Edge(super().__call__, hot, readable, queries, proxies)
+        self._edge = Edge(super().__call__, hot, readable, queries, proxies, admission)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Leave out the outermost layer, Starlette's last catch: it answers in plain text before our edge can."""
@@ -83,12 +84,13 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
     routes: Sequence[BaseRoute] = (),
     otlp_endpoint: str = "",
     proxies: TrustedProxies | None = None,
+    admission: Admission | None = None,
 ) -> FastAPI:
     """Put a service's application together. `routes` are plain Starlette routes; hot endpoints come before all.
 
     `readable` names paths of hot endpoints at which a router answers GET. What a query has that a router's
     route does not declare is refused before it is asked; hot endpoints and plain routes look themselves. What `proxies`
-    says is a request's address is what everybody sees as its client.
+    says is a request's address is what everybody sees as its client; `admission` then lets it in or not.
 
     Raises: InvariantBroken for a route that does not say which action of the permission matrix it is.
     """
@@ -99,6 +101,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
         readable=readable,
         queries=KnownQueries(route for router in routers for route in router.routes),
         proxies=proxies or None,
+        admission=admission,
         title=title,
         description=description,
         version=version,

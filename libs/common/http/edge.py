@@ -4,7 +4,7 @@ A plain ASGI callable, because Starlette's BaseHTTPMiddleware costs 0.2 ms a req
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.audit.asker import Asker, bounded_user_agent
 from libs.common.clock import monotonic_seconds
-from libs.common.errors import NotFound, TallystickError, TooLarge, Unprocessable
+from libs.common.errors import NotFound, TallystickError, TooLarge, TooManyRequests, Unavailable, Unprocessable
 from libs.common.http.client_address import TrustedProxies
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest, error_answer
 from libs.common.http.known_query import KnownQueries
@@ -42,6 +42,9 @@ _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "O
 _LENGTH_DIGITS_MAX: Final = 16
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
+Admission = Callable[[Scope], Awaitable[None]]
+"""Lets a request in, or raises TooManyRequests or Unavailable; may put headers of the answer in `answer_headers`."""
+
 _children: dict[tuple[str, str, int], Histogram] = {}
 
 
@@ -55,16 +58,19 @@ class Edge:
         readable: Collection[str],
         queries: KnownQueries,
         proxies: TrustedProxies | None = None,
+        admission: Admission | None = None,
     ) -> None:
         """Wrap it; `hot` maps exact paths to the endpoints that answer POST there.
 
-        At the paths in `readable` the application itself answers GET.
+        At the paths in `readable` the application itself answers GET. `admission` is asked about whatever the
+        application answers; hot endpoints ask themselves.
         """
         self._app = app
         self._hot = hot
         self._readable = readable
         self._queries = queries
         self._proxies = proxies
+        self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; other ASGI events pass through."""
@@ -90,20 +96,14 @@ class Edge:
                     *message.get("headers", ()),
                     *SECURITY_HEADERS,
                     (b"x-request-id", request_id.encode()),
+                    *scope.get("answer_headers", ()),
                 ]
             await send(message)
 
         try:
-            if _CONTROLS.search(scope["path"]):
-                # Routes end with `$`, which also matches before a last newline: `/login%0a` would be `/login` to the
-                # router and something else to whoever compares paths.
-                await error_response(_no_such_route(), request_id)(scope, receive, send_marked)
-            elif length > MAX_BODY_BYTES:
-                await error_response(_too_large(), request_id)(scope, receive, send_marked)
-            else:
-                self._queries.require_known(scope)
-                await self._app(scope, _bounded(receive) if chunked else receive, send_marked)
-        except (TooLarge, Unprocessable) as error:
+            await self._admit(scope, length)
+            await self._app(scope, _bounded(receive) if chunked else receive, send_marked)
+        except (NotFound, TooLarge, Unprocessable, TooManyRequests, Unavailable) as error:
             await error_response(error, request_id)(scope, receive, send_marked)
         # The last catch: whatever escaped is our fault; the caller gets no insides, the log gets all of it.
         except Exception:  # the edge answers for everything
@@ -115,6 +115,18 @@ class Edge:
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "OTHER"
             _observe((method, _route_of(scope), status), monotonic_seconds() - began)
+
+    async def _admit(self, scope: Scope, length: int) -> None:
+        """Let in what the application may look at. Raises: NotFound, TooLarge, Unprocessable, what admission does."""
+        if _CONTROLS.search(scope["path"]):
+            # Routes end with `$`, which also matches before a last newline: `/login%0a` would be `/login` to the router
+            # and something else to whoever compares paths.
+            raise _no_such_route()
+        if length > MAX_BODY_BYTES:
+            raise _too_large()
+        self._queries.require_known(scope)
+        if self._admission is not None:
+            await self._admission(scope)
 
     def _locate(self, scope: Scope) -> None:
         """Make whom trusted proxies speak for the client that everybody sees from here on."""
@@ -160,6 +172,7 @@ async def answer_hot(endpoint: HotEndpoint, request: HotRequest) -> HotAnswer:
         log.exception("request_failed", request_id=request.request_id, path=request.path)
         body = problem_body(500, "internal_error", "Our fault; try again later.", request_id=request.request_id)
         answer = HotAnswer(500, body, b"application/problem+json")
+    answer.headers += request.answer_headers
     _observe(("POST", request.path, answer.status), monotonic_seconds() - began)
     return answer
 

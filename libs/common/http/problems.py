@@ -88,6 +88,7 @@ def error_response(error: TallystickError, request_id: str = "") -> Response:
             headers["Retry-After"] = str(error.facts.get("retry_after_seconds", _RETRY_AFTER_SECONDS))
         case TooManyRequests():
             headers["Retry-After"] = str(error.facts["retry_after_seconds"])
+            headers |= {name.decode(): value.decode() for name, value in error.headers}
         case _ if error.http_status == 401:  # noqa: PLR2004 -- RFC 9110, 11.6.1 asks for the challenge
             headers["WWW-Authenticate"] = "Bearer"
     return problem_response(

@@ -55,11 +55,11 @@ def batch_endpoint(parts: MoneyRoutes) -> dict[str, HotEndpoint]:
         batch = read_batch(request.body)
         hashes = _body_hashes(batch)
         keys = ((principal.user_id, "batch", item.idempotency_key) for item in batch.transfers)
-        counted = await parts.admit(request.address, principal, dict(zip(keys, hashes, strict=True)))
+        counted = await parts.admit(request, dict(zip(keys, hashes, strict=True)))
         post_batch = _post_atomic if batch.mode == "atomic" else _post_independent
         results, submissions = await post_batch(parts, principal, batch, hashes, wait_seconds)
-        if counted and len(submissions) == len(batch.transfers):
-            await parts.give_back_replay(request.address, principal, submissions)
+        if counted is not None and len(submissions) == len(batch.transfers):
+            await parts.give_back_replay(request, counted, submissions)
         headers = [] if applied is None else [(b"preference-applied", applied.encode())]
         return HotAnswer(_status(batch, results), _encode(BatchOut(results)), headers=headers)
 

@@ -16,7 +16,7 @@ from services.gateway.api.command_models import CommandAccepted
 from services.gateway.api.money_requests import MoneyRoutes
 from services.gateway.api.openapi_money import KEY_HEADER, PREFER_HEADER
 from services.gateway.api.preferences import wait_of
-from services.gateway.api.rate_limits import address_of
+from services.gateway.api.request_limits import address_of
 from services.gateway.domain.outcomes import http_status_of_refusal
 from services.gateway.use_cases.accept_commands import AskedCommand, CommandIntake, TakenCommand
 
@@ -41,19 +41,17 @@ class CommandRoutes:
         wait_seconds, applied = wait_of(request.headers.get("prefer"))
         if self.money.halt.is_halted and not await self.intake.is_replay(asked):
             raise self.money.halt.refusal()
-        limits, address = self.money.limits, address_of(request)
-        profile = await self.money.profile_of(principal) if limits.enabled else ""
-        counted = limits.enabled
-        if counted:
-            try:
-                await limits.take_money_request(principal, address, profile)
-            except TooManyRequests:
-                if not await self.intake.is_replay(asked):
-                    raise
-                counted = False
+        counted = None
+        try:
+            counted = await self.money.count(address_of(request), principal)
+        except TooManyRequests:
+            if not await self.intake.is_replay(asked):
+                raise
         taken = await self.intake.submit(asked, wait_seconds)
-        if counted and taken.is_replay:
-            await limits.give_back_money_request(principal, address, profile)
+        if counted is not None and taken.is_replay:
+            await self.money.limits.give_back(counted)
+        elif counted is not None:
+            request.scope["answer_headers"] = counted.headers
         return Decided(taken, applied)
 
 

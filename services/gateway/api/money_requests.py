@@ -11,7 +11,7 @@ from libs.common.http.auth import Principal, TokenVerifier
 from libs.common.http.hot import HotAnswer, HotRequest
 from libs.common.http.problems import problem_body
 from libs.common.sentences import detail_of
-from services.gateway.api.rate_limits import RateLimits
+from services.gateway.api.rate_limits import Counted, RateLimits
 from services.gateway.domain.outcomes import HTTP_STATUS, Outcome, http_status_of
 from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
 from services.gateway.use_cases.accept_transfers import Intake, RequestKey, Submission
@@ -37,8 +37,8 @@ class MoneyRoutes:
     foresee: ForeseeTransfer
     halt: LedgerHalt = field(default_factory=LedgerHalt)
 
-    async def admit(self, address: str, principal: Principal, asked: Mapping[RequestKey, bytes]) -> bool:
-        """Count the request against the rate limits and tell whether it was counted.
+    async def admit(self, request: HotRequest, asked: Mapping[RequestKey, bytes]) -> Counted | None:
+        """Count the request against the rate limits; None if it was not counted.
 
         Called before anybody is asked whose the accounts are: that may take a call for each. `asked` has the hash of
         the body for each key. Beyond a limit only a replay passes, uncounted: all its keys are known with these bodies.
@@ -47,28 +47,29 @@ class MoneyRoutes:
         """
         if self.halt.is_halted and not await asyncio.create_task(are_replays(self.lookup, asked)):
             raise self.halt.refusal()
-        return self.limits.enabled and await asyncio.create_task(self._admit(address, principal, asked))
+        return await asyncio.create_task(self._admit(request, asked)) if self.limits.enabled else None
 
-    async def _admit(self, address: str, principal: Principal, asked: Mapping[RequestKey, bytes]) -> bool:
-        profile = await self.profile_of(principal)
+    async def _admit(self, request: HotRequest, asked: Mapping[RequestKey, bytes]) -> Counted | None:
         try:
-            await self.limits.take_money_request(principal, address, profile)
+            counted = await self.count(request.address, request.principal)
         except TooManyRequests:
             if not await are_replays(self.lookup, asked):
                 raise
-            return False
-        return True
+            return None
+        request.answer_headers = [] if counted is None else list(counted.headers)
+        return counted
 
-    async def count(self, address: str, principal: Principal) -> None:
-        """Count a request that is no replay of any, such as a dry run. Raises: TooManyRequests, Unavailable."""
-        if self.limits.enabled:
-            await self.limits.take_money_request(principal, address, await self.profile_of(principal))
+    async def count(self, address: str, principal: Principal) -> Counted | None:
+        """Count a money request, unless limits are off. Raises: TooManyRequests, Unavailable."""
+        if not self.limits.enabled:
+            return None
+        return await self.limits.take_money_request(principal, address, await self.profile_of(principal))
 
-    async def give_back_replay(self, address: str, principal: Principal, submissions: Sequence[Submission]) -> None:
+    async def give_back_replay(self, request: HotRequest, counted: Counted, submissions: Sequence[Submission]) -> None:
         """Give a counted request back what it cost if it was a replay; a batch is one only if nothing in it is new."""
         if submissions and all(submission.stored is not None for submission in submissions):
-            profile = await self.profile_of(principal)
-            await self.limits.give_back_money_request(principal, address, profile)
+            await self.limits.give_back(counted)
+            request.answer_headers = []
 
     async def profile_of(self, principal: Principal) -> str:
         """Return whose limits hold for the principal. Raises: Unavailable."""

@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from libs.common.errors import Malformed, NotFound, Unavailable, Unprocessable
 from libs.common.http.gate import BY_OWNER, GuardedRoute
-from services.gateway.api.rate_limits import RateLimits, address_of
+from services.gateway.api.request_limits import address_of
 
 log = structlog.get_logger()
 
@@ -32,8 +32,6 @@ _RETURNED: Final = (
 _TIMEOUT: Final = httpx2.Timeout(10.0, connect=2.0)
 _NOT_FOUND: Final = 404
 _READS: Final = frozenset({"GET", "HEAD"})
-_LOGIN: Final = "/api/v1/auth/login"
-_REGISTER: Final = "/api/v1/users"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +67,18 @@ OWNED: Final[Sequence[Owned]] = (
 )
 
 
-def proxy_routes(clients: Mapping[str, httpx2.AsyncClient], limits: RateLimits) -> list[GuardedRoute]:
+def proxy_routes(clients: Mapping[str, httpx2.AsyncClient]) -> list[GuardedRoute]:
     """Return a route for each owned path; `clients` maps a service's name to a client at its address."""
-    return [_route(owned, clients, limits) for owned in OWNED]
+    return [_route(owned, clients) for owned in OWNED]
 
 
-def _route(owned: Owned, clients: Mapping[str, httpx2.AsyncClient], limits: RateLimits) -> GuardedRoute:
+def _route(owned: Owned, clients: Mapping[str, httpx2.AsyncClient]) -> GuardedRoute:
     async def forward(request: Request) -> Response:
         request.scope["route_template"] = owned.path
         target = _target_of(request.scope)
         if request.scope["query_string"] and request.method not in _READS:
-            # None of them takes one; refused here, a registration or a log-in is not counted either.
+            # None of them takes one.
             raise Unprocessable("query_not_understood", "Leave the query out; nothing was done.")
-        if request.scope["path"] == _LOGIN:
-            await limits.take_login(address_of(request))
-        elif request.scope["path"] == _REGISTER:
-            await limits.take_registration(address_of(request))
         body = await request.body()
         answer = None
         for service in owned.services:

@@ -1,78 +1,140 @@
-"""Rate limits of the edge: so many money requests a minute per principal and per address, log-ins, registrations.
+"""Rate limits of the edge: so many requests a minute for each principal, and for each address where nobody is known.
 
 A replay of a known key is given back what it cost: whoever asks again what became of his money is not slowed down.
 """
 
-from typing import Final
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, NamedTuple
 
+import structlog
 from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
+from limits.aio.storage import Storage
 from limits.aio.strategies import FixedWindowRateLimiter
-from starlette.requests import Request
+from limits.errors import StorageError
+from limits.storage import storage_from_string
 
-from libs.common.clock import unix_seconds
-from libs.common.errors import TooManyRequests
+from libs.common.clock import monotonic_seconds, unix_seconds
+from libs.common.errors import TooManyRequests, Unavailable
 from libs.common.http.auth import Principal
+from libs.common.http.client_address import neighbourhood_of
 from services.gateway.metrics import RATE_LIMITED
+from services.gateway.settings import Bounds
 
-TRANSFERS: Final = RateLimitItemPerMinute(20, 1, "transfers")
-"""Money requests a minute per principal; a batch is one request."""
-PEOPLE_PER_ADDRESS: Final = RateLimitItemPerMinute(10, 1, "money-by-address")
-"""Money requests a minute per address, for customers of the profile `retail`."""
-LOGINS: Final = RateLimitItemPerMinute(5, 1, "logins")
-"""Log-ins a minute per address."""
-REGISTRATIONS: Final = RateLimitItemPerMinute(10, 1, "registrations")
-"""Registrations a minute per address; each costs as much as a log-in and waits in the same queue."""
+log = structlog.get_logger()
+
+IN_MEMORY: Final = "async+memory://"
+_STORE_SECONDS: Final = 0.25
+"""How long a request waits for the store of the counters."""
+_LET_ALONE_SECONDS: Final = 1.0
+"""How long nobody asks a store that just did not answer."""
+
+Header = tuple[bytes, bytes]
+
+
+class Standing(NamedTuple):
+    """Where somebody stands with one limit, after the request that asked."""
+
+    limit: RateLimitItemPerMinute
+    remaining: int
+    resets_in_seconds: int
+
+
+class Counted(NamedTuple):
+    """A money request that was counted, so that it can be given back."""
+
+    limits: Sequence[tuple[RateLimitItemPerMinute, str]]
+    headers: Sequence[Header]
 
 
 class RateLimits:
-    """Counts in this process's memory. Raises TooManyRequests, or lets pass."""
+    """Counts in this process's memory, or in a Valkey that several share. Raises TooManyRequests, or lets pass."""
 
-    def __init__(self, *, enabled: bool) -> None:
-        """Count, or let everything pass."""
+    def __init__(self, bounds: Bounds, *, enabled: bool, store: str = IN_MEMORY) -> None:
+        """Count, or let everything pass; `store` is an address as `store_address` returns it."""
         self.enabled = enabled
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        # Its own timeouts bound a connection that hangs; ours below bounds all that one request asks of it.
+        options = {} if store == IN_MEMORY else {"socket_timeout": _STORE_SECONDS}
+        storage = storage_from_string(store, wrap_exceptions=True, **options)
+        assert isinstance(storage, Storage)  # noqa: S101 -- `async+…` is all that we name
+        self._limiter = FixedWindowRateLimiter(storage)
+        self._asked_again_at = float("-inf")
+        self.transfers = RateLimitItemPerMinute(bounds.transfers, 1, "transfers")
+        self.people_per_address = RateLimitItemPerMinute(bounds.people_per_address, 1, "money-by-address")
+        self.logins = RateLimitItemPerMinute(bounds.logins, 1, "logins")
+        self.registrations = RateLimitItemPerMinute(bounds.registrations, 1, "registrations")
+        self.openings = RateLimitItemPerMinute(bounds.openings, 1, "openings")
+        self.changes = RateLimitItemPerMinute(bounds.changes, 1, "changes")
+        self.reads = RateLimitItemPerMinute(bounds.reads, 1, "reads")
 
-    async def take_money_request(self, principal: Principal, address: str, profile: str) -> None:
-        """Count a money request. Raises: TooManyRequests."""
-        await self._take(TRANSFERS, principal.user_id)
+    async def take_money_request(self, principal: Principal, address: str, profile: str) -> Counted:
+        """Count a money request. Raises: TooManyRequests, Unavailable limits_unavailable."""
+        limits = [(self.transfers, principal.user_id)]
         if profile == "retail" and not principal.is_staff():
-            try:
-                await self._take(PEOPLE_PER_ADDRESS, address)
-            except TooManyRequests:
-                await self._give_back(TRANSFERS, principal.user_id)
-                raise
+            limits.append((self.people_per_address, neighbourhood_of(address)))
+        taken: list[Standing] = []
+        async with self._asking():
+            for number, (limit, who) in enumerate(limits):
+                try:
+                    taken.append(await self._take(limit, who))
+                except TooManyRequests:
+                    for earlier in limits[:number]:
+                        await self._give_back(*earlier)
+                    raise
+        return Counted(limits, limit_headers(taken))
 
-    async def give_back_money_request(self, principal: Principal, address: str, profile: str) -> None:
-        """Uncount what turned out to be a replay."""
-        await self._give_back(TRANSFERS, principal.user_id)
-        if profile == "retail" and not principal.is_staff():
-            await self._give_back(PEOPLE_PER_ADDRESS, address)
+    async def give_back(self, counted: Counted) -> None:
+        """Uncount what turned out to be a replay; with the store away it stays counted, to the end of its minute."""
+        try:
+            async with self._asking():
+                for limit, who in counted.limits:
+                    await self._give_back(limit, who)
+        except Unavailable:
+            log.info("replay_not_given_back")
 
-    async def take_login(self, address: str) -> None:
-        """Count a log-in. Raises: TooManyRequests."""
-        if self.enabled:
-            await self._take(LOGINS, address)
+    async def take(self, limit: RateLimitItemPerMinute, who: str) -> list[Header]:
+        """Count a request and return what its answer says of the limit; reads pass while the store is away.
 
-    async def take_registration(self, address: str) -> None:
-        """Count a registration. Raises: TooManyRequests."""
-        if self.enabled:
-            await self._take(REGISTRATIONS, address)
+        Raises: TooManyRequests, Unavailable limits_unavailable.
+        """
+        try:
+            async with self._asking():
+                return limit_headers([await self._take(limit, who)])
+        except Unavailable:
+            if limit is self.reads:
+                return []
+            raise
 
-    async def _take(self, limit: RateLimitItemPerMinute, who: str) -> None:
-        if await self._limiter.hit(limit, who):
-            return
-        await self._give_back(limit, who)
+    async def close(self) -> None:
+        """Close the connections to the store."""
+        bridge = getattr(self._limiter.storage, "bridge", None)
+        if bridge is not None:
+            await bridge.storage.aclose()
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """Bound what the store may take. Raises: Unavailable limits_unavailable."""
+        if monotonic_seconds() < self._asked_again_at:
+            raise _unavailable()
+        try:
+            async with asyncio.timeout(_STORE_SECONDS):
+                yield
+        except (StorageError, OSError) as failure:  # a timeout is an OSError, too
+            self._asked_again_at = monotonic_seconds() + _LET_ALONE_SECONDS
+            log.warning("rate_limits_not_counted", error=type(failure).__name__)
+            raise _unavailable() from failure
+
+    async def _take(self, limit: RateLimitItemPerMinute, who: str) -> Standing:
+        is_within = await self._limiter.hit(limit, who)
+        if not is_within:
+            await self._give_back(limit, who)
+        resets_at, remaining = await self._limiter.get_window_stats(limit, who)
+        standing = Standing(limit, remaining, max(1, int(resets_at - unix_seconds()) + 1))
+        if is_within:
+            return standing
         RATE_LIMITED.labels(limit.namespace).inc()
-        resets_at, _ = await self._limiter.get_window_stats(limit, who)
-        wait_seconds = max(1, int(resets_at - unix_seconds()) + 1)
-        raise TooManyRequests(
-            "rate_limited",
-            f"At most {limit.amount} of these a minute; try again in {wait_seconds} s.",
-            limit=limit.namespace,
-            limit_count=limit.amount,
-            retry_after_seconds=wait_seconds,
-        )
+        raise _too_many(standing)
 
     async def _give_back(self, limit: RateLimitItemPerMinute, who: str) -> None:
         """Uncount one. What was counted in a window that is over gives the new one no credit."""
@@ -81,6 +143,29 @@ class RateLimits:
             await self._limiter.hit(limit, who, cost=-1)
 
 
-def address_of(request: Request) -> str:
-    """Return where the request comes from, as the edge found out."""
-    return request.client.host if request.client else "unknown"
+def store_address(valkey_url: str) -> str:
+    """Return where to count, of a `valkey://` or `valkeys://` URL or of none."""
+    return f"async+{valkey_url}" if valkey_url else IN_MEMORY
+
+
+def limit_headers(standings: Sequence[Standing]) -> list[Header]:
+    """Return `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10)."""
+    policies = ", ".join(f'"{limit.namespace}";q={limit.amount};w={limit.get_expiry()}' for limit, _, _ in standings)
+    states = ", ".join(f'"{limit.namespace}";r={remaining};t={resets}' for limit, remaining, resets in standings)
+    return [(b"ratelimit-policy", policies.encode()), (b"ratelimit", states.encode())]
+
+
+def _too_many(standing: Standing) -> TooManyRequests:
+    limit, _, resets_in_seconds = standing
+    return TooManyRequests(
+        "rate_limited",
+        f"At most {limit.amount} of these a minute; try again in {resets_in_seconds} s.",
+        headers=limit_headers([standing]),
+        limit=limit.namespace,
+        limit_count=limit.amount,
+        retry_after_seconds=resets_in_seconds,
+    )
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("limits_unavailable", "Your requests cannot be counted now, so none is taken; try again.")

@@ -73,7 +73,7 @@ def _endpoint(
         wait_seconds, applied = wait_of(request.prefer)
         asked = read(request.body)
         body_hash = hash_body(asked)
-        counted = await parts.admit(request.address, principal, {(principal.user_id, scope, key): body_hash})
+        counted = await parts.admit(request, {(principal.user_id, scope, key): body_hash})
         draft = await prepare(parts, principal, asked)
         answered: asyncio.Future[Outcome] = loop_of().create_future()
         submission = Submission(scope, key, body_hash, draft, wait_seconds, answered, span)
@@ -87,13 +87,14 @@ def _endpoint(
                 status=outcome.status,
                 code=outcome.code,
             )
-        if counted:
-            await asyncio.create_task(parts.give_back_replay(request.address, principal, [submission]))
+        if counted is not None:
+            await asyncio.create_task(parts.give_back_replay(request, counted, [submission]))
         return answer(submission, outcome, applied)
 
     async def run_dry(request: HotRequest, principal: Principal) -> HotAnswer:
         asked = read(request.body)
-        await parts.count(request.address, principal)
+        counted = await parts.count(request.address, principal)
+        request.answer_headers = [] if counted is None else list(counted.headers)
         return answer_dry_run(await parts.foresee(await prepare(parts, principal, asked)))
 
     async def traced(request: HotRequest) -> HotAnswer:

@@ -26,13 +26,15 @@ from services.gateway.api.command_requests import CommandRoutes
 from services.gateway.api.fee_schedules import fee_schedules_router
 from services.gateway.api.money_requests import MoneyRoutes
 from services.gateway.api.proxy import proxy_routes
-from services.gateway.api.rate_limits import RateLimits
+from services.gateway.api.rate_limits import IN_MEMORY, RateLimits
+from services.gateway.api.request_limits import RequestLimits
 from services.gateway.api.transfer_commands import transfer_commands_router
 from services.gateway.api.transfer_lists import LISTED_AT, transfer_lists_router
 from services.gateway.api.transfer_reversals import transfer_reversals_router
 from services.gateway.api.transfer_status import transfer_status_router
 from services.gateway.api.transfers import money_endpoints
 from services.gateway.domain.outcomes import Outcome
+from services.gateway.settings import Bounds
 from services.gateway.store.directory import KnownAccount, KnownCustomer
 from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
 from services.gateway.use_cases.accept_commands import CommandIntake
@@ -47,6 +49,8 @@ from tallystick.stack.service_settings import dsn_of_role
 from tests.support.api_world import ROLE_PASSWORD, MovedClock, RecordingPublisher, TokenKeys, admin_connection
 
 AT = "2026-03-01T09:30:00.000000Z"
+
+_BOUNDS = Bounds()
 
 
 @dataclass
@@ -75,7 +79,15 @@ class Neighbour:
 class Counter:
     """One gateway process, as far as intake, projection and answers go."""
 
-    def __init__(self, admin_dsn: str, keys: TokenKeys, *, rate_limits: bool = False) -> None:
+    def __init__(
+        self,
+        admin_dsn: str,
+        keys: TokenKeys,
+        *,
+        rate_limits: bool = False,
+        bounds: Bounds = _BOUNDS,
+        limits_store: str = IN_MEMORY,
+    ) -> None:
         self.admin_dsn = admin_dsn
         self.dsn = dsn_of_role(admin_dsn, "tallystick_gateway", ROLE_PASSWORD)
         self.keys = keys
@@ -90,7 +102,7 @@ class Counter:
         self.intake = Intake(self.connections["intake"], self.publisher, self.waiters, self.clock)
         self.atomic = AtomicIntake(self.connections["atomic"], self.publisher, self.waiters, self.intake, self.clock)
         self.commands = CommandIntake(self.connections["commands"], self.publisher, self.waiters, self.clock)
-        self.limits = RateLimits(enabled=rate_limits)
+        self.limits = RateLimits(bounds, enabled=rate_limits, store=limits_store)
         self.payer, self.payee = self.knows_customer(), self.knows_customer()
 
     def connect(self, name: str) -> HotConnection:
@@ -181,10 +193,11 @@ class Counter:
             ],
             hot={**money_endpoints(money), **batch_endpoint(money)},
             readable=(LISTED_AT,),
-            routes=proxy_routes(clients, self.limits),
+            routes=proxy_routes(clients),
             lifespan=nothing,
             health=Health(),
-            verifier=TokenVerifier(self.keys.jwks_file),
+            verifier=money.verifier,
+            admission=RequestLimits(self.limits, money.verifier) if self.limits.enabled else None,
         )
 
     def http(self, address: str = "192.0.2.1") -> httpx2.AsyncClient:
@@ -226,9 +239,9 @@ def decided(command_id: str, code: str = "", *, journal_index: int = 2, **facts:
 
 
 @asynccontextmanager
-async def open_counter(admin_dsn: str, folder: Path, *, rate_limits: bool = False) -> AsyncIterator[Counter]:
+async def open_counter(admin_dsn: str, folder: Path, **options: Any) -> AsyncIterator[Counter]:
     """Give a counter whose intake runs, ticking as the process does."""
-    counter = Counter(admin_dsn, TokenKeys(folder), rate_limits=rate_limits)
+    counter = Counter(admin_dsn, TokenKeys(folder), **options)
 
     async def tick() -> None:
         while True:
@@ -238,6 +251,7 @@ async def open_counter(admin_dsn: str, folder: Path, *, rate_limits: bool = Fals
     async with AsyncExitStack() as stack:
         stack.push_async_callback(counter.client.aclose)
         stack.push_async_callback(counter.engine.dispose)
+        stack.push_async_callback(counter.limits.close)
         for connection in counter.connections.values():
             stack.push_async_callback(connection.close)
         tasks = [asyncio.create_task(counter.intake.run()), asyncio.create_task(tick())]

@@ -1,0 +1,72 @@
+"""Counts whatever the application answers, before it is looked at: log-ins, registrations, changes, reads.
+
+Money requests count themselves, because replays of them are given back (`money_requests.py`, `command_requests.py`).
+"""
+
+import re
+from typing import Final
+
+from limits import RateLimitItemPerMinute
+from starlette.requests import Request
+from starlette.types import Scope
+
+from libs.common.errors import Unauthenticated
+from libs.common.http.auth import Principal, TokenVerifier
+from libs.common.http.client_address import neighbourhood_of
+from services.gateway.api.rate_limits import RateLimits
+
+_READS: Final = frozenset({"GET", "HEAD"})
+_API: Final = "/api/"
+_DOCUMENTS: Final = ("/openapi.json", "/docs", "/errors")
+_COUNT_THEMSELVES: Final = re.compile(
+    r"/api/v1/(transfers/[^/]*/(capture|void|reversals)|admin/(accounts/[^/]*/(status|limits)|fee-schedules))"
+)
+
+
+class RequestLimits:
+    """Lets a request in, or raises TooManyRequests, or Unavailable limits_unavailable."""
+
+    def __init__(self, limits: RateLimits, verifier: TokenVerifier) -> None:
+        """Count by `limits`; whom a token names is looked up, and a token that names nobody counts by its address."""
+        self._limits = limits
+        self._verifier = verifier
+        self._by_path = {
+            "/api/v1/auth/login": limits.logins,
+            "/api/v1/auth/password-reset": limits.registrations,
+            "/api/v1/users": limits.registrations,
+            "/api/v1/accounts": limits.openings,
+        }
+
+    async def __call__(self, scope: Scope) -> None:
+        """Count one request; its answer will say where the caller stands."""
+        limit = self._limit_of(scope["method"], scope["path"])
+        if limit is None:
+            return
+        principal = None if limit in (self._limits.logins, self._limits.registrations) else self._principal_of(scope)
+        address = scope["client"][0] if scope["client"] else "unknown"
+        who = neighbourhood_of(address) if principal is None else principal.user_id
+        scope["answer_headers"] = await self._limits.take(limit, who)
+
+    def _limit_of(self, method: str, path: str) -> RateLimitItemPerMinute | None:
+        """Return which limit holds; None for probes, preflights, what sisters ask, and what counts itself."""
+        if not path.startswith(_API):
+            return self._limits.reads if path.startswith(_DOCUMENTS) else None
+        if method in _READS:
+            return self._limits.reads
+        if method == "OPTIONS" or _COUNT_THEMSELVES.fullmatch(path):
+            return None
+        return self._by_path.get(path, self._limits.changes)
+
+    def _principal_of(self, scope: Scope) -> Principal | None:
+        authorization = next((value for name, value in scope["headers"] if name == b"authorization"), None)
+        if authorization is None:
+            return None
+        try:
+            return self._verifier.verify(authorization.decode("latin-1"))
+        except Unauthenticated:
+            return None
+
+
+def address_of(request: Request) -> str:
+    """Return where the request comes from, as the edge found out."""
+    return request.client.host if request.client else "unknown"
