@@ -27,6 +27,7 @@ from libs.common.wait_for_servers import until_available
 from services.accounts.api.accounts import accounts_router
 from services.accounts.api.admin_users import admin_users_router
 from services.accounts.api.auth import auth_router
+from services.accounts.api.email_verification import email_verification_router
 from services.accounts.api.internal import internal_router
 from services.accounts.api.me import me_router
 from services.accounts.api.users import users_router
@@ -41,6 +42,7 @@ from services.accounts.store.digests import DIGESTS
 from services.accounts.tokens import AccessTokens
 from services.accounts.use_cases.activate_accounts import ActivateAccounts
 from services.accounts.use_cases.ask_ledger_again import AskLedgerAgain
+from services.accounts.use_cases.ask_to_verify_email import AskToVerifyEmail
 from services.accounts.use_cases.authenticate_customer import AuthenticateCustomer
 from services.accounts.use_cases.change_profile import ChangeProfile
 from services.accounts.use_cases.grant_roles import GrantRoles
@@ -52,6 +54,7 @@ from services.accounts.use_cases.register_first_admin import RegisterFirstAdmin
 from services.accounts.use_cases.repeat_changes import RepeatChanges
 from services.accounts.use_cases.revoke_session import RevokeSession
 from services.accounts.use_cases.send_mails import SendMails
+from services.accounts.use_cases.verify_email import VerifyEmail
 from services.accounts.views.accounts import AccountView
 from services.accounts.views.customers import CustomerView
 
@@ -143,6 +146,7 @@ def make_routers(
             RevokeSession(uow, clock),
             tokens,
         ),
+        email_verification_router(VerifyEmail(uow, clock), AskToVerifyEmail(uow, clock)),
         me_router(customers),
         accounts_router(
             OpenAccount(uow, openings, clock, patience_seconds=settings.opening_patience_seconds), accounts

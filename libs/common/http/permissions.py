@@ -47,6 +47,7 @@ def _of(*roles: Role) -> frozenset[Role]:
 PERMISSIONS: Final[Mapping[str, Permission]] = {
     # Customers and their log-ins
     "customer.register": Permission("become a customer", public=True),
+    "customer.verify_email": Permission("prove that an e-mail is one's own", public=True),
     "session.begin": Permission("log in, stay logged in, log out", public=True),
     "token_keys.read": Permission("read the keys that verify access tokens", public=True),
     "customer.read": Permission("see one's own data", related="the customer himself", scope="accounts:read"),

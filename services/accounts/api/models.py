@@ -12,7 +12,8 @@ from services.accounts.domain.customer import Customer, CustomerStatus, Profile
 _ROLES_MAX = 20
 
 
-def _printable(secret: SecretStr) -> SecretStr:
+def printable_secret(secret: SecretStr) -> SecretStr:
+    """Refuse what no keyboard types and no hash takes. Raises: ValueError, which does not repeat it."""
     text = secret.get_secret_value()
     # Unlike a plain str field, a secret one lets lone surrogates through, which no hash can take.
     if any(character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff" for character in text):
@@ -21,9 +22,9 @@ def _printable(secret: SecretStr) -> SecretStr:
 
 
 # Secret: neither a log line nor a validation error may repeat what somebody typed here.
-NewPassword = Annotated[SecretStr, Field(min_length=12, max_length=200), AfterValidator(_printable)]
-PasswordAttempt = Annotated[SecretStr, Field(max_length=200), AfterValidator(_printable)]
-RefreshTokenText = Annotated[SecretStr, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+NewPassword = Annotated[SecretStr, Field(min_length=12, max_length=200), AfterValidator(printable_secret)]
+PasswordAttempt = Annotated[SecretStr, Field(max_length=200), AfterValidator(printable_secret)]
+RefreshTokenText = Annotated[SecretStr, Field(min_length=1, max_length=100), AfterValidator(printable_secret)]
 
 
 class Registration(StrictModel):

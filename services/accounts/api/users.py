@@ -23,7 +23,7 @@ def users_router(register_customer: RegisterCustomer) -> APIRouter:
         """Make a customer with the profile `retail`. No token is needed.
 
         The e-mail is stored in one normal form (NFKC, lower case, its domain as A-labels), so that a mailbox registers
-        once; a second time is a conflict.
+        once; a second time is a conflict. A token that proves it is mailed there.
         """
         customer = await register_customer(
             email=body.email, password=body.password.get_secret_value(), full_name=body.full_name

@@ -39,6 +39,7 @@ async def insert_customer(connection: AsyncConnection, customer: Customer, passw
             roles=sorted(customer.roles),
             profile=customer.profile,
             status=customer.status,
+            email_verified_at=customer.email_verified_at,
             version=customer.version,
             registered_at=customer.registered_at,
             changed_at=customer.changed_at,
@@ -85,6 +86,11 @@ async def update_roles(connection: AsyncConnection, user_id: str, roles: frozens
     """Store the roles and return the customer as he is then; the bus does not hear of roles, so no new version."""
     statement = update(CUSTOMERS).where(CUSTOMERS.c.user_id == user_id).values(roles=sorted(roles))
     return _customer((await connection.execute(statement.returning(*_COLUMNS))).one())
+
+
+async def mark_email_verified(connection: AsyncConnection, user_id: str, now: datetime) -> None:
+    """Store that the customer has proved his e-mail; the bus does not hear of it, so no new version."""
+    await connection.execute(update(CUSTOMERS).where(CUSTOMERS.c.user_id == user_id).values(email_verified_at=now))
 
 
 async def read_changed_customers(

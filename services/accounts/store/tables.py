@@ -93,3 +93,13 @@ MAILS: Final = Table(
     Column("queued_at", _MOMENT),
     Column("due_at", _MOMENT),
 )
+
+EMAIL_VERIFICATIONS: Final = Table(
+    "email_verifications",
+    _METADATA,
+    Column("user_id", _ID, primary_key=True),
+    Column("token_hash", LargeBinary),
+    Column("expires_at", _MOMENT),
+    Column("mails", Integer),
+    Column("next_mail_at", _MOMENT),
+)

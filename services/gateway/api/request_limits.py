@@ -33,6 +33,7 @@ class RequestLimits:
         self._by_path = {
             "/api/v1/auth/login": limits.logins,
             "/api/v1/auth/password-reset": limits.registrations,
+            "/api/v1/auth/verify-email/resend": limits.registrations,
             "/api/v1/users": limits.registrations,
             "/api/v1/accounts": limits.openings,
         }
