@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from libs.common.http.cors import Origins
 from libs.common.settings import ServiceSettings
 
 PerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -45,5 +46,7 @@ class GatewaySettings(ServiceSettings):
     limits_store: SecretStr | None = None
     """`valkey://[user:password@]host:port/db`, or `valkeys://` over TLS: where several gateways count together. Without
     it each process counts for itself."""
+    cors_origins: Origins = ()
+    """Origins whose pages may call the API from a browser, separated by commas: `https://shop.example`."""
     otlp_endpoint: str = ""
     """Base URL of an OTLP/HTTP receiver (`http://collector:4318`) for spans of traced transfers; without it none."""

@@ -76,6 +76,8 @@ class Server:
     """What the hot endpoint waits for besides."""
     proxies: TrustedProxies | None = None
 
+    cors_origins: tuple[str, ...] = ()
+
     def __post_init__(self) -> None:
         self.may_answer.set()
 
@@ -109,6 +111,7 @@ class Server:
             health=Health(),
             hot={"/hot": GuardedEndpoint("transfer.create", anybody, self.hot)},
             proxies=self.proxies,
+            cors_origins=self.cors_origins,
         )
 
     def connect(self) -> tuple[HotHttpProtocol, Wire]:

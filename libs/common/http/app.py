@@ -18,6 +18,7 @@ from libs.common.errors import TallystickError
 from libs.common.field_errors import FIELD_ERRORS_MAX, field_error
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.client_address import TrustedProxies
+from libs.common.http.cors import CrossOrigin
 from libs.common.http.edge import Admission, Edge
 from libs.common.http.gate import require_declared
 from libs.common.http.health import Health
@@ -49,6 +50,7 @@ class Application(FastAPI):
         queries: KnownQueries,
         proxies: TrustedProxies | None,
         admission: Admission | None,
+        cors_origins: Collection[str],
         **options: Any,
     ) -> None:
         """Make it; options are FastAPI's."""
@@ -57,7 +59,10 @@ class Application(FastAPI):
         """path → endpoint; the server's protocol answers these itself."""
         self.proxies = proxies
         """Who may say where a request comes from; the server's protocol asks it, too."""
-        self._edge = Edge(super().__call__, hot, readable, queries, proxies, admission)
+        edge = Edge(super().__call__, hot, readable, queries, proxies, admission)
+        self.is_cross_origin = bool(cors_origins)
+        """Whether the server's protocol must not answer what comes from a page of another origin."""
+        self._outermost: ASGIApp = CrossOrigin(edge, cors_origins) if cors_origins else edge
 
     def build_middleware_stack(self) -> ASGIApp:
         """Leave out the outermost layer, Starlette's last catch: it answers in plain text before our edge can."""
@@ -66,7 +71,7 @@ class Application(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI event."""
-        await self._edge(scope, receive, send)
+        await self._outermost(scope, receive, send)
 
 
 def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put together
@@ -85,6 +90,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
     otlp_endpoint: str = "",
     proxies: TrustedProxies | None = None,
     admission: Admission | None = None,
+    cors_origins: Collection[str] = (),
 ) -> FastAPI:
     """Put a service's application together. `routes` are plain Starlette routes; hot endpoints come before all.
 
@@ -102,6 +108,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
         queries=KnownQueries(route for router in routers for route in router.routes),
         proxies=proxies or None,
         admission=admission,
+        cors_origins=cors_origins,
         title=title,
         description=description,
         version=version,

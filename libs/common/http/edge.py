@@ -26,13 +26,17 @@ log = structlog.get_logger()
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 
-# The API serves no pages: nothing may be framed, run or sniffed (OWASP secure headers; RFC 6797 for HSTS).
+# What the API serves may not be framed, run, sniffed or embedded (OWASP secure headers; RFC 6797 for HSTS).
+# An answer that is a page says itself what it needs.
 SECURITY_HEADERS: Final = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
+    (b"permissions-policy", b"camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 ]
 _SERVER_FAULT: Final = 500
@@ -92,12 +96,10 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", ()),
-                    *SECURITY_HEADERS,
-                    (b"x-request-id", request_id.encode()),
-                    *scope.get("answer_headers", ()),
-                ]
+                own = [*message.get("headers", ()), *scope.get("answer_headers", ())]
+                said = {name.lower() for name, _ in own}
+                standing = [pair for pair in SECURITY_HEADERS if pair[0] not in said]
+                message["headers"] = [*own, *standing, (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:

@@ -28,6 +28,7 @@ class HotHttpProtocol(BoundedHttpProtocol):
         hot: Mapping[str, HotEndpoint] = getattr(self.app, "hot", {})
         self._hot = {path.encode(): endpoint for path, endpoint in hot.items()}
         self.proxies: TrustedProxies | None = getattr(self.app, "proxies", None)
+        self._is_cross_origin: bool = getattr(self.app, "is_cross_origin", False)
 
     def on_headers_complete(self) -> None:
         """Choose the shortcut or uvicorn's own way; the parser calls this."""
@@ -37,6 +38,7 @@ class HotHttpProtocol(BoundedHttpProtocol):
             or self.parser.get_method() != b"POST"
             or self.expect_100_continue
             or self.parser.should_upgrade()
+            or (self._is_cross_origin and any(name == b"origin" for name, _ in self.headers))
         ):
             super().on_headers_complete()
             return

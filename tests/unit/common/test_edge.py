@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from libs.common.errors import InvariantBroken, Rejected
@@ -26,6 +26,9 @@ SECURITY = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
+    "permissions-policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
 
@@ -46,6 +49,10 @@ def routes() -> APIRouter:
     @router.post("/size")
     async def size(request: Request) -> dict[str, int]:
         return {"bytes": len(await request.body())}
+
+    @router.get("/page")
+    async def page() -> Response:
+        return Response("", headers={"Content-Security-Policy": "default-src 'self'"})
 
     @router.get("/crash")
     async def crash() -> None:
@@ -106,6 +113,13 @@ async def test_every_answer_carries_the_security_headers_and_a_request_id(
     answer = await client.get(path)
     assert {name: answer.headers[name] for name in SECURITY} == SECURITY
     assert is_id(answer.headers["x-request-id"])
+    assert "server" not in answer.headers
+
+
+async def test_a_page_says_itself_what_it_needs(client: httpx2.AsyncClient) -> None:
+    answer = await client.get("/page")
+    assert answer.headers.get_list("content-security-policy") == ["default-src 'self'"]
+    assert answer.headers["x-frame-options"] == "DENY"
 
 
 async def test_the_callers_request_id_is_kept_when_it_is_one_and_replaced_when_not(client: httpx2.AsyncClient) -> None:
