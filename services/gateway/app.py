@@ -66,7 +66,118 @@ def build(role: Role) -> FastAPI:
     """Construct the gateway for this role: `api` takes requests, `worker` projects and repeats, `serve` does both."""
     settings = GatewaySettings()
     dsn = settings.postgres_dsn.get_secret_value()
-    connections = _connections(dsn)
+    connections = {name: HotConnection(dsn, f"gateway-{name}") for name in _CONNECTIONS}
+    clients = _clients(settings)
+    engine = make_engine(dsn, "gateway-lists")
+    lists = transfer_lists_router(Reading(engine), clients["ledger"])
+    document = ApiDocument(clients)
+    bus = Bus(settings, service="gateway", clock=system_clock)
+    waiters = Waiters()
+    revocations = Revocations()
+    verifier = TokenVerifier(settings.jwks_file, revocations)
+    directory = Directory(connections["lookup"], clients["accounts"], settings.internal_token.get_secret_value())
+    intake = Intake(connections["intake"], bus.publisher, waiters, system_clock)
+    limits = _limits(settings)
+    money = MoneyRoutes(
+        verifier=verifier,
+        directory=directory,
+        intake=intake,
+        atomic_intake=AtomicIntake(connections["atomic-intake"], bus.publisher, waiters, intake, system_clock),
+        limits=limits,
+        lookup=connections["lookup"],
+        clock=system_clock,
+        foresee=ForeseeTransfer(
+            clients["fraud"],
+            clients["ledger"],
+            internal_token=settings.internal_token.get_secret_value(),
+            clock=system_clock,
+        ),
+    )
+    command_intake = CommandIntake(connections["commands"], bus.publisher, waiters, system_clock)
+    commands = CommandRoutes(money=money, intake=command_intake, states=connections["commands"])
+    loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
+    if role in {"serve", "api"}:
+        _follow(bus, waiters, directory, money.halt)
+        bus.follow({topics.CREDENTIALS: OnCredentialsRevoked(revocations)}, patient=True)
+        loops += [intake.run, lambda: _tick(waiters), lambda: poll_outcomes(waiters, connections["lookup"])]
+    if role in {"serve", "worker"}:
+        _subscribe(bus, connections["projection"])
+        loops.append(Repeater(connections["repeats"], bus.publisher, system_clock).run)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for client in clients.values():
+                stack.push_async_callback(client.aclose)
+            for connection in connections.values():
+                stack.push_async_callback(connection.close)
+            stack.push_async_callback(engine.dispose)
+            stack.push_async_callback(limits.close)
+            await until_available(bus.start)
+            stack.push_async_callback(bus.stop)
+            tasks = [asyncio.create_task(loop()) for loop in loops]
+            stack.push_async_callback(_end, tasks)
+            health.add("gateway.loops", lambda: _dead_loop(tasks))
+            yield
+
+    health = Health()
+    health.add("gateway.bus", bus.what_is_wrong)
+    takes_requests = role in {"serve", "api"}
+    routers = _routers(commands, connections["lookup"], waiters, lists, document)
+    routers.append(_internal(GatewayDigests(connections["digests"]), settings.internal_token))
+    return make_app(
+        service="gateway",
+        title="Tallystick",
+        description="Moves money between accounts and can prove afterwards that it did so correctly.",
+        version="0.1.0",
+        routers=routers if takes_requests else [],
+        hot={**money_endpoints(money), **batch_endpoint(money)} if takes_requests else {},
+        readable=(LISTED_AT,),
+        routes=[*proxy_routes(clients), *merged_openapi_routes(document)] if takes_requests else [],
+        lifespan=lifespan,
+        health=health,
+        otlp_endpoint=settings.otlp_endpoint,
+        verifier=verifier,
+        proxies=settings.proxies(),
+        admission=RequestLimits(limits, verifier) if limits.enabled else None,
+        cors_origins=settings.cors_origins,
+    )
+
+
+def _limits(settings: GatewaySettings) -> RateLimits:
+    store = settings.limits_store
+    address = store_address("" if store is None else store.get_secret_value())
+    return RateLimits(settings.limits, enabled=settings.rate_limits, store=address)
+
+
+def _internal(digests: GatewayDigests, internal_token: SecretStr) -> APIRouter:
+    return digests_router(
+        internal_token, digests.tables, count_unsent=digests.count_unsent, forget={"outcomes": digests.forget_outcomes}
+    )
+
+
+def _routers(
+    commands: CommandRoutes, lookup: HotConnection, waiters: Waiters, lists: APIRouter, document: ApiDocument
+) -> list[APIRouter]:
+    return [
+        lists,
+        transfer_status_router(lookup, waiters),
+        transfer_reversals_router(lookup, waiters),
+        transfer_commands_router(commands),
+        account_commands_router(commands),
+        fee_schedules_router(commands),
+        error_pages_router(document),
+    ]
+
+
+def _clients(settings: GatewaySettings) -> dict[str, httpx2.AsyncClient]:
+    """Return a client for each service, the ledger first: OpenAPI takes the first of two that describe one route."""
+    return {
+        "ledger": httpx2.AsyncClient(base_url=settings.ledger_url),
+        "accounts": httpx2.AsyncClient(base_url=settings.accounts_url),
+        "kyc": httpx2.AsyncClient(base_url=settings.kyc_url),
+        "fraud": httpx2.AsyncClient(base_url=settings.fraud_url),
+    }
 
 
 def _follow(bus: Bus, waiters: Waiters, directory: Directory, halt: LedgerHalt) -> None:
