@@ -30,6 +30,7 @@ from services.accounts.api.auth import auth_router
 from services.accounts.api.email_verification import email_verification_router
 from services.accounts.api.internal import internal_router
 from services.accounts.api.me import me_router
+from services.accounts.api.sessions import sessions_router
 from services.accounts.api.users import users_router
 from services.accounts.consumers.on_asset_added import on_asset_added
 from services.accounts.consumers.on_ledger_account_changed import OnLedgerAccountChanged
@@ -45,6 +46,7 @@ from services.accounts.use_cases.ask_ledger_again import AskLedgerAgain
 from services.accounts.use_cases.ask_to_verify_email import AskToVerifyEmail
 from services.accounts.use_cases.authenticate_customer import AuthenticateCustomer
 from services.accounts.use_cases.change_profile import ChangeProfile
+from services.accounts.use_cases.forget_sessions import ForgetSessions
 from services.accounts.use_cases.grant_roles import GrantRoles
 from services.accounts.use_cases.note_ledger_states import NoteLedgerStates
 from services.accounts.use_cases.open_account import OpenAccount
@@ -57,10 +59,12 @@ from services.accounts.use_cases.send_mails import SendMails
 from services.accounts.use_cases.verify_email import VerifyEmail
 from services.accounts.views.accounts import AccountView
 from services.accounts.views.customers import CustomerView
+from services.accounts.views.sessions import SessionView
 
 _ASK_SECONDS: Final = 1.0
 _REPEAT_SECONDS: Final = 60.0
 _MAIL_SECONDS: Final = 0.5
+_FORGET_SECONDS: Final = 300.0
 
 
 def build(role: Role) -> FastAPI:
@@ -98,6 +102,7 @@ def build(role: Role) -> FastAPI:
         timers.every(_ASK_SECONDS, "ask-ledger-again", AskLedgerAgain(uow, system_clock))
         timers.every(_REPEAT_SECONDS, "repeat-changes", RepeatChanges(uow, bus.publisher, system_clock))
         timers.every(_MAIL_SECONDS, "send-mails", SendMails(uow, _make_mailer(settings), system_clock))
+        timers.every(_FORGET_SECONDS, "forget-sessions", ForgetSessions(uow, system_clock))
     passwords = Passwords()
 
     @asynccontextmanager
@@ -138,14 +143,16 @@ def make_routers(
     """Construct the routes with the use cases and views behind them."""
     tokens = AccessTokens(settings.token_key_file, settings.jwks_file)
     customers, accounts = CustomerView(uow), AccountView(uow)
+    revoke_session = RevokeSession(uow, clock)
     return [
         users_router(RegisterCustomer(uow, passwords, clock)),
         auth_router(
             AuthenticateCustomer(uow, passwords, tokens, clock, verified_email=settings.require_verified_email),
             RefreshSession(uow, tokens, clock),
-            RevokeSession(uow, clock),
+            revoke_session,
             tokens,
         ),
+        sessions_router(SessionView(uow, clock), revoke_session),
         email_verification_router(VerifyEmail(uow, clock), AskToVerifyEmail(uow, clock)),
         me_router(customers),
         accounts_router(

@@ -16,7 +16,7 @@ from jwt.algorithms import OKPAlgorithm
 from libs.common.errors import InvariantBroken
 from libs.common.ids import new_id
 from libs.common.invariants import check
-from services.accounts.domain.session import access_claims
+from services.accounts.domain.session import Session, access_claims
 
 _REFRESH_TOKEN_BYTES: Final = 32
 
@@ -66,9 +66,9 @@ class AccessTokens:
         check(len(matching) == 1, "the key set names the key that signs, once", file=str(jwks_file))
         self._key_id: Final = str(matching[0]["kid"])
 
-    def issue(self, *, user_id: str, roles: frozenset[str], now: datetime) -> str:
+    def issue(self, *, session: Session, roles: frozenset[str], now: datetime) -> str:
         """Return a signed access token with a fresh `jti`."""
-        claims = access_claims(user_id=user_id, roles=roles, token_id=new_id(), now=now)
+        claims = access_claims(session=session, roles=roles, token_id=new_id(), now=now)
         return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"kid": self._key_id})
 
     def key_set(self) -> dict[str, list[dict[str, Any]]]:

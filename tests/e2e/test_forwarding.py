@@ -13,6 +13,8 @@ ROUTES = {
     "/api/v1/auth/login": {"post"},
     "/api/v1/auth/refresh": {"post"},
     "/api/v1/auth/logout": {"post"},
+    "/api/v1/auth/sessions": {"get", "delete"},
+    "/api/v1/auth/sessions/{session_id}": {"delete"},
     "/api/v1/me": {"get"},
     "/api/v1/accounts": {"get", "post"},
     "/api/v1/accounts/{account_id}": {"get"},

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 import asyncpg
@@ -24,6 +25,7 @@ from libs.common.db.migrate import migrate_all
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
+from libs.common.http.client_address import TrustedProxies
 from libs.common.http.health import Health
 from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
@@ -138,6 +140,7 @@ async def http_client(service: str, routers: Sequence[APIRouter], keys: TokenKey
         routers=routers,
         lifespan=nothing,
         health=Health(),
+        proxies=TrustedProxies([ip_network("127.0.0.1")], "x-forwarded-for"),
         verifier=TokenVerifier(keys.jwks_file),
     )
     transport = httpx2.ASGITransport(app=app)

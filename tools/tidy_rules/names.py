@@ -8,9 +8,10 @@ VAGUE = {"util.py", "utils.py", "helper.py", "helpers.py", "misc.py"}
 # What the company does. A new verb is welcome here; a noun in its place is not.
 # fmt: off
 VERBS = {
-    "accept", "activate", "answer", "apply", "approve", "ask", "authenticate", "await", "block", "capture",
+    "accept", "activate", "answer", "apply", "approve", "ask", "authenticate", "await", "begin", "block", "capture",
     "change", "charge", "check", "close", "collect", "compare", "count", "create", "decide", "deposit", "discard",
-    "emit", "end", "expire", "export", "fetch", "find", "forward", "freeze", "grant", "guard", "halt", "handle", "hold",
+    "emit", "end", "expire", "export", "fetch", "find", "forget", "forward", "freeze", "grant", "guard", "halt",
+    "handle", "hold",
     "import", "issue", "judge", "keep", "list", "log", "look", "merge", "note", "notify", "open", "park", "pay",
     "post", "prepare", "project", "prove", "publish", "read", "rebuild", "receive", "reconcile", "record",
     "refresh", "refuse", "register", "reject", "release", "remember", "remove", "repair", "repeat", "replay",

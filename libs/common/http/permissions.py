@@ -49,6 +49,8 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "customer.register": Permission("become a customer", public=True),
     "customer.verify_email": Permission("prove that an e-mail is one's own", public=True),
     "session.begin": Permission("log in, stay logged in, log out", public=True),
+    "session.list": Permission("see one's own log-ins", related="the customer himself"),
+    "session.end": Permission("end one's own log-ins", related="the customer himself"),
     "token_keys.read": Permission("read the keys that verify access tokens", public=True),
     "customer.read": Permission("see one's own data", related="the customer himself", scope="accounts:read"),
     "customer.set_profile": Permission("set whose limits hold for a customer", _of("compliance", "admin")),

@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
+from libs.common.http.app import asker_of
 from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from services.accounts.api.models import Login, RefreshRequest, Tokens
@@ -32,13 +33,14 @@ def auth_router(
         dependencies=_PUBLIC,
         responses=refusals("invalid_credentials", "email_not_verified"),
     )
-    async def login(body: Login) -> Tokens:
+    async def login(body: Login, request: Request) -> Tokens:
         """Exchange e-mail and password for an access token of 15 minutes and a refresh token of 30 days.
 
         An unknown e-mail is answered like a wrong password, after as much work. When too many log in at once, the
         answer is 503 `login_busy`.
         """
-        return _answer(await authenticate_customer(email=body.email, password=body.password.get_secret_value()))
+        password = body.password.get_secret_value()
+        return _answer(await authenticate_customer(email=body.email, password=password, asker=asker_of(request)))
 
     @router.post(
         "/refresh",
@@ -46,17 +48,18 @@ def auth_router(
         dependencies=_PUBLIC,
         responses=refusals("refresh_token_invalid", "refresh_token_reused"),
     )
-    async def refresh(body: RefreshRequest) -> Tokens:
+    async def refresh(body: RefreshRequest, request: Request) -> Tokens:
         """Return a new pair; the token presented is used up.
 
-        Presenting a used one shows that it was copied: everything that followed from that login is revoked.
+        Presenting a used one shows that it was copied: everything that followed from that login is revoked, and the
+        customer is told by e-mail.
         """
-        return _answer(await refresh_session(body.refresh_token.get_secret_value()))
+        return _answer(await refresh_session(body.refresh_token.get_secret_value(), asker_of(request)))
 
     @router.post("/logout", status_code=204, summary="Log out", dependencies=_PUBLIC, responses=refusals())
-    async def logout(body: RefreshRequest) -> None:
-        """Revoke every refresh token that followed from the same login; unknown tokens are answered alike."""
-        await revoke_session(body.refresh_token.get_secret_value())
+    async def logout(body: RefreshRequest, request: Request) -> None:
+        """Revoke everything that followed from the same login; unknown tokens are answered alike."""
+        await revoke_session.of_token(body.refresh_token.get_secret_value(), asker_of(request))
 
     @router.get("/jwks", summary="Public keys of access tokens", dependencies=[permitted("token_keys.read")])
     def key_set() -> dict[str, list[dict[str, Any]]]:

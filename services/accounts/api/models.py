@@ -8,6 +8,7 @@ from libs.common.clock import to_rfc3339
 from libs.common.http.models import AssetCode, EmailText, NameText, StrictModel
 from services.accounts.domain.account import Account, ShownStatus
 from services.accounts.domain.customer import Customer, CustomerStatus, Profile
+from services.accounts.domain.session import Session
 
 _ROLES_MAX = 20
 
@@ -61,6 +62,38 @@ class Tokens(BaseModel):
     refresh_token: str
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 -- the scheme's name (RFC 6750), not a secret
     expires_in: int
+
+
+class SessionAnswer(BaseModel):
+    """A log-in that goes on. Times are RFC 3339 UTC; `is_current` marks the one that asks."""
+
+    session_id: str
+    begun_at: str
+    last_used_at: str
+    expires_at: str
+    address: str
+    user_agent: str
+    is_current: bool
+
+    @classmethod
+    def of(cls, session: Session, current_id: str) -> "SessionAnswer":
+        """Return the answer about the log-in of this session."""
+        return cls(
+            session_id=session.family_id,
+            begun_at=to_rfc3339(session.begun_at),
+            last_used_at=to_rfc3339(session.issued_at),
+            expires_at=to_rfc3339(session.expires_at),
+            address=session.caller.address,
+            user_agent=session.caller.user_agent,
+            is_current=session.family_id == current_id,
+        )
+
+
+class SessionList(BaseModel):
+    """A page of log-ins, newest first. `next` is the cursor of the next page; null on the last."""
+
+    sessions: list[SessionAnswer]
+    next: str | None
 
 
 class CustomerAnswer(BaseModel):

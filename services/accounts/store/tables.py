@@ -45,8 +45,13 @@ SESSIONS: Final = Table(
     Column("user_id", _ID),
     Column("family_id", _ID),
     Column("refresh_hash", LargeBinary),
+    Column("begun_at", _MOMENT),
     Column("issued_at", _MOMENT),
     Column("expires_at", _MOMENT),
+    Column("proven_at", _MOMENT),
+    Column("factors", ARRAY(Text)),
+    Column("address", Text),
+    Column("user_agent", Text),
     Column("rotated_at", _MOMENT),
     Column("revoked_at", _MOMENT),
 )

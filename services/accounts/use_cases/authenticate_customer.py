@@ -1,17 +1,17 @@
 """A customer logs in."""
 
+from libs.common.audit.asker import Asker
 from libs.common.clock import Clock
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import Forbidden, Unauthenticated, Unprocessable
-from libs.common.ids import new_id
 from services.accounts.domain.customer import Customer
 from services.accounts.domain.email import normalise_email
-from services.accounts.domain.session import REFRESH_TOKEN_LIFETIME, Session
+from services.accounts.domain.session import PASSWORD_ALONE, Proof
 from services.accounts.metrics import LOGINS
 from services.accounts.passwords import Passwords
-from services.accounts.store.customers import find_credentials
-from services.accounts.store.sessions import insert_session
-from services.accounts.tokens import AccessTokens, TokenPair, new_refresh_token
+from services.accounts.store.customers import find_credentials, lock_customer
+from services.accounts.tokens import AccessTokens, TokenPair
+from services.accounts.use_cases.begin_session import begin_session
 
 
 class AuthenticateCustomer:
@@ -27,21 +27,23 @@ class AuthenticateCustomer:
         self._clock = clock
         self._verified_email = verified_email
 
-    async def __call__(self, *, email: str, password: str) -> TokenPair:
+    async def __call__(self, *, email: str, password: str, asker: Asker) -> TokenPair:
         """Return fresh tokens. An unknown e-mail gets the answer of a wrong password, after the same work.
 
+        Locks: the customer. Emits: CredentialsRevoked, when another log-in of his has to make room.
         Raises: Unauthenticated `invalid_credentials`, Forbidden `email_not_verified`, Unavailable.
         """
         known = await self._find(email)
         fits = await self._passwords.verify(known[1] if known else None, password)
+        if known is not None:
+            asker.concerns("customer", known[0].user_id)
         if known is None or not fits or known[0].status != "active":
-            LOGINS.labels("refused").inc()
-            raise Unauthenticated("invalid_credentials", "E-mail or password is wrong.")
+            raise _refused()
         customer = known[0]
         if self._verified_email and customer.email_verified_at is None:
             LOGINS.labels("refused").inc()
             raise Forbidden("email_not_verified", "Verify your e-mail first.")
-        pair = await self._begin_family(customer)
+        pair = await self._begin(customer, known[1], asker)
         LOGINS.labels("accepted").inc()
         return pair
 
@@ -53,20 +55,17 @@ class AuthenticateCustomer:
         async with self._uow.begin() as tx:
             return await find_credentials(tx.connection, normal)
 
-    async def _begin_family(self, customer: Customer) -> TokenPair:
-        now = self._clock()
-        refresh = new_refresh_token()
-        session_id = new_id()
-        session = Session(
-            session_id=session_id,
-            user_id=customer.user_id,
-            family_id=session_id,
-            issued_at=now,
-            expires_at=now + REFRESH_TOKEN_LIFETIME,
-            rotated_at=None,
-            revoked_at=None,
-        )
+    async def _begin(self, customer: Customer, verified_hash: str, asker: Asker) -> TokenPair:
         async with self._uow.begin() as tx:
-            await insert_session(tx.connection, session, refresh.sha256)
-        access = self._tokens.issue(user_id=customer.user_id, roles=customer.roles, now=now)
-        return TokenPair(access_token=access, refresh_token=refresh.text)
+            await lock_customer(tx.connection, customer.user_id)
+            known = await find_credentials(tx.connection, customer.email)
+            # Argon2 takes long enough for a password to change, or a customer to be closed, meanwhile.
+            if known is None or known[0].status != "active" or known[1] != verified_hash:
+                raise _refused()
+            proof = Proof(self._clock(), PASSWORD_ALONE)
+            return await begin_session(tx, known[0], self._tokens, proof=proof, asker=asker)
+
+
+def _refused() -> Unauthenticated:
+    LOGINS.labels("refused").inc()
+    return Unauthenticated("invalid_credentials", "E-mail or password is wrong.")

@@ -2,15 +2,20 @@
 
 import structlog
 
+from libs.common.audit.asker import Asker
 from libs.common.clock import Clock
 from libs.common.db.unit_of_work import Transaction, UnitOfWork
 from libs.common.errors import Unauthenticated
 from libs.common.ids import new_id
-from services.accounts.domain.session import REFRESH_TOKEN_LIFETIME, Session, judge_refresh
+from services.accounts.domain.customer import Customer
+from services.accounts.domain.security_notices import token_reused_notice
+from services.accounts.domain.session import Caller, RefreshVerdict, Session, judge_refresh, next_session
 from services.accounts.metrics import REFRESH_TOKENS_REUSED
 from services.accounts.store.customers import lock_customer
-from services.accounts.store.sessions import insert_session, lock_session, mark_rotated, revoke_family
+from services.accounts.store.mails import queue_mail
+from services.accounts.store.sessions import find_session, insert_session, mark_rotated
 from services.accounts.tokens import AccessTokens, TokenPair, new_refresh_token, refresh_token_hash
+from services.accounts.use_cases.end_sessions import end_sessions
 
 log = structlog.get_logger()
 
@@ -24,44 +29,52 @@ class RefreshSession:
         self._tokens = tokens
         self._clock = clock
 
-    async def __call__(self, refresh_token: str) -> TokenPair:
+    async def __call__(self, refresh_token: str, asker: Asker) -> TokenPair:
         """Return fresh tokens with the customer's present roles; the one presented is worth nothing from now on.
 
-        Locks: the session, the customer.
+        A second use ends the log-in and is told to the customer by e-mail. Locks: the customer.
+        Emits: CredentialsRevoked at a second use.
         Raises: Unauthenticated `refresh_token_invalid`, `refresh_token_reused`, Unavailable.
         """
         async with self._uow.begin() as tx:
-            session = await lock_session(tx.connection, refresh_token_hash(refresh_token))
-            verdict = judge_refresh(session, self._clock())
-            if session is not None and verdict == "reused":
-                await revoke_family(tx.connection, session.family_id, self._clock())
-            pair = await self._rotate(tx, session) if session is not None and verdict == "rotate" else None
+            verdict, pair = await self._judge(tx, refresh_token_hash(refresh_token), asker)
         # Raised after the commit: a revocation that rolls back would leave the thief logged in.
         if verdict == "reused":
-            REFRESH_TOKENS_REUSED.inc()
-            log.warning("refresh_token_reused", family_id=session.family_id if session else None)
             raise Unauthenticated("refresh_token_reused", "This token was used before; log in again.")
         if pair is None:
             raise Unauthenticated("refresh_token_invalid", "This token is not valid; log in again.")
         return pair
 
-    async def _rotate(self, tx: Transaction, session: Session) -> TokenPair | None:
-        # Locked, so that a change of his roles comes wholly before this token, or ends it.
-        customer = await lock_customer(tx.connection, session.user_id)
+    async def _judge(
+        self, tx: Transaction, refresh_hash: bytes, asker: Asker
+    ) -> tuple[RefreshVerdict, TokenPair | None]:
+        found = await find_session(tx.connection, refresh_hash)
+        customer = None if found is None else await lock_customer(tx.connection, found.user_id)
         if customer is None or customer.status != "active":
-            return None
+            return "invalid", None
+        asker.is_person(customer.user_id)
+        # Read again under the lock: another use of it, or a change of his roles, came wholly before or comes after.
+        session = await find_session(tx.connection, refresh_hash)
+        verdict = judge_refresh(session, self._clock())
+        if session is None or verdict == "invalid":
+            return "invalid", None
+        if verdict == "rotate":
+            return verdict, await self._rotate(tx, customer, session, asker)
+        await self._end(tx, customer, session, asker)
+        return verdict, None
+
+    async def _rotate(self, tx: Transaction, customer: Customer, session: Session, asker: Asker) -> TokenPair:
         now = self._clock()
         refresh = new_refresh_token()
-        successor = Session(
-            session_id=new_id(),
-            user_id=session.user_id,
-            family_id=session.family_id,
-            issued_at=now,
-            expires_at=now + REFRESH_TOKEN_LIFETIME,
-            rotated_at=None,
-            revoked_at=None,
-        )
+        successor = next_session(new_id(), after=session, caller=Caller(asker.address, asker.user_agent), now=now)
         await mark_rotated(tx.connection, session.session_id, now)
         await insert_session(tx.connection, successor, refresh.sha256)
-        access = self._tokens.issue(user_id=customer.user_id, roles=customer.roles, now=now)
+        access = self._tokens.issue(session=successor, roles=customer.roles, now=now)
         return TokenPair(access_token=access, refresh_token=refresh.text)
+
+    async def _end(self, tx: Transaction, customer: Customer, session: Session, asker: Asker) -> None:
+        now = self._clock()
+        await end_sessions(tx, customer.user_id, asker, now=now, only=[session.family_id])
+        await queue_mail(tx.connection, token_reused_notice(customer.email, asker.address, now))
+        REFRESH_TOKENS_REUSED.inc()
+        log.warning("refresh_token_reused", family_id=session.family_id)

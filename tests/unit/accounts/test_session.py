@@ -5,22 +5,25 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.accounts.domain.session import Session, access_claims, canonical_password, judge_refresh
-
-NOW = datetime(2026, 3, 1, 9, 30, 0, 700_000, tzinfo=UTC)
-FRESH = Session(
-    session_id="0195-a",
-    user_id="0195-b",
-    family_id="0195-a",
-    issued_at=NOW,
-    expires_at=NOW + timedelta(days=30),
-    rotated_at=None,
-    revoked_at=None,
+from services.accounts.domain.session import (
+    Caller,
+    Proof,
+    Session,
+    access_claims,
+    canonical_password,
+    first_session,
+    judge_refresh,
+    next_session,
 )
 
+NOW = datetime(2026, 3, 1, 9, 30, 0, 700_000, tzinfo=UTC)
+HERE, THERE = Caller("192.0.2.1", "Browser/1"), Caller("198.51.100.7", "Browser/2")
+FRESH = first_session("0195-a", user_id="u", proof=Proof(NOW, frozenset({"pwd"})), caller=HERE)
 
-def test_access_claims_name_who_what_and_for_how_long() -> None:
-    claims = access_claims(user_id="u", roles=frozenset({"operator", "customer"}), token_id="t", now=NOW)
+
+def test_access_claims_name_who_what_for_how_long_and_how_he_proved_it() -> None:
+    proven = replace(FRESH, proof=Proof(NOW - timedelta(minutes=1), frozenset({"pwd", "otp"})))
+    claims = access_claims(session=proven, roles=frozenset({"operator", "customer"}), token_id="t", now=NOW)
     assert claims == {
         "iss": "tallystick",
         "aud": "tallystick",
@@ -29,7 +32,17 @@ def test_access_claims_name_who_what_and_for_how_long() -> None:
         "jti": "t",
         "iat": 1_772_357_400.7,
         "exp": 1_772_357_400 + 15 * 60,
+        "sid": "0195-a",
+        "auth_time": 1_772_357_400 - 60,
+        "amr": ["otp", "pwd"],
     }
+
+
+def test_a_refresh_proves_nothing_and_begins_nothing() -> None:
+    later = NOW + timedelta(days=2)
+    second = next_session("0195-c", after=FRESH, caller=THERE, now=later)
+    assert (second.family_id, second.begun_at, second.proof) == ("0195-a", NOW, FRESH.proof)
+    assert (second.issued_at, second.expires_at, second.caller) == (later, later + timedelta(days=30), THERE)
 
 
 def test_a_fresh_refresh_token_is_rotated() -> None:

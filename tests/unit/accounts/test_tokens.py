@@ -11,9 +11,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from jwt.algorithms import OKPAlgorithm
 
 from libs.common.errors import InvariantBroken
+from services.accounts.domain.session import Caller, Proof, first_session
 from services.accounts.tokens import AccessTokens, new_refresh_token, refresh_token_hash
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+SESSION = first_session("s", user_id="u", proof=Proof(NOW, frozenset({"pwd"})), caller=Caller("192.0.2.1", ""))
 
 
 def written(folder: Path, signing: Ed25519PrivateKey, *published: Ed25519PrivateKey) -> tuple[Path, Path]:
@@ -30,7 +32,7 @@ def written(folder: Path, signing: Ed25519PrivateKey, *published: Ed25519Private
 def test_a_token_names_the_published_key_that_verifies_it(tmp_path: Path) -> None:
     older, newer = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     tokens = AccessTokens(*written(tmp_path, newer, older, newer))
-    token = tokens.issue(user_id="u", roles=frozenset({"customer"}), now=NOW)
+    token = tokens.issue(session=SESSION, roles=frozenset({"customer"}), now=NOW)
     assert jwt.get_unverified_header(token) == {"alg": "EdDSA", "kid": "key-1", "typ": "JWT"}
     claims = jwt.decode(token, newer.public_key(), ["EdDSA"], audience="tallystick", options={"verify_exp": False})
     assert claims["sub"] == "u"
@@ -41,7 +43,9 @@ def test_every_token_has_an_id_of_its_own(tmp_path: Path) -> None:
     key = Ed25519PrivateKey.generate()
     tokens = AccessTokens(*written(tmp_path, key, key))
     ids = {
-        jwt.decode(tokens.issue(user_id="u", roles=frozenset(), now=NOW), options={"verify_signature": False})["jti"]
+        jwt.decode(tokens.issue(session=SESSION, roles=frozenset(), now=NOW), options={"verify_signature": False})[
+            "jti"
+        ]
         for _ in range(10)
     }
     assert len(ids) == 10

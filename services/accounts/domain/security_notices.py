@@ -1,0 +1,30 @@
+"""What a customer is told by e-mail about his log-in: what happened, from where, and what to do if it was not him."""
+
+from datetime import datetime
+from typing import Final
+
+from services.accounts.domain.mail import Mail
+
+_NOT_YOU: Final = "If this was not you, set a new password at once: that ends every session of yours."
+
+
+def token_reused_notice(email: str, address: str, at: datetime) -> Mail:
+    """Return the mail about a refresh token that came a second time: somebody has a copy of it."""
+    return Mail(
+        to=email,
+        subject="We ended one of your sessions",
+        text=f"""Hello,
+
+a token that keeps you logged in was used twice, so two programs have it and one of them may be a thief's.
+We ended that session for both. Log in again to go on.
+
+{_where(address, at)}
+
+{_NOT_YOU}
+""",
+    )
+
+
+def _where(address: str, at: datetime) -> str:
+    # What somebody's program calls itself is left out: it is his text, in a mail of ours.
+    return f"When: {at:%Y-%m-%d %H:%M} UTC\nFrom: {address}"
