@@ -23,6 +23,7 @@ from libs.common.http.revocations import Revocations
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
+from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
 from services.gateway.api.account_commands import account_commands_router
 from services.gateway.api.batches import batch_endpoint
@@ -54,14 +55,17 @@ from services.gateway.use_cases.accept_commands import CommandIntake
 from services.gateway.use_cases.accept_transfers import Intake
 from services.gateway.use_cases.await_outcomes import Waiters
 from services.gateway.use_cases.foresee_transfer import ForeseeTransfer
+from services.gateway.use_cases.keep_events import KeepEvents, PruneEvents
 from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.project_outcomes import poll_outcomes
 from services.gateway.use_cases.repeat_requests import Repeater
 from services.gateway.use_cases.watch_ledger import LedgerHalt
 
-_CONNECTIONS: Final = ("intake", "atomic-intake", "commands", "projection", "repeats", "lookup", "digests")
+_CONNECTIONS: Final = ("intake", "atomic-intake", "commands", "projection", "repeats", "lookup", "digests", "events")
+_PRUNE_SECONDS: Final = 3600.0
 
 
+# tidy: allow long-function up to 100: the composition root names every part once, one after the other
 def build(role: Role) -> FastAPI:
     """Construct the gateway for this role: `api` takes requests, `worker` projects and repeats, `serve` does both."""
     settings = GatewaySettings()
@@ -95,13 +99,15 @@ def build(role: Role) -> FastAPI:
     )
     command_intake = CommandIntake(connections["commands"], bus.publisher, waiters, system_clock)
     commands = CommandRoutes(money=money, intake=command_intake, states=connections["commands"])
+    timers = Timers()
     loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
     if role in {"serve", "api"}:
         _follow(bus, waiters, directory, money.halt)
         bus.follow({topics.CREDENTIALS: OnCredentialsRevoked(revocations)}, patient=True)
         loops += [intake.run, lambda: _tick(waiters), lambda: poll_outcomes(waiters, connections["lookup"])]
     if role in {"serve", "worker"}:
-        _subscribe(bus, connections["projection"])
+        _subscribe(bus, connections["projection"], connections["events"])
+        timers.every(_PRUNE_SECONDS, "prune-events", PruneEvents(connections["events"], system_clock))
         loops.append(Repeater(connections["repeats"], bus.publisher, system_clock).run)
 
     @asynccontextmanager
@@ -118,10 +124,13 @@ def build(role: Role) -> FastAPI:
             tasks = [asyncio.create_task(loop()) for loop in loops]
             stack.push_async_callback(_end, tasks)
             health.add("gateway.loops", lambda: _dead_loop(tasks))
+            await timers.start()
+            stack.push_async_callback(timers.stop)
             yield
 
     health = Health()
     health.add("gateway.bus", bus.what_is_wrong)
+    health.add("gateway.timers", timers.what_is_wrong)
     takes_requests = role in {"serve", "api"}
     routers = _routers(commands, connections["lookup"], waiters, lists, document)
     routers.append(_internal(GatewayDigests(connections["digests"]), settings.internal_token))
@@ -199,13 +208,18 @@ def _follow(bus: Bus, waiters: Waiters, directory: Directory, halt: LedgerHalt) 
     )
 
 
-def _subscribe(bus: Bus, projection: HotConnection) -> None:
+def _subscribe(bus: Bus, projection: HotConnection, keeping: HotConnection) -> None:
+    events = KeepEvents(keeping, system_clock)
     subscriptions = (
-        Subscription("gateway.project-outcomes", topics.TRANSFERS, OnTransferChanged(projection), max_messages=1000),
-        Subscription("gateway.project-accounts", topics.ACCOUNTS, OnAccountChanged(projection)),
-        Subscription("gateway.project-account-states", topics.LEDGER_ACCOUNTS, OnLedgerAccountChanged(projection)),
+        Subscription(
+            "gateway.project-outcomes", topics.TRANSFERS, OnTransferChanged(projection, events), max_messages=1000
+        ),
+        Subscription("gateway.project-accounts", topics.ACCOUNTS, OnAccountChanged(projection, events)),
+        Subscription(
+            "gateway.project-account-states", topics.LEDGER_ACCOUNTS, OnLedgerAccountChanged(projection, events)
+        ),
         Subscription("gateway.project-customers", topics.CUSTOMERS, OnCustomerChanged(projection)),
-        Subscription("gateway.project-verifications", topics.VERIFICATIONS, OnVerificationChanged(projection)),
+        Subscription("gateway.project-verifications", topics.VERIFICATIONS, OnVerificationChanged(projection, events)),
         Subscription("gateway.fraud-parked", topics.dead_letters_of("fraud"), OnMessageParked(projection)),
         Subscription("gateway.ledger-parked", topics.dead_letters_of("ledger"), OnMessageParked(projection)),
     )

@@ -24,6 +24,9 @@ class Settlement(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 UNSETTLED: Final = Settlement()
 
+SHOWN_TO_PAYEES: Final = frozenset({"posted", "held", "voided"})
+"""That a payer was refused or blocked is not for those he would have paid."""
+
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """A transfer's newest known state. Version 0 with status `accepted`: nothing has been heard of it yet.

@@ -16,14 +16,13 @@ from libs.common.contracts.transfers import TransferCommand
 from libs.common.db.reading import Reading
 from libs.common.http.cursors import Cursor
 from libs.common.money import MAX_AMOUNT_MINOR
+from services.gateway.domain.outcomes import SHOWN_TO_PAYEES
 from services.gateway.store.outcome_rows import outcome_from
 from services.gateway.views.transfers import LegView, by_leg, read_command, reason_of
 
 LOOKED_AT_MAX: Final = 500
 """Most transfers with the metadata that one page looks at."""
 ID_MAX: Final = 2**128 - 1
-_SHOWN_TO_PAYEES: Final = frozenset({"posted", "held", "voided"})
-"""That a payer was refused or blocked is not for those he would have paid."""
 
 _MEMOS: Final = """
 SELECT transfer_id::text, memo FROM gateway.transfers WHERE transfer_id = ANY($1::uuid[]) AND memo IS NOT NULL
@@ -175,7 +174,7 @@ def _first_id(moment: datetime | None, otherwise: int) -> int:
 def _matching(row: asyncpg.Record, asked: MetadataQuery) -> ListedTransfer | None:
     transfer_id, is_actor, stored, memo, *newest = row
     outcome, knows_facts = outcome_from((transfer_id, *newest)), asked.of_anybody or is_actor
-    if asked.status not in {None, outcome.status} or not (knows_facts or outcome.status in _SHOWN_TO_PAYEES):
+    if asked.status not in {None, outcome.status} or not (knows_facts or outcome.status in SHOWN_TO_PAYEES):
         return None
     command = read_command(stored)
     if not (_has_metadata(memo, asked.metadata) and _is_meant(command, asked)):
