@@ -46,6 +46,8 @@ from services.accounts.use_cases.ask_ledger_again import AskLedgerAgain
 from services.accounts.use_cases.ask_to_verify_email import AskToVerifyEmail
 from services.accounts.use_cases.authenticate_customer import AuthenticateCustomer
 from services.accounts.use_cases.change_profile import ChangeProfile
+from services.accounts.use_cases.choose_primary import ChoosePrimary
+from services.accounts.use_cases.describe_account import DescribeAccount
 from services.accounts.use_cases.forget_sessions import ForgetSessions
 from services.accounts.use_cases.grant_roles import GrantRoles
 from services.accounts.use_cases.note_ledger_states import NoteLedgerStates
@@ -156,7 +158,16 @@ def make_routers(
         email_verification_router(VerifyEmail(uow, clock), AskToVerifyEmail(uow, clock)),
         me_router(customers),
         accounts_router(
-            OpenAccount(uow, openings, clock, patience_seconds=settings.opening_patience_seconds), accounts
+            OpenAccount(
+                uow,
+                openings,
+                clock,
+                patience_seconds=settings.opening_patience_seconds,
+                accounts_max=settings.accounts_per_asset_max,
+            ),
+            DescribeAccount(uow),
+            ChoosePrimary(uow),
+            accounts,
         ),
         admin_users_router(ChangeProfile(uow, clock), GrantRoles(uow, clock)),
         internal_router(accounts, customers, settings.internal_token),

@@ -31,3 +31,5 @@ class AccountsSettings(ServiceSettings):
     mail_folder: Path = Path("mail")
     opening_patience_seconds: float = Field(default=1.0, ge=0, le=10)
     """How long opening an account waits for the ledger before it answers 202."""
+    accounts_per_asset_max: int = Field(default=100, ge=1, le=10_000)
+    """How many accounts of one asset a customer may have that are not closed."""

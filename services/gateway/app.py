@@ -1,13 +1,14 @@
 """The gateway's composition root: the only place that constructs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
 
 import httpx2
 from fastapi import APIRouter, FastAPI
 from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.common.clock import system_clock
 from libs.common.contracts import topics
@@ -26,6 +27,7 @@ from libs.common.service import Role
 from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
 from services.gateway.api.account_commands import account_commands_router
+from services.gateway.api.accounts import accounts_router
 from services.gateway.api.batches import batch_endpoint
 from services.gateway.api.command_requests import CommandRoutes
 from services.gateway.api.error_pages import error_pages_router
@@ -73,7 +75,6 @@ def build(role: Role) -> FastAPI:
     connections = {name: HotConnection(dsn, f"gateway-{name}") for name in _CONNECTIONS}
     clients = _clients(settings)
     engine = make_engine(dsn, "gateway-lists")
-    lists = transfer_lists_router(Reading(engine), clients["ledger"])
     document = ApiDocument(clients)
     bus = Bus(settings, service="gateway", clock=system_clock)
     waiters = Waiters()
@@ -132,7 +133,7 @@ def build(role: Role) -> FastAPI:
     health.add("gateway.bus", bus.what_is_wrong)
     health.add("gateway.timers", timers.what_is_wrong)
     takes_requests = role in {"serve", "api"}
-    routers = _routers(commands, connections["lookup"], waiters, lists, document)
+    routers = _routers(commands, connections["lookup"], waiters, _joined(engine, clients), document)
     routers.append(_internal(GatewayDigests(connections["digests"]), settings.internal_token))
     return make_app(
         service="gateway",
@@ -165,11 +166,23 @@ def _internal(digests: GatewayDigests, internal_token: SecretStr) -> APIRouter:
     )
 
 
+def _joined(engine: AsyncEngine, clients: Mapping[str, httpx2.AsyncClient]) -> list[APIRouter]:
+    """Return the routes whose answers have parts of other services in them."""
+    return [
+        transfer_lists_router(Reading(engine), clients["ledger"]),
+        accounts_router(clients["accounts"], clients["ledger"]),
+    ]
+
+
 def _routers(
-    commands: CommandRoutes, lookup: HotConnection, waiters: Waiters, lists: APIRouter, document: ApiDocument
+    commands: CommandRoutes,
+    lookup: HotConnection,
+    waiters: Waiters,
+    joined: Sequence[APIRouter],
+    document: ApiDocument,
 ) -> list[APIRouter]:
     return [
-        lists,
+        *joined,
         transfer_status_router(lookup, waiters),
         transfer_reversals_router(lookup, waiters),
         transfer_commands_router(commands),

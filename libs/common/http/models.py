@@ -42,5 +42,12 @@ EmailText = Annotated[
     AfterValidator(_printable),
 ]
 IdText = Annotated[str, StringConstraints(min_length=36, max_length=36), AfterValidator(_canonical_id)]
+MetadataMap = Annotated[
+    dict[
+        Annotated[str, StringConstraints(min_length=1, max_length=40), AfterValidator(_printable)],
+        Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)],
+    ],
+    Field(max_length=20, description="Up to 20 pairs of your own words: keys of 1 to 40 characters, values up to 200."),
+]
 AssetCode = Annotated[str, StringConstraints(min_length=3, max_length=12, pattern=r"^[A-Z][A-Z0-9]*$")]
 AmountMinor = Annotated[int, Field(gt=0, le=2**53 - 1)]

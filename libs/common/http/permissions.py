@@ -61,6 +61,8 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "account.read": Permission(
         "see an account, its balances, entries and statements", STAFF, "the owner", scope="accounts:read"
     ),
+    "account.describe": Permission("name an account", related="the owner", scope="accounts:write"),
+    "account.set_primary": Permission("choose the primary account", related="the owner", scope="accounts:write"),
     "account.set_status": Permission(
         "freeze, suspend, close and reopen somebody else's account", _of("compliance", "operator")
     ),

@@ -1,6 +1,5 @@
 """Opening accounts and seeing which there are."""
 
-from dataclasses import asdict
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Response
@@ -11,15 +10,18 @@ from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_reader
 from libs.common.ids import is_id
-from services.accounts.api.models import AccountAnswer, AccountList, AccountListed, AccountRequest
-from services.accounts.domain.account import Account
-from services.accounts.use_cases.open_account import OpenAccount
+from services.accounts.api.models import AccountAnswer, AccountDescription, AccountList, AccountListed, AccountRequest
+from services.accounts.use_cases.choose_primary import ChoosePrimary
+from services.accounts.use_cases.describe_account import DescribeAccount
+from services.accounts.use_cases.open_account import OpenAccount, Wanted
 from services.accounts.views.accounts import AccountView
 
 _PAGE_MAX: Final = 100
 
 
-def accounts_router(open_account: OpenAccount, accounts: AccountView) -> APIRouter:
+def accounts_router(
+    open_account: OpenAccount, describe_account: DescribeAccount, choose_primary: ChoosePrimary, accounts: AccountView
+) -> APIRouter:
     """Return the routes about accounts."""
     router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"])
 
@@ -27,7 +29,9 @@ def accounts_router(open_account: OpenAccount, accounts: AccountView) -> APIRout
         "",
         status_code=201,
         summary="Open an account",
-        responses=refusals("role_required", "unknown_asset", "customer_closed", "customer_not_found")
+        responses=refusals(
+            "role_required", "unknown_asset", "customer_closed", "customer_not_found", "account_limit_reached"
+        )
         | {202: {"model": AccountAnswer, "description": "The ledger has not answered yet; see `Location`."}},
     )
     async def post_account(
@@ -38,7 +42,9 @@ def accounts_router(open_account: OpenAccount, accounts: AccountView) -> APIRout
         201 with status `active` once the ledger has opened it; 202 with status `opening` and a `Location` if that
         takes longer than an installation cares to wait, usually a second.
         """
-        account = await open_account(owner_id=principal.user_id, asset=body.asset)
+        account = await open_account(
+            Wanted(owner_id=principal.user_id, asset=body.asset, name=body.name, metadata=body.metadata)
+        )
         response.headers["Location"] = f"/api/v1/accounts/{account.account_id}"
         if account.status == "opening":
             response.status_code = 202
@@ -56,24 +62,40 @@ def accounts_router(open_account: OpenAccount, accounts: AccountView) -> APIRout
         page = await accounts.of(principal.user_id, after, limit + 1)
         shown = page[:limit]
         return AccountList(
-            accounts=[_listed(account) for account in shown],
+            accounts=[AccountListed.of(account) for account in shown],
             next_after=shown[-1].account_id if len(page) > limit else None,
         )
 
     @router.get(
         "/{account_id}",
-        summary="See an account that the ledger has not opened yet",
+        summary="See an account as accounts knows it",
         responses=refusals("account_not_found"),
     )
     async def get_account(account_id: str, principal: Annotated[Principal, permitted("account.read")]) -> AccountAnswer:
-        """Return an account without entries: the ledger answers for all others."""
+        """Return what stands on the account, and balances of zero: the gateway puts the ledger's in their place."""
         account = await accounts.one(account_id)
         require_reader(principal, account.owner_id, what="account")
         return AccountAnswer.of(account)
 
+    @router.patch("/{account_id}", summary="Name an account", responses=refusals("account_not_found"))
+    async def patch_account(
+        account_id: str, body: AccountDescription, principal: Annotated[Principal, permitted("account.describe")]
+    ) -> AccountListed:
+        """Set the account's name, its metadata or both, for its owner. What is left out stays as it is."""
+        account = await describe_account(
+            owner_id=principal.user_id, account_id=account_id, description=body.model_dump(exclude_unset=True)
+        )
+        return AccountListed.of(account)
+
+    @router.put(
+        "/{account_id}/primary",
+        summary="Make an account your primary one",
+        responses=refusals("account_not_found", "account_closed"),
+    )
+    async def put_primary(
+        account_id: str, principal: Annotated[Principal, permitted("account.set_primary")]
+    ) -> AccountListed:
+        """Move the mark here from the account that had it; a customer with accounts has exactly one primary."""
+        return AccountListed.of(await choose_primary(owner_id=principal.user_id, account_id=account_id))
+
     return router
-
-
-def _listed(account: Account) -> AccountListed:
-    fields = {**asdict(account), "status": account.shown_status}
-    return AccountListed(**{name: fields[name] for name in AccountListed.model_fields})

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, model_validator
 
 from libs.common.clock import to_rfc3339
-from libs.common.http.models import AssetCode, EmailText, NameText, StrictModel
+from libs.common.http.models import AssetCode, EmailText, MetadataMap, NameText, ShortText, StrictModel
 from services.accounts.domain.account import Account, ShownStatus
 from services.accounts.domain.customer import Customer, CustomerStatus, Profile
 from services.accounts.domain.session import Session
@@ -135,10 +135,33 @@ class RolesChange(StrictModel):
     roles: Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=_ROLES_MAX)]
 
 
+AccountName = Annotated[
+    ShortText | None, Field(description="What you call the account, for yourself alone.", examples=["Holidays"])
+]
+
+
 class AccountRequest(StrictModel):
-    """The asset to keep in the new account, such as `USD`."""
+    """The asset to keep in the new account, such as `USD`, and what you write on it."""
 
     asset: AssetCode
+    name: AccountName = None
+    metadata: Annotated[MetadataMap, Field(default_factory=dict)]
+
+
+class AccountDescription(StrictModel):
+    """What to write on an account. A field left out stays as it is; `name` null removes it."""
+
+    name: AccountName = None
+    metadata: Annotated[
+        MetadataMap, Field(default_factory=dict, description="Up to 20 pairs, in place of all that were there.")
+    ]
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> "AccountDescription":
+        if not self.model_fields_set:
+            message = "send name, metadata or both"
+            raise ValueError(message)
+        return self
 
 
 class AccountAnswer(BaseModel):
@@ -149,6 +172,8 @@ class AccountAnswer(BaseModel):
     asset: str
     status: ShownStatus
     is_primary: bool
+    name: str | None
+    metadata: dict[str, str]
     posted_minor: int = 0
     available_minor: int = 0
     pending_out_minor: int = 0
@@ -164,6 +189,8 @@ class AccountAnswer(BaseModel):
             asset=account.asset,
             status=account.shown_status,
             is_primary=account.is_primary,
+            name=account.name,
+            metadata=dict(account.metadata),
         )
 
 
@@ -175,6 +202,21 @@ class AccountListed(BaseModel):
     asset: str
     status: ShownStatus
     is_primary: bool
+    name: str | None
+    metadata: dict[str, str]
+
+    @classmethod
+    def of(cls, account: Account) -> "AccountListed":
+        """Return the answer about this account."""
+        return cls(
+            account_id=account.account_id,
+            account_number=account.account_number,
+            asset=account.asset,
+            status=account.shown_status,
+            is_primary=account.is_primary,
+            name=account.name,
+            metadata=dict(account.metadata),
+        )
 
 
 class AccountList(BaseModel):

@@ -1,10 +1,10 @@
 """Accounts in and out of `accounts.accounts`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, exists, insert, select, tuple_, update
+from sqlalchemy import Row, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.ids import is_id
@@ -23,7 +23,10 @@ _COLUMNS: Final = (
     ACCOUNTS.c.opened_at,
     ACCOUNTS.c.changed_at,
     ACCOUNTS.c.ledger_status,
+    ACCOUNTS.c.name,
+    ACCOUNTS.c.metadata,
 )
+_CLOSED: Final = or_(ACCOUNTS.c.status == "closed", ACCOUNTS.c.ledger_status == "closed")
 
 
 async def next_serial(connection: AsyncConnection) -> int:
@@ -31,10 +34,17 @@ async def next_serial(connection: AsyncConnection) -> int:
     return int((await connection.execute(select(ACCOUNT_SERIALS.next_value()))).scalar_one())
 
 
-async def has_primary(connection: AsyncConnection, owner_id: str) -> bool:
-    """Tell whether the customer has a primary account. True only for as long as his row is locked."""
-    statement = select(exists().where(ACCOUNTS.c.owner_id == owner_id, ACCOUNTS.c.is_primary))
-    return bool((await connection.execute(statement)).scalar_one())
+async def find_primary(connection: AsyncConnection, owner_id: str) -> Account | None:
+    """Return the customer's primary account. It stays that only for as long as his row is locked."""
+    statement = select(*_COLUMNS).where(ACCOUNTS.c.owner_id == owner_id, ACCOUNTS.c.is_primary)
+    row = (await connection.execute(statement)).first()
+    return _account(row) if row else None
+
+
+async def count_open_accounts(connection: AsyncConnection, owner_id: str, asset: str) -> int:
+    """Return how many accounts of the asset the customer has that are not closed; exact while his row is locked."""
+    statement = select(func.count()).where(ACCOUNTS.c.owner_id == owner_id, ACCOUNTS.c.asset == asset, ~_CLOSED)
+    return int((await connection.execute(statement)).scalar_one())
 
 
 async def insert_account(connection: AsyncConnection, account: Account, ask_again_at: datetime) -> None:
@@ -50,6 +60,8 @@ async def insert_account(connection: AsyncConnection, account: Account, ask_agai
             version=account.version,
             created_at=account.created_at,
             changed_at=account.changed_at,
+            name=account.name,
+            metadata=dict(account.metadata),
             asks=1,
             ask_again_at=ask_again_at,
         )
@@ -72,6 +84,38 @@ async def read_accounts_of(
     if after is not None:
         statement = statement.where(ACCOUNTS.c.account_id > after)
     return [_account(row) for row in await connection.execute(statement.order_by(ACCOUNTS.c.account_id).limit(limit))]
+
+
+async def lock_accounts(connection: AsyncConnection, account_ids: Collection[str]) -> Sequence[Account]:
+    """Return the accounts, locked in the order of their ids; a text that is no id is no account's."""
+    ids = [account_id for account_id in account_ids if is_id(account_id)]
+    statement = select(*_COLUMNS).where(ACCOUNTS.c.account_id.in_(ids)).order_by(ACCOUNTS.c.account_id)
+    return [_account(row) for row in await connection.execute(statement.with_for_update(key_share=True))]
+
+
+async def set_primary(connection: AsyncConnection, account_id: str, *, is_primary: bool) -> None:
+    """Store whether the account is its owner's primary; unset the one before first, there may be one at a time."""
+    statement = update(ACCOUNTS).where(ACCOUNTS.c.account_id == account_id)
+    await connection.execute(statement.values(is_primary=is_primary))
+
+
+async def read_owners(connection: AsyncConnection, account_ids: Collection[str]) -> Sequence[str]:
+    """Return who owns these accounts, each once, lower id first."""
+    statement = select(ACCOUNTS.c.owner_id).distinct().where(ACCOUNTS.c.account_id.in_(account_ids))
+    return (await connection.execute(statement.order_by(ACCOUNTS.c.owner_id))).scalars().all()
+
+
+async def find_oldest_open(connection: AsyncConnection, owner_id: str) -> Account | None:
+    """Return the customer's oldest account that is not closed."""
+    statement = select(*_COLUMNS).where(ACCOUNTS.c.owner_id == owner_id, ~_CLOSED).order_by(ACCOUNTS.c.account_id)
+    row = (await connection.execute(statement.limit(1))).first()
+    return _account(row) if row else None
+
+
+async def describe(connection: AsyncConnection, account_id: str, description: Mapping[str, object]) -> Account:
+    """Store name, metadata or both and return the account; others are told neither, so no new version."""
+    statement = update(ACCOUNTS).where(ACCOUNTS.c.account_id == account_id).values(**description)
+    return _account((await connection.execute(statement.returning(*_COLUMNS))).one())
 
 
 async def lock_opening_accounts(connection: AsyncConnection, account_ids: Collection[str]) -> Sequence[Account]:
@@ -131,4 +175,6 @@ def _account(row: Row[*tuple[Any, ...]]) -> Account:
         opened_at=row.opened_at,
         changed_at=row.changed_at,
         ledger_status=row.ledger_status,
+        name=row.name,
+        metadata=row.metadata,
     )

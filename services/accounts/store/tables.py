@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 _METADATA: Final = MetaData(schema="accounts")
 _ID: Final = Uuid(as_uuid=False)
@@ -73,6 +74,8 @@ ACCOUNTS: Final = Table(
     Column("changed_at", _MOMENT),
     Column("asks", Integer),
     Column("ask_again_at", _MOMENT),
+    Column("name", Text),
+    Column("metadata", JSONB),
 )
 
 ACCOUNT_SERIALS: Final = Sequence("account_serials", metadata=_METADATA)

@@ -1,6 +1,8 @@
 """A customer opens an account: asked over the bus, answered at once where the ledger is quick."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -9,56 +11,95 @@ from libs.common.contracts.topics import ACCOUNTS
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import Forbidden, NotFound
 from libs.common.ids import new_id
-from services.accounts.domain.account import Account, ask_again_after, require_known_asset
+from services.accounts.domain.account import Account, ask_again_after, require_known_asset, require_room
 from services.accounts.domain.account_number import account_number
 from services.accounts.messages import account_changed
 from services.accounts.openings import Openings
-from services.accounts.store.accounts import find_account, has_primary, insert_account, next_serial
+from services.accounts.store.accounts import (
+    count_open_accounts,
+    find_account,
+    find_primary,
+    insert_account,
+    next_serial,
+    set_primary,
+)
 from services.accounts.store.customers import lock_customer
 
 _POLL_SECONDS: Final = 0.2
 
 
-class OpenAccount:
-    """Opens accounts. The first one of a customer is his primary."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An account as its future owner wants it."""
 
-    def __init__(self, uow: UnitOfWork, openings: Openings, clock: Clock, *, patience_seconds: float) -> None:
-        """Take what it works with; `patience_seconds` is how long a caller waits for the ledger."""
+    owner_id: str
+    asset: str
+    name: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class OpenAccount:
+    """Opens accounts. A customer's first one is his primary, and so is one he opens when that one is closed."""
+
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        openings: Openings,
+        clock: Clock,
+        *,
+        patience_seconds: float,
+        accounts_max: int,
+    ) -> None:
+        """Take what it works with.
+
+        `patience_seconds` is how long a caller waits for the ledger, `accounts_max` how many accounts of one asset a
+        customer has open at once.
+        """
         self._uow = uow
         self._openings = openings
         self._clock = clock
         self._patience_seconds = patience_seconds
+        self._accounts_max = accounts_max
 
-    async def __call__(self, *, owner_id: str, asset: str) -> Account:
+    async def __call__(self, wanted: Wanted) -> Account:
         """Return the account, `active` if the ledger answered in time, else still `opening`.
 
-        Locks: the customer. Emits: AccountChanged. Raises: Unprocessable `unknown_asset`, NotFound
-        `customer_not_found`, Forbidden `customer_closed`, Unavailable.
+        Locks: the customer, then his primary account. Emits: AccountChanged. Raises: Unprocessable `unknown_asset`,
+        NotFound `customer_not_found`, Forbidden `customer_closed`, Rejected `account_limit_reached`, Unavailable.
         """
-        require_known_asset(asset)
+        require_known_asset(wanted.asset)
         account_id = new_id()
         with self._openings.expect(account_id) as opened:
-            account = await self._write(account_id, owner_id, asset, self._clock())
+            account = await self._write(account_id, wanted, self._clock())
             return await self._wait(account, opened)
 
-    async def _write(self, account_id: str, owner_id: str, asset: str, now: datetime) -> Account:
+    async def _write(self, account_id: str, wanted: Wanted, now: datetime) -> Account:
         async with self._uow.begin() as tx:
-            owner = await lock_customer(tx.connection, owner_id)
+            owner = await lock_customer(tx.connection, wanted.owner_id)
             if owner is None:
                 raise NotFound("customer_not_found", "There is no such customer.")
             if owner.status != "active":
                 raise Forbidden("customer_closed", "This customer's relationship has ended.")
+            require_room(
+                await count_open_accounts(tx.connection, wanted.owner_id, wanted.asset), most=self._accounts_max
+            )
+            primary = await find_primary(tx.connection, wanted.owner_id)
+            if primary is not None and primary.is_closed:
+                await set_primary(tx.connection, primary.account_id, is_primary=False)
+                primary = None
             account = Account(
                 account_id=account_id,
                 account_number=account_number(await next_serial(tx.connection)),
-                owner_id=owner_id,
-                asset=asset,
+                owner_id=wanted.owner_id,
+                asset=wanted.asset,
                 status="opening",
-                is_primary=not await has_primary(tx.connection, owner_id),
+                is_primary=primary is None,
                 version=1,
                 created_at=now,
                 opened_at=None,
                 changed_at=now,
+                name=wanted.name,
+                metadata=wanted.metadata,
             )
             await insert_account(tx.connection, account, ask_again_at=now + ask_again_after(1))
             tx.emit(ACCOUNTS, account_id, account_changed(account))

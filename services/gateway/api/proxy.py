@@ -28,6 +28,7 @@ _RETURNED: Final = (
     "content-disposition",
     "allow",
     "link",
+    "idempotency-replayed",
 )
 _TIMEOUT: Final = httpx2.Timeout(10.0, connect=2.0)
 _NOT_FOUND: Final = 404
@@ -48,8 +49,8 @@ OWNED: Final[Sequence[Owned]] = (
     Owned("/api/v1/auth/{rest:path}", ("GET", "POST", "DELETE"), ("accounts",)),
     Owned("/api/v1/me", ("GET",), ("accounts",)),
     Owned("/api/v1/accounts", ("GET", "POST"), ("accounts",)),
-    # An account that is being opened is known to its owner before the ledger knows it.
-    Owned("/api/v1/accounts/{account_id}", ("GET",), ("ledger", "accounts")),
+    Owned("/api/v1/accounts/{account_id}", ("PATCH",), ("accounts",)),
+    Owned("/api/v1/accounts/{account_id}/primary", ("PUT",), ("accounts",)),
     Owned("/api/v1/accounts/{account_id}/balance", ("GET",), ("ledger",)),
     Owned("/api/v1/accounts/{account_id}/entries", ("GET",), ("ledger",)),
     Owned("/api/v1/accounts/{account_id}/statement", ("GET",), ("ledger",)),
@@ -88,8 +89,7 @@ def _route(owned: Owned, clients: Mapping[str, httpx2.AsyncClient]) -> GuardedRo
             if answer.status_code != _NOT_FOUND:
                 break
         assert answer is not None  # noqa: S101 -- every owned path names at least one service
-        headers = {name: answer.headers[name] for name in _RETURNED if name in answer.headers}
-        return StreamingResponse(_stream(answer), status_code=answer.status_code, headers=headers)
+        return StreamingResponse(_stream(answer), status_code=answer.status_code, headers=returned_headers(answer))
 
     return GuardedRoute(BY_OWNER, owned.path, forward, methods=list(owned.methods))
 
@@ -129,6 +129,11 @@ async def ask_service(client: httpx2.AsyncClient, request: Request, target: str,
         raise Unavailable(
             "service_unavailable", "The service behind this route does not answer; try again."
         ) from failure
+
+
+def returned_headers(answer: httpx2.Response) -> dict[str, str]:
+    """Return those of the service's headers that are for the caller."""
+    return {name: answer.headers[name] for name in _RETURNED if name in answer.headers}
 
 
 async def _stream(answer: httpx2.Response) -> AsyncIterator[bytes]:

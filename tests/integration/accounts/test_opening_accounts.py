@@ -42,6 +42,8 @@ async def test_an_account_is_active_when_the_ledger_answers_in_time(world: World
         "asset": "USD",
         "status": "active",
         "is_primary": True,
+        "name": None,
+        "metadata": {},
         "posted_minor": 0,
         "available_minor": 0,
         "pending_out_minor": 0,
@@ -114,7 +116,9 @@ async def test_a_customer_lists_his_accounts_page_by_page_and_nobody_elses(world
     rest = (await world.http.get(f"/api/v1/accounts?limit=2&after={mine[1]}", headers=header)).json()
     assert [one["account_id"] for one in first["accounts"] + rest["accounts"]] == mine
     assert rest["next_after"] is None
-    assert set(first["accounts"][0]) == {"account_id", "account_number", "asset", "status", "is_primary"}
+    assert set(first["accounts"][0]) == {
+        "account_id", "account_number", "asset", "status", "is_primary", "name", "metadata"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("query", ["after=1", "after=%00", "limit=0", "limit=101", "limit=x"])
@@ -144,6 +148,21 @@ async def test_an_unknown_asset_opens_nothing(world: World, asset: str, code: st
     answer = await world.open_account(owner, asset)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert not await world.rows("SELECT 1 FROM accounts.accounts WHERE owner_id = $1", owner)
+
+
+@pytest.mark.parametrize("settings_changes", [{"accounts_per_asset_max": 2}])
+async def test_a_customer_has_so_many_open_accounts_of_an_asset_and_no_more(world: World) -> None:
+    owner = await world.register()
+    answers = await asyncio.gather(*(world.open_account(owner) for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [202, 202, 422, 422, 422]
+    refused = next(answer.json() for answer in answers if answer.status_code == 422)
+    assert (refused["code"], refused["limit_count"]) == ("account_limit_reached", 2)
+    assert (await world.open_account(owner, "EUR")).status_code == 202, "each asset is counted for itself"
+    [closed] = await world.rows(
+        "SELECT account_id::text FROM accounts.accounts WHERE is_primary AND owner_id = $1", owner
+    )
+    await world.hear_changed(let(closed["account_id"], "closed", 3))
+    assert (await world.open_account(owner)).status_code == 202, "a closed one makes room"
 
 
 async def test_only_customers_in_good_standing_open_accounts(world: World) -> None:
