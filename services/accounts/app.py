@@ -8,17 +8,15 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 
 from libs.common.clock import Clock, system_clock
-from libs.common.contracts.topics import ASSETS, CREDENTIALS, LEDGER_ACCOUNTS
+from libs.common.contracts.topics import ASSETS, LEDGER_ACCOUNTS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.digests.published_digests import PublishedDigests
 from libs.common.http.app import make_app
-from libs.common.http.auth import TokenVerifier
+from libs.common.http.credentials import Credentials
 from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
-from libs.common.http.on_credentials_revoked import OnCredentialsRevoked
-from libs.common.http.revocations import Revocations
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
@@ -55,11 +53,13 @@ from services.accounts.use_cases.open_account import OpenAccount
 from services.accounts.use_cases.refresh_session import RefreshSession
 from services.accounts.use_cases.register_customer import RegisterCustomer
 from services.accounts.use_cases.register_first_admin import RegisterFirstAdmin
+from services.accounts.use_cases.remove_revocations import RemoveRevocations
 from services.accounts.use_cases.repeat_changes import RepeatChanges
 from services.accounts.use_cases.revoke_session import RevokeSession
 from services.accounts.use_cases.send_mails import SendMails
 from services.accounts.use_cases.verify_email import VerifyEmail
 from services.accounts.views.accounts import AccountView
+from services.accounts.views.credentials import CredentialView
 from services.accounts.views.customers import CustomerView
 from services.accounts.views.sessions import SessionView
 
@@ -79,10 +79,11 @@ def build(role: Role) -> FastAPI:
     uow = UnitOfWork(engine, bus.outbox)
     openings = Openings()
     timers = Timers()
-    revocations = Revocations()
+    credentials = Credentials(settings.jwks_file, CredentialView(uow, system_clock))
+    health = Health()
     if role != "worker":
         bus.follow({ASSETS: on_asset_added}, urgent=False)
-        bus.follow({CREDENTIALS: OnCredentialsRevoked(revocations)}, patient=True)
+        credentials.follow(bus, health, "accounts")
     if role != "api":
         activate_accounts = ActivateAccounts(uow, openings, system_clock)
         bus.subscribe(
@@ -102,6 +103,7 @@ def build(role: Role) -> FastAPI:
             )
         )
         timers.every(_ASK_SECONDS, "ask-ledger-again", AskLedgerAgain(uow, system_clock))
+        timers.every(_FORGET_SECONDS, "remove-revocations", RemoveRevocations(uow, system_clock))
         timers.every(_REPEAT_SECONDS, "repeat-changes", RepeatChanges(uow, bus.publisher, system_clock))
         timers.every(_MAIL_SECONDS, "send-mails", SendMails(uow, _make_mailer(settings), system_clock))
         timers.every(_FORGET_SECONDS, "forget-sessions", ForgetSessions(uow, system_clock))
@@ -114,14 +116,14 @@ def build(role: Role) -> FastAPI:
             if role != "worker":
                 await until_available(partial(_register_first_admin, settings, uow, passwords))
             await timers.start()
-            yield
+            async with credentials:
+                yield
         finally:
             await timers.stop()
             await bus.stop()
             await digesting.close()
             await engine.dispose()
 
-    health = Health()
     health.add("accounts.bus", bus.what_is_wrong)
     health.add("accounts.timers", timers.what_is_wrong)
     return make_app(
@@ -134,7 +136,7 @@ def build(role: Role) -> FastAPI:
         else [*make_routers(settings, uow, passwords, openings, system_clock), _digests(settings, digesting)],
         lifespan=lifespan,
         health=health,
-        verifier=TokenVerifier(settings.jwks_file, revocations),
+        verifier=credentials.verifier,
         proxies=settings.proxies(),
     )
 
@@ -170,7 +172,7 @@ def make_routers(
             accounts,
         ),
         admin_users_router(ChangeProfile(uow, clock), GrantRoles(uow, clock)),
-        internal_router(accounts, customers, settings.internal_token),
+        internal_router(accounts, customers, CredentialView(uow, clock), settings.internal_token),
     ]
 
 

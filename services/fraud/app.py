@@ -9,17 +9,16 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.common.clock import system_clock
-from libs.common.contracts.topics import ACCOUNTS, CREDENTIALS, CUSTOMERS, TRANSFER_REQUESTS, TRANSFERS, VERIFICATIONS
+from libs.common.contracts.topics import ACCOUNTS, CUSTOMERS, TRANSFER_REQUESTS, TRANSFERS, VERIFICATIONS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
 from libs.common.digests.published_digests import PublishedDigests
 from libs.common.http.app import make_app
-from libs.common.http.auth import TokenVerifier
+from libs.common.http.credential_owner import DistantOwner
+from libs.common.http.credentials import Credentials
 from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
-from libs.common.http.on_credentials_revoked import OnCredentialsRevoked
-from libs.common.http.revocations import Revocations
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
@@ -121,9 +120,11 @@ def build(role: Role) -> FastAPI:
     digesting = HotConnection(dsn, "fraud-digests")
     bus = Bus(settings, service="fraud", clock=system_clock)
     health.add("fraud.bus", bus.what_is_wrong)
-    revocations = Revocations()
+    credentials = Credentials(
+        settings.jwks_file, DistantOwner(settings.accounts_url, settings.internal_token.get_secret_value())
+    )
     if role != "worker":
-        bus.follow({CREDENTIALS: OnCredentialsRevoked(revocations)}, patient=True)
+        credentials.follow(bus, health, "fraud")
     worker = None if role == "api" else Worker(settings, bus)
     if worker is not None:
         health.add("fraud.timers", worker.timers.what_is_wrong)
@@ -135,7 +136,8 @@ def build(role: Role) -> FastAPI:
                 await worker.start()
             else:
                 await until_available(bus.start)
-            yield
+            async with credentials:
+                yield
         finally:
             if worker is not None:
                 await worker.stop()
@@ -153,6 +155,6 @@ def build(role: Role) -> FastAPI:
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
-        verifier=None if role == "worker" else TokenVerifier(settings.jwks_file, revocations),
+        verifier=None if role == "worker" else credentials.verifier,
         proxies=settings.proxies(),
     )

@@ -10,6 +10,8 @@ class FraudSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="FRAUD_")
 
+    accounts_url: str
+    """Asked for what was revoked."""
     velocity_limits_lifted: bool = False
     """Counts and daily sums beyond reach, so that a load generator is not blocked. Everything else stays."""
     otlp_endpoint: str = ""

@@ -16,11 +16,10 @@ from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
 from libs.common.http.app import make_app
-from libs.common.http.auth import TokenVerifier
+from libs.common.http.credential_owner import DistantOwner
+from libs.common.http.credentials import Credentials
 from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
-from libs.common.http.on_credentials_revoked import OnCredentialsRevoked
-from libs.common.http.revocations import Revocations
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
@@ -78,13 +77,13 @@ def build(role: Role) -> FastAPI:
     document = ApiDocument(clients)
     bus = Bus(settings, service="gateway", clock=system_clock)
     waiters = Waiters()
-    revocations = Revocations()
-    verifier = TokenVerifier(settings.jwks_file, revocations)
+    health = Health()
+    credentials = _credentials(settings, bus, health, role)
     directory = Directory(connections["lookup"], clients["accounts"], settings.internal_token.get_secret_value())
     intake = Intake(connections["intake"], bus.publisher, waiters, system_clock)
     limits = _limits(settings)
     money = MoneyRoutes(
-        verifier=verifier,
+        verifier=credentials.verifier,
         directory=directory,
         intake=intake,
         atomic_intake=AtomicIntake(connections["atomic-intake"], bus.publisher, waiters, intake, system_clock),
@@ -104,7 +103,6 @@ def build(role: Role) -> FastAPI:
     loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
     if role in {"serve", "api"}:
         _follow(bus, waiters, directory, money.halt)
-        bus.follow({topics.CREDENTIALS: OnCredentialsRevoked(revocations)}, patient=True)
         loops += [intake.run, lambda: _tick(waiters), lambda: poll_outcomes(waiters, connections["lookup"])]
     if role in {"serve", "worker"}:
         _subscribe(bus, connections["projection"], connections["events"])
@@ -122,6 +120,7 @@ def build(role: Role) -> FastAPI:
             stack.push_async_callback(limits.close)
             await until_available(bus.start)
             stack.push_async_callback(bus.stop)
+            await stack.enter_async_context(credentials)
             tasks = [asyncio.create_task(loop()) for loop in loops]
             stack.push_async_callback(_end, tasks)
             health.add("gateway.loops", lambda: _dead_loop(tasks))
@@ -129,7 +128,6 @@ def build(role: Role) -> FastAPI:
             stack.push_async_callback(timers.stop)
             yield
 
-    health = Health()
     health.add("gateway.bus", bus.what_is_wrong)
     health.add("gateway.timers", timers.what_is_wrong)
     takes_requests = role in {"serve", "api"}
@@ -147,11 +145,19 @@ def build(role: Role) -> FastAPI:
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
-        verifier=verifier,
+        verifier=credentials.verifier,
         proxies=settings.proxies(),
-        admission=RequestLimits(limits, verifier) if limits.enabled else None,
+        admission=RequestLimits(limits, credentials.verifier) if limits.enabled else None,
         cors_origins=settings.cors_origins,
     )
+
+
+def _credentials(settings: GatewaySettings, bus: Bus, health: Health, role: Role) -> Credentials:
+    owner = DistantOwner(settings.accounts_url, settings.internal_token.get_secret_value())
+    credentials = Credentials(settings.jwks_file, owner)
+    if role != "worker":
+        credentials.follow(bus, health, "gateway")
+    return credentials
 
 
 def _limits(settings: GatewaySettings) -> RateLimits:

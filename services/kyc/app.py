@@ -7,17 +7,15 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 
 from libs.common.clock import Clock, system_clock
-from libs.common.contracts.topics import CREDENTIALS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.digests.published_digests import PublishedDigests
 from libs.common.http.app import make_app
-from libs.common.http.auth import TokenVerifier
+from libs.common.http.credential_owner import DistantOwner
+from libs.common.http.credentials import Credentials
 from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
-from libs.common.http.on_credentials_revoked import OnCredentialsRevoked
-from libs.common.http.revocations import Revocations
 from libs.common.messaging.bus import Bus
 from libs.common.service import Role
 from libs.common.timers import Timers
@@ -43,9 +41,12 @@ def build(role: Role) -> FastAPI:
     bus = Bus(settings, service="kyc", clock=system_clock)
     uow = UnitOfWork(engine, bus.outbox)
     timers = Timers()
-    revocations = Revocations()
+    credentials = Credentials(
+        settings.jwks_file, DistantOwner(settings.accounts_url, settings.internal_token.get_secret_value())
+    )
+    health = Health()
     if role != "worker":
-        bus.follow({CREDENTIALS: OnCredentialsRevoked(revocations)}, patient=True)
+        credentials.follow(bus, health, "kyc")
     if role != "api":
         timers.every(_REPEAT_SECONDS, "repeat-changes", RepeatChanges(uow, bus.publisher, system_clock))
 
@@ -54,14 +55,14 @@ def build(role: Role) -> FastAPI:
         try:
             await until_available(bus.start)
             await timers.start()
-            yield
+            async with credentials:
+                yield
         finally:
             await timers.stop()
             await bus.stop()
             await digesting.close()
             await engine.dispose()
 
-    health = Health()
     health.add("kyc.bus", bus.what_is_wrong)
     health.add("kyc.timers", timers.what_is_wrong)
     return make_app(
@@ -72,7 +73,7 @@ def build(role: Role) -> FastAPI:
         routers=[] if role == "worker" else [*make_routers(uow, system_clock), _digests(settings, digesting)],
         lifespan=lifespan,
         health=health,
-        verifier=TokenVerifier(settings.jwks_file, revocations),
+        verifier=credentials.verifier,
         proxies=settings.proxies(),
     )
 

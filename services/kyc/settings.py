@@ -6,6 +6,9 @@ from libs.common.settings import ServiceSettings
 
 
 class KycSettings(ServiceSettings):
-    """Every service's settings are all that kyc needs."""
+    """Every service's settings, and where accounts is."""
 
     model_config = SettingsConfigDict(env_prefix="KYC_")
+
+    accounts_url: str
+    """Asked for what was revoked."""

@@ -10,16 +10,15 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.common.clock import monotonic_seconds, system_clock
-from libs.common.contracts.topics import ACCOUNTS, CREDENTIALS, LEDGER_COMMANDS, SCREENINGS
+from libs.common.contracts.topics import ACCOUNTS, LEDGER_COMMANDS, SCREENINGS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
 from libs.common.digests.distant_digests import Neighbour
 from libs.common.http.app import make_app
-from libs.common.http.auth import TokenVerifier
+from libs.common.http.credential_owner import DistantOwner
+from libs.common.http.credentials import Credentials
 from libs.common.http.health import Health
-from libs.common.http.on_credentials_revoked import OnCredentialsRevoked
-from libs.common.http.revocations import Revocations
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.proof.signed_note import parse_vkeys
@@ -110,6 +109,7 @@ def build(role: Role) -> FastAPI:
         witness=witness.trouble,
         schema=schema.trouble,
     )
+    credentials = _credentials(settings, bus, health, role)
     writer = None if role == "api" else Writer(dsn, bus, signer, witness, timers, health)
     auditing = HotConnection(dsn, "ledger-auditor")
     recording = RecordVerification(auditing, bus.outbox, signer, system_clock, SHARD)
@@ -130,7 +130,7 @@ def build(role: Role) -> FastAPI:
                 await until_available(writer.outcomes.start)
             await until_available(bus.start)
             await timers.start()
-            async with reconciling:
+            async with reconciling, credentials:
                 yield
         finally:
             await timers.stop()
@@ -159,15 +159,17 @@ def build(role: Role) -> FastAPI:
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
-        verifier=None if role == "worker" else _verifier(settings, bus),
+        verifier=credentials.verifier,
         proxies=settings.proxies(),
     )
 
 
-def _verifier(settings: LedgerSettings, bus: Bus) -> TokenVerifier:
-    revocations = Revocations()
-    bus.follow({CREDENTIALS: OnCredentialsRevoked(revocations)}, patient=True)
-    return TokenVerifier(settings.jwks_file, revocations)
+def _credentials(settings: LedgerSettings, bus: Bus, health: Health, role: Role) -> Credentials:
+    owner = DistantOwner(settings.accounts_url, settings.internal_token.get_secret_value())
+    credentials = Credentials(settings.jwks_file, owner)
+    if role != "worker":
+        credentials.follow(bus, health, "ledger")
+    return credentials
 
 
 def _health(**checks: Callable[[], str | None]) -> Health:

@@ -24,10 +24,11 @@ class LedgerSettings(ServiceSettings):
     )
     """Folder outside the database for the newest checkpoint; on another disk, for whoever restores the one restores
     the other too. It must exist. Without it a tail that was cut off goes unnoticed."""
+    accounts_url: str
+    """Asked for what was revoked, and for its digests."""
     otlp_endpoint: str = ""
     """Base URL of an OTLP/HTTP receiver (`http://collector:4318`) for spans of traced transfers; without it none."""
     gateway_url: str = ""
-    accounts_url: str = ""
     fraud_url: str = ""
     kyc_url: str = ""
     """Where those are whose digests reconciliation compares; one without an address is left out, and said to be."""

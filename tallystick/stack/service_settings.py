@@ -82,7 +82,12 @@ def _own_settings(service: str, plan: StackPlan) -> dict[str, str]:
                 "MAIL_FOLDER": str(plan.mail),
             }
         case "fraud":
-            return {"VELOCITY_LIMITS_LIFTED": _flag(not plan.velocity_limits)}
+            return {
+                "ACCOUNTS_URL": plan.url_of("accounts"),
+                "VELOCITY_LIMITS_LIFTED": _flag(not plan.velocity_limits),
+            }
+        case "kyc":
+            return {"ACCOUNTS_URL": plan.url_of("accounts")}
         case "gateway":
             urls = {f"{name.upper()}_URL": plan.url_of(name) for name in plan.ports if name != "gateway"}
             return urls | {"RATE_LIMITS": _flag(plan.rate_limits)}

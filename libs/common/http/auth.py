@@ -9,7 +9,7 @@ import jwt
 import msgspec
 
 from libs.common.clock import unix_seconds
-from libs.common.errors import Unauthenticated
+from libs.common.errors import Unauthenticated, Unavailable
 from libs.common.http.permissions import ROLES, STAFF
 from libs.common.http.revocations import Revocations
 
@@ -54,7 +54,7 @@ class TokenVerifier:
         self, jwks_file: Path, revocations: Revocations | None = None, now: Callable[[], float] = unix_seconds
     ) -> None:
         """Read the keys now, and again whenever the file changes. `now` returns seconds since 1970."""
-        self._revocations = revocations or Revocations()
+        self.revocations: Final = revocations or Revocations()
         self._file = jwks_file
         self._now = now
         self._keys: dict[str, jwt.PyJWK] = {}
@@ -64,7 +64,7 @@ class TokenVerifier:
         self._reread(now())
 
     def verify(self, authorization: str | None) -> Principal:
-        """Return who the `Authorization` header names. Raises: Unauthenticated."""
+        """Return who the `Authorization` header names. Raises: Unauthenticated, Unavailable."""
         now = self._now()
         if now - self._read_at > _REREAD_SECONDS:
             self._reread(now)
@@ -85,8 +85,10 @@ class TokenVerifier:
         return principal
 
     def _is_revoked(self, principal: Principal) -> bool:
-        """Asked at every request, because what is remembered may be revoked a moment later."""
-        revocations = self._revocations
+        """Asked at every request, because what is remembered may be revoked a moment later. Raises: Unavailable."""
+        revocations = self.revocations
+        if not revocations.are_known:
+            raise Unavailable("credentials_unknown", "Which tokens were revoked is not known yet; try again.")
         revoked_at = revocations.user_revoked_at(principal.user_id)
         return principal.issued_at <= revoked_at or revocations.names(principal.session_id)
 

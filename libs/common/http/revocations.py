@@ -20,6 +20,8 @@ class Revocations:
 
     def __init__(self) -> None:
         """Begin with nothing revoked."""
+        self.are_known = True
+        """Whether these are all there are; until a process has asked, it may not believe anybody."""
         self._users: OrderedDict[str, float] = OrderedDict()
         self._others: OrderedDict[str, float] = OrderedDict()
         self._floor = float("-inf")

@@ -1,14 +1,18 @@
 """The few questions sister services ask about accounts and customers; no part of the public contract."""
 
-from fastapi import APIRouter
+import msgspec
+from fastapi import APIRouter, Response
 from pydantic import SecretStr
 
 from libs.common.http.sisters import sisters_router
 from services.accounts.views.accounts import AccountView
+from services.accounts.views.credentials import CredentialView
 from services.accounts.views.customers import CustomerView
 
 
-def internal_router(accounts: AccountView, customers: CustomerView, internal_token: SecretStr) -> APIRouter:
+def internal_router(
+    accounts: AccountView, customers: CustomerView, credentials: CredentialView, internal_token: SecretStr
+) -> APIRouter:
     """Return the questions as routes."""
     router = sisters_router(internal_token)
 
@@ -33,5 +37,10 @@ def internal_router(accounts: AccountView, customers: CustomerView, internal_tok
             "status": customer.status,
             "version": customer.version,
         }
+
+    @router.get("/revocations")
+    async def get_revocations(since: str = "", after: str = "") -> Response:
+        page = await credentials.revoked(since=since, after=after)
+        return Response(msgspec.json.encode(page), media_type="application/json")
 
     return router

@@ -48,6 +48,6 @@ async def read_revocations(
     return page, (rows[-1].occurred_at, rows[-1].revocation_id) if len(rows) == limit else None
 
 
-async def delete_revocations(connection: AsyncConnection, before: datetime) -> int:
-    """Delete what ended nothing but tokens that have run out since; return how many."""
-    return (await connection.execute(delete(REVOCATIONS).where(REVOCATIONS.c.occurred_at < before))).rowcount
+async def delete_revocations(connection: AsyncConnection, before: datetime) -> None:
+    """Delete what ended nothing but tokens that have run out since."""
+    await connection.execute(delete(REVOCATIONS).where(REVOCATIONS.c.occurred_at < before))

@@ -49,6 +49,7 @@ def environment(broker: BrokerAddress, own_dsn: str, tmp_path: Path, monkeypatch
         "KAFKA_SESSION_TIMEOUT_MS": "6000",
         "JWKS_FILE": str(TokenKeys(tmp_path).jwks_file),
         "INTERNAL_TOKEN": "sister to sister",
+        "ACCOUNTS_URL": "http://127.0.0.1:1",
     }
     for name, value in settings.items():
         monkeypatch.setenv(f"FRAUD_{name}", value)
@@ -84,6 +85,7 @@ async def test_a_request_is_screened_and_its_hold_released_over_the_bus(
     environment: None, broker: BrokerAddress
 ) -> None:
     app = build("serve")
+    app.state.verifier.revocations.are_known = True  # nobody is there to tell
     payee = new_id()
     approved, held = transfer(new_id()), transfer(new_id(), payee=payee, payee_tier=0)
     publisher = Publisher(broker.address, idempotence=broker.idempotence, client_id="test")

@@ -51,6 +51,7 @@ def environment(
         "KAFKA_SESSION_TIMEOUT_MS": "6000",
         "JWKS_FILE": str(keys.jwks_file),
         "INTERNAL_TOKEN": "sister to sister",
+        "ACCOUNTS_URL": "http://127.0.0.1:1",
         "SIGNING_KEY_FILE": str(signing_key),
         "ORIGIN": "ledger.example/test",
     }
@@ -93,6 +94,7 @@ async def test_from_an_account_asked_for_to_a_receipt(
     environment: None, broker: BrokerAddress, keys: TokenKeys, admin_dsn: str
 ) -> None:
     app = build("serve")
+    app.state.verifier.revocations.are_known = True  # nobody is there to tell
     publisher = Publisher(broker.address, idempotence=broker.idempotence, client_id="test")
     listener = Listener(broker.address)
 

@@ -16,7 +16,7 @@ OWN, RETIRED, OLDEST = (vkey(ORIGIN, key.public_key()) for key in (KEY, OLD, OLD
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LedgerSettings:
-    for name in ("POSTGRES_DSN", "KAFKA", "JWKS_FILE", "INTERNAL_TOKEN", "SIGNING_KEY_FILE"):
+    for name in ("POSTGRES_DSN", "KAFKA", "JWKS_FILE", "INTERNAL_TOKEN", "SIGNING_KEY_FILE", "ACCOUNTS_URL"):
         monkeypatch.setenv(f"LEDGER_{name}", "x")
     monkeypatch.setenv("LEDGER_HTTP_PORT", "8080")
     monkeypatch.setenv("LEDGER_ORIGIN", ORIGIN)

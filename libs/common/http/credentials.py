@@ -1,0 +1,89 @@
+"""How a process knows what a caller's credentials are worth: keys, revocations as they are said, and the owner's word.
+
+A revocation comes over the bus within half a second. Because a message may be lost, the owner is asked every two
+seconds, too, with an overlap for transactions that commit late. A process that has just started asks for everything
+that may still matter, and believes nobody before it has the answer: else a restart would revive what was revoked.
+While the owner is away, tokens that are known go on: nobody but he revokes, so nothing is missed meanwhile.
+"""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from libs.common.clock import from_rfc3339, to_rfc3339
+from libs.common.contracts.topics import CREDENTIALS
+from libs.common.errors import Unavailable
+from libs.common.http.auth import TokenVerifier
+from libs.common.http.credential_owner import CredentialOwner
+from libs.common.http.health import Health
+from libs.common.http.on_credentials_revoked import OnCredentialsRevoked
+from libs.common.http.revocations import Revocations
+from libs.common.messaging.bus import Bus
+
+log = structlog.get_logger()
+
+_LOOK_SECONDS: Final = 2.0
+_FIRST_LOOK_SECONDS: Final = 0.1
+_OVERLAP: Final = timedelta(seconds=30)
+"""As long as a transaction may idle before the database ends it."""
+
+
+class Credentials:
+    """What one process knows; its `verifier` answers requests. Within `async with` it asks, if it follows a bus."""
+
+    def __init__(self, jwks_file: Path, owner: CredentialOwner) -> None:
+        """Follow the bus, or be part of a process that answers nobody."""
+        self._owner = owner
+        self.revocations = Revocations()
+        self.revocations.are_known = False
+        self._since = ""
+        self._task: asyncio.Task[None] | None = None
+        self._is_followed = False
+        self.verifier: Final = TokenVerifier(jwks_file, self.revocations)
+
+    def follow(self, bus: Bus, health: Health, service: str) -> None:
+        """Hear of revocations on the bus, which is to be started before this is entered: then nothing is missed."""
+        bus.follow({CREDENTIALS: OnCredentialsRevoked(self.revocations)}, patient=True)
+        health.add(f"{service}.credentials", self._what_is_wrong)
+        self._is_followed = True
+
+    async def __aenter__(self) -> None:
+        if self._is_followed:
+            self._task = asyncio.create_task(self._repeat(), name="credentials")
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self._owner.close()
+
+    def _what_is_wrong(self) -> str | None:
+        return None if self.revocations.are_known else "accounts has not yet told which credentials were revoked"
+
+    async def look(self) -> None:
+        """Ask once. Raises: Unavailable."""
+        as_of, after = "", ""
+        while True:
+            page = await self._owner.revoked(since=self._since, after=after)
+            for revoked in page.revocations:
+                self.revocations.take(revoked)
+            as_of, after = as_of or page.as_of, page.next_after
+            if not after:
+                break
+        self._since = to_rfc3339(from_rfc3339(as_of) - _OVERLAP)
+        self.revocations.are_known = True
+
+    async def _repeat(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except Unavailable as reason:
+                log.warning("revocations_not_read", code=reason.code)
+            except Exception:  # one bad answer must not end the net; the next round asks again
+                log.exception("revocations_not_understood")
+            await asyncio.sleep(_LOOK_SECONDS if self.revocations.are_known else _FIRST_LOOK_SECONDS)
