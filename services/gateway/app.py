@@ -25,7 +25,7 @@ from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
 from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
-from services.gateway.api.account_commands import account_commands_router
+from services.gateway.api.account_commands import account_closing_router, account_commands_router
 from services.gateway.api.accounts import accounts_router
 from services.gateway.api.batches import batch_endpoint
 from services.gateway.api.command_requests import CommandRoutes
@@ -193,6 +193,7 @@ def _routers(
         transfer_reversals_router(lookup, waiters),
         transfer_commands_router(commands),
         account_commands_router(commands),
+        account_closing_router(commands),
         fee_schedules_router(commands),
         error_pages_router(document),
     ]

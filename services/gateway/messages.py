@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "reversals": ReverseTransfer.TYPE,
     "account-status": ChangeAccount.TYPE,
     "account-limits": ChangeAccount.TYPE,
+    "account-closings": ChangeAccount.TYPE,
     "fee-schedules": PublishFeeSchedule.TYPE,
 }
 """Scope of the idempotency key → the message's type."""

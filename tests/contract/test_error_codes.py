@@ -31,6 +31,7 @@ TABLES = {"_HTTP_CODES", "_REFUSALS"}
 # What is put together at run time, and of what.
 PUT_TOGETHER = {
     "f'{what}_not_found'": {"account_not_found", "transfer_not_found"},
+    "f'account_{account.status}'": {"account_closed", "account_suspended", "account_frozen"},
     "f'account_{status}'": {"account_closed", "account_suspended", "account_frozen"},
     "f'{limit}_limit_exceeded'": {"hourly_count_limit_exceeded", "daily_count_limit_exceeded"},
 }

@@ -204,6 +204,7 @@ def change(
     *,
     minimum_minor: int | None = None,
     maximum_minor: int | None = None,
+    only_while: AccountStatus | None = None,
     as_: str = "change",
 ) -> ChangeAccount:
     """Return a change of what an account may do."""
@@ -216,6 +217,7 @@ def change(
         maximum_minor=maximum_minor,
         reason_commitment="",
         requested_at=NOW,
+        only_while=only_while,
     )
 
 

@@ -103,8 +103,12 @@ class ReverseTransfer(Message, frozen=True, gc=False, kw_only=True):
     requested_at: str
 
 
-class ChangeAccount(Message, frozen=True, gc=False, kw_only=True):
-    """Staff change what an account may do: its status, the least and the most it may hold. None leaves as it is."""
+class ChangeAccount(Message, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """Change what an account may do: its status, the least and the most it may hold. None leaves as it is.
+
+    `only_while` is the status that it must have: an owner closes what is active, and so undoes nothing that staff
+    decided in the meantime. Staff leave it out.
+    """
 
     TYPE: ClassVar[str] = "tallystick.gateway.change-account.v1"
     command_id: CanonicalId
@@ -115,3 +119,4 @@ class ChangeAccount(Message, frozen=True, gc=False, kw_only=True):
     maximum_minor: int | None
     reason_commitment: str
     requested_at: str
+    only_while: Literal["active", "frozen", "suspended", "closed"] | None = None

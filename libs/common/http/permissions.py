@@ -63,6 +63,7 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     ),
     "account.describe": Permission("name an account", related="the owner", scope="accounts:write"),
     "account.set_primary": Permission("choose the primary account", related="the owner", scope="accounts:write"),
+    "account.close": Permission("close an account", related="the owner", scope="accounts:write"),
     "account.set_status": Permission(
         "freeze, suspend, close and reopen somebody else's account", _of("compliance", "operator")
     ),

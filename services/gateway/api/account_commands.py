@@ -1,4 +1,4 @@
-"""PUT /api/v1/admin/accounts/{id}/status and /limits: staff change what an account may do."""
+"""What an account may do: PUT /api/v1/admin/accounts/{id}/status and /limits by staff, closing it by its owner."""
 
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
@@ -13,7 +13,7 @@ from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_not_self
 from libs.common.ids import is_id
-from services.gateway.api.command_models import AccountStateOut, CommandAccepted, LimitsIn, StatusIn
+from services.gateway.api.command_models import AccountStateOut, ClosingIn, CommandAccepted, LimitsIn, StatusIn
 from services.gateway.api.command_requests import COMMAND_HEADERS, CommandRoutes
 from services.gateway.domain.idempotency import hash_body, read_key
 from services.gateway.use_cases.accept_commands import AskedCommand
@@ -23,15 +23,13 @@ from services.gateway.views.ledger_states import await_account_state
 AccountPath = Annotated[str, Path(max_length=64)]
 IdempotencyKey = Annotated[str | None, Header(include_in_schema=False)]
 
-_COMMON: Final = (
-    "role_required",
-    "own_account",
+_KEYED: Final = (
     "account_not_found",
     "idempotency_key_missing",
     "idempotency_key_invalid",
     "idempotency_key_reused",
-    "system_account",
 )
+_COMMON: Final = (*_KEYED, "role_required", "own_account", "system_account")
 _ACCEPTED: Final = {"description": "Durable, not decided yet.", "model": CommandAccepted}
 
 
@@ -58,7 +56,9 @@ def account_commands_router(parts: CommandRoutes) -> APIRouter:
         Needs the role compliance or operator. What is closed can be made active again.
         """
         change = _Change("account-status", body.reason, status=body.status)
-        return await _submit(parts, request, principal, account_id, read_key(idempotency_key), change)
+        key = read_key(idempotency_key)
+        await _require_somebody_elses(parts, principal, account_id)
+        return await _submit(parts, request, principal, account_id, key, change)
 
     @router.put(
         "/{account_id}/limits",
@@ -81,7 +81,45 @@ def account_commands_router(parts: CommandRoutes) -> APIRouter:
         change = _Change(
             "account-limits", body.reason, minimum_minor=body.minimum_minor, maximum_minor=body.maximum_minor
         )
-        return await _submit(parts, request, principal, account_id, read_key(idempotency_key), change)
+        key = read_key(idempotency_key)
+        await _require_somebody_elses(parts, principal, account_id)
+        return await _submit(parts, request, principal, account_id, key, change)
+
+    return router
+
+
+def account_closing_router(parts: CommandRoutes) -> APIRouter:
+    """Return the route by which owners close their accounts."""
+    router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"])
+
+    @router.post(
+        "/{account_id}/close",
+        summary="Close an account of yours",
+        response_model=AccountStateOut,
+        responses={
+            202: _ACCEPTED,
+            **refusals(*_KEYED, "account_not_empty", "account_closed", "account_suspended", "account_frozen"),
+        },
+        openapi_extra=COMMAND_HEADERS,
+    )
+    async def close(
+        account_id: AccountPath,
+        principal: Annotated[Principal, permitted("account.close")],
+        request: Request,
+        body: ClosingIn | None = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response:
+        """Close an active account that holds nothing and has nothing pending; the ledger decides.
+
+        Its entries stay readable, and it can be opened again by staff. When it was your primary one, the oldest of
+        your open accounts follows it.
+        """
+        key = read_key(idempotency_key)
+        await _require_own(parts, principal, account_id)
+        change = _Change(
+            "account-closings", None if body is None else body.reason, status="closed", only_while="active"
+        )
+        return await _submit(parts, request, principal, account_id, key, change)
 
     return router
 
@@ -91,23 +129,38 @@ class _Change:
     """What is asked; None leaves as it is."""
 
     scope: str
-    reason: str
+    reason: str | None
     status: Literal["active", "frozen", "suspended", "closed"] | None = None
     minimum_minor: int | None = None
     maximum_minor: int | None = None
+    only_while: Literal["active"] | None = None
 
 
-async def _submit(
-    parts: CommandRoutes, request: Request, principal: Principal, account_id: str, key: str, change: _Change
-) -> Response:
+async def _require_somebody_elses(parts: CommandRoutes, principal: Principal, account_id: str) -> None:
+    owner_id = await _owner_of(parts, principal, account_id)
+    if owner_id is not None:  # an account that is not known is the ledger's to refuse
+        require_not_self(principal, owner_id, "own_account", "Nobody changes his own account; ask a colleague.")
+
+
+async def _require_own(parts: CommandRoutes, principal: Principal, account_id: str) -> None:
+    # Whose an account is never changes, so that the ledger need not look again.
+    if await _owner_of(parts, principal, account_id) != principal.user_id:
+        raise NotFound("account_not_found", "There is no such account, or it is not yours.")
+
+
+async def _owner_of(parts: CommandRoutes, principal: Principal, account_id: str) -> str | None:
     if not is_id(account_id):
         raise NotFound("account_not_found", "There is no such account.")
     directory = parts.money.directory
     await directory.fetch([account_id], principal.user_id)
     account = directory.accounts.get(account_id)
-    if account is not None:  # one that is not known is the ledger's to refuse
-        require_not_self(principal, account.owner_id, "own_account", "Nobody changes his own account; ask a colleague.")
-    memo, salt, commitment = commit_to({"reason": change.reason})
+    return None if account is None else account.owner_id
+
+
+async def _submit(
+    parts: CommandRoutes, request: Request, principal: Principal, account_id: str, key: str, change: _Change
+) -> Response:
+    memo, salt, commitment = commit_to({} if change.reason is None else {"reason": change.reason})
     asked = AskedCommand(
         change.scope,
         key,
@@ -123,6 +176,7 @@ async def _submit(
             maximum_minor=change.maximum_minor,
             reason_commitment=commitment,
             requested_at=requested_at,
+            only_while=change.only_while,
         ),
         memo,
         salt,

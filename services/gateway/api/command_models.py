@@ -43,6 +43,14 @@ class StatusIn(StrictModel):
     reason: ShortText
 
 
+class ClosingIn(StrictModel):
+    """Nothing has to be said; the body may be left out."""
+
+    reason: Annotated[ShortText | None, Field(description="Kept here; the journal has a salted commitment to it.")] = (
+        None
+    )
+
+
 class LimitsIn(StrictModel):
     """The least (below zero: an overdraft) and the most an account may hold; what is left out stays as it is."""
 

@@ -1,4 +1,4 @@
-"""Staff change what an account may do."""
+"""Staff change what an account may do, or its owner closes it."""
 
 from libs.common.contracts.gateway import ChangeAccount
 from libs.common.errors import Unprocessable

@@ -1,13 +1,14 @@
-"""Staff change what an account may do.
+"""Staff change what an account may do, and its owner closes it.
 
 It is refused in this order:
 
 1. account_not_found      there is no such account
 2. system_account         the house's own accounts stay as they are
-3. account_not_empty      closed is only what holds nothing and has nothing pending
-4. minimum_above_maximum  the limits exclude each other
-5. minimum_above_balance  less is there, reservations deducted, than the account should keep
-6. maximum_below_balance  more is there, or on its way, than the account should hold
+3. account_<status>       it has another status than the one while which this is to be done
+4. account_not_empty      closed is only what holds nothing and has nothing pending
+5. minimum_above_maximum  the limits exclude each other
+6. minimum_above_balance  less is there, reservations deducted, than the account should keep
+7. maximum_below_balance  more is there, or on its way, than the account should hold
 """
 
 from services.ledger.domain.account import SYSTEM_OWNER, Account
@@ -51,6 +52,8 @@ def _refuse(account: Account, command: ChangeAccount) -> Refusal | None:
     maximum_minor = _or(command.maximum_minor, account.maximum_minor)
     if account.owner_id == SYSTEM_OWNER:
         return Refusal("system_account")
+    if command.only_while not in (None, account.status):
+        return Refusal(f"account_{account.status}")
     if command.status == "closed" and not account.is_empty:
         return Refusal("account_not_empty", {"posted_minor": account.posted_minor})
     if minimum_minor > maximum_minor:

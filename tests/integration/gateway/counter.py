@@ -20,7 +20,7 @@ from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.health import Health
 from libs.common.ids import new_id
-from services.gateway.api.account_commands import account_commands_router
+from services.gateway.api.account_commands import account_closing_router, account_commands_router
 from services.gateway.api.batches import batch_endpoint
 from services.gateway.api.command_requests import CommandRoutes
 from services.gateway.api.fee_schedules import fee_schedules_router
@@ -189,6 +189,7 @@ class Counter:
                 transfer_reversals_router(self.connections["lookup"], self.waiters),
                 transfer_commands_router(commands),
                 account_commands_router(commands),
+                account_closing_router(commands),
                 fee_schedules_router(commands),
             ],
             hot={**money_endpoints(money), **batch_endpoint(money)},

@@ -167,3 +167,66 @@ async def test_a_change_needs_a_key(counter: Counter) -> None:
         path = f"/api/v1/admin/accounts/{counter.payer.account_id}/status"
         answer = await http.put(path, json=FROZEN, headers=counter.keys.bearer(new_id(), "operator"))
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_missing")
+
+
+def close(
+    counter: Counter,
+    http: httpx2.AsyncClient,
+    actor_id: str,
+    *roles: str,
+    account_id: str = "",
+    key: str = "",
+    body: dict[str, Any] | None = None,
+    wait: str = "respond-async",
+) -> "asyncio.Task[httpx2.Response]":
+    """Ask as this person to close the payer's account, or the one named."""
+    headers = {**counter.keys.bearer(actor_id, *roles), "Idempotency-Key": key or new_id(), "Prefer": wait}
+    path = f"/api/v1/accounts/{account_id or counter.payer.account_id}/close"
+    return asyncio.create_task(http.post(path, json=body, headers=headers))
+
+
+async def test_an_owner_closes_his_account_only_while_it_is_active(counter: Counter) -> None:
+    account_id, owner_id, key = counter.payer.account_id, counter.payer.owner_id, new_id()
+    async with counter.http() as http:
+        asking = close(counter, http, owner_id, key=key, wait="wait=20", body={"reason": "moving"})
+        await until(lambda: bool(counter.publisher.sent))
+        [command] = counter.publisher.said(account_id)
+        assert isinstance(command, ChangeAccount)
+        assert (command.status, command.only_while, command.actor_id) == ("closed", "active", owner_id)
+        assert len(command.reason_commitment) == 64
+        await counter.hear_all(state(account_id, 7, status="closed"), decided(command.command_id, journal_index=7))
+        answer = await asking
+        again = await close(counter, http, owner_id, key=key, body={"reason": "moving"})
+        other = await close(counter, http, owner_id, key=key)
+    assert (answer.status_code, answer.json()["status"]) == (200, "closed")
+    assert (again.status_code, again.content, again.headers["idempotency-replayed"]) == (200, answer.content, "true")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_what_staff_froze_its_owner_does_not_close(counter: Counter) -> None:
+    owner_id, key = counter.payer.owner_id, new_id()
+    async with counter.http() as http:
+        await close(counter, http, owner_id, key=key)
+        await counter.hear_all(decided(counter.sent_ids()[0], "account_frozen"))
+        refused = await close(counter, http, owner_id, key=key)
+    assert (refused.status_code, refused.json()["code"]) == (422, "account_frozen")
+    assert refused.headers["idempotency-replayed"] == "true"
+
+
+@pytest.mark.parametrize("roles", [("customer",), ("operator", "compliance", "admin", "support", "auditor")])
+async def test_nobody_closes_somebody_elses_account(counter: Counter, roles: tuple[str, ...]) -> None:
+    async with counter.http() as http:
+        for account_id in (counter.payee.account_id, new_id(), "x"):
+            refused = await close(counter, http, counter.payer.owner_id, *roles, account_id=account_id)
+            assert (refused.status_code, refused.json()["code"]) == (404, "account_not_found")
+    assert counter.publisher.sent == []
+
+
+async def test_a_closing_needs_a_key_and_only_says_why(counter: Counter) -> None:
+    path = f"/api/v1/accounts/{counter.payer.account_id}/close"
+    bearer = counter.keys.bearer(counter.payer.owner_id)
+    async with counter.http() as http:
+        missing = await http.post(path, headers=bearer)
+        wrong = await close(counter, http, counter.payer.owner_id, body={"status": "active"})
+    assert (missing.status_code, missing.json()["code"]) == (400, "idempotency_key_missing")
+    assert (wrong.status_code, wrong.json()["code"], counter.publisher.sent) == (422, "invalid_request", [])

@@ -393,6 +393,8 @@ class Model:
         posted = self.posted(account_id)
         if account.owner == HOUSE:
             raise No("system_account")
+        if command.only_while and command.only_while != account.status:
+            raise No(f"account_{account.status}")
         if command.status == "closed" and (posted, out, in_) != (0, 0, 0):
             raise No("account_not_empty", posted_minor=posted)
         if minimum > maximum:

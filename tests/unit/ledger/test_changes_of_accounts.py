@@ -38,7 +38,24 @@ def test_an_account_that_is_not_there_is_not_found() -> None:
     [
         pytest.param(change("a", "closed"), HOUSE, "system_account", {}, id="system_account before account_not_empty"),
         pytest.param(
-            change("a", "closed", minimum_minor=2, maximum_minor=1),
+            change("a", "closed", only_while="active"),
+            account("a", owner="", status="frozen"),
+            "system_account",
+            {},
+            id="system_account before account_frozen",
+        ),
+        *(
+            pytest.param(
+                change("a", "closed", only_while="active"),
+                account("a", 100, status=status),
+                f"account_{status}",
+                {},
+                id=f"account_{status} before account_not_empty",
+            )
+            for status in ("frozen", "suspended", "closed")
+        ),
+        pytest.param(
+            change("a", "closed", minimum_minor=2, maximum_minor=1, only_while="active"),
             FULL,
             "account_not_empty",
             {"posted_minor": 100},

@@ -188,12 +188,25 @@ class Histories(RuleBasedStateMachine):
         status=st.sampled_from(["active", "active", "active", "frozen", "suspended", "closed", None]),
         minimum_minor=st.sampled_from([None, None, None, 0, -300, 50, 2_000]),
         maximum_minor=st.sampled_from([None, None, None, MAX_AMOUNT_MINOR, 1_500, 100]),
+        only_while=st.sampled_from([None, None, "active", "frozen"]),
     )
     def a_change(
-        self, pick: int, status: AccountStatus | None, minimum_minor: int | None, maximum_minor: int | None
+        self,
+        pick: int,
+        status: AccountStatus | None,
+        minimum_minor: int | None,
+        maximum_minor: int | None,
+        only_while: AccountStatus | None,
     ) -> None:
         names = [id_of("nobody"), *self.model.accounts, *CUSTOMERS, *CUSTOMERS]
-        message = change("it", status, minimum_minor=minimum_minor, maximum_minor=maximum_minor, as_=self._new())
+        message = change(
+            "it",
+            status,
+            minimum_minor=minimum_minor,
+            maximum_minor=maximum_minor,
+            only_while=only_while,
+            as_=self._new(),
+        )
         self._send_alone(replace(message, account_id=names[pick % len(names)]))
 
     @initialize(data=st.data(), size=st.integers(0, 3), exempt=people)
