@@ -7,6 +7,8 @@ from typing import Final
 
 from fastapi import APIRouter, FastAPI
 
+from libs.common.audit.audit_log import AuditLog
+from libs.common.audit.trail import AuditTrail
 from libs.common.clock import Clock, system_clock
 from libs.common.contracts.topics import ASSETS, LEDGER_ACCOUNTS
 from libs.common.db.engine import make_engine
@@ -138,6 +140,7 @@ def build(role: Role) -> FastAPI:
         health=health,
         verifier=credentials.verifier,
         proxies=settings.proxies(),
+        audit=AuditTrail(AuditLog("accounts", dsn, bus.outbox), system_clock),
     )
 
 

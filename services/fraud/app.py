@@ -8,6 +8,8 @@ import structlog
 from fastapi import APIRouter, FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from libs.common.audit.audit_log import AuditLog
+from libs.common.audit.trail import AuditTrail
 from libs.common.clock import system_clock
 from libs.common.contracts.topics import ACCOUNTS, CUSTOMERS, TRANSFER_REQUESTS, TRANSFERS, VERIFICATIONS
 from libs.common.db.engine import make_engine
@@ -157,4 +159,5 @@ def build(role: Role) -> FastAPI:
         otlp_endpoint=settings.otlp_endpoint,
         verifier=None if role == "worker" else credentials.verifier,
         proxies=settings.proxies(),
+        audit=AuditTrail(AuditLog("fraud", dsn, bus.outbox), system_clock),
     )

@@ -10,6 +10,8 @@ from fastapi import APIRouter, FastAPI
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from libs.common.audit.audit_log import AuditLog
+from libs.common.audit.trail import AuditTrail
 from libs.common.clock import system_clock
 from libs.common.contracts import topics
 from libs.common.db.engine import make_engine
@@ -43,6 +45,7 @@ from services.gateway.api.transfer_status import transfer_status_router
 from services.gateway.api.transfers import money_endpoints
 from services.gateway.consumers.on_account_changed import OnAccountChanged
 from services.gateway.consumers.on_asset_added import on_asset_added
+from services.gateway.consumers.on_audit_recorded import OnAuditRecorded
 from services.gateway.consumers.on_customer_changed import OnCustomerChanged
 from services.gateway.consumers.on_ledger_account_changed import OnLedgerAccountChanged
 from services.gateway.consumers.on_ledger_integrity_broken import FollowHalts
@@ -62,11 +65,20 @@ from services.gateway.use_cases.project_outcomes import poll_outcomes
 from services.gateway.use_cases.repeat_requests import Repeater
 from services.gateway.use_cases.watch_ledger import LedgerHalt
 
-_CONNECTIONS: Final = ("intake", "atomic-intake", "commands", "projection", "repeats", "lookup", "digests", "events")
+_CONNECTIONS: Final = (
+    "intake",
+    "atomic-intake",
+    "commands",
+    "projection",
+    "repeats",
+    "lookup",
+    "digests",
+    "events",
+    "audit",
+)
 _PRUNE_SECONDS: Final = 3600.0
 
 
-# tidy: allow long-function up to 100: the composition root names every part once, one after the other
 def build(role: Role) -> FastAPI:
     """Construct the gateway for this role: `api` takes requests, `worker` projects and repeats, `serve` does both."""
     settings = GatewaySettings()
@@ -90,12 +102,7 @@ def build(role: Role) -> FastAPI:
         limits=limits,
         lookup=connections["lookup"],
         clock=system_clock,
-        foresee=ForeseeTransfer(
-            clients["fraud"],
-            clients["ledger"],
-            internal_token=settings.internal_token.get_secret_value(),
-            clock=system_clock,
-        ),
+        foresee=_foresee(clients, settings),
     )
     command_intake = CommandIntake(connections["commands"], bus.publisher, waiters, system_clock)
     commands = CommandRoutes(money=money, intake=command_intake, states=connections["commands"])
@@ -105,7 +112,7 @@ def build(role: Role) -> FastAPI:
         _follow(bus, waiters, directory, money.halt)
         loops += [intake.run, lambda: _tick(waiters), lambda: poll_outcomes(waiters, connections["lookup"])]
     if role in {"serve", "worker"}:
-        _subscribe(bus, connections["projection"], connections["events"])
+        _subscribe(bus, connections["projection"], connections["events"], connections["audit"])
         timers.every(_PRUNE_SECONDS, "prune-events", PruneEvents(connections["events"], system_clock))
         loops.append(Repeater(connections["repeats"], bus.publisher, system_clock).run)
 
@@ -147,6 +154,7 @@ def build(role: Role) -> FastAPI:
         otlp_endpoint=settings.otlp_endpoint,
         verifier=credentials.verifier,
         proxies=settings.proxies(),
+        audit=AuditTrail(AuditLog("gateway", dsn, bus.outbox), system_clock),
         admission=RequestLimits(limits, credentials.verifier) if limits.enabled else None,
         cors_origins=settings.cors_origins,
     )
@@ -164,6 +172,15 @@ def _limits(settings: GatewaySettings) -> RateLimits:
     store = settings.limits_store
     address = store_address("" if store is None else store.get_secret_value())
     return RateLimits(settings.limits, enabled=settings.rate_limits, store=address)
+
+
+def _foresee(clients: Mapping[str, httpx2.AsyncClient], settings: GatewaySettings) -> ForeseeTransfer:
+    return ForeseeTransfer(
+        clients["fraud"],
+        clients["ledger"],
+        internal_token=settings.internal_token.get_secret_value(),
+        clock=system_clock,
+    )
 
 
 def _internal(digests: GatewayDigests, internal_token: SecretStr) -> APIRouter:
@@ -228,7 +245,7 @@ def _follow(bus: Bus, waiters: Waiters, directory: Directory, halt: LedgerHalt) 
     )
 
 
-def _subscribe(bus: Bus, projection: HotConnection, keeping: HotConnection) -> None:
+def _subscribe(bus: Bus, projection: HotConnection, keeping: HotConnection, audit: HotConnection) -> None:
     events = KeepEvents(keeping, system_clock)
     subscriptions = (
         Subscription(
@@ -240,6 +257,12 @@ def _subscribe(bus: Bus, projection: HotConnection, keeping: HotConnection) -> N
         ),
         Subscription("gateway.project-customers", topics.CUSTOMERS, OnCustomerChanged(projection)),
         Subscription("gateway.project-verifications", topics.VERIFICATIONS, OnVerificationChanged(projection, events)),
+        Subscription(
+            "gateway.collect-audit-entries",
+            topics.audit_entries_of("gateway"),
+            OnAuditRecorded(audit),
+            also=tuple(topics.audit_entries_of(service) for service in topics.SERVICES if service != "gateway"),
+        ),
         Subscription("gateway.fraud-parked", topics.dead_letters_of("fraud"), OnMessageParked(projection)),
         Subscription("gateway.ledger-parked", topics.dead_letters_of("ledger"), OnMessageParked(projection)),
     )

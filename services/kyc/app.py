@@ -6,6 +6,8 @@ from typing import Final
 
 from fastapi import APIRouter, FastAPI
 
+from libs.common.audit.audit_log import AuditLog
+from libs.common.audit.trail import AuditTrail
 from libs.common.clock import Clock, system_clock
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
@@ -75,6 +77,7 @@ def build(role: Role) -> FastAPI:
         health=health,
         verifier=credentials.verifier,
         proxies=settings.proxies(),
+        audit=AuditTrail(AuditLog("kyc", dsn, bus.outbox), system_clock),
     )
 
 

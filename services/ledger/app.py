@@ -9,6 +9,8 @@ from fastapi import APIRouter, FastAPI
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from libs.common.audit.audit_log import AuditLog
+from libs.common.audit.trail import AuditTrail
 from libs.common.clock import monotonic_seconds, system_clock
 from libs.common.contracts.topics import ACCOUNTS, LEDGER_COMMANDS, SCREENINGS
 from libs.common.db.engine import make_engine
@@ -161,6 +163,7 @@ def build(role: Role) -> FastAPI:
         otlp_endpoint=settings.otlp_endpoint,
         verifier=credentials.verifier,
         proxies=settings.proxies(),
+        audit=AuditTrail(AuditLog("ledger", dsn, bus.outbox), system_clock),
     )
 
 

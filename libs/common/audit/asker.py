@@ -1,9 +1,9 @@
 """Who asks for something, and from where: what every audit entry says besides what was done."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-ActorKind = Literal["nobody", "person", "machine", "system"]
+from libs.common.contracts.audit import ActorKind
 
 _USER_AGENT_CHARACTERS_MAX: Final = 200
 
@@ -12,9 +12,9 @@ _USER_AGENT_CHARACTERS_MAX: Final = 200
 class Asker:
     """Somebody at the other end of a request, or a service that does something by itself.
 
-    The edge makes one for each request, the gate says who it is, and a use case hands it to `record`. `actor_id` is
-    empty for nobody. What the edge writes by itself is about `resource_type` and `resource_id`; it writes nothing of
-    what was done once an entry of it stands in a transaction (`is_recorded`).
+    The edge makes one for each request, the gate says who it is and which action that is, and a use case hands it to
+    `record`. `actor_id` is empty for nobody. `resource_type`, `resource_id` and `reason` (the code of a refusal) are
+    for the entry that the edge writes by itself; it writes none of what was done once one stands in a transaction.
     """
 
     actor_id: str = ""
@@ -22,9 +22,11 @@ class Asker:
     address: str = ""
     user_agent: str = ""
     request_id: str = ""
+    is_staff: bool = False
     action: str = ""
     resource_type: str = ""
     resource_id: str = ""
+    reason: str = ""
     is_recorded: bool = False
 
     def is_person(self, user_id: str) -> None:
@@ -43,5 +45,9 @@ def by_itself(service: str) -> Asker:
 
 def bounded_user_agent(header: bytes) -> str:
     """Return what a client calls itself, without control characters, at most 200 characters of it."""
-    text = header[:_USER_AGENT_CHARACTERS_MAX].decode("latin-1")
+    return printable(header[:_USER_AGENT_CHARACTERS_MAX].decode("latin-1"))
+
+
+def printable(text: str) -> str:
+    """Return the text without what cannot be printed, such as NUL, which no table takes."""
     return text if text.isprintable() else "".join(one for one in text if one.isprintable())

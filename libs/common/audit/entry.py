@@ -1,40 +1,25 @@
-"""One entry of the audit log: who did what to which resource, from where, and what came of it."""
+"""Makes entries of the audit log, and turns them into rows and back."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final
 
-from libs.common.audit.asker import ActorKind, Asker
+import msgspec
+
+from libs.common.audit.asker import Asker
+from libs.common.clock import from_rfc3339, to_rfc3339
+from libs.common.contracts.audit import AuditEntry, Outcome
 from libs.common.ids import new_id
 from libs.common.invariants import check
 from libs.common.proof.canonical_json import canonical
 
-Outcome = Literal["done", "refused", "failed"]
-
-FACTS_BYTES_MAX: Final = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """What the table has a column for. `facts` is canonical JSON (RFC 8785): small, and without personal data."""
-
-    entry_id: str
-    at: datetime
-    actor_id: str
-    actor_kind: ActorKind
-    action: str
-    resource_type: str
-    resource_id: str
-    address: str
-    user_agent: str
-    request_id: str
-    outcome: Outcome
-    reason: str
-    facts: str
+FACTS_CHARACTERS_MAX: Final = 4096
+COLUMNS: Final = tuple(name for name in AuditEntry.__struct_fields__ if name != "service")
+"""The columns of `<service>.audit_log`, in their order; the schema says which service."""
 
 
 def new_entry(
+    service: str,
     asker: Asker,
     action: str,
     *,
@@ -45,11 +30,12 @@ def new_entry(
     facts: Mapping[str, object] | None = None,
 ) -> AuditEntry:
     """Return an entry of this moment about `resource`, a type and an id. `reason` is the code of a refusal."""
-    text = canonical(dict(facts or {})).decode("utf-8")
-    check(len(text) <= FACTS_BYTES_MAX, "facts of an audit entry are small", action=action, characters=len(text))
+    text = canonical(dict(facts)).decode("utf-8") if facts else "{}"
+    check(len(text) <= FACTS_CHARACTERS_MAX, "facts of an audit entry are small", action=action, characters=len(text))
     return AuditEntry(
         entry_id=new_id(),
-        at=at,
+        at=to_rfc3339(at),
+        service=service,
         actor_id=asker.actor_id,
         actor_kind=asker.actor_kind,
         action=action,
@@ -62,3 +48,16 @@ def new_entry(
         reason=reason,
         facts=text,
     )
+
+
+def as_row(entry: AuditEntry) -> dict[str, Any]:
+    """Return column → value."""
+    row = msgspec.structs.asdict(entry)
+    del row["service"]
+    return row | {"at": from_rfc3339(entry.at)}
+
+
+def from_row(service: str, row: Sequence[Any]) -> AuditEntry:
+    """Return the entry that a row holds, its columns in the order of `COLUMNS`."""
+    said: dict[str, Any] = dict(zip(COLUMNS, row, strict=True))
+    return AuditEntry(**said | {"service": service, "entry_id": str(said["entry_id"]), "at": to_rfc3339(said["at"])})

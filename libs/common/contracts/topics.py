@@ -7,7 +7,7 @@ splits batches. More shards bring more partitions (docs/architecture/overview.md
 from dataclasses import dataclass
 from typing import Final
 
-from libs.common.contracts import accounts, dead_letters, fraud, gateway, kyc, ledger
+from libs.common.contracts import accounts, audit, dead_letters, fraud, gateway, kyc, ledger
 from libs.common.contracts.base import Message
 
 _DAY_MS: Final = 86_400_000
@@ -140,6 +140,17 @@ def dead_letters_of(service: str) -> Topic:
     )
 
 
+def audit_entries_of(service: str) -> Topic:
+    """Return the topic on which a service says what it wrote into its audit log."""
+    return Topic(
+        name=f"{service}.audit-entries.v1",
+        owner=service,
+        key="entry_id",
+        why="each stands alone; the key is the first one's",
+        messages=(audit.AuditRecorded,),
+    )
+
+
 SERVICES: Final = ("accounts", "kyc", "ledger", "fraud", "gateway")
 ALL_TOPICS: Final = (
     TRANSFER_REQUESTS,
@@ -155,4 +166,5 @@ ALL_TOPICS: Final = (
     CREDENTIALS,
     VERIFICATIONS,
     *(dead_letters_of(service) for service in SERVICES),
+    *(audit_entries_of(service) for service in SERVICES),
 )

@@ -68,6 +68,7 @@ def audit_log_sql(schema: str) -> str:
     """Return the SQL that makes `<schema>.audit_log`, append-only for everybody, with grants for the service's role.
 
     Ids of actors and resources are text: a version of a fee schedule is a resource, too, and a service an actor.
+    `<schema>.audit_repeats` says up to which entry all were said a second time.
     """
     return f"""
     CREATE TABLE {schema}.audit_log (
@@ -104,4 +105,12 @@ def audit_log_sql(schema: str) -> str:
     CREATE TRIGGER audit_log_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {schema}.audit_log
         FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse_audit_change();
     GRANT SELECT, INSERT ON {schema}.audit_log TO tallystick_{schema};
-    """
+    CREATE TABLE {schema}.audit_repeats (
+        only_row boolean NOT NULL DEFAULT true,
+        upto uuid NOT NULL,
+        CONSTRAINT audit_repeats_pkey PRIMARY KEY (only_row),
+        CONSTRAINT audit_repeats_single CHECK (only_row)
+    );
+    INSERT INTO {schema}.audit_repeats (upto) VALUES ('00000000-0000-0000-0000-000000000000');
+    GRANT SELECT, UPDATE ON {schema}.audit_repeats TO tallystick_{schema};
+    """  # noqa: S608 -- the schema's name stands in a migration

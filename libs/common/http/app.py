@@ -14,13 +14,15 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.common.audit.asker import Asker
+from libs.common.audit.trail import AuditTrail
 from libs.common.errors import TallystickError
 from libs.common.field_errors import FIELD_ERRORS_MAX, field_error
+from libs.common.http.audited import Audited
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.client_address import TrustedProxies
 from libs.common.http.cors import CrossOrigin
 from libs.common.http.edge import Admission, Edge
-from libs.common.http.gate import require_declared
+from libs.common.http.gate import GuardedEndpoint, require_declared
 from libs.common.http.health import Health
 from libs.common.http.hot import HotEndpoint
 from libs.common.http.known_query import KnownQueries
@@ -51,6 +53,7 @@ class Application(FastAPI):
         proxies: TrustedProxies | None,
         admission: Admission | None,
         cors_origins: Collection[str],
+        audit: AuditTrail | None,
         **options: Any,
     ) -> None:
         """Make it; options are FastAPI's."""
@@ -59,7 +62,9 @@ class Application(FastAPI):
         """path → endpoint; the server's protocol answers these itself."""
         self.proxies = proxies
         """Who may say where a request comes from; the server's protocol asks it, too."""
-        edge = Edge(super().__call__, hot, readable, queries, proxies, admission)
+        inner: ASGIApp = super().__call__
+        audited = inner if audit is None else Audited(inner, audit)
+        edge = Edge(audited, hot, readable, queries, proxies, admission)
         self.is_cross_origin = bool(cors_origins)
         """Whether the server's protocol must not answer what comes from a page of another origin."""
         self._outermost: ASGIApp = CrossOrigin(edge, cors_origins) if cors_origins else edge
@@ -91,16 +96,24 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
     proxies: TrustedProxies | None = None,
     admission: Admission | None = None,
     cors_origins: Collection[str] = (),
+    audit: AuditTrail | None = None,
 ) -> FastAPI:
     """Put a service's application together. `routes` are plain Starlette routes; hot endpoints come before all.
 
     `readable` names paths of hot endpoints at which a router answers GET. What a query has that a router's
     route does not declare is refused before it is asked; hot endpoints and plain routes look themselves. What `proxies`
     says is a request's address is what everybody sees as its client; `admission` then lets it in or not.
+    `audit` writes down what no transaction records.
 
     Raises: InvariantBroken for a route that does not say which action of the permission matrix it is.
     """
     hot = hot or {}
+    if audit is not None:
+        lifespan = _auditing(lifespan, audit)
+        health.add(f"{service}.audit", audit.what_is_wrong)
+        for endpoint in hot.values():
+            if isinstance(endpoint, GuardedEndpoint):
+                endpoint.trail = audit
     require_declared([*routes, *(route for router in routers for route in router.routes)], hot)
     app = Application(
         hot=hot,
@@ -109,6 +122,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
         proxies=proxies or None,
         admission=admission,
         cors_origins=cors_origins,
+        audit=audit,
         title=title,
         description=description,
         version=version,
@@ -145,6 +159,19 @@ def asker_of(request: Request) -> Asker:
     return asker
 
 
+def _auditing(lifespan: Lifespan, trail: AuditTrail) -> Lifespan:
+    @asynccontextmanager
+    async def both(app: FastAPI) -> AsyncIterator[None]:
+        async with lifespan(app):
+            await trail.start()
+            try:
+                yield
+            finally:
+                await trail.stop()
+
+    return both
+
+
 def _exporting(lifespan: Lifespan, service: str, otlp_endpoint: str) -> Lifespan:
     @asynccontextmanager
     async def both(app: FastAPI) -> AsyncIterator[None]:
@@ -160,6 +187,7 @@ async def _metrics(_request: Request) -> Response:
 
 async def _on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, TallystickError)  # noqa: S101 -- what it is registered for
+    asker_of(request).reason = error.code
     return error_response(error, request_id_of(request))
 
 

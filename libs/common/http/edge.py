@@ -14,7 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from libs.common.audit.asker import Asker, bounded_user_agent
 from libs.common.clock import monotonic_seconds
 from libs.common.errors import NotFound, TallystickError, TooLarge, TooManyRequests, Unavailable, Unprocessable
+from libs.common.http.audited import Audited, note_hot_refusal
 from libs.common.http.client_address import TrustedProxies
+from libs.common.http.gate import GuardedEndpoint
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest, error_answer
 from libs.common.http.known_query import KnownQueries
 from libs.common.http.problems import error_response, problem_body, problem_response
@@ -57,7 +59,7 @@ class Edge:
 
     def __init__(
         self,
-        app: ASGIApp,
+        app: ASGIApp | Audited,
         hot: Mapping[str, HotEndpoint],
         readable: Collection[str],
         queries: KnownQueries,
@@ -106,6 +108,8 @@ class Edge:
             await self._admit(scope, length)
             await self._app(scope, _bounded(receive) if chunked else receive, send_marked)
         except (NotFound, TooLarge, Unprocessable, TooManyRequests, Unavailable) as error:
+            if isinstance(error, TooManyRequests) and isinstance(self._app, Audited):
+                self._app.note_not_admitted(scope, error)
             await error_response(error, request_id)(scope, receive, send_marked)
         # The last catch: whatever escaped is our fault; the caller gets no insides, the log gets all of it.
         except Exception:  # the edge answers for everything
@@ -170,6 +174,8 @@ async def answer_hot(endpoint: HotEndpoint, request: HotRequest) -> HotAnswer:
         if error.http_status >= _SERVER_FAULT:
             log.warning("request_unavailable", request_id=request.request_id, path=request.path, code=error.code)
         answer = error_answer(error, request.request_id)
+        if isinstance(endpoint, GuardedEndpoint) and endpoint.trail is not None:
+            note_hot_refusal(endpoint.trail, endpoint.action, request, error)
     except Exception:  # the edge answers for everything, as above
         log.exception("request_failed", request_id=request.request_id, path=request.path)
         body = problem_body(500, "internal_error", "Our fault; try again later.", request_id=request.request_id)
@@ -194,6 +200,7 @@ def hot_request(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] 
     """Return (what a hot endpoint may know of its request, the announced length of its body)."""
     authorization = key = prefer = traceparent = None
     request_id = ""
+    user_agent = b""
     length = 0
     for name, value in headers:
         if name == b"authorization":
@@ -204,6 +211,8 @@ def hot_request(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] 
             length = _length_of(value)
         elif name == b"prefer":
             prefer = value.decode("latin-1")
+        elif name == b"user-agent":
+            user_agent = value
         elif name == b"x-request-id":
             text = value.decode("latin-1")
             request_id = text if is_id(text) else ""
@@ -211,7 +220,9 @@ def hot_request(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] 
             # Two of them cannot be told apart, so neither counts (W3C Trace Context).
             traceparent = read_traceparent(value) if traceparent is None else ""
     address = client[0] if client else "unknown"
-    return HotRequest(authorization, key, prefer, address, request_id or new_id(), traceparent or ""), length
+    request = HotRequest(authorization, key, prefer, address, request_id or new_id(), traceparent or "")
+    request.user_agent = user_agent
+    return request, length
 
 
 async def _read_body(receive: Receive) -> bytes | None:

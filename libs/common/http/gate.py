@@ -10,7 +10,11 @@ from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
+from libs.common.audit.asker import Asker
+from libs.common.audit.trail import AuditTrail
+from libs.common.audit.what_to_note import FORWARDED
 from libs.common.errors import Forbidden
 from libs.common.http.auth import Principal, TokenVerifier
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
@@ -34,16 +38,19 @@ class Gate:
 
 
 class _PublicGate(Gate):
-    def __call__(self) -> None:
+    def __call__(self, request: Request) -> None:
         """Let anybody in."""
+        request.scope["asker"].action = self.action
 
 
 class _PrincipalGate(Gate):
     def __call__(self, request: Request) -> Principal:
         """Return who asks, if the matrix lets him in."""
         verifier: TokenVerifier = request.app.state.verifier
+        asker: Asker = request.scope["asker"]
+        asker.action = self.action
         principal = verifier.verify(request.headers.get("authorization"))
-        request.scope["asker"].is_person(principal.user_id)
+        note_principal(asker, principal)
         return admit(principal, PERMISSIONS[self.action])
 
 
@@ -54,6 +61,12 @@ def permitted(action: str) -> Any:
     asks, such as a public one, names it among its `dependencies`.
     """
     return Depends(_PublicGate(action) if PERMISSIONS[action].public else _PrincipalGate(action))
+
+
+def note_principal(asker: Asker, principal: Principal) -> None:
+    """Say in the audit log who asks."""
+    asker.actor_id, asker.is_staff = principal.user_id, principal.is_staff()
+    asker.actor_kind = "machine" if principal.is_machine else "person"
 
 
 def admit(principal: Principal, permission: Permission) -> Principal:
@@ -76,6 +89,8 @@ class GuardedEndpoint:
         self._permission = PERMISSIONS[action]
         self._verify = verify
         self._endpoint = endpoint
+        self.trail: AuditTrail | None = None
+        """Where the edge notes what is refused here; set when the application is put together."""
 
     def __call__(self, request: HotRequest) -> Awaitable[HotAnswer]:
         """Let in who may. Raises: Unauthenticated, Forbidden, and what the endpoint does."""
@@ -91,6 +106,11 @@ class GuardedRoute(Route):
         super().__init__(path, endpoint, methods=methods)
         check(action == BY_OWNER or PERMISSIONS[action].public, "a plain route is public or forwarded", action=action)
         self.action: Final = action
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that came here."""
+        scope["asker"].action = FORWARDED if self.action == BY_OWNER else self.action
+        await super().handle(scope, receive, send)
 
 
 def require_declared(routes: Iterable[BaseRoute], hot: Mapping[str, HotEndpoint]) -> None:

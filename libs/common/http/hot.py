@@ -29,6 +29,7 @@ class HotRequest:
     query: bytes = b""
     """What stood behind the question mark, not decoded; a request that has one takes the slower way through ASGI."""
     body: bytes = b""
+    user_agent: bytes = b""
     answer_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     """What the answer says of this request whatever becomes of it, such as how many more the caller may send."""
     principal: Principal = field(init=False)

@@ -82,7 +82,7 @@ class Bus:
         """Consume a topic as a group, with delivery's guarantees."""
         delivery = Delivery(subscription, self.dead_letters)
         subscriber = self._broker.subscriber(
-            subscription.topic.name,
+            *(topic.name for topic in (subscription.topic, *subscription.also)),
             batch=True,
             group_id=subscription.group,
             group_instance_id=self._instance(subscription.group),

@@ -55,6 +55,8 @@ class Subscription:
     topic: Topic
     handle: Handle
     max_messages: int = 500
+    also: tuple[Topic, ...] = ()
+    """Further topics of the same messages: one group for all costs one poll instead of one each."""
     urgent: bool = False
     """Whether a caller waits for what this group does: then it is fetched without delay."""
 

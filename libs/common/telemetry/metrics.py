@@ -54,6 +54,16 @@ CONSUMER_LAG_RECORDS: Final = Gauge(
     "Records the broker has that this group has not processed; one carries up to 500 messages.",
     ("messaging_consumer_group_name",),
 )
+AUDIT_ENTRIES: Final = Counter(
+    "tallystick_audit_entries_total",
+    "Entries written into the audit log, by service, action of the permission matrix and outcome.",
+    ("service", "action", "outcome"),
+)
+AUDIT_LOST: Final = Counter(
+    "tallystick_audit_entries_lost_total",
+    "Refusals and reads that could not be written into the audit log, and are not in it.",
+    ("service",),
+)
 OUTBOX_SWEPT: Final = Counter(
     "tallystick_outbox_swept_total",
     "Outbox rows published by the sweeper because the process that wrote them did not.",

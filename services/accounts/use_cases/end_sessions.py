@@ -30,7 +30,8 @@ async def end_sessions(
     if ended:
         facts = {"customer": user_id}
         entries = [
-            new_entry(asker, "session.end", at=now, resource=("session", family_id), facts=facts) for family_id in ended
+            new_entry(tx.service, asker, "session.end", at=now, resource=("session", family_id), facts=facts)
+            for family_id in ended
         ]
         await record_entries(tx, entries)
         asker.is_recorded = True

@@ -13,6 +13,7 @@ from starlette.types import Scope
 from libs.common.errors import Unauthenticated
 from libs.common.http.auth import Principal, TokenVerifier
 from libs.common.http.client_address import neighbourhood_of
+from libs.common.http.gate import note_principal
 from services.gateway.api.rate_limits import RateLimits
 
 _READS: Final = frozenset({"GET", "HEAD"})
@@ -44,6 +45,8 @@ class RequestLimits:
         if limit is None:
             return
         principal = None if limit in (self._limits.logins, self._limits.registrations) else self._principal_of(scope)
+        if principal is not None:
+            note_principal(scope["asker"], principal)
         address = scope["client"][0] if scope["client"] else "unknown"
         who = neighbourhood_of(address) if principal is None else principal.user_id
         scope["answer_headers"] = await self._limits.take(limit, who)

@@ -32,7 +32,7 @@ async def test_a_profile_is_set_once_audited_once_and_said_once(world: World) ->
         "action": "customer.set_profile",
         "resource_type": "customer",
         "resource_id": user_id,
-        "address": "127.0.0.1",
+        "address": "192.0.2.7",
         "user_agent": "a browser",
         "request_id": request_id,
         "outcome": "done",

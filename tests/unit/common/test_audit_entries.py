@@ -15,22 +15,24 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def test_an_entry_says_who_asked_and_from_where() -> None:
     asker = Asker(address="192.0.2.7", user_agent="curl/8", request_id="r")
     asker.is_person("somebody")
-    entry = new_entry(asker, "customer.set_roles", at=NOON, resource=("customer", "c"), facts={"b": 1, "a": ["x"]})
+    entry = new_entry(
+        "kyc", asker, "customer.set_roles", at=NOON, resource=("customer", "c"), facts={"b": 1, "a": ["x"]}
+    )
     assert (entry.actor_id, entry.actor_kind, entry.address) == ("somebody", "person", "192.0.2.7")
     assert (entry.user_agent, entry.request_id, entry.outcome) == ("curl/8", "r", "done")
     assert (entry.resource_type, entry.resource_id, entry.facts) == ("customer", "c", '{"a":["x"],"b":1}')
 
 
 def test_what_a_service_does_by_itself_has_the_service_as_its_actor() -> None:
-    entry = new_entry(by_itself("kyc"), "verification.expire", at=NOON, resource=("customer", "c"))
+    entry = new_entry("kyc", by_itself("kyc"), "verification.expire", at=NOON, resource=("customer", "c"))
     assert (entry.actor_id, entry.actor_kind, entry.facts) == ("kyc", "system", "{}")
 
 
 def test_facts_are_small_and_have_one_spelling() -> None:
     with pytest.raises(InvariantBroken, match="facts of an audit entry are small"):
-        new_entry(Asker(), "a", at=NOON, resource=("", ""), facts={"text": "x" * 5000})
+        new_entry("kyc", Asker(), "a", at=NOON, resource=("", ""), facts={"text": "x" * 5000})
     with pytest.raises(NotCanonical):
-        new_entry(Asker(), "a", at=NOON, resource=("", ""), facts={"ratio": 0.5})
+        new_entry("kyc", Asker(), "a", at=NOON, resource=("", ""), facts={"ratio": 0.5})
 
 
 def test_a_client_s_name_is_bounded_and_has_no_control_characters() -> None:
