@@ -4,8 +4,8 @@ from alembic import op
 
 from libs.common.db.shared_tables import audit_log_sql
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
