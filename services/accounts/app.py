@@ -30,6 +30,7 @@ from services.accounts.api.auth import auth_router
 from services.accounts.api.email_verification import email_verification_router
 from services.accounts.api.internal import internal_router
 from services.accounts.api.me import me_router
+from services.accounts.api.passwords import passwords_router
 from services.accounts.api.sessions import sessions_router
 from services.accounts.api.users import users_router
 from services.accounts.consumers.on_asset_added import on_asset_added
@@ -45,10 +46,11 @@ from services.accounts.use_cases.activate_accounts import ActivateAccounts
 from services.accounts.use_cases.ask_ledger_again import AskLedgerAgain
 from services.accounts.use_cases.ask_to_verify_email import AskToVerifyEmail
 from services.accounts.use_cases.authenticate_customer import AuthenticateCustomer
+from services.accounts.use_cases.change_password import ChangePassword
 from services.accounts.use_cases.change_profile import ChangeProfile
 from services.accounts.use_cases.choose_primary import ChoosePrimary
 from services.accounts.use_cases.describe_account import DescribeAccount
-from services.accounts.use_cases.forget_sessions import ForgetSessions
+from services.accounts.use_cases.forget_expired import ForgetExpired
 from services.accounts.use_cases.grant_roles import GrantRoles
 from services.accounts.use_cases.note_ledger_states import NoteLedgerStates
 from services.accounts.use_cases.open_account import OpenAccount
@@ -57,8 +59,11 @@ from services.accounts.use_cases.register_customer import RegisterCustomer
 from services.accounts.use_cases.register_first_admin import RegisterFirstAdmin
 from services.accounts.use_cases.remove_revocations import RemoveRevocations
 from services.accounts.use_cases.repeat_changes import RepeatChanges
+from services.accounts.use_cases.request_password_reset import RequestPasswordReset
+from services.accounts.use_cases.reset_password import ResetPassword
 from services.accounts.use_cases.revoke_session import RevokeSession
 from services.accounts.use_cases.send_mails import SendMails
+from services.accounts.use_cases.send_password_resets import SendPasswordResets
 from services.accounts.use_cases.verify_email import VerifyEmail
 from services.accounts.views.accounts import AccountView
 from services.accounts.views.credentials import CredentialView
@@ -68,6 +73,7 @@ from services.accounts.views.sessions import SessionView
 _ASK_SECONDS: Final = 1.0
 _REPEAT_SECONDS: Final = 60.0
 _MAIL_SECONDS: Final = 0.5
+_RESET_SECONDS: Final = 1.0
 _FORGET_SECONDS: Final = 300.0
 
 
@@ -108,7 +114,8 @@ def build(role: Role) -> FastAPI:
         timers.every(_FORGET_SECONDS, "remove-revocations", RemoveRevocations(uow, system_clock))
         timers.every(_REPEAT_SECONDS, "repeat-changes", RepeatChanges(uow, bus.publisher, system_clock))
         timers.every(_MAIL_SECONDS, "send-mails", SendMails(uow, _make_mailer(settings), system_clock))
-        timers.every(_FORGET_SECONDS, "forget-sessions", ForgetSessions(uow, system_clock))
+        timers.every(_RESET_SECONDS, "send-password-resets", SendPasswordResets(uow, system_clock))
+        timers.every(_FORGET_SECONDS, "forget-expired", ForgetExpired(uow, system_clock))
     passwords = Passwords()
 
     @asynccontextmanager
@@ -148,18 +155,10 @@ def make_routers(
     settings: AccountsSettings, uow: UnitOfWork, passwords: Passwords, openings: Openings, clock: Clock
 ) -> Sequence[APIRouter]:
     """Construct the routes with the use cases and views behind them."""
-    tokens = AccessTokens(settings.token_key_file, settings.jwks_file)
     customers, accounts = CustomerView(uow), AccountView(uow)
-    revoke_session = RevokeSession(uow, clock)
     return [
         users_router(RegisterCustomer(uow, passwords, clock)),
-        auth_router(
-            AuthenticateCustomer(uow, passwords, tokens, clock, verified_email=settings.require_verified_email),
-            RefreshSession(uow, tokens, clock),
-            revoke_session,
-            tokens,
-        ),
-        sessions_router(SessionView(uow, clock), revoke_session),
+        *_log_in_routers(settings, uow, passwords, clock),
         email_verification_router(VerifyEmail(uow, clock), AskToVerifyEmail(uow, clock)),
         me_router(customers),
         accounts_router(
@@ -176,6 +175,27 @@ def make_routers(
         ),
         admin_users_router(ChangeProfile(uow, clock), GrantRoles(uow, clock)),
         internal_router(accounts, customers, CredentialView(uow, clock), settings.internal_token),
+    ]
+
+
+def _log_in_routers(
+    settings: AccountsSettings, uow: UnitOfWork, passwords: Passwords, clock: Clock
+) -> Sequence[APIRouter]:
+    tokens = AccessTokens(settings.token_key_file, settings.jwks_file)
+    revoke_session = RevokeSession(uow, clock)
+    return [
+        auth_router(
+            AuthenticateCustomer(uow, passwords, tokens, clock, verified_email=settings.require_verified_email),
+            RefreshSession(uow, tokens, clock),
+            revoke_session,
+            tokens,
+        ),
+        sessions_router(SessionView(uow, clock), revoke_session),
+        passwords_router(
+            ChangePassword(uow, passwords, clock),
+            RequestPasswordReset(uow, clock),
+            ResetPassword(uow, passwords, clock),
+        ),
     ]
 
 

@@ -6,15 +6,18 @@ from typing import Final, TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import VerifyMismatchError
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from libs.common.errors import Unavailable
-from services.accounts.domain.session import canonical_password
+from services.accounts.domain.password import canonical_password, folded_password, require_acceptable
 
 # OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane. argon2-cffi's own default takes 64 MiB and four
 # threads, which on two cores would stall every payment while somebody logs in.
 _HASHER: Final = PasswordHasher(
     time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16, encoding="utf-8", type=Type.ID
 )
+# By how often they were found in breaches, as zxcvbn ships them.
+COMMON_PASSWORDS: Final = frozenset(folded_password(text) for text in FREQUENCY_LISTS["passwords"][:10_000])
 _AT_ONCE: Final = 2
 _WAITING_MAX: Final = 32
 _WAIT_SECONDS: Final = 3.0
@@ -35,6 +38,10 @@ class Passwords:
     async def hash(self, password: str) -> str:
         """Return the hash to store, parameters and salt included. Raises: Unavailable `login_busy`."""
         return await self._run(_HASHER.hash, canonical_password(password))
+
+    def require_acceptable(self, password: str, *, email: str, full_name: str) -> None:
+        """Let pass what nobody tries first. Raises: Unprocessable `password_common`, `password_personal`."""
+        require_acceptable(password, common=COMMON_PASSWORDS, email=email, full_name=full_name)
 
     async def verify(self, stored_hash: str | None, password: str) -> bool:
         """Tell whether the password fits; without a stored hash it takes the same time and does not fit.

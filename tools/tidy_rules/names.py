@@ -15,8 +15,8 @@ VERBS = {
     "import", "issue", "judge", "keep", "list", "log", "look", "merge", "note", "notify", "open", "park", "pay",
     "post", "prepare", "project", "prove", "publish", "read", "rebuild", "receive", "reconcile", "record",
     "refresh", "refuse", "register", "reject", "release", "remember", "remove", "repair", "repeat", "replay",
-    "report", "request", "rescreen", "resolve", "restore", "resume", "reverse", "review", "revoke", "rotate", "run",
-    "screen", "search", "send", "set", "settle", "show", "sign", "start", "stop", "store", "submit", "suspend",
+    "report", "request", "rescreen", "reset", "resolve", "restore", "resume", "reverse", "review", "revoke", "rotate",
+    "run", "screen", "search", "send", "set", "settle", "show", "sign", "start", "stop", "store", "submit", "suspend",
     "sweep", "take", "tell", "track", "transfer", "unfreeze", "update", "verify", "void", "wait", "wake", "watch",
     "choose", "describe", "foresee", "withdraw", "write",
 }

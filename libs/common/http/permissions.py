@@ -51,6 +51,8 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "session.begin": Permission("log in, stay logged in, log out", public=True),
     "session.list": Permission("see one's own log-ins", related="the customer himself"),
     "session.end": Permission("end one's own log-ins", related="the customer himself"),
+    "password.change": Permission("change one's own password", related="the customer himself"),
+    "password.reset": Permission("set a new password by a token from one's mailbox", public=True),
     "token_keys.read": Permission("read the keys that verify access tokens", public=True),
     "customer.read": Permission("see one's own data", related="the customer himself", scope="accounts:read"),
     "customer.set_profile": Permission("set whose limits hold for a customer", _of("compliance", "admin")),

@@ -17,7 +17,7 @@ def users_router(register_customer: RegisterCustomer) -> APIRouter:
         status_code=201,
         summary="Register",
         dependencies=[permitted("customer.register")],
-        responses=refusals("email_taken", "email_invalid"),
+        responses=refusals("email_taken", "email_invalid", "password_common", "password_personal"),
     )
     async def register(body: Registration) -> Registered:
         """Make a customer with the profile `retail`. No token is needed.

@@ -25,6 +25,22 @@ We ended that session for both. Log in again to go on.
     )
 
 
+def password_changed_notice(email: str, address: str, at: datetime) -> Mail:
+    """Return the mail about a new password, however it was set."""
+    return Mail(
+        to=email,
+        subject="Your password was changed",
+        text=f"""Hello,
+
+your password was changed, and sessions that began with the old one were ended.
+
+{_where(address, at)}
+
+{_NOT_YOU}
+""",
+    )
+
+
 def _where(address: str, at: datetime) -> str:
     # What somebody's program calls itself is left out: it is his text, in a mail of ours.
     return f"When: {at:%Y-%m-%d %H:%M} UTC\nFrom: {address}"

@@ -1,6 +1,5 @@
 """Sessions: a family of refresh tokens, each used once; a second use shows that somebody copied one."""
 
-import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -107,8 +106,3 @@ def access_claims(*, session: Session, roles: frozenset[str], token_id: str, now
         "auth_time": int(session.proof.at.timestamp()),
         "amr": sorted(session.proof.factors),
     }
-
-
-def canonical_password(text: str) -> str:
-    """Return the password in NFKC, so that every keyboard's spelling of it is the same (NIST SP 800-63B, 5.1.1.2)."""
-    return unicodedata.normalize("NFKC", text)

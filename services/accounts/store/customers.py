@@ -93,6 +93,13 @@ async def mark_email_verified(connection: AsyncConnection, user_id: str, now: da
     await connection.execute(update(CUSTOMERS).where(CUSTOMERS.c.user_id == user_id).values(email_verified_at=now))
 
 
+async def update_password(connection: AsyncConnection, user_id: str, password_hash: str) -> None:
+    """Store the hash of another password; the bus does not hear of passwords, so no new version."""
+    await connection.execute(
+        update(CUSTOMERS).where(CUSTOMERS.c.user_id == user_id).values(password_hash=password_hash)
+    )
+
+
 async def read_changed_customers(
     connection: AsyncConnection, after: tuple[datetime, str], limit: int
 ) -> Sequence[Customer]:

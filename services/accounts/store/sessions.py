@@ -84,7 +84,7 @@ async def revoke_families(
     return sorted(row.family_id for row in rows if row.rotated_at is None and row.expires_at > now)
 
 
-async def delete_expired(connection: AsyncConnection, before: datetime, limit: int) -> int:
+async def delete_expired_sessions(connection: AsyncConnection, before: datetime, limit: int) -> int:
     """Forget sessions that expired before the moment, `limit` at most, and return how many."""
     expired = select(SESSIONS.c.session_id).where(SESSIONS.c.expires_at < before).order_by(SESSIONS.c.expires_at)
     statement = delete(SESSIONS).where(SESSIONS.c.session_id.in_(expired.limit(limit).scalar_subquery()))

@@ -90,6 +90,17 @@ REVOCATIONS: Final = Table(
     Column("occurred_at", _MOMENT),
 )
 
+PASSWORD_RESETS: Final = Table(
+    "password_resets",
+    _METADATA,
+    Column("reset_id", _ID, primary_key=True),
+    Column("user_id", _ID),
+    Column("asked_at", _MOMENT),
+    Column("token_hash", LargeBinary),
+    Column("expires_at", _MOMENT),
+    Column("used_at", _MOMENT),
+)
+
 MAILS: Final = Table(
     "mails",
     _METADATA,

@@ -35,9 +35,12 @@ class RegisterCustomer:
 
         `email_is_proved` is for somebody whom the installation itself names: he is mailed nothing.
 
-        Emits: CustomerChanged. Raises: Unprocessable `email_invalid`, Conflict `email_taken`, Unavailable.
+        Emits: CustomerChanged.
+        Raises: Unprocessable `email_invalid`, `password_common` or `password_personal`, Conflict `email_taken`,
+        Unavailable.
         """
         normal = normalise_email(email)
+        self._passwords.require_acceptable(password, email=normal, full_name=full_name)
         # Before the transaction: nobody holds a connection while Argon2 works.
         password_hash = await self._passwords.hash(password)
         now = self._clock()

@@ -9,7 +9,7 @@ import pytest
 
 from libs.common.contracts.accounts import CredentialsRevoked
 from libs.common.ids import new_id
-from services.accounts.use_cases.forget_sessions import ForgetSessions
+from services.accounts.use_cases.forget_expired import ForgetExpired
 from tests.integration.accounts.conftest import PASSWORD, World
 
 PATH = "/api/v1/auth/sessions"
@@ -171,7 +171,7 @@ async def test_the_log_in_used_least_lately_makes_room(world: World, monkeypatch
 async def test_a_session_is_forgotten_a_day_after_it_expired(world: World) -> None:
     user_id = await world.register("forgotten@example.com")
     await begun(world, "forgotten@example.com")
-    forget = ForgetSessions(world.uow, world.clock)
+    forget = ForgetExpired(world.uow, world.clock)
     count = "SELECT 1 FROM accounts.sessions WHERE user_id = $1"
     world.clock.move(timedelta(days=30, hours=23))
     await forget()

@@ -10,7 +10,6 @@ from services.accounts.domain.session import (
     Proof,
     Session,
     access_claims,
-    canonical_password,
     first_session,
     judge_refresh,
     next_session,
@@ -65,7 +64,3 @@ def test_a_rotated_one_shows_that_it_was_copied() -> None:
 )
 def test_an_unknown_revoked_or_expired_one_is_worth_nothing(session: Session | None) -> None:
     assert judge_refresh(session, NOW) == "invalid"
-
-
-def test_a_password_is_the_same_on_every_keyboard() -> None:
-    assert canonical_password("pa\u0308sswort") == canonical_password("pässwort")

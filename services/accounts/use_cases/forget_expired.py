@@ -5,14 +5,18 @@ from typing import Final
 
 from libs.common.clock import Clock
 from libs.common.db.unit_of_work import UnitOfWork
-from services.accounts.store.sessions import delete_expired
+from services.accounts.store.password_resets import delete_old_resets
+from services.accounts.store.sessions import delete_expired_sessions
 
 _GRACE: Final = timedelta(days=1)
 _PAGE: Final = 1000
 
 
-class ForgetSessions:
-    """Deletes sessions a day after they expired; until then a copied token is still told from an unknown one."""
+class ForgetExpired:
+    """Deletes sessions a day after they expired, when a copied token need not be told from an unknown one any more.
+
+    With them go requests for a new password of more than a day ago.
+    """
 
     def __init__(self, uow: UnitOfWork, clock: Clock) -> None:
         """Take what it works with."""
@@ -22,8 +26,9 @@ class ForgetSessions:
     async def __call__(self) -> None:
         """Delete page after page, each in a transaction of its own. Raises: Unavailable."""
         before = self._clock() - _GRACE
-        while True:
+        async with self._uow.begin() as tx:
+            await delete_old_resets(tx.connection, before)
+        deleted = _PAGE
+        while deleted == _PAGE:
             async with self._uow.begin() as tx:
-                deleted = await delete_expired(tx.connection, before, _PAGE)
-            if deleted < _PAGE:
-                return
+                deleted = await delete_expired_sessions(tx.connection, before, _PAGE)
