@@ -1,0 +1,22 @@
+"""Every test that the threat model names is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+THREATS = [line for line in (ROOT / "docs/security.md").read_text().splitlines() if re.match(r"\| [STRIDE] \|", line)]
+NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+
+
+def test_every_letter_of_stride_has_its_threats() -> None:
+    assert {line[2] for line in THREATS} == set("STRIDE")
+
+
+@pytest.mark.parametrize("threat", THREATS, ids=[str(number) for number in range(len(THREATS))])
+def test_each_threat_names_tests_that_exist(threat: str) -> None:
+    named = NAMED.findall(threat)
+    assert named, "name the test that tries it"
+    for path, name in named:
+        assert re.search(rf"def {name}\(", (ROOT / path).read_text()), f"{path} has no {name}"
