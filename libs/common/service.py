@@ -63,13 +63,14 @@ class _Server(uvicorn.Server):
     """Uvicorn that may be told to stop before it has started.
 
     A service waits for PostgreSQL and the broker as long as it takes; uvicorn itself would hear of the signal only
-    after that.
+    after that. Answers that go on for ever see `is_stopping` in the application's state and end themselves.
     """
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if not self.started:
             # Nothing has been taken in yet, so there is nothing to finish.
             os._exit(0)
+        cast("FastAPI", self.config.app).state.is_stopping = True
         super().handle_exit(sig, frame)
 
 

@@ -32,6 +32,7 @@ from services.gateway.api.accounts import accounts_router
 from services.gateway.api.batches import batch_endpoint
 from services.gateway.api.command_requests import CommandRoutes
 from services.gateway.api.error_pages import error_pages_router
+from services.gateway.api.events import events_router
 from services.gateway.api.fee_schedules import fee_schedules_router
 from services.gateway.api.merged_openapi import ApiDocument, merged_openapi_routes
 from services.gateway.api.money_requests import MoneyRoutes
@@ -63,6 +64,7 @@ from services.gateway.use_cases.keep_events import KeepEvents, PruneEvents
 from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.project_outcomes import poll_outcomes
 from services.gateway.use_cases.repeat_requests import Repeater
+from services.gateway.use_cases.tell_events import EventStreams
 from services.gateway.use_cases.watch_ledger import LedgerHalt
 
 _CONNECTIONS: Final = (
@@ -75,6 +77,7 @@ _CONNECTIONS: Final = (
     "digests",
     "events",
     "audit",
+    "streams",
 )
 _PRUNE_SECONDS: Final = 3600.0
 
@@ -106,11 +109,11 @@ def build(role: Role) -> FastAPI:
     )
     command_intake = CommandIntake(connections["commands"], bus.publisher, waiters, system_clock)
     commands = CommandRoutes(money=money, intake=command_intake, states=connections["commands"])
-    timers = Timers()
+    streams, timers = EventStreams(connections["streams"], system_clock), Timers()
     loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
     if role in {"serve", "api"}:
         _follow(bus, waiters, directory, money.halt)
-        loops += [intake.run, lambda: _tick(waiters), lambda: poll_outcomes(waiters, connections["lookup"])]
+        loops += [intake.run, streams.run, *_waking(waiters, connections["lookup"])]
     if role in {"serve", "worker"}:
         _subscribe(bus, connections["projection"], connections["events"], connections["audit"])
         timers.every(_PRUNE_SECONDS, "prune-events", PruneEvents(connections["events"], system_clock))
@@ -139,6 +142,7 @@ def build(role: Role) -> FastAPI:
     health.add("gateway.timers", timers.what_is_wrong)
     takes_requests = role in {"serve", "api"}
     routers = _routers(commands, connections["lookup"], waiters, _joined(engine, clients), document)
+    routers.append(events_router(streams))
     routers.append(_internal(GatewayDigests(connections["digests"]), settings.internal_token))
     return make_app(
         service="gateway",
@@ -268,6 +272,10 @@ def _subscribe(bus: Bus, projection: HotConnection, keeping: HotConnection, audi
     )
     for subscription in subscriptions:
         bus.subscribe(subscription)
+
+
+def _waking(waiters: Waiters, lookup: HotConnection) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+    return [lambda: _tick(waiters), lambda: poll_outcomes(waiters, lookup)]
 
 
 async def _tick(waiters: Waiters) -> None:

@@ -25,6 +25,7 @@ OLDEST_UNDECIDED_SECONDS: Final = Gauge(
     "tallystick_gateway_oldest_undecided_seconds", "Age of the oldest of them; 0 when there is none."
 )
 RATE_LIMITED: Final = Counter("tallystick_gateway_rate_limited_total", "Requests refused by a rate limit.", ("limit",))
+STREAMS: Final = Gauge("tallystick_gateway_event_streams", "Streams of events that are open in this process.")
 EVENTS_KEPT: Final = Counter(
     "tallystick_gateway_events_total", "Events written for those who listen, repetitions included."
 )

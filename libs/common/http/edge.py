@@ -120,7 +120,9 @@ class Edge:
             await response(scope, receive, send_marked)
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-            _observe((method, _route_of(scope), status), monotonic_seconds() - began)
+            # A stream is answered once it has begun: how long somebody listens is no latency.
+            ended = scope.get("stream_began") or monotonic_seconds()
+            _observe((method, _route_of(scope), status), ended - began)
 
     async def _admit(self, scope: Scope, length: int) -> None:
         """Let in what the application may look at. Raises: NotFound, TooLarge, Unprocessable, what admission does."""

@@ -17,6 +17,7 @@ Scope = Literal[
     "kyc:read",
     "kyc:write",
     "fraud:read",
+    "events:read",
     "ledger:read",
     "ledger:write",
 ]
@@ -88,6 +89,10 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "withdrawal.create": Permission("debit somebody else to the reserve", _of("operator"), scope="treasury:write"),
     "fee_schedule.read": Permission("see a fee schedule", related="anybody logged in", scope="transfers:read"),
     "fee_schedule.publish": Permission("publish a fee schedule", _of("operator")),
+    # Events
+    "event.stream": Permission(
+        "be told what happens to one's own transfers and accounts", related="a party", scope="events:read"
+    ),
     # Proof
     "transparency.read": Permission("read checkpoints, keys and proofs", public=True),
     "ledger.verify": Permission(

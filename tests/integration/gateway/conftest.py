@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.gateway.counter import Counter, open_counter
+from tests.integration.gateway.listening import Listening
 from tests.support.api_world import migrated_database
 
 
@@ -26,3 +27,9 @@ async def limited(gateway_dsn: str, tmp_path: Path) -> AsyncIterator[Counter]:
     """A gateway with rate limits on."""
     async with open_counter(gateway_dsn, tmp_path, rate_limits=True) as counter:
         yield counter
+
+
+@pytest.fixture
+def listening(counter: Counter) -> Listening:
+    """Give two customers of that gateway, who may listen to what happens."""
+    return Listening(counter)

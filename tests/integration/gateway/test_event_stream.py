@@ -2,113 +2,22 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 import pytest
 
-from libs.common.clock import to_rfc3339
 from libs.common.contracts.accounts import AccountChanged, AccountStatus
-from libs.common.contracts.gateway import ReverseTransfer
 from libs.common.contracts.kyc import VerificationChanged
-from libs.common.contracts.ledger import LedgerAccountChanged, TransferChanged
-from libs.common.contracts.transfers import Leg, Party, TransferCommand
+from libs.common.contracts.ledger import LedgerAccountChanged
 from libs.common.db.hot import HotConnection
 from libs.common.ids import new_id
 from services.gateway.domain.events import KEPT_FOR
-from services.gateway.store.commands import NewCommand, insert_command
 from services.gateway.store.directory import KnownAccount, save_accounts
-from services.gateway.store.events import load_events, load_head, register_reader
-from services.gateway.store.transfers import NewRequest, insert_requests
+from services.gateway.store.events import load_head
 from services.gateway.use_cases.keep_events import KeepEvents, PruneEvents
 from services.gateway.use_cases.project_outcomes import project_outcomes
-from tests.integration.gateway.counter import Counter, changed
-
-
-class Listening:
-    """A gateway's stream, and two customers of whom one has asked the other for nothing yet."""
-
-    def __init__(self, counter: Counter) -> None:
-        self.counter = counter
-        self.keep = KeepEvents(counter.connections["projection"], counter.clock)
-        self.payer, self.payee = counter.payer, counter.payee
-
-    async def listens(self, user_id: str, connection: str = "lookup") -> int:
-        now = self.counter.clock()
-        async with self.counter.connections[connection].transaction() as database:
-            return await register_reader(database, user_id, now, now + KEPT_FOR)
-
-    async def sent(self) -> str:
-        """Keep a transfer of 5 from payer to payee, as the intake does."""
-        leg = Leg(self.payer.account_id, self.payee.account_id, 5, "USD", self.payee.owner_id)
-        command = TransferCommand(
-            transfer_id=new_id(),
-            kind="transfer",
-            actor_id=self.payer.owner_id,
-            payer=Party(self.payer.owner_id, 1, 1),
-            payees=(Party(self.payee.owner_id, 1, 1),),
-            legs=(leg,),
-            memo_commitment="",
-            requested_at=self.now(),
-        )
-        request = NewRequest(
-            command.transfer_id,
-            command.actor_id,
-            "transfers",
-            new_id(),
-            b"",
-            None,
-            None,
-            msgspec.json.encode(command),
-            None,
-            None,
-        )
-        async with self.counter.connections["lookup"].transaction() as database:
-            await insert_requests(database, [request], self.counter.clock())
-        return command.transfer_id
-
-    async def reversed(self, transfer_id: str) -> str:
-        reversal_id = new_id()
-        asked = ReverseTransfer(
-            command_id=reversal_id,
-            transfer_id=transfer_id,
-            actor_id=self.payee.owner_id,
-            amounts_minor=(),
-            with_fees=False,
-            reason_commitment="",
-            requested_at=self.now(),
-        )
-        command = NewCommand(
-            reversal_id,
-            self.payee.owner_id,
-            "reversals",
-            new_id(),
-            b"",
-            transfer_id,
-            msgspec.json.encode(asked),
-            None,
-            None,
-        )
-        async with self.counter.connections["lookup"].transaction() as database:
-            await insert_command(database, command, self.counter.clock(), repeat_after_seconds=5.0)
-        return reversal_id
-
-    def now(self) -> str:
-        return to_rfc3339(self.counter.clock())
-
-    def said(self, transfer_id: str, status: Any, version: int = 1, **more: Any) -> TransferChanged:
-        return msgspec.structs.replace(changed(transfer_id, status, version, **more), occurred_at=self.now())
-
-    async def heard_by(self, user_id: str) -> list[dict[str, Any]]:
-        async with self.counter.connections["lookup"].autocommit() as database:
-            events = await load_events(database, user_id, beyond=0, up_to=2**62, limit=100)
-        assert [event.position for event in events] == sorted({event.position for event in events})
-        return [msgspec.json.decode(event.payload) for event in events]
-
-
-@pytest.fixture
-def listening(counter: Counter) -> Listening:
-    return Listening(counter)
+from tests.integration.gateway.listening import Listening
 
 
 async def test_nothing_is_kept_for_those_who_never_listened(listening: Listening) -> None:
