@@ -29,6 +29,7 @@ from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
 from services.gateway.api.account_commands import account_closing_router, account_commands_router
 from services.gateway.api.accounts import accounts_router
+from services.gateway.api.audit_logs import audit_logs_router
 from services.gateway.api.batches import batch_endpoint
 from services.gateway.api.command_requests import CommandRoutes
 from services.gateway.api.error_pages import error_pages_router
@@ -66,6 +67,7 @@ from services.gateway.use_cases.project_outcomes import poll_outcomes
 from services.gateway.use_cases.repeat_requests import Repeater
 from services.gateway.use_cases.tell_events import EventStreams
 from services.gateway.use_cases.watch_ledger import LedgerHalt
+from services.gateway.views.audit_entries import AuditEntriesView
 
 _CONNECTIONS: Final = (
     "intake",
@@ -197,6 +199,7 @@ def _joined(engine: AsyncEngine, clients: Mapping[str, httpx2.AsyncClient]) -> l
     """Return the routes whose answers have parts of other services in them."""
     return [
         transfer_lists_router(Reading(engine), clients["ledger"]),
+        audit_logs_router(AuditEntriesView(Reading(engine))),
         accounts_router(clients["accounts"], clients["ledger"]),
     ]
 

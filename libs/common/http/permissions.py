@@ -103,6 +103,8 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
         "start reconciliations and see their reports", _of("auditor", "admin"), scope="ledger:read"
     ),
     "trial_balance.read": Permission("see the trial balance", _of("auditor", "operator", "admin"), scope="ledger:read"),
+    # The audit log
+    "audit.read": Permission("read who did what, from where", _of("auditor", "compliance", "admin")),
     # Screening and verification of customers
     "decision.read": Permission(
         "see why a transfer was approved, held or blocked",

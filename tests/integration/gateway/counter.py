@@ -21,6 +21,7 @@ from libs.common.http.auth import TokenVerifier
 from libs.common.http.health import Health
 from libs.common.ids import new_id
 from services.gateway.api.account_commands import account_closing_router, account_commands_router
+from services.gateway.api.audit_logs import audit_logs_router
 from services.gateway.api.batches import batch_endpoint
 from services.gateway.api.command_requests import CommandRoutes
 from services.gateway.api.fee_schedules import fee_schedules_router
@@ -45,6 +46,7 @@ from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.prepare_transfer import Draft
 from services.gateway.use_cases.project_directory import project_account_states
 from services.gateway.use_cases.project_outcomes import outcome_of, outcome_of_command, project_outcomes
+from services.gateway.views.audit_entries import AuditEntriesView
 from tallystick.stack.service_settings import dsn_of_role
 from tests.support.api_world import ROLE_PASSWORD, MovedClock, RecordingPublisher, TokenKeys, admin_connection
 
@@ -185,6 +187,7 @@ class Counter:
             version="1",
             routers=[
                 transfer_lists_router(Reading(self.engine), self.client),
+                audit_logs_router(AuditEntriesView(Reading(self.engine))),
                 transfer_status_router(self.connections["lookup"], self.waiters),
                 transfer_reversals_router(self.connections["lookup"], self.waiters),
                 transfer_commands_router(commands),
