@@ -1,6 +1,7 @@
 """The OpenAPI document of the whole API, made without any server: the five applications are built, none is started."""
 
 import importlib
+import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from unittest.mock import patch
 
 from fastapi import FastAPI
 
+from services.gateway.api.complete_document import complete
 from services.gateway.api.merged_openapi import merge
 from tallystick.stack.service_settings import StackPlan, service_settings
 from tallystick.stack.stack_secrets import SERVICES, load_or_make_keys, load_or_make_secrets
@@ -25,7 +27,9 @@ def api_document() -> Mapping[str, Any]:
     documents = {name: application.openapi() for name, application in applications().items()}
     own = documents.pop("gateway")
     # In the gateway's own order: of two that describe one route the first one's stands.
-    return merge(own, {name: documents[name] for name in ("ledger", "accounts", "kyc", "fraud")})
+    document = complete(merge(own, {name: documents[name] for name in ("ledger", "accounts", "kyc", "fraud")}))
+    as_sent: Mapping[str, Any] = json.loads(json.dumps(document))
+    return as_sent
 
 
 @cache

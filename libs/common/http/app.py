@@ -26,6 +26,7 @@ from libs.common.http.gate import GuardedEndpoint, require_declared
 from libs.common.http.health import Health
 from libs.common.http.hot import HotEndpoint
 from libs.common.http.known_query import KnownQueries
+from libs.common.http.openapi import name_actions
 from libs.common.http.problems import error_response, problem_response
 from libs.common.telemetry.traces import exporting_spans
 
@@ -54,10 +55,12 @@ class Application(FastAPI):
         admission: Admission | None,
         cors_origins: Collection[str],
         audit: AuditTrail | None,
+        declared: Sequence[BaseRoute],
         **options: Any,
     ) -> None:
-        """Make it; options are FastAPI's."""
+        """Make it; options are FastAPI's. `declared` are the routes, each of which says which action it is."""
         super().__init__(**options)
+        self._declared = declared
         self.hot = hot
         """path → endpoint; the server's protocol answers these itself."""
         self.proxies = proxies
@@ -68,6 +71,12 @@ class Application(FastAPI):
         self.is_cross_origin = bool(cors_origins)
         """Whether the server's protocol must not answer what comes from a page of another origin."""
         self._outermost: ASGIApp = CrossOrigin(edge, cors_origins) if cors_origins else edge
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the service's document, in which each operation names its action."""
+        if self.openapi_schema is None:
+            name_actions(super().openapi(), self._declared)
+        return super().openapi()
 
     def build_middleware_stack(self) -> ASGIApp:
         """Leave out the outermost layer, Starlette's last catch: it answers in plain text before our edge can."""
@@ -114,7 +123,8 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
         for endpoint in hot.values():
             if isinstance(endpoint, GuardedEndpoint):
                 endpoint.trail = audit
-    require_declared([*routes, *(route for router in routers for route in router.routes)], hot)
+    declared = [*routes, *(route for router in routers for route in router.routes)]
+    require_declared(declared, hot)
     app = Application(
         hot=hot,
         readable=readable,
@@ -123,6 +133,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
         admission=admission,
         cors_origins=cors_origins,
         audit=audit,
+        declared=declared,
         title=title,
         description=description,
         version=version,

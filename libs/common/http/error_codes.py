@@ -79,7 +79,7 @@ def read_codes(text: str) -> Iterator[ErrorCode]:
             yield ErrorCode(row[1], row[2], row[3], row[4], section, place)
 
 
-def codes_of_section(section: str) -> Sequence[str]:
+def codes_of(section: str) -> Sequence[str]:
     """Return the codes under a heading of the table."""
     return [line.code for line in error_codes().values() if line.section == section]
 

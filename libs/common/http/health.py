@@ -31,10 +31,12 @@ class Health:
 
         @router.get("/live", summary="Is the process alive?")
         async def live() -> dict[str, str]:
+            """Return that the process answers, whatever else may be wrong: if not, start it again."""
             return {"status": "live"}
 
         @router.get("/ready", summary="Can it do its work?", responses={503: {"description": "Not ready; says why."}})
         async def ready() -> JSONResponse:
+            """Return whether the process has all it needs; until then, send it nothing."""
             problems = self.problems()
             if problems:
                 return JSONResponse({"status": "not_ready", "problems": problems}, status_code=503)

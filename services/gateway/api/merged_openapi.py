@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from libs.common.clock import monotonic_seconds
 from libs.common.http.gate import GuardedRoute
+from services.gateway.api.complete_document import complete
 from services.gateway.api.openapi_money import MONEY_PATHS, MONEY_SCHEMAS
 
 log = structlog.get_logger()
@@ -35,7 +36,7 @@ class ApiDocument:
             theirs = {
                 name: document for name, client in self._clients.items() if (document := await _ask(client)) is not None
             }
-            self._kept = merge(gateway.openapi(), theirs)
+            self._kept = complete(merge(gateway.openapi(), theirs))
             self._kept_until = monotonic_seconds() + (_KEPT_SECONDS if len(theirs) == len(self._clients) else 0)
         return self._kept
 
@@ -65,9 +66,7 @@ def merge(own: Mapping[str, Any], theirs: Mapping[str, Mapping[str, Any]]) -> di
             merged["paths"].setdefault(path, operations)
         schemas.update(document.get("components", {}).get("schemas", {}))
     components["schemas"] = schemas
-    components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     merged["components"] = components
-    merged["security"] = [{"bearer": []}]
     return merged
 
 

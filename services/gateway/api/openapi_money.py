@@ -5,6 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
+from libs.common.http.error_codes import codes_of, error_codes
+from libs.common.http.openapi import ACTION_MEMBER, problem_of
 from services.gateway.api.batches import BatchOut
 from services.gateway.domain.requests import BatchIn, DepositIn, TransferIn, WithdrawalIn
 from services.gateway.views.reversals import ReversalPage
@@ -43,9 +45,6 @@ DRY_RUN_QUERY: Final[dict[str, Any]] = {
     "description": "`true` tells the outcome and changes nothing.",
     "schema": {"type": "boolean", "enum": [True]},
 }
-_PROBLEM: Final = {
-    "content": {"application/problem+json": {"schema": {"type": "object", "description": "RFC 9457 with `code`."}}}
-}
 
 
 def _answer(description: str, schema: str) -> dict[str, Any]:
@@ -55,18 +54,30 @@ def _answer(description: str, schema: str) -> dict[str, Any]:
     }
 
 
-def _problem(description: str) -> dict[str, Any]:
-    return {"description": description, **_PROBLEM}
-
-
 _COMMON: Final = {
-    "400": _problem("`malformed_json`, `idempotency_key_missing`, `idempotency_key_invalid`"),
-    "401": _problem("`token_missing`, `token_invalid`, `token_expired`"),
-    "409": _problem("`request_in_progress`: a copy of this request is being stored at this moment"),
-    "413": _problem("`body_too_large`"),
-    "429": _problem("`rate_limited`"),
-    "503": _problem("`overloaded`, `database_unavailable`: nothing was acknowledged, try again with the same key"),
+    "400": problem_of("It cannot be read.", "malformed_json", "idempotency_key_missing", "idempotency_key_invalid"),
+    "401": problem_of("Nobody we know.", "token_missing", "token_invalid", "token_expired"),
+    "409": problem_of("A copy of this request is being stored at this moment.", "request_in_progress"),
+    "413": problem_of("The body is too large.", "body_too_large"),
+    "429": problem_of("Too many in this minute.", "rate_limited"),
+    "503": problem_of(
+        "Nothing was acknowledged; try again with the same key.",
+        "overloaded",
+        "ledger_halted",
+        "accounts_unavailable",
+        "database_unavailable",
+    ),
 }
+_BEFORE: Final = (
+    "invalid_request",
+    "query_not_understood",
+    "legs_or_single",
+    "expiry_without_hold",
+    "asset_unknown",
+    "idempotency_key_reused",
+)
+_BLOCKS: Final = tuple(code for code in codes_of("What became of a transfer") if error_codes()[code].status == "403")
+_REFUSALS: Final = tuple(code for code in codes_of("What became of a transfer") if error_codes()[code].status == "422")
 
 
 def _operation(
@@ -75,6 +86,8 @@ def _operation(
     body: str,
     responses: dict[str, Any],
     *,
+    action: str,
+    example: dict[str, Any],
     parameters: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     return {
@@ -85,10 +98,12 @@ def _operation(
             "parameters": [*parameters, PREFER_HEADER],
             "requestBody": {
                 "required": True,
-                "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{body}"}}},
+                "content": {
+                    "application/json": {"schema": {"$ref": f"#/components/schemas/{body}"}, "example": example}
+                },
             },
             "responses": {**responses, **_COMMON},
-            "security": [{"bearer": []}],
+            ACTION_MEMBER: action,
         }
     }
 
@@ -101,9 +116,31 @@ _OUTCOMES: Final = {
     "202": _answer(
         "Durable and not final: `accepted`, or `held` for a review. `Location` says where to ask.", "TransferView"
     ),
-    "403": _problem("Blocked by screening (`kyc_required`, `amount_limit_exceeded` …), or not your account."),
-    "422": _problem("Refused by the ledger (`insufficient_funds`, `unknown_account` …), or a value is not acceptable."),
+    "403": problem_of("Blocked by screening, or not your account.", "source_account_not_yours", *_BLOCKS),
+    "422": problem_of("Refused by the ledger, or a value is not acceptable.", *_BEFORE, *_REFUSALS),
 }
+_NO_ACCOUNT: Final = {"404": problem_of("There is no such account.", "account_not_found")}
+_SINGLE: Final = {
+    "source_account_id": "0198f3a2-7c41-7d10-9f5e-2b6c7d8e9f01",
+    "destination_account_id": "0198f3a2-7c41-7d10-9f5e-2b6c7d8e9f03",
+    "amount_minor": 1250,
+    "asset": "USD",
+    "description": "Rent for March",
+}
+_DEPOSIT: Final = {
+    "account_id": "0198f3a2-7c41-7d10-9f5e-2b6c7d8e9f01",
+    "amount_minor": 100_000,
+    "asset": "USD",
+    "reference": "SEPA 2026-03-01 0042",
+}
+
+
+def _refused_batch() -> dict[str, Any]:
+    """Return the two forms of a 422: results by item of an atomic batch that was refused, or a problem of it all."""
+    problem = problem_of("The request is not acceptable.", "duplicate_idempotency_key", *_BEFORE, *_REFUSALS)
+    results = _answer("An atomic batch was refused.", "BatchOut")
+    return {**problem, "content": {**results["content"], **problem["content"]}}
+
 
 MONEY_PATHS: Final[dict[str, Any]] = {
     "/api/v1/transfers": _operation(
@@ -113,6 +150,8 @@ MONEY_PATHS: Final[dict[str, Any]] = {
         "With `?dry_run=true` nothing happens: 200 says what would; no key is needed then.",
         "TransferIn",
         {"200": _answer("What would become of it; only with `dry_run=true`.", "DryRunView"), **_OUTCOMES},
+        action="transfer.create",
+        example=_SINGLE,
         parameters=[DRY_RUN_QUERY, _KEY_UNLESS_DRY],
     ),
     "/api/v1/transfers/batch": _operation(
@@ -122,22 +161,30 @@ MONEY_PATHS: Final[dict[str, Any]] = {
         {
             "200": _answer("Mixed results.", "BatchOut"),
             "201": _answer("All posted.", "BatchOut"),
-            "403": _problem("A source account is not yours (atomic only)."),
-            "422": _answer("An atomic batch was refused, or the request is not acceptable.", "BatchOut"),
+            "403": problem_of(
+                "A source account is not yours (atomic only).", "source_account_not_yours", "own_account"
+            ),
+            "422": _refused_batch(),
         },
+        action="transfer.create",
+        example={"mode": "independent", "transfers": [{"idempotency_key": "payroll-2026-03-0001", **_SINGLE}]},
     ),
     "/api/v1/deposits": _operation(
         "Credit an account from the reserve",
         "For operators: money that came in from outside.",
         "DepositIn",
-        {**_OUTCOMES, "404": _problem("`account_not_found`")},
+        {**_OUTCOMES, **_NO_ACCOUNT},
+        action="deposit.create",
+        example=_DEPOSIT,
         parameters=[KEY_HEADER],
     ),
     "/api/v1/withdrawals": _operation(
         "Debit an account to the reserve",
         "For operators: money that goes out. Limits of the owner do not apply, the state of his account does.",
         "WithdrawalIn",
-        {**_OUTCOMES, "404": _problem("`account_not_found`")},
+        {**_OUTCOMES, **_NO_ACCOUNT},
+        action="withdrawal.create",
+        example=_DEPOSIT,
         parameters=[KEY_HEADER],
     ),
 }

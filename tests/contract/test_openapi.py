@@ -1,0 +1,115 @@
+"""The merged OpenAPI document is valid and says of every operation what a newcomer needs."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from libs.common.http.openapi import ACTION_MEMBER
+from libs.common.http.permissions import PERMISSIONS
+from services.gateway.api.complete_document import operations_of
+from services.gateway.api.field_table import TABLE, field_table
+from tools.api_document import api_document, applications
+
+DOCUMENT = api_document()
+OPERATIONS = {f"{method.upper()} {path}": operation for path, method, operation in operations_of(DOCUMENT)}
+JSON = ("application/json", "application/problem+json")
+
+
+def contents_of(operation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield (where, media type object) of everything in JSON that is sent or answered."""
+    for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+        yield f"request {kind}", content
+    for status, response in operation["responses"].items():
+        for kind, content in response.get("content", {}).items():
+            if kind in JSON:
+                yield f"{status} {kind}", content
+
+
+def faults_of(content: Mapping[str, Any]) -> list[str]:
+    schema = {**content["schema"], "components": DOCUMENT["components"]}
+    validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    values = [content["example"]] if "example" in content else [one["value"] for one in content["examples"].values()]
+    return [f"{fault.json_path}: {fault.message}" for value in values for fault in validator.iter_errors(value)]
+
+
+def test_the_document_is_valid() -> None:
+    assert [str(fault.message) for fault in OpenAPIV31SpecValidator(dict(DOCUMENT)).iter_errors()] == []
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    assert DOCUMENT["servers"]
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation_says_what_it_does_and_has_examples_that_fit(name: str) -> None:
+    operation = OPERATIONS[name]
+    assert operation["summary"]
+    assert operation["description"]
+    assert operation["tags"]
+    without = [where for where, content in contents_of(operation) if not {"example", "examples"} & content.keys()]
+    assert without == []
+    faults = {where: found for where, content in contents_of(operation) if (found := faults_of(content))}
+    assert faults == {}, "describe the field in services/gateway/api/fields.md, or give its model `examples`"
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation_says_who_may_call_it(name: str) -> None:
+    operation = OPERATIONS[name]
+    permission = PERMISSIONS.get(operation.get(ACTION_MEMBER, ""))
+    if name.startswith("GET /health/"):
+        assert permission is None
+    else:
+        assert permission is not None
+    if permission is None or permission.public:
+        assert operation["security"] == []
+    else:
+        assert operation["security"] == [{"bearer": [permission.scope] if permission.scope else []}]
+        assert "**Who may:**" in operation["description"]
+
+
+def test_the_hot_routes_say_the_action_that_their_gate_asks_for() -> None:
+    hot: Mapping[str, Any] = vars(applications()["gateway"])["hot"]
+    assert {path: OPERATIONS[f"POST {path}"][ACTION_MEMBER] for path in hot} == {
+        path: endpoint.action for path, endpoint in hot.items()
+    }
+
+
+def test_every_tag_has_a_description() -> None:
+    assert [tag["name"] for tag in DOCUMENT["tags"] if tag["description"] == tag["name"]] == []
+    used = {tag for operation in OPERATIONS.values() for tag in operation["tags"]}
+    assert {tag["name"] for tag in DOCUMENT["tags"]} == used
+
+
+def test_every_parameter_and_field_has_a_description() -> None:
+    fields = [
+        f"{schema}.{field}"
+        for schema, content in DOCUMENT["components"]["schemas"].items()
+        for field, inner in content.get("properties", {}).items()
+        if "description" not in inner
+    ]
+    parameters = [
+        f"{name}: {parameter['name']}"
+        for name, operation in OPERATIONS.items()
+        for parameter in operation["parameters"]
+        if "name" in parameter and "description" not in parameter
+    ]
+    assert fields + parameters == [], "a line for each in services/gateway/api/fields.md"
+
+
+def test_every_operation_has_a_name_of_its_own() -> None:
+    names = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_every_answer_names_the_headers_it_may_have() -> None:
+    for operation in OPERATIONS.values():
+        for status, response in operation["responses"].items():
+            assert {"X-Request-Id", "RateLimit", "RateLimit-Policy"} <= response["headers"].keys()
+            assert ("Retry-After" in response["headers"]) == (str(status)[0] in "45")
+        if any(parameter.get("name") == "Idempotency-Key" for parameter in operation["parameters"]):
+            assert all("Idempotency-Replayed" in response["headers"] for response in operation["responses"].values())
+
+
+def test_every_line_of_the_table_of_fields_is_read() -> None:
+    assert len(field_table()) == sum(line.startswith("| `") for line in TABLE.read_text().splitlines())
