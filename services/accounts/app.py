@@ -26,11 +26,13 @@ from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
 from services.accounts.api.accounts import accounts_router
 from services.accounts.api.admin_users import admin_users_router
+from services.accounts.api.api_keys import api_keys_router
 from services.accounts.api.auth import auth_router
 from services.accounts.api.email_verification import email_verification_router
 from services.accounts.api.internal import internal_router
 from services.accounts.api.me import me_router
 from services.accounts.api.passwords import passwords_router
+from services.accounts.api.service_accounts import service_account_keys_router, service_accounts_router
 from services.accounts.api.sessions import sessions_router
 from services.accounts.api.users import users_router
 from services.accounts.consumers.on_asset_added import on_asset_added
@@ -49,6 +51,9 @@ from services.accounts.use_cases.authenticate_customer import AuthenticateCustom
 from services.accounts.use_cases.change_password import ChangePassword
 from services.accounts.use_cases.change_profile import ChangeProfile
 from services.accounts.use_cases.choose_primary import ChoosePrimary
+from services.accounts.use_cases.close_service_account import CloseServiceAccount
+from services.accounts.use_cases.create_api_key import CreateApiKey
+from services.accounts.use_cases.create_service_account import CreateServiceAccount
 from services.accounts.use_cases.describe_account import DescribeAccount
 from services.accounts.use_cases.forget_expired import ForgetExpired
 from services.accounts.use_cases.grant_roles import GrantRoles
@@ -61,12 +66,14 @@ from services.accounts.use_cases.remove_revocations import RemoveRevocations
 from services.accounts.use_cases.repeat_changes import RepeatChanges
 from services.accounts.use_cases.request_password_reset import RequestPasswordReset
 from services.accounts.use_cases.reset_password import ResetPassword
+from services.accounts.use_cases.revoke_api_key import RevokeApiKey
 from services.accounts.use_cases.revoke_session import RevokeSession
 from services.accounts.use_cases.send_mails import SendMails
 from services.accounts.use_cases.send_password_resets import SendPasswordResets
+from services.accounts.use_cases.tell_credentials import TellCredentials
 from services.accounts.use_cases.verify_email import VerifyEmail
 from services.accounts.views.accounts import AccountView
-from services.accounts.views.credentials import CredentialView
+from services.accounts.views.api_keys import ApiKeyView
 from services.accounts.views.customers import CustomerView
 from services.accounts.views.sessions import SessionView
 
@@ -87,7 +94,7 @@ def build(role: Role) -> FastAPI:
     uow = UnitOfWork(engine, bus.outbox)
     openings = Openings()
     timers = Timers()
-    credentials = Credentials(settings.jwks_file, CredentialView(uow, system_clock))
+    credentials = Credentials(settings.jwks_file, TellCredentials(uow, system_clock))
     health = Health()
     if role != "worker":
         bus.follow({ASSETS: on_asset_added}, urgent=False)
@@ -156,6 +163,7 @@ def make_routers(
 ) -> Sequence[APIRouter]:
     """Construct the routes with the use cases and views behind them."""
     customers, accounts = CustomerView(uow), AccountView(uow)
+    create_api_key, revoke_api_key, keys = CreateApiKey(uow, clock), RevokeApiKey(uow, clock), ApiKeyView(uow)
     return [
         users_router(RegisterCustomer(uow, passwords, clock)),
         *_log_in_routers(settings, uow, passwords, clock),
@@ -174,7 +182,10 @@ def make_routers(
             accounts,
         ),
         admin_users_router(ChangeProfile(uow, clock), GrantRoles(uow, clock)),
-        internal_router(accounts, customers, CredentialView(uow, clock), settings.internal_token),
+        api_keys_router(create_api_key, revoke_api_key, keys),
+        service_accounts_router(CreateServiceAccount(uow, clock), CloseServiceAccount(uow, clock), keys),
+        service_account_keys_router(create_api_key, revoke_api_key, keys),
+        internal_router(accounts, customers, TellCredentials(uow, clock), settings.internal_token),
     ]
 
 

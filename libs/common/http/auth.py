@@ -1,9 +1,12 @@
-"""Access tokens: Ed25519 JWTs (RFC 7519, RFC 8037), verified by the keys of a JWKS file, remembered until expiry."""
+"""Access tokens: Ed25519 JWTs (RFC 7519, RFC 8037), verified by the keys of a JWKS file, remembered until expiry.
+
+API keys come in the same header; what they are worth only accounts knows (`api_keys.py`).
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import jwt
 import msgspec
@@ -13,6 +16,7 @@ from libs.common.errors import Unauthenticated, Unavailable
 from libs.common.http.permissions import ROLES, STAFF
 from libs.common.http.revocations import Revocations
 
+KEY_PREFIX: Final = "tsk_"
 ISSUER: Final = "tallystick"
 AUDIENCE: Final = "tallystick"
 
@@ -47,14 +51,37 @@ class Principal:
         return bool(self.roles & STAFF)
 
 
+class AskFirst(Unavailable):
+    """An API key that nobody has asked about within the last minute: `TokenVerifier.identify` does."""
+
+    def __init__(self) -> None:
+        """Say so to whoever does not ask."""
+        super().__init__("credentials_unknown", "What this key is worth is not known yet; try again.")
+
+
+class ApiKeys(Protocol):
+    """What knows API keys."""
+
+    def look_up(self, text: str, address: str) -> Principal:
+        """Return whose key this is, used from this address. Raises: AskFirst, Unauthenticated, Forbidden."""
+
+    async def ask(self, text: str) -> None:
+        """Find out what the key is worth. Raises: Unauthenticated, Unavailable."""
+
+
 class TokenVerifier:
     """Verifies bearer tokens. A signature costs 100 µs, so each token is verified once and then looked up."""
 
     def __init__(
-        self, jwks_file: Path, revocations: Revocations | None = None, now: Callable[[], float] = unix_seconds
+        self,
+        jwks_file: Path,
+        revocations: Revocations | None = None,
+        now: Callable[[], float] = unix_seconds,
+        keys: ApiKeys | None = None,
     ) -> None:
         """Read the keys now, and again whenever the file changes. `now` returns seconds since 1970."""
         self.revocations: Final = revocations or Revocations()
+        self._api_keys = keys
         self._file = jwks_file
         self._now = now
         self._keys: dict[str, jwt.PyJWK] = {}
@@ -63,8 +90,21 @@ class TokenVerifier:
         self._remembered: dict[str, Principal] = {}
         self._reread(now())
 
-    def verify(self, authorization: str | None) -> Principal:
-        """Return who the `Authorization` header names. Raises: Unauthenticated, Unavailable."""
+    async def identify(self, authorization: str | None, address: str = "") -> Principal:
+        """Return who the `Authorization` header names, also if accounts must be asked. Raises: as `verify`."""
+        try:
+            return self.verify(authorization, address)
+        except AskFirst:
+            if self._api_keys is None or authorization is None:
+                raise
+        await self._api_keys.ask(_token_of(authorization))
+        return self.verify(authorization, address)
+
+    def verify(self, authorization: str | None, address: str = "") -> Principal:
+        """Return who the `Authorization` header names, from memory or by a signature.
+
+        Raises: Unauthenticated, Unavailable, AskFirst; Forbidden for a key that may not be used from this address.
+        """
         now = self._now()
         if now - self._read_at > _REREAD_SECONDS:
             self._reread(now)
@@ -72,7 +112,10 @@ class TokenVerifier:
             raise Unauthenticated("token_missing", "Send `Authorization: Bearer <access token>`; log in to get one.")
         principal = self._remembered.get(authorization)
         if principal is None:
-            principal = self._verify(authorization)
+            token = _token_of(authorization)
+            if self._api_keys is not None and token.startswith(KEY_PREFIX):
+                return self._api_keys.look_up(token, address)
+            principal = self._verify(token)
             if len(self._remembered) >= _REMEMBERED_MAX:
                 self._remembered.clear()
             self._remembered[authorization] = principal
@@ -92,10 +135,7 @@ class TokenVerifier:
         revoked_at = revocations.user_revoked_at(principal.user_id)
         return principal.issued_at <= revoked_at or revocations.names(principal.session_id)
 
-    def _verify(self, authorization: str) -> Principal:
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token or len(token) > _TOKEN_CHARACTERS_MAX:
-            raise _invalid()
+    def _verify(self, token: str) -> Principal:
         try:
             key = self._keys[jwt.get_unverified_header(token)["kid"]]
             claims = jwt.decode(
@@ -126,6 +166,13 @@ class TokenVerifier:
         self._keys = {entry["kid"]: jwt.PyJWK(entry, algorithm="EdDSA") for entry in document["keys"]}
         self._changed_at = changed_at
         self._remembered.clear()
+
+
+def _token_of(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token or len(token) > _TOKEN_CHARACTERS_MAX:
+        raise _invalid()
+    return token
 
 
 def _principal_of(claims: Mapping[str, Any]) -> Principal:

@@ -1,4 +1,4 @@
-"""What accounts tells every other service of credentials: which were revoked."""
+"""What accounts tells every other service of credentials: which were revoked, and what an API key is worth."""
 
 from typing import Final, Protocol
 
@@ -7,9 +7,11 @@ import msgspec
 
 from libs.common.contracts.accounts import CredentialsRevoked
 from libs.common.errors import Unavailable
+from libs.common.http.api_keys import KeyFacts
 
 _TIMEOUT: Final = httpx2.Timeout(2.0)
 _OK: Final = 200
+_NOT_FOUND: Final = 404
 
 
 class RevokedPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,11 +28,15 @@ class CredentialOwner(Protocol):
     async def revoked(self, *, since: str, after: str) -> RevokedPage:
         """Return what was revoked since (RFC 3339; "" for as long as any token lives), behind a page's `next_after`."""
 
+    async def find_key(self, key_id: str) -> KeyFacts | None:
+        """Return what a living key is worth; None for one that is unknown, revoked or expired."""
+
     async def close(self) -> None:
         """Disconnect."""
 
 
 _decode_page: Final = msgspec.json.Decoder(RevokedPage).decode
+_decode_key: Final = msgspec.json.Decoder(KeyFacts).decode
 
 
 class DistantOwner:
@@ -43,17 +49,27 @@ class DistantOwner:
 
     async def revoked(self, *, since: str, after: str) -> RevokedPage:
         """Ask for a page."""
-        return _decode_page(await self._ask("/internal/revocations", {"since": since, "after": after}))
+        page = await self._ask("/internal/revocations", {"since": since, "after": after})
+        if page is None:
+            raise _away()
+        return _decode_page(page)
+
+    async def find_key(self, key_id: str) -> KeyFacts | None:
+        """Ask about a key."""
+        facts = await self._ask(f"/internal/api-keys/{key_id}", {})
+        return None if facts is None else _decode_key(facts)
 
     async def close(self) -> None:
         """Disconnect."""
         await self._client.aclose()
 
-    async def _ask(self, path: str, params: dict[str, str]) -> bytes:
+    async def _ask(self, path: str, params: dict[str, str]) -> bytes | None:
         try:
             answer = await self._client.get(path, params=params, headers=self._headers)
         except httpx2.HTTPError as failure:
             raise _away() from failure
+        if answer.status_code == _NOT_FOUND:
+            return None
         if answer.status_code != _OK:
             raise _away()
         return answer.content

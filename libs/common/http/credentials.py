@@ -14,9 +14,10 @@ from typing import Final
 
 import structlog
 
-from libs.common.clock import from_rfc3339, to_rfc3339
+from libs.common.clock import from_rfc3339, to_rfc3339, unix_seconds
 from libs.common.contracts.topics import CREDENTIALS
 from libs.common.errors import Unavailable
+from libs.common.http.api_keys import KnownKeys
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.credential_owner import CredentialOwner
 from libs.common.http.health import Health
@@ -43,7 +44,8 @@ class Credentials:
         self._since = ""
         self._task: asyncio.Task[None] | None = None
         self._is_followed = False
-        self.verifier: Final = TokenVerifier(jwks_file, self.revocations)
+        keys = KnownKeys(owner, self.revocations, unix_seconds)
+        self.verifier: Final = TokenVerifier(jwks_file, self.revocations, keys=keys)
 
     def follow(self, bus: Bus, health: Health, service: str) -> None:
         """Hear of revocations on the bus, which is to be started before this is entered: then nothing is missed."""

@@ -3,8 +3,9 @@
 What only the resource can tell (whose it is) the route asks `policy.py` once it has loaded it.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from typing import Any, Final
+import asyncio
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
@@ -16,7 +17,7 @@ from libs.common.audit.asker import Asker
 from libs.common.audit.trail import AuditTrail
 from libs.common.audit.what_to_note import FORWARDED
 from libs.common.errors import Forbidden
-from libs.common.http.auth import Principal, TokenVerifier
+from libs.common.http.auth import AskFirst, Principal, TokenVerifier
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
 from libs.common.http.permissions import PERMISSIONS, Permission
 from libs.common.invariants import check
@@ -44,12 +45,13 @@ class _PublicGate(Gate):
 
 
 class _PrincipalGate(Gate):
-    def __call__(self, request: Request) -> Principal:
+    async def __call__(self, request: Request) -> Principal:
         """Return who asks, if the matrix lets him in."""
         verifier: TokenVerifier = request.app.state.verifier
         asker: Asker = request.scope["asker"]
         asker.action = self.action
-        principal = verifier.verify(request.headers.get("authorization"))
+        address = request.client.host if request.client else ""
+        principal = await verifier.identify(request.headers.get("authorization"), address)
         note_principal(asker, principal)
         return admit(principal, PERMISSIONS[self.action])
 
@@ -70,32 +72,56 @@ def note_principal(asker: Asker, principal: Principal) -> None:
 
 
 def admit(principal: Principal, permission: Permission) -> Principal:
-    """Let in who has a role, or may turn out to be related. Raises: Forbidden role_required."""
+    """Let in who has a role, or may turn out to be related, an API key only for what its scopes say.
+
+    Raises: Forbidden `role_required`, `person_required`, `scope_required`.
+    """
+    if principal.scopes is not None and permission.scope not in principal.scopes:
+        if permission.scope is None:
+            raise Forbidden("person_required", "This is for people who logged in, not for API keys.")
+        raise Forbidden("scope_required", "The API key lacks the scope for this.", scope=permission.scope)
     if not permission.related and principal.roles.isdisjoint(permission.roles):
         roles = sorted(permission.roles)
         raise Forbidden("role_required", f"This needs one of the roles: {', '.join(roles)}.", roles=roles)
     return principal
 
 
+class Verifier(Protocol):
+    """What a hot endpoint's gate asks; `TokenVerifier` is one."""
+
+    def verify(self, authorization: str | None, address: str = "") -> Principal:
+        """Return who a header names. Raises: AskFirst when somebody else must be asked."""
+
+    async def identify(self, authorization: str | None, address: str = "") -> Principal:
+        """Return who a header names, and ask for it."""
+
+
 class GuardedEndpoint:
     """A hot endpoint behind its gate."""
 
-    def __init__(self, action: str, verify: Callable[[str | None], Principal], endpoint: HotEndpoint) -> None:
-        """Guard the endpoint, which finds who asks in the request's `principal`.
-
-        `verify` returns whom an `Authorization` header names, or raises Unauthenticated.
-        """
+    def __init__(self, action: str, verifier: Verifier, endpoint: HotEndpoint) -> None:
+        """Guard the endpoint, which finds who asks in the request's `principal`."""
         self.action: Final = Gate(action).action
         self._permission = PERMISSIONS[action]
-        self._verify = verify
+        self._verifier = verifier
         self._endpoint = endpoint
         self.trail: AuditTrail | None = None
         """Where the edge notes what is refused here; set when the application is put together."""
 
     def __call__(self, request: HotRequest) -> Awaitable[HotAnswer]:
         """Let in who may. Raises: Unauthenticated, Forbidden, and what the endpoint does."""
-        request.principal = admit(self._verify(request.authorization), self._permission)
+        try:
+            principal = self._verifier.verify(request.authorization, request.address)
+        except AskFirst:
+            return asyncio.create_task(self._ask(request))
+        request.principal = admit(principal, self._permission)
         return self._endpoint(request)
+
+    async def _ask(self, request: HotRequest) -> HotAnswer:
+        """Do so for an API key, once a minute."""
+        principal = await self._verifier.identify(request.authorization, request.address)
+        request.principal = admit(principal, self._permission)
+        return await self._endpoint(request)
 
 
 class GuardedRoute(Route):

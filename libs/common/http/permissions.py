@@ -3,7 +3,7 @@
 A route names its action (`gate.py`); a route without one keeps its service from starting.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -45,6 +45,15 @@ def _of(*roles: Role) -> frozenset[Role]:
     return frozenset(roles)
 
 
+def scopes_open_to(roles: Collection[str]) -> frozenset[Scope]:
+    """Return the scopes that could let somebody with these roles do something, and which his API keys may have."""
+    return frozenset(
+        permission.scope
+        for permission in PERMISSIONS.values()
+        if permission.scope and (permission.related or not permission.roles.isdisjoint(roles))
+    )
+
+
 PERMISSIONS: Final[Mapping[str, Permission]] = {
     # Customers and their log-ins
     "customer.register": Permission("become a customer", public=True),
@@ -58,6 +67,12 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "customer.read": Permission("see one's own data", related="the customer himself", scope="accounts:read"),
     "customer.set_profile": Permission("set whose limits hold for a customer", _of("compliance", "admin")),
     "customer.set_roles": Permission("set the roles of somebody else", _of("admin")),
+    "api_key.list": Permission("see one's own API keys", related="the owner"),
+    "api_key.create": Permission("make an API key for oneself", related="the owner"),
+    "api_key.revoke": Permission("revoke one's own API keys", related="the owner"),
+    "service_account.list": Permission("see service accounts and their keys", _of("admin", "auditor")),
+    "service_account.create": Permission("make a service account, and keys for it", _of("admin")),
+    "service_account.close": Permission("close a service account, or revoke its keys", _of("admin")),
     # Accounts
     "account.open": Permission("open an account for oneself", _of("customer"), scope="accounts:write"),
     "account.list": Permission("list one's own accounts", related="the owner", scope="accounts:read"),

@@ -4,14 +4,15 @@ import msgspec
 from fastapi import APIRouter, Response
 from pydantic import SecretStr
 
+from libs.common.errors import NotFound
 from libs.common.http.sisters import sisters_router
+from services.accounts.use_cases.tell_credentials import TellCredentials
 from services.accounts.views.accounts import AccountView
-from services.accounts.views.credentials import CredentialView
 from services.accounts.views.customers import CustomerView
 
 
 def internal_router(
-    accounts: AccountView, customers: CustomerView, credentials: CredentialView, internal_token: SecretStr
+    accounts: AccountView, customers: CustomerView, credentials: TellCredentials, internal_token: SecretStr
 ) -> APIRouter:
     """Return the questions as routes."""
     router = sisters_router(internal_token)
@@ -42,5 +43,12 @@ def internal_router(
     async def get_revocations(since: str = "", after: str = "") -> Response:
         page = await credentials.revoked(since=since, after=after)
         return Response(msgspec.json.encode(page), media_type="application/json")
+
+    @router.get("/api-keys/{key_id}")
+    async def get_api_key(key_id: str) -> Response:
+        facts = await credentials.find_key(key_id)
+        if facts is None:
+            raise NotFound("api_key_not_found", "There is no such key that could be used.")
+        return Response(msgspec.json.encode(facts), media_type="application/json")
 
     return router

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from libs.common.errors import Unprocessable
 
 Profile = Literal["retail", "business"]
+CustomerKind = Literal["person", "machine"]
 CustomerStatus = Literal["active", "closed"]
 
 EVERY_ROLE: Final = frozenset({"customer", "support", "compliance", "operator", "auditor", "admin"})
@@ -29,6 +30,7 @@ class Customer:
     version: int
     registered_at: datetime
     changed_at: datetime
+    kind: CustomerKind = "person"
 
 
 def read_roles(wanted: Collection[str]) -> frozenset[str]:

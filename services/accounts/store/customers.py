@@ -19,6 +19,7 @@ _COLUMNS: Final = (
     CUSTOMERS.c.roles,
     CUSTOMERS.c.profile,
     CUSTOMERS.c.status,
+    CUSTOMERS.c.kind,
     CUSTOMERS.c.email_verified_at,
     CUSTOMERS.c.version,
     CUSTOMERS.c.registered_at,
@@ -39,6 +40,7 @@ async def insert_customer(connection: AsyncConnection, customer: Customer, passw
             roles=sorted(customer.roles),
             profile=customer.profile,
             status=customer.status,
+            kind=customer.kind,
             email_verified_at=customer.email_verified_at,
             version=customer.version,
             registered_at=customer.registered_at,
@@ -70,7 +72,9 @@ async def lock_customer(connection: AsyncConnection, user_id: str) -> Customer |
 
 async def find_credentials(connection: AsyncConnection, email: str) -> tuple[Customer, str] | None:
     """Return the customer of the normalised e-mail and his password's hash."""
-    statement = select(*_COLUMNS, CUSTOMERS.c.password_hash).where(CUSTOMERS.c.email == email, _PRESENT)
+    # Machines have an address only to be told apart: no password opens them and no mail reaches them.
+    people = (CUSTOMERS.c.email == email, CUSTOMERS.c.kind == "person", _PRESENT)
+    statement = select(*_COLUMNS, CUSTOMERS.c.password_hash).where(*people)
     row = (await connection.execute(statement)).first()
     return (_customer(row), row.password_hash) if row else None
 
@@ -118,6 +122,7 @@ def _customer(row: Row[*tuple[Any, ...]]) -> Customer:
         roles=frozenset(row.roles),
         profile=row.profile,
         status=row.status,
+        kind=row.kind,
         email_verified_at=row.email_verified_at,
         version=row.version,
         registered_at=row.registered_at,

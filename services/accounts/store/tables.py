@@ -37,6 +37,32 @@ CUSTOMERS: Final = Table(
     Column("registered_at", _MOMENT),
     Column("changed_at", _MOMENT),
     Column("deleted_at", _MOMENT),
+    Column("kind", Text),
+)
+
+SERVICE_ACCOUNTS: Final = Table(
+    "service_accounts",
+    _METADATA,
+    Column("user_id", _ID, primary_key=True),
+    Column("name", Text),
+    Column("created_at", _MOMENT),
+    Column("created_by", _ID),
+)
+
+API_KEYS: Final = Table(
+    "api_keys",
+    _METADATA,
+    Column("key_id", _ID, primary_key=True),
+    Column("user_id", _ID),
+    Column("name", Text),
+    Column("secret_sha256", LargeBinary),
+    Column("scopes", ARRAY(Text)),
+    Column("networks", ARRAY(Text)),
+    Column("created_at", _MOMENT),
+    Column("created_by", _ID),
+    Column("expires_at", _MOMENT),
+    Column("last_used_at", _MOMENT),
+    Column("revoked_at", _MOMENT),
 )
 
 SESSIONS: Final = Table(

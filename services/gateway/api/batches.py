@@ -65,7 +65,7 @@ def batch_endpoint(parts: MoneyRoutes) -> dict[str, HotEndpoint]:
 
     return {
         "/api/v1/transfers/batch": GuardedEndpoint(
-            "transfer.create", parts.verifier.verify, lambda request: asyncio.create_task(post(request))
+            "transfer.create", parts.verifier, lambda request: asyncio.create_task(post(request))
         )
     }
 

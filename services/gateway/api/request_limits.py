@@ -10,7 +10,7 @@ from limits import RateLimitItemPerMinute
 from starlette.requests import Request
 from starlette.types import Scope
 
-from libs.common.errors import Unauthenticated
+from libs.common.errors import Forbidden, Unauthenticated
 from libs.common.http.auth import Principal, TokenVerifier
 from libs.common.http.client_address import neighbourhood_of
 from libs.common.http.gate import note_principal
@@ -44,10 +44,11 @@ class RequestLimits:
         limit = self._limit_of(scope["method"], scope["path"])
         if limit is None:
             return
-        principal = None if limit in (self._limits.logins, self._limits.registrations) else self._principal_of(scope)
+        address = scope["client"][0] if scope["client"] else "unknown"
+        is_anonymous = limit in (self._limits.logins, self._limits.registrations)
+        principal = None if is_anonymous else await self._principal_of(scope, address)
         if principal is not None:
             note_principal(scope["asker"], principal)
-        address = scope["client"][0] if scope["client"] else "unknown"
         who = neighbourhood_of(address) if principal is None else principal.user_id
         scope["answer_headers"] = await self._limits.take(limit, who)
 
@@ -61,13 +62,13 @@ class RequestLimits:
             return None
         return self._by_path.get(path, self._limits.changes)
 
-    def _principal_of(self, scope: Scope) -> Principal | None:
+    async def _principal_of(self, scope: Scope, address: str) -> Principal | None:
         authorization = next((value for name, value in scope["headers"] if name == b"authorization"), None)
         if authorization is None:
             return None
         try:
-            return self._verifier.verify(authorization.decode("latin-1"))
-        except Unauthenticated:
+            return await self._verifier.identify(authorization.decode("latin-1"), address)
+        except (Unauthenticated, Forbidden):
             return None
 
 

@@ -42,14 +42,14 @@ def money_endpoints(parts: MoneyRoutes) -> dict[str, HotEndpoint]:
     """Return path → endpoint."""
     return {
         "/api/v1/transfers": GuardedEndpoint(
-            "transfer.create", parts.verifier.verify, _endpoint(parts, "transfers", read_transfer, _prepare_transfer)
+            "transfer.create", parts.verifier, _endpoint(parts, "transfers", read_transfer, _prepare_transfer)
         ),
         "/api/v1/deposits": GuardedEndpoint(
-            "deposit.create", parts.verifier.verify, _endpoint(parts, "deposits", read_deposit, _prepare_deposit)
+            "deposit.create", parts.verifier, _endpoint(parts, "deposits", read_deposit, _prepare_deposit)
         ),
         "/api/v1/withdrawals": GuardedEndpoint(
             "withdrawal.create",
-            parts.verifier.verify,
+            parts.verifier,
             _endpoint(parts, "withdrawals", read_withdrawal, _prepare_withdrawal),
         ),
     }

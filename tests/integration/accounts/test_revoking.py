@@ -11,7 +11,7 @@ from libs.common.http.credentials import Credentials
 from libs.common.ids import new_id
 from services.accounts.use_cases.remove_revocations import RemoveRevocations
 from services.accounts.use_cases.revoke_credentials import revoke_credentials
-from services.accounts.views.credentials import CredentialView
+from services.accounts.use_cases.tell_credentials import TellCredentials
 from tests.integration.accounts.conftest import INTERNAL_TOKEN, PASSWORD, World
 
 
@@ -25,7 +25,7 @@ async def log_in(world: World) -> tuple[str, str, str]:
 
 async def test_other_roles_end_the_access_tokens_issued_before_and_a_refreshed_one_stands(world: World) -> None:
     user_id, before, refresh_token = await log_in(world)
-    credentials = Credentials(world.keys.jwks_file, CredentialView(world.uow, world.clock))
+    credentials = Credentials(world.keys.jwks_file, TellCredentials(world.uow, world.clock))
     await credentials.look()
     assert credentials.verifier.verify(before).roles == {"customer"}
 

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from libs.common.contracts.accounts import CredentialsRevoked
 from libs.common.errors import Unavailable
+from libs.common.http.api_keys import KeyFacts
 from libs.common.http.credential_owner import RevokedPage
 from libs.common.http.credentials import Credentials
 from tallystick.stack.jwks import key_set
@@ -34,6 +35,8 @@ class Owner:
             raise Unavailable("credentials_unknown", "Away.")
         self.asked.append((since, after))
         return self.pages[after]
+
+    async def find_key(self, key_id: str) -> KeyFacts | None: ...
 
     async def close(self) -> None: ...
 

@@ -9,11 +9,12 @@ from starlette.routing import BaseRoute, Route
 
 from libs.common.errors import Forbidden, InvariantBroken
 from libs.common.http.app import make_app
-from libs.common.http.auth import Principal
+from libs.common.http.auth import AskFirst, Principal
 from libs.common.http.gate import BY_OWNER, Gate, GuardedEndpoint, GuardedRoute, action_of, admit, permitted
 from libs.common.http.health import Health
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
 from libs.common.http.permissions import PERMISSIONS, ROLES, Permission
+from tests.support.http_wire import Known
 
 
 @asynccontextmanager
@@ -64,7 +65,7 @@ def test_a_plain_route_without_an_action_keeps_its_service_from_starting() -> No
 def test_a_service_starts_when_every_route_declares_its_action() -> None:
     router = APIRouter()
     router.add_api_route("/one", answer, dependencies=[permitted("transparency.read")])
-    guarded = GuardedEndpoint("transfer.create", lambda _: somebody("customer"), answer)
+    guarded = GuardedEndpoint("transfer.create", Known("customer"), answer)
     start(router=router, hot=guarded, route=GuardedRoute(BY_OWNER, "/plain", answer, methods=["GET"]))
     assert [action_of(route) for route in router.routes] == ["transparency.read"]
 
@@ -103,9 +104,9 @@ async def test_a_guarded_endpoint_learns_who_asks_and_is_not_asked_by_others() -
         return await answer(request)
 
     request = HotRequest("Bearer x", None, None, "192.0.2.1", "an id")
-    await GuardedEndpoint("deposit.create", lambda _: somebody("operator"), note)(request)
+    await GuardedEndpoint("deposit.create", Known("operator"), note)(request)
     with pytest.raises(Forbidden):
-        GuardedEndpoint("deposit.create", lambda _: somebody("customer"), note)(request)
+        GuardedEndpoint("deposit.create", Known("customer"), note)(request)
     assert seen == ["somebody"]
 
 
@@ -113,3 +114,52 @@ def test_every_action_says_who_may_do_it_and_a_public_one_nothing_more() -> None
     for action, permission in PERMISSIONS.items():
         assert permission.public != bool(permission.roles or permission.related), action
         assert not (permission.public and permission.scope), action
+
+
+def with_key(*scopes: str, roles: tuple[str, ...] = ("operator",)) -> Principal:
+    return Principal("somebody", frozenset(roles), "a key", float("inf"), scopes=frozenset(scopes), key_id="a key")
+
+
+@pytest.mark.parametrize(
+    ("principal", "action", "code"),
+    [
+        (with_key("treasury:write"), "deposit.create", None),
+        (with_key("transfers:write"), "deposit.create", "scope_required"),
+        (with_key("treasury:write", roles=("customer",)), "deposit.create", "role_required"),
+        (with_key("treasury:write", roles=("admin",)), "customer.set_roles", "person_required"),
+        (with_key(), "session.end", "person_required"),
+        (with_key("accounts:read", roles=("customer",)), "account.read", None),
+    ],
+)
+def test_a_key_does_what_its_scopes_say_and_its_holder_s_roles_allow(
+    principal: Principal, action: str, code: str | None
+) -> None:
+    if code is None:
+        assert admit(principal, PERMISSIONS[action]) is principal
+        return
+    with pytest.raises(Forbidden) as refused:
+        admit(principal, PERMISSIONS[action])
+    assert refused.value.code == code
+
+
+class Slow(Known):
+    """Knows whom a key names only once it was asked."""
+
+    asked = 0
+
+    def verify(self, authorization: str | None, address: str = "") -> Principal:
+        if not self.asked:
+            raise AskFirst
+        return super().verify(authorization, address)
+
+    async def identify(self, authorization: str | None, address: str = "") -> Principal:
+        self.asked += 1
+        return self.verify(authorization, address)
+
+
+async def test_a_hot_endpoint_asks_whose_key_it_is_once() -> None:
+    verifier = Slow("customer")
+    endpoint = GuardedEndpoint("transfer.create", verifier, answer)
+    for _ in range(2):
+        assert (await endpoint(HotRequest("Bearer tsk_x", None, None, "192.0.2.1", "an id"))).status == 200
+    assert verifier.asked == 1

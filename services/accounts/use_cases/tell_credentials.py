@@ -6,16 +6,18 @@ from typing import Final
 from libs.common.clock import Clock, from_rfc3339, to_rfc3339
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import Unprocessable
+from libs.common.http.api_keys import KeyFacts
 from libs.common.http.credential_owner import RevokedPage
 from libs.common.http.revocations import KEPT_SECONDS
 from libs.common.ids import is_id
+from services.accounts.store.api_keys import find_living_key
 from services.accounts.store.revocations import Place, read_revocations
 
 _PAGE: Final = 5_000
 _LOWEST_ID: Final = "00000000-0000-0000-0000-000000000000"
 
 
-class CredentialView:
+class TellCredentials:
     """Answers as `CredentialOwner` asks."""
 
     def __init__(self, uow: UnitOfWork, clock: Clock) -> None:
@@ -31,6 +33,11 @@ class CredentialView:
             page, behind = await read_revocations(tx.connection, place, _PAGE)
         next_after = f"{to_rfc3339(behind[0])}/{behind[1]}" if behind else ""
         return RevokedPage(as_of=to_rfc3339(now), revocations=list(page), next_after=next_after)
+
+    async def find_key(self, key_id: str) -> KeyFacts | None:
+        """Return what a living key is worth, and note that it is in use. Raises: Unavailable."""
+        async with self._uow.begin() as tx:
+            return await find_living_key(tx.connection, key_id, self._clock())
 
     async def close(self) -> None:
         """Its connections belong to the unit of work."""

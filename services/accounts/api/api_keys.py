@@ -1,0 +1,88 @@
+"""API keys of whoever asks."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Request
+
+from libs.common.http.app import asker_of
+from libs.common.http.auth import Principal
+from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
+from libs.common.http.gate import permitted
+from libs.common.http.openapi import refusals
+from services.accounts.api.key_models import ApiKeyAnswer, ApiKeyList, ApiKeyRequest, NewApiKey
+from services.accounts.domain.api_key import ApiKey
+from services.accounts.use_cases.create_api_key import CreateApiKey
+from services.accounts.use_cases.revoke_api_key import RevokeApiKey
+from services.accounts.views.api_keys import ApiKeyView
+
+PAGE: Final = 50
+_PAGE_MAX: Final = 100
+_ID_MAX: Final = 2**128 - 1
+
+PageSize = Annotated[int, Query(ge=1, le=_PAGE_MAX, description="entries in one answer")]
+PageCursor = Annotated[str | None, Query(max_length=CURSOR_CHARACTERS, description="`next` of another page")]
+IdInPath = Annotated[str, Path(max_length=64)]
+REFUSED_KEYS: Final = ("scope_not_allowed", "expiry_not_later", "too_many_api_keys")
+
+
+def api_keys_router(create_api_key: CreateApiKey, revoke_api_key: RevokeApiKey, keys: ApiKeyView) -> APIRouter:
+    """Return the routes about one's own keys."""
+    router = APIRouter(prefix="/api/v1/api-keys", tags=["api keys"])
+
+    @router.post(
+        "", status_code=201, summary="Make an API key", responses=refusals("customer_not_found", *REFUSED_KEYS)
+    )
+    async def post_api_key(
+        body: ApiKeyRequest, principal: Annotated[Principal, permitted("api_key.create")], request: Request
+    ) -> NewApiKey:
+        """Make a key that acts for the caller, within its scopes and never beyond his roles.
+
+        Its text is in this answer and in no other. It works everywhere an access token does, except for what asks for
+        a person who logged in.
+        """
+        made = await create_api_key(asker=asker_of(request), user_id=principal.user_id, wanted=body.wanted())
+        return new_key_answer(*made)
+
+    @router.get("", summary="List my API keys", responses=refusals("cursor_invalid"))
+    async def get_api_keys(
+        principal: Annotated[Principal, permitted("api_key.list")], limit: PageSize = PAGE, cursor: PageCursor = None
+    ) -> ApiKeyList:
+        """Return the caller's keys, newest first, revoked and expired ones too, without their secrets."""
+        return await page_of_keys(keys.of, principal.user_id, limit, cursor)
+
+    @router.delete("/{key_id}", status_code=204, summary="Revoke an API key", responses=refusals("api_key_not_found"))
+    async def delete_api_key(
+        key_id: IdInPath, principal: Annotated[Principal, permitted("api_key.revoke")], request: Request
+    ) -> None:
+        """Revoke a key for ever, in every service within two seconds. Repeating changes nothing."""
+        await revoke_api_key(asker=asker_of(request), user_id=principal.user_id, key_id=key_id)
+
+    return router
+
+
+def new_key_answer(key: ApiKey, text: str) -> NewApiKey:
+    """Return the one answer that tells the secret."""
+    return NewApiKey(**ApiKeyAnswer.of(key).model_dump(), key=text)
+
+
+async def page_of_keys(
+    read: Callable[[str, str | None, int], Awaitable[Sequence[ApiKey]]], user_id: str, limit: int, cursor: str | None
+) -> ApiKeyList:
+    """Return a page of a holder's keys. Raises: Unprocessable `cursor_invalid`, and what `read` does."""
+    question = {"api_keys_of": user_id}
+    page = await read(user_id, place_of(cursor, question), limit + 1)
+    shown = [ApiKeyAnswer.of(key) for key in page[:limit]]
+    return ApiKeyList(api_keys=shown, next=next_of(question, shown[-1].key_id) if len(page) > limit else None)
+
+
+def place_of(cursor: str | None, question: dict[str, str]) -> str | None:
+    """Return the id behind which a page begins. Raises: Unprocessable `cursor_invalid`."""
+    start = None if cursor is None else decode_cursor(cursor, question, position_max=_ID_MAX)
+    return str(UUID(int=start.position)) if start else None
+
+
+def next_of(question: dict[str, str], last_id: str) -> str:
+    """Return the cursor of the page behind this id."""
+    return encode_cursor(Cursor("next", UUID(last_id).int), question)

@@ -1,0 +1,235 @@
+"""API keys and service accounts: made, shown once, used, revoked."""
+
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import httpx2
+import pytest
+
+from libs.common.clock import to_rfc3339
+from libs.common.contracts.accounts import CredentialsRevoked, CustomerChanged
+from libs.common.errors import TallystickError
+from libs.common.http.credentials import Credentials
+from libs.common.ids import new_id
+from services.accounts.use_cases.tell_credentials import TellCredentials
+from tests.integration.accounts.conftest import INTERNAL_TOKEN, World
+from tests.support.api_world import admin_connection
+
+KEYS = "/api/v1/api-keys"
+MACHINES = "/api/v1/admin/service-accounts"
+
+
+async def made(world: World, header: dict[str, str], path: str = KEYS, **changes: Any) -> httpx2.Response:
+    body = {"name": "payroll", "scopes": ["transfers:write", "accounts:read"]} | changes
+    return await world.http.post(path, json=body, headers=header)
+
+
+async def code_of(world: World, key: str, address: str = "") -> str:
+    """What a process that has just started says of the key: "" or the code of a refusal."""
+    credentials = Credentials(world.keys.jwks_file, TellCredentials(world.uow, world.clock))
+    await credentials.look()
+    try:
+        await credentials.verifier.identify(f"Bearer {key}", address)
+    except TallystickError as refused:
+        return refused.code
+    return ""
+
+
+async def test_a_key_is_shown_once_and_stored_as_a_hash(world: World) -> None:
+    user_id = await world.register()
+    header = world.keys.bearer(user_id)
+    answer = await made(world, header, allowed_networks=["198.51.100.0/24", "2001:db8::1"])
+    assert answer.status_code == 201
+    key = answer.json()["key"]
+    assert key.startswith("tsk_")
+    listed = await world.http.get(KEYS, headers=header)
+    [shown] = listed.json()["api_keys"]
+    assert shown == {name: value for name, value in answer.json().items() if name != "key"}
+    assert shown["allowed_networks"] == ["198.51.100.0/24", "2001:db8::1/128"]
+    [row] = await world.rows("SELECT * FROM accounts.api_keys WHERE user_id = $1", user_id)
+    assert key.rpartition("_")[2] not in listed.text + str(row)
+    [entry] = await world.rows("SELECT * FROM accounts.audit_log WHERE resource_id = $1", shown["key_id"])
+    assert (entry["action"], entry["actor_id"]) == ("api_key.create", user_id)
+    assert key.rpartition("_")[2] not in str(entry)
+
+
+async def test_a_key_says_who_its_holder_is_and_when_it_was_used(world: World) -> None:
+    user_id = await world.register()
+    answer = (await made(world, world.keys.bearer(user_id))).json()
+    credentials = Credentials(world.keys.jwks_file, TellCredentials(world.uow, world.clock))
+    await credentials.look()
+    principal = await credentials.verifier.identify(f"bearer {answer['key']}")
+    assert (principal.user_id, principal.roles, principal.key_id) == (
+        user_id,
+        frozenset({"customer"}),
+        answer["key_id"],
+    )
+    assert (principal.scopes, principal.is_machine) == (frozenset({"transfers:write", "accounts:read"}), False)
+
+    used = "SELECT last_used_at FROM accounts.api_keys WHERE key_id = $1"
+    [first] = await world.rows(used, answer["key_id"])
+    world.clock.move(timedelta(seconds=50))
+    await code_of(world, answer["key"])
+    assert await world.rows(used, answer["key_id"]) == [first]
+    world.clock.move(timedelta(seconds=15))
+    await code_of(world, answer["key"])
+    [later] = await world.rows(used, answer["key_id"])
+    assert later["last_used_at"] - first["last_used_at"] >= timedelta(minutes=1)
+
+
+async def test_a_revoked_key_is_worth_nothing_and_stays_so(world: World) -> None:
+    user_id = await world.register()
+    header = world.keys.bearer(user_id)
+    answer = (await made(world, header)).json()
+    path = f"{KEYS}/{answer['key_id']}"
+    assert (await world.http.delete(path, headers=world.keys.bearer(new_id()))).status_code == 404
+    assert await code_of(world, answer["key"]) == ""
+    for _ in range(2):
+        assert (await world.http.delete(path, headers=header)).status_code == 204
+    assert await code_of(world, answer["key"]) == "api_key_invalid"
+    said = [one for one in world.publisher.said(user_id) if isinstance(one, CredentialsRevoked)]
+    assert [one.key_id for one in said] == [answer["key_id"]]
+    async with admin_connection(world.admin_dsn) as connection:
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.execute(
+                "UPDATE accounts.api_keys SET revoked_at = NULL WHERE key_id = $1", answer["key_id"]
+            )
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.execute(
+                "UPDATE accounts.api_keys SET scopes = '{treasury:write}' WHERE key_id = $1", answer["key_id"]
+            )
+
+
+async def test_a_key_ends_by_itself(world: World) -> None:
+    ends_at = to_rfc3339(world.clock() + timedelta(minutes=5))
+    answer = (await made(world, world.keys.bearer(await world.register()), expires_at=ends_at)).json()
+    assert (answer["expires_at"], await code_of(world, answer["key"])) == (ends_at, "")
+    world.clock.move(timedelta(minutes=5))
+    assert await code_of(world, answer["key"]) == "api_key_invalid"
+
+
+async def test_a_key_is_used_from_its_networks_alone(world: World) -> None:
+    answer = await made(world, world.keys.bearer(await world.register()), allowed_networks=["198.51.100.0/24"])
+    assert await code_of(world, answer.json()["key"], "198.51.100.9") == ""
+    assert await code_of(world, answer.json()["key"], "203.0.113.9") == "address_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"scopes": ["treasury:write"]}, "scope_not_allowed"),
+        ({"scopes": ["everything"]}, "invalid_request"),
+        ({"scopes": []}, "invalid_request"),
+        ({"name": ""}, "invalid_request"),
+        ({"name": "x" * 141}, "invalid_request"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "expiry_not_later"),
+        ({"expires_at": "tomorrow"}, "invalid_request"),
+        ({"allowed_networks": ["198.51.100.7/24"]}, "invalid_request"),
+        ({"allowed_networks": ["here"]}, "invalid_request"),
+        ({"allowed_networks": ["198.51.100.1"] * 21}, "invalid_request"),
+        ({"roles": ["admin"]}, "invalid_request"),
+    ],
+)
+async def test_a_key_that_may_not_be_is_not_made(world: World, changes: dict[str, Any], expected: str) -> None:
+    user_id = await world.register()
+    answer = await made(world, world.keys.bearer(user_id), **changes)
+    assert (answer.status_code, answer.json()["code"]) == (422, expected)
+    assert await world.rows("SELECT 1 FROM accounts.api_keys WHERE user_id = $1", user_id) == []
+
+
+async def test_a_holder_has_fifty_keys_at_most_and_pages_through_them(world: World) -> None:
+    header = world.keys.bearer(await world.register())
+    ids = [(await made(world, header)).json()["key_id"] for _ in range(50)]
+    refused = await made(world, header)
+    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_api_keys")
+    await world.http.delete(f"{KEYS}/{ids[0]}", headers=header)
+    ids.append((await made(world, header)).json()["key_id"])
+    found, cursor = list[str](), dict[str, str]()
+    while True:
+        page = (await world.http.get(KEYS, params={"limit": 20, **cursor}, headers=header)).json()
+        found += [key["key_id"] for key in page["api_keys"]]
+        if page["next"] is None:
+            break
+        cursor = {"cursor": page["next"]}
+    assert found == ids[::-1]
+
+
+async def test_a_service_account_has_roles_and_keys_and_no_password(world: World) -> None:
+    admin = world.keys.bearer(new_id(), "admin")
+    answer = await world.http.post(MACHINES, json={"name": "till", "roles": ["operator", "customer"]}, headers=admin)
+    assert answer.status_code == 201
+    machine_id = answer.json()["user_id"]
+    [said] = [one for one in world.publisher.said(machine_id) if isinstance(one, CustomerChanged)]
+    assert (said.profile, said.status) == ("business", "active")
+    [shown] = [
+        one
+        for one in (await world.http.get(MACHINES, headers=admin)).json()["service_accounts"]
+        if one["user_id"] == machine_id
+    ]
+    assert (shown["name"], shown["roles"]) == ("till", ["customer", "operator"])
+
+    keys = f"{MACHINES}/{machine_id}/keys"
+    key = (await made(world, admin, keys, scopes=["treasury:write"])).json()
+    credentials = Credentials(world.keys.jwks_file, TellCredentials(world.uow, world.clock))
+    await credentials.look()
+    principal = await credentials.verifier.identify(f"Bearer {key['key']}")
+    assert (principal.user_id, principal.is_machine, principal.roles) == (
+        machine_id,
+        True,
+        frozenset({"customer", "operator"}),
+    )
+    assert [one["key_id"] for one in (await world.http.get(keys, headers=admin)).json()["api_keys"]] == [key["key_id"]]
+    assert (await world.log_in(f"{machine_id}@machine.invalid", "!")).json()["code"] == "invalid_credentials"
+
+    assert (await world.http.delete(f"{keys}/{key['key_id']}", headers=admin)).status_code == 204
+    assert await code_of(world, key["key"]) == "api_key_invalid"
+
+
+async def test_a_closed_service_account_takes_its_keys_along(world: World) -> None:
+    admin = world.keys.bearer(new_id(), "admin")
+    answer = await world.http.post(MACHINES, json={"name": "till", "roles": ["customer"]}, headers=admin)
+    path = f"{MACHINES}/{answer.json()['user_id']}"
+    key = (await made(world, admin, f"{path}/keys")).json()
+    assert (await world.http.delete(path, headers=admin)).status_code == 204
+    assert await code_of(world, key["key"]) == "api_key_invalid"
+    for method, gone in (("DELETE", path), ("GET", f"{path}/keys")):
+        refused = await world.http.request(method, gone, headers=admin)
+        assert (refused.status_code, refused.json()["code"]) == (404, "service_account_not_found")
+    assert (await made(world, admin, f"{path}/keys")).status_code == 404
+    assert path.rpartition("/")[2] not in (await world.http.get(MACHINES, headers=admin)).text
+
+
+@pytest.mark.parametrize(
+    ("roles", "body", "expected"),
+    [
+        (["operator"], {"name": "x", "roles": ["customer"]}, (403, "role_required")),
+        (["admin"], {"name": "x", "roles": ["admin"]}, (422, "role_not_for_machines")),
+        (["admin"], {"name": "x", "roles": ["root"]}, (422, "invalid_request")),
+        (["admin"], {"name": "x", "roles": []}, (422, "invalid_request")),
+        (["admin"], {"name": "", "roles": ["customer"]}, (422, "invalid_request")),
+    ],
+)
+async def test_only_admins_make_service_accounts_and_none_with_their_own_power(
+    world: World, roles: list[str], body: dict[str, object], expected: tuple[int, str]
+) -> None:
+    before = await world.rows("SELECT count(*) FROM accounts.service_accounts")
+    answer = await world.http.post(MACHINES, json=body, headers=world.keys.bearer(new_id(), *roles))
+    assert (answer.status_code, answer.json()["code"]) == expected
+    assert await world.rows("SELECT count(*) FROM accounts.service_accounts") == before
+
+
+async def test_a_person_s_account_is_no_service_account(world: World) -> None:
+    user_id, admin = await world.register(), world.keys.bearer(new_id(), "admin")
+    assert (await made(world, admin, f"{MACHINES}/{user_id}/keys")).status_code == 404
+    assert (await world.http.delete(f"{MACHINES}/{user_id}", headers=admin)).status_code == 404
+
+
+async def test_sisters_learn_what_a_living_key_is_worth_and_nobody_else_does(world: World) -> None:
+    answer = (await made(world, world.keys.bearer(await world.register()))).json()
+    path = f"/internal/api-keys/{answer['key_id']}"
+    header = {"X-Internal-Token": INTERNAL_TOKEN}
+    assert (await world.http.get(path, headers=header)).json()["scopes"] == ["accounts:read", "transfers:write"]
+    assert (await world.http.get(path)).status_code == 401
+    for unknown in (new_id(), "x"):
+        assert (await world.http.get(f"/internal/api-keys/{unknown}", headers=header)).status_code == 404
