@@ -1,4 +1,4 @@
-"""Tables that every service has in its own schema: the outbox, the dead letters, the audit log."""
+"""Tables that services have in their own schema: the outbox, the dead letters, the audit log, kept answers."""
 
 
 def outbox_sql(schema: str) -> str:
@@ -114,3 +114,36 @@ def audit_log_sql(schema: str) -> str:
     INSERT INTO {schema}.audit_repeats (upto) VALUES ('00000000-0000-0000-0000-000000000000');
     GRANT SELECT, UPDATE ON {schema}.audit_repeats TO tallystick_{schema};
     """  # noqa: S608 -- the schema's name stands in a migration
+
+
+def kept_answers_sql(schema: str) -> str:
+    """Return the SQL that makes `<schema>.kept_answers`, with grants for the service's role.
+
+    An answer is for ever what it was, and goes only with its principal, when he is erased.
+    """
+    return f"""
+    CREATE TABLE {schema}.kept_answers (
+        principal_id uuid NOT NULL,
+        route text NOT NULL,
+        idempotency_key text NOT NULL,
+        body_hash bytea NOT NULL,
+        status smallint NOT NULL,
+        media_type text NOT NULL,
+        location text NOT NULL,
+        body bytea NOT NULL,
+        answered_at timestamptz NOT NULL DEFAULT now(),
+        CONSTRAINT kept_answers_pkey PRIMARY KEY (principal_id, route, idempotency_key),
+        CONSTRAINT kept_answers_key_bounded CHECK (octet_length(idempotency_key) BETWEEN 1 AND 255),
+        CONSTRAINT kept_answers_hash_sha256 CHECK (octet_length(body_hash) = 32),
+        CONSTRAINT kept_answers_final CHECK (status BETWEEN 200 AND 499)
+    );
+    CREATE FUNCTION {schema}.refuse_other_answer() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'what was answered stays as it was'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'kept_answers_frozen';
+    END
+    $$;
+    CREATE TRIGGER kept_answers_frozen BEFORE UPDATE ON {schema}.kept_answers
+        FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse_other_answer();
+    GRANT SELECT, INSERT, DELETE ON {schema}.kept_answers TO tallystick_{schema};
+    """

@@ -29,6 +29,17 @@ class Transaction:
         """Say this once the transaction has committed, and only then."""
         self.messages.append(outgoing(topic, key, message))
 
+    @asynccontextmanager
+    async def undone_by_failure(self) -> AsyncIterator[None]:
+        """Undo what the block did if it raises, and say nothing of it; what came before may still commit."""
+        said = len(self.messages)
+        try:
+            async with self.connection.begin_nested():
+                yield
+        except BaseException:
+            del self.messages[said:]
+            raise
+
 
 class UnitOfWork:
     """Begins transactions; commits state and outbox row together, then publishes from memory."""

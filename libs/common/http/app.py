@@ -25,6 +25,7 @@ from libs.common.http.edge import Admission, Edge
 from libs.common.http.gate import GuardedEndpoint, require_declared
 from libs.common.http.health import Health
 from libs.common.http.hot import HotEndpoint
+from libs.common.http.idempotency import AnsweredBefore, on_answered_before
 from libs.common.http.known_query import KnownQueries
 from libs.common.http.openapi import name_actions
 from libs.common.http.problems import error_response, problem_response
@@ -146,6 +147,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
         routes=list(routes),
         exception_handlers={
             TallystickError: _on_error,
+            AnsweredBefore: on_answered_before,
             RequestValidationError: _on_invalid,
             HTTPException: _on_http,
         },

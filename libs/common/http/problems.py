@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response
 
-from libs.common.errors import InvariantBroken, TallystickError, TooManyRequests, Unavailable
+from libs.common.errors import Conflict, InvariantBroken, TallystickError, TooManyRequests, Unavailable
 
 _encode = msgspec.json.Encoder().encode
 _PROBLEM_TYPE: Final = "application/problem+json"
@@ -86,6 +86,8 @@ def error_response(error: TallystickError, request_id: str = "") -> Response:
             )
         case Unavailable():
             headers["Retry-After"] = str(error.facts.get("retry_after_seconds", _RETRY_AFTER_SECONDS))
+        case Conflict() if "retry_after_seconds" in error.facts:
+            headers["Retry-After"] = str(error.facts["retry_after_seconds"])
         case TooManyRequests():
             headers["Retry-After"] = str(error.facts["retry_after_seconds"])
             headers |= {name.decode(): value.decode() for name, value in error.headers}

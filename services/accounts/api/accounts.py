@@ -4,19 +4,24 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Response
 
+from libs.common.db.kept_answers import KeptAnswer
 from libs.common.errors import Unprocessable
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
+from libs.common.http.idempotency import AnsweredBefore, Keyed, answer_of, kept_response
 from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_reader
 from libs.common.ids import is_id
 from services.accounts.api.models import AccountAnswer, AccountDescription, AccountList, AccountListed, AccountRequest
+from services.accounts.domain.account import Account
 from services.accounts.use_cases.choose_primary import ChoosePrimary
 from services.accounts.use_cases.describe_account import DescribeAccount
 from services.accounts.use_cases.open_account import OpenAccount, Wanted
 from services.accounts.views.accounts import AccountView
 
 _PAGE_MAX: Final = 100
+_CREATED: Final = 201
+_ACCEPTED: Final = 202
 
 
 def accounts_router(
@@ -24,31 +29,7 @@ def accounts_router(
 ) -> APIRouter:
     """Return the routes about accounts."""
     router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"])
-
-    @router.post(
-        "",
-        status_code=201,
-        summary="Open an account",
-        responses=refusals(
-            "role_required", "unknown_asset", "customer_closed", "customer_not_found", "account_limit_reached"
-        )
-        | {202: {"model": AccountAnswer, "description": "The ledger has not answered yet; see `Location`."}},
-    )
-    async def post_account(
-        body: AccountRequest, principal: Annotated[Principal, permitted("account.open")], response: Response
-    ) -> AccountAnswer:
-        """Open an account for the caller, who must be a customer. His first one becomes his primary.
-
-        201 with status `active` once the ledger has opened it; 202 with status `opening` and a `Location` if that
-        takes longer than an installation cares to wait, usually a second.
-        """
-        account = await open_account(
-            Wanted(owner_id=principal.user_id, asset=body.asset, name=body.name, metadata=body.metadata)
-        )
-        response.headers["Location"] = f"/api/v1/accounts/{account.account_id}"
-        if account.status == "opening":
-            response.status_code = 202
-        return AccountAnswer.of(account)
+    _add_opening(router, open_account)
 
     @router.get("", summary="List my accounts", responses=refusals("cursor_invalid"))
     async def get_accounts(
@@ -99,3 +80,55 @@ def accounts_router(
         return AccountListed.of(await choose_primary(owner_id=principal.user_id, account_id=account_id))
 
     return router
+
+
+def _add_opening(router: APIRouter, open_account: OpenAccount) -> None:
+    @router.post(
+        "",
+        status_code=201,
+        response_model=AccountAnswer,
+        summary="Open an account",
+        responses=refusals(
+            "role_required",
+            "unknown_asset",
+            "customer_closed",
+            "customer_not_found",
+            "account_limit_reached",
+            "idempotency_key_invalid",
+            "idempotency_key_reused",
+            "request_in_progress",
+        )
+        | {202: {"model": AccountAnswer, "description": "The ledger has not answered yet; see `Location`."}},
+    )
+    async def post_account(
+        body: AccountRequest, principal: Annotated[Principal, permitted("account.open")], asked: Keyed
+    ) -> Response:
+        """Open an account for the caller, who must be a customer. His first one becomes his primary.
+
+        201 with status `active` once the ledger has opened it; 202 with status `opening` and a `Location` if that
+        takes longer than an installation cares to wait, usually a second. A copy with the same `Idempotency-Key` opens
+        no other account and waits for the same one.
+        """
+        wanted = Wanted(owner_id=principal.user_id, asset=body.asset, name=body.name, metadata=body.metadata)
+        try:
+            account, is_open = await open_account(wanted, asked.by(principal.user_id, _asked_for))
+        except AnsweredBefore as earlier:
+            if earlier.answer.status != _ACCEPTED:
+                raise
+            account_id = AccountAnswer.model_validate_json(earlier.answer.body).account_id
+            is_open = await open_account.await_opening(account_id)
+            return kept_response(_opened(earlier.answer, is_open=is_open), replayed=True)
+        return kept_response(_opened(_asked_for(account), is_open=is_open), replayed=False)
+
+
+def _asked_for(account: Account) -> KeptAnswer:
+    """Return what is kept of an opening: the account as it was asked for. What became of it since is looked up."""
+    return answer_of(AccountAnswer.of(account), _ACCEPTED, location=f"/api/v1/accounts/{account.account_id}")
+
+
+def _opened(asked_for: KeptAnswer, *, is_open: bool) -> KeptAnswer:
+    """Return the answer as it is once the ledger has opened the account, the same for every copy."""
+    if not is_open:
+        return asked_for
+    shown = AccountAnswer.model_validate_json(asked_for.body).model_copy(update={"status": "active"})
+    return answer_of(shown, _CREATED, location=asked_for.location)

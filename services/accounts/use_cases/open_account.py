@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
 from libs.common.clock import Clock, monotonic_seconds
 from libs.common.contracts.topics import ACCOUNTS
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import Forbidden, NotFound
+from libs.common.http.idempotency import Once
 from libs.common.ids import new_id
 from services.accounts.domain.account import Account, ask_again_after, require_known_asset, require_room
 from services.accounts.domain.account_number import account_number
@@ -61,20 +62,27 @@ class OpenAccount:
         self._patience_seconds = patience_seconds
         self._accounts_max = accounts_max
 
-    async def __call__(self, wanted: Wanted) -> Account:
-        """Return the account, `active` if the ledger answered in time, else still `opening`.
+    async def __call__(self, wanted: Wanted, once: Once[Account]) -> tuple[Account, bool]:
+        """Return the account as it was asked for, and whether the ledger opened it in time.
 
-        Locks: the customer, then his primary account. Emits: AccountChanged. Raises: Unprocessable `unknown_asset`,
-        NotFound `customer_not_found`, Forbidden `customer_closed`, Rejected `account_limit_reached`, Unavailable.
+        Idempotent by: the request's key. Locks: the key, the customer, then his primary account. Emits:
+        AccountChanged. Raises: AnsweredBefore, Unprocessable `unknown_asset`, NotFound `customer_not_found`,
+        Forbidden `customer_closed`, Rejected `account_limit_reached`, Unavailable.
         """
-        require_known_asset(wanted.asset)
         account_id = new_id()
         with self._openings.expect(account_id) as opened:
-            account = await self._write(account_id, wanted, self._clock())
-            return await self._wait(account, opened)
+            account = await self._write(account_id, wanted, once)
+            return account, await self._wait(account_id, opened)
 
-    async def _write(self, account_id: str, wanted: Wanted, now: datetime) -> Account:
-        async with self._uow.begin() as tx:
+    async def await_opening(self, account_id: str) -> bool:
+        """Wait for an account asked for before; tell whether the ledger opened it in time. Raises: Unavailable."""
+        with self._openings.expect(account_id) as opened:
+            return await self._wait(account_id, opened)
+
+    async def _write(self, account_id: str, wanted: Wanted, once: Once[Account]) -> Account:
+        now = self._clock()
+        async with once.work(self._uow) as tx:
+            require_known_asset(wanted.asset)
             owner = await lock_customer(tx.connection, wanted.owner_id)
             if owner is None:
                 raise NotFound("customer_not_found", "There is no such customer.")
@@ -103,17 +111,20 @@ class OpenAccount:
             )
             await insert_account(tx.connection, account, ask_again_at=now + ask_again_after(1))
             tx.emit(ACCOUNTS, account_id, account_changed(account))
+            tx.made(account)
         return account
 
-    async def _wait(self, account: Account, opened: asyncio.Event) -> Account:
+    async def _wait(self, account_id: str, opened: asyncio.Event) -> bool:
         """Wait for the consumer's word; the table is the safety net, and the only source in a process without one."""
         deadline = monotonic_seconds() + self._patience_seconds
-        while account.status == "opening" and (left := deadline - monotonic_seconds()) > 0:
-            try:
+        while True:
+            async with self._uow.begin() as tx:
+                account = await find_account(tx.connection, account_id)
+            if account is None or account.status != "opening":
+                return account is not None
+            left = deadline - monotonic_seconds()
+            if left <= 0:
+                return False
+            with suppress(TimeoutError):
                 async with asyncio.timeout(min(left, _POLL_SECONDS)):
                     await opened.wait()
-            except TimeoutError:
-                pass
-            async with self._uow.begin() as tx:
-                account = await find_account(tx.connection, account.account_id) or account
-        return account

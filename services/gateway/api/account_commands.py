@@ -12,10 +12,11 @@ from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_not_self
+from libs.common.idempotency_keys import read_key
 from libs.common.ids import is_id
 from services.gateway.api.command_models import AccountStateOut, ClosingIn, CommandAccepted, LimitsIn, StatusIn
 from services.gateway.api.command_requests import COMMAND_HEADERS, CommandRoutes
-from services.gateway.domain.idempotency import hash_body, read_key
+from services.gateway.domain.idempotency import hash_body
 from services.gateway.use_cases.accept_commands import AskedCommand
 from services.gateway.use_cases.prepare_transfer import commit_to
 from services.gateway.views.ledger_states import await_account_state

@@ -11,10 +11,11 @@ from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
 from libs.common.http.models import IdText, StrictModel
 from libs.common.http.openapi import refusals
+from libs.common.idempotency_keys import read_key
 from libs.common.money import MAX_AMOUNT_MINOR
 from services.gateway.api.command_models import CommandAccepted
 from services.gateway.api.command_requests import COMMAND_HEADERS, CommandRoutes
-from services.gateway.domain.idempotency import hash_body, read_key
+from services.gateway.domain.idempotency import hash_body
 from services.gateway.use_cases.accept_commands import AskedCommand
 
 _SCOPE: Final = "fee-schedules"

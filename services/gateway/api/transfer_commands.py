@@ -11,10 +11,11 @@ from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_party, require_payee, require_payer, require_role
+from libs.common.idempotency_keys import read_key
 from libs.common.ids import is_id
 from services.gateway.api.command_models import CaptureIn, CommandAccepted, ReversalIn, VoidIn
 from services.gateway.api.command_requests import COMMAND_HEADERS, CommandRoutes, Decided
-from services.gateway.domain.idempotency import hash_body, read_key
+from services.gateway.domain.idempotency import hash_body
 from services.gateway.domain.leg_amounts import amounts_by_leg
 from services.gateway.use_cases.accept_commands import AskedCommand
 from services.gateway.use_cases.prepare_transfer import commit_to

@@ -14,10 +14,11 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from libs.common.http.auth import Principal
 from libs.common.http.gate import GuardedEndpoint
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
+from libs.common.idempotency_keys import read_key
 from libs.common.telemetry.traces import begin_span
 from services.gateway.api.money_requests import MoneyRoutes, answer, answer_dry_run, require_no_query
 from services.gateway.api.preferences import wait_of
-from services.gateway.domain.idempotency import hash_body, read_key
+from services.gateway.domain.idempotency import hash_body
 from services.gateway.domain.outcomes import Outcome
 from services.gateway.domain.requests import (
     DepositIn,

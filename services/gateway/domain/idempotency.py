@@ -1,38 +1,12 @@
-"""Idempotency keys (draft-ietf-httpapi-idempotency-key-header): what makes two requests the same request."""
+"""What makes two requests that have one idempotency key the same request."""
 
-import re
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any
 
 # tidy: allow impure-value-code: encodes the request's own type, in one fixed order
 import msgspec
 
-from libs.common.errors import Malformed
-from libs.common.field_errors import field_error
-
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _encode = msgspec.json.Encoder(order="deterministic").encode
-
-
-def read_key(header: str | None) -> str:
-    """Return the key, with or without the quotes of a structured-field string.
-
-    Raises: Malformed idempotency_key_missing, idempotency_key_invalid.
-    """
-    if header is None:
-        raise Malformed(
-            "idempotency_key_missing",
-            "Send an Idempotency-Key header: 1 to 255 printable ASCII characters.",
-            errors=[field_error("header", ["Idempotency-Key"], "It is missing.")],
-        )
-    key = header[1:-1] if len(header) >= 2 and header[0] == header[-1] == '"' else header  # noqa: PLR2004 -- two quotes
-    if not _KEY.fullmatch(key):
-        raise Malformed(
-            "idempotency_key_invalid",
-            "An Idempotency-Key has 1 to 255 printable ASCII characters, no spaces.",
-            errors=[field_error("header", ["Idempotency-Key"], "It is empty, too long, or has other characters.")],
-        )
-    return key
 
 
 def hash_body(request: Any) -> bytes:

@@ -7,8 +7,9 @@ import pytest
 
 from libs.common.contracts.transfers import HOLD_SECONDS_MAX, Leg
 from libs.common.errors import Malformed, Unprocessable
+from libs.common.idempotency_keys import read_key
 from libs.common.money import MAX_AMOUNT_MINOR
-from services.gateway.domain.idempotency import hash_body, read_key
+from services.gateway.domain.idempotency import hash_body
 from services.gateway.domain.leg_amounts import amounts_by_leg
 from services.gateway.domain.requests import (
     HOLD_SECONDS_DEFAULT,

@@ -1,0 +1,25 @@
+"""Idempotency keys as callers write them (draft-ietf-httpapi-idempotency-key-header)."""
+
+import re
+from typing import Final
+
+from libs.common.errors import Malformed
+
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def read_key(header: str | None) -> str:
+    """Return the key, with or without the quotes of a structured-field string.
+
+    Raises: Malformed idempotency_key_missing, idempotency_key_invalid.
+    """
+    if header is None:
+        raise Malformed(
+            "idempotency_key_missing", "Send an Idempotency-Key header: 1 to 255 printable ASCII characters."
+        )
+    key = header[1:-1] if len(header) >= 2 and header[0] == header[-1] == '"' else header  # noqa: PLR2004 -- two quotes
+    if not _KEY.fullmatch(key):
+        raise Malformed(
+            "idempotency_key_invalid", "An Idempotency-Key has 1 to 255 printable ASCII characters, no spaces."
+        )
+    return key
