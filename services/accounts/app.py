@@ -28,6 +28,7 @@ from services.accounts.api.accounts import accounts_router
 from services.accounts.api.admin_users import admin_users_router
 from services.accounts.api.api_keys import api_keys_router
 from services.accounts.api.auth import auth_router
+from services.accounts.api.deletions import deletions_router
 from services.accounts.api.email_verification import email_verification_router
 from services.accounts.api.internal import internal_router
 from services.accounts.api.me import me_router
@@ -42,15 +43,18 @@ from services.accounts.mailers import Mailer, SmtpMailer, SpoolMailer
 from services.accounts.openings import Openings
 from services.accounts.passwords import Passwords
 from services.accounts.settings import AccountsSettings
+from services.accounts.sisters import Sisters
 from services.accounts.store.digests import DIGESTS
 from services.accounts.tokens import AccessTokens
 from services.accounts.use_cases.activate_accounts import ActivateAccounts
 from services.accounts.use_cases.ask_ledger_again import AskLedgerAgain
 from services.accounts.use_cases.ask_to_verify_email import AskToVerifyEmail
 from services.accounts.use_cases.authenticate_customer import AuthenticateCustomer
+from services.accounts.use_cases.change_name import ChangeName
 from services.accounts.use_cases.change_password import ChangePassword
 from services.accounts.use_cases.change_profile import ChangeProfile
 from services.accounts.use_cases.choose_primary import ChoosePrimary
+from services.accounts.use_cases.close_customer import CloseCustomer
 from services.accounts.use_cases.close_service_account import CloseServiceAccount
 from services.accounts.use_cases.create_api_key import CreateApiKey
 from services.accounts.use_cases.create_service_account import CreateServiceAccount
@@ -66,6 +70,7 @@ from services.accounts.use_cases.remove_revocations import RemoveRevocations
 from services.accounts.use_cases.repeat_changes import RepeatChanges
 from services.accounts.use_cases.request_password_reset import RequestPasswordReset
 from services.accounts.use_cases.reset_password import ResetPassword
+from services.accounts.use_cases.restore_deleted import Deletions
 from services.accounts.use_cases.revoke_api_key import RevokeApiKey
 from services.accounts.use_cases.revoke_session import RevokeSession
 from services.accounts.use_cases.send_mails import SendMails
@@ -124,6 +129,10 @@ def build(role: Role) -> FastAPI:
         timers.every(_RESET_SECONDS, "send-password-resets", SendPasswordResets(uow, system_clock))
         timers.every(_FORGET_SECONDS, "forget-expired", ForgetExpired(uow, system_clock))
     passwords = Passwords()
+    sisters = Sisters(
+        {"gateway": settings.gateway_url, "kyc": settings.kyc_url, "ledger": settings.ledger_url},
+        settings.internal_token,
+    )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -138,6 +147,7 @@ def build(role: Role) -> FastAPI:
             await timers.stop()
             await bus.stop()
             await digesting.close()
+            await sisters.close()
             await engine.dispose()
 
     health.add("accounts.bus", bus.what_is_wrong)
@@ -149,7 +159,7 @@ def build(role: Role) -> FastAPI:
         version="1",
         routers=[]
         if role == "worker"
-        else [*make_routers(settings, uow, passwords, openings, system_clock), _digests(settings, digesting)],
+        else [*make_routers(settings, uow, passwords, openings, sisters, system_clock), _digests(settings, digesting)],
         lifespan=lifespan,
         health=health,
         verifier=credentials.verifier,
@@ -159,7 +169,12 @@ def build(role: Role) -> FastAPI:
 
 
 def make_routers(
-    settings: AccountsSettings, uow: UnitOfWork, passwords: Passwords, openings: Openings, clock: Clock
+    settings: AccountsSettings,
+    uow: UnitOfWork,
+    passwords: Passwords,
+    openings: Openings,
+    sisters: Sisters,
+    clock: Clock,
 ) -> Sequence[APIRouter]:
     """Construct the routes with the use cases and views behind them."""
     customers, accounts = CustomerView(uow), AccountView(uow)
@@ -168,7 +183,8 @@ def make_routers(
         users_router(RegisterCustomer(uow, passwords, clock)),
         *_log_in_routers(settings, uow, passwords, clock),
         email_verification_router(VerifyEmail(uow, clock), AskToVerifyEmail(uow, clock)),
-        me_router(customers),
+        me_router(customers, ChangeName(uow, clock), CloseCustomer(uow, sisters, clock)),
+        deletions_router(Deletions(uow, clock)),
         accounts_router(
             OpenAccount(
                 uow,

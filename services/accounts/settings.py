@@ -21,6 +21,10 @@ class AccountsSettings(ServiceSettings):
     """With both, the first admin is made at start unless the e-mail is known."""
     require_verified_email: bool = False
     """Refuse to log in whoever has not verified his e-mail."""
+    gateway_url: str = ""
+    kyc_url: str = ""
+    ledger_url: str = ""
+    """Where the sisters answer. Closing a customer needs gateway and ledger; his export needs all three."""
     smtp_host: str | None = None
     """The server that takes our mails. Without one they are written into `mail_folder`."""
     smtp_port: int = Field(default=465, ge=1, le=65535)

@@ -27,6 +27,7 @@ from libs.common.messaging.delivery import Subscription
 from libs.common.service import Role
 from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
+from services.gateway.api.account_closings import account_closings_router
 from services.gateway.api.account_commands import account_closing_router, account_commands_router
 from services.gateway.api.accounts import accounts_router
 from services.gateway.api.audit_logs import audit_logs_router
@@ -145,7 +146,7 @@ def build(role: Role) -> FastAPI:
     takes_requests = role in {"serve", "api"}
     routers = _routers(commands, connections["lookup"], waiters, _joined(engine, clients), document)
     routers.append(events_router(streams))
-    routers.append(_internal(GatewayDigests(connections["digests"]), settings.internal_token))
+    routers += _internal(GatewayDigests(connections["digests"]), commands, settings.internal_token)
     return make_app(
         service="gateway",
         title="Tallystick",
@@ -189,10 +190,13 @@ def _foresee(clients: Mapping[str, httpx2.AsyncClient], settings: GatewaySetting
     )
 
 
-def _internal(digests: GatewayDigests, internal_token: SecretStr) -> APIRouter:
-    return digests_router(
-        internal_token, digests.tables, count_unsent=digests.count_unsent, forget={"outcomes": digests.forget_outcomes}
-    )
+def _internal(digests: GatewayDigests, commands: CommandRoutes, internal_token: SecretStr) -> list[APIRouter]:
+    """Return what the sisters ask."""
+    forget = {"outcomes": digests.forget_outcomes}
+    return [
+        digests_router(internal_token, digests.tables, count_unsent=digests.count_unsent, forget=forget),
+        account_closings_router(commands, internal_token),
+    ]
 
 
 def _joined(engine: AsyncEngine, clients: Mapping[str, httpx2.AsyncClient]) -> list[APIRouter]:

@@ -293,5 +293,5 @@ def make_routers(engine: AsyncEngine, vkeys: str, internal_token: SecretStr) -> 
         receipts_router(ReceiptView(reading)),
         transparency_router(TransparencyView(reading, SHARD), vkeys),
         fee_schedules_router(FeeScheduleView(reading)),
-        internal_router(ForeseeTransfer(reading, system_clock), internal_token, SHARD),
+        internal_router(ForeseeTransfer(reading, system_clock), accounts, internal_token, SHARD),
     ]

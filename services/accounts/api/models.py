@@ -123,6 +123,12 @@ class CustomerAnswer(BaseModel):
         )
 
 
+class ProfilePatch(StrictModel):
+    """What a customer corrects about himself."""
+
+    full_name: NameText
+
+
 class ProfileChange(StrictModel):
     """Whose limits hold for the customer."""
 

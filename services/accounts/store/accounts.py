@@ -118,6 +118,19 @@ async def describe(connection: AsyncConnection, account_id: str, description: Ma
     return _account((await connection.execute(statement.returning(*_COLUMNS))).one())
 
 
+async def read_open_accounts(connection: AsyncConnection, owner_id: str) -> Sequence[Account]:
+    """Return the customer's accounts that are not closed. They stay all there are while his row is locked."""
+    statement = select(*_COLUMNS).where(ACCOUNTS.c.owner_id == owner_id, ACCOUNTS.c.status != "closed")
+    return [_account(row) for row in await connection.execute(statement.order_by(ACCOUNTS.c.account_id))]
+
+
+async def close_accounts(connection: AsyncConnection, owner_id: str, now: datetime) -> Sequence[Account]:
+    """Store that the customer's accounts are closed, none of them primary, and return them as they are then."""
+    values = {"status": "closed", "is_primary": False, "version": ACCOUNTS.c.version + 1, "changed_at": now}
+    statement = update(ACCOUNTS).where(ACCOUNTS.c.owner_id == owner_id, ACCOUNTS.c.status != "closed")
+    return [_account(row) for row in await connection.execute(statement.values(values).returning(*_COLUMNS))]
+
+
 async def lock_opening_accounts(connection: AsyncConnection, account_ids: Collection[str]) -> Sequence[Account]:
     """Return those of the accounts that are still opening, locked in the order of their ids."""
     statement = select(*_COLUMNS).where(ACCOUNTS.c.account_id.in_(account_ids), ACCOUNTS.c.status == "opening")

@@ -1,4 +1,4 @@
-"""Customers in and out of `accounts.customers`. Who was deleted is not found."""
+"""Customers in and out of `accounts.customers`. The database hides who was deleted from whatever is asked here."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,7 +25,6 @@ _COLUMNS: Final = (
     CUSTOMERS.c.registered_at,
     CUSTOMERS.c.changed_at,
 )
-_PRESENT: Final = CUSTOMERS.c.deleted_at.is_(None)
 
 
 async def insert_customer(connection: AsyncConnection, customer: Customer, password_hash: str) -> bool:
@@ -46,7 +45,7 @@ async def insert_customer(connection: AsyncConnection, customer: Customer, passw
             registered_at=customer.registered_at,
             changed_at=customer.changed_at,
         )
-        .on_conflict_do_nothing(index_elements=[CUSTOMERS.c.email], index_where=_PRESENT)
+        .on_conflict_do_nothing(index_elements=[CUSTOMERS.c.email], index_where=CUSTOMERS.c.deleted_at.is_(None))
         .returning(CUSTOMERS.c.user_id)
     )
     return (await connection.execute(statement)).first() is not None
@@ -56,7 +55,7 @@ async def find_customer(connection: AsyncConnection, user_id: str) -> Customer |
     """Return the customer, unlocked; a text that is no id is nobody's."""
     if not is_id(user_id):
         return None
-    row = (await connection.execute(select(*_COLUMNS).where(CUSTOMERS.c.user_id == user_id, _PRESENT))).first()
+    row = (await connection.execute(select(*_COLUMNS).where(CUSTOMERS.c.user_id == user_id))).first()
     return _customer(row) if row else None
 
 
@@ -64,7 +63,7 @@ async def lock_customer(connection: AsyncConnection, user_id: str) -> Customer |
     """Return the customer and keep others from changing him or opening accounts for him until the commit."""
     if not is_id(user_id):
         return None
-    statement = select(*_COLUMNS).where(CUSTOMERS.c.user_id == user_id, _PRESENT)
+    statement = select(*_COLUMNS).where(CUSTOMERS.c.user_id == user_id)
     # FOR NO KEY UPDATE: rows that point at him (sessions, accounts) may still be written.
     row = (await connection.execute(statement.with_for_update(key_share=True))).first()
     return _customer(row) if row else None
@@ -73,7 +72,7 @@ async def lock_customer(connection: AsyncConnection, user_id: str) -> Customer |
 async def find_credentials(connection: AsyncConnection, email: str) -> tuple[Customer, str] | None:
     """Return the customer of the normalised e-mail and his password's hash."""
     # Machines have an address only to be told apart: no password opens them and no mail reaches them.
-    people = (CUSTOMERS.c.email == email, CUSTOMERS.c.kind == "person", _PRESENT)
+    people = (CUSTOMERS.c.email == email, CUSTOMERS.c.kind == "person")
     statement = select(*_COLUMNS, CUSTOMERS.c.password_hash).where(*people)
     row = (await connection.execute(statement)).first()
     return (_customer(row), row.password_hash) if row else None
@@ -90,6 +89,19 @@ async def update_roles(connection: AsyncConnection, user_id: str, roles: frozens
     """Store the roles and return the customer as he is then; the bus does not hear of roles, so no new version."""
     statement = update(CUSTOMERS).where(CUSTOMERS.c.user_id == user_id).values(roles=sorted(roles))
     return _customer((await connection.execute(statement.returning(*_COLUMNS))).one())
+
+
+async def update_full_name(connection: AsyncConnection, user_id: str, full_name: str) -> Customer:
+    """Store the name and return the customer as he is then; the bus carries no names, so no new version."""
+    statement = update(CUSTOMERS).where(CUSTOMERS.c.user_id == user_id).values(full_name=full_name)
+    return _customer((await connection.execute(statement.returning(*_COLUMNS))).one())
+
+
+async def mark_closed(connection: AsyncConnection, user_id: str, now: datetime) -> Customer:
+    """Store that the relationship has ended, as a new version, and return the customer as he is then."""
+    values = {"status": "closed", "version": CUSTOMERS.c.version + 1, "changed_at": now}
+    statement = update(CUSTOMERS).where(CUSTOMERS.c.user_id == user_id).values(values).returning(*_COLUMNS)
+    return _customer((await connection.execute(statement)).one())
 
 
 async def mark_email_verified(connection: AsyncConnection, user_id: str, now: datetime) -> None:
@@ -109,7 +121,7 @@ async def read_changed_customers(
 ) -> Sequence[Customer]:
     """Return a page of customers behind (changed_at, user_id), oldest change first."""
     place = tuple_(CUSTOMERS.c.changed_at, CUSTOMERS.c.user_id)
-    statement = select(*_COLUMNS).where(place > after, _PRESENT)
+    statement = select(*_COLUMNS).where(place > after)
     statement = statement.order_by(CUSTOMERS.c.changed_at, CUSTOMERS.c.user_id).limit(limit)
     return [_customer(row) for row in await connection.execute(statement)]
 

@@ -8,11 +8,11 @@ DIGESTS: Final = {
     "accounts": """
 SELECT account_id AS id, concat_ws('|', owner_id, asset, account_number,
     CASE status WHEN 'closed' THEN status ELSE ledger_status END) AS said
-FROM accounts.accounts WHERE status <> 'opening'
+FROM accounts.accounts_as_told WHERE status <> 'opening'
 """,
     "owners": """
 SELECT account_id AS id, concat_ws('|', owner_id, asset, status) AS said
-FROM accounts.accounts WHERE status <> 'opening'
+FROM accounts.accounts_as_told WHERE status <> 'opening'
 """,
-    "profiles": "SELECT user_id AS id, profile AS said FROM accounts.customers",
+    "profiles": "SELECT user_id AS id, profile AS said FROM accounts.profiles_as_told",
 }

@@ -5,17 +5,21 @@ from fastapi import APIRouter, Request, Response
 from pydantic import SecretStr
 
 from libs.common.contracts.fraud import TransferScreened
-from libs.common.errors import Malformed, Unprocessable
+from libs.common.errors import Malformed, NotFound, Unprocessable
 from libs.common.http.sisters import sisters_router
+from libs.common.ids import is_id
 from services.ledger.domain.commands import require_sane
 from services.ledger.domain.transfer import Transfer
 from services.ledger.messages import answer_message
 from services.ledger.use_cases.foresee_transfer import ForeseeTransfer
+from services.ledger.views.accounts import AccountView
 
 _decode = msgspec.json.Decoder(TransferScreened).decode
 
 
-def internal_router(foresee: ForeseeTransfer, internal_token: SecretStr, shard: int) -> APIRouter:
+def internal_router(
+    foresee: ForeseeTransfer, accounts: AccountView, internal_token: SecretStr, shard: int
+) -> APIRouter:
     """Return the questions as routes."""
     router = sisters_router(internal_token)
 
@@ -32,5 +36,12 @@ def internal_router(foresee: ForeseeTransfer, internal_token: SecretStr, shard: 
         decisions = await foresee(screening)
         (transfer,) = [answer for answer in decisions.answers if isinstance(answer, Transfer)]
         return Response(answer_message(transfer, shard).payload, media_type="application/json")
+
+    @router.get("/owners/{owner_id}/unsettled-account")
+    async def get_unsettled_account(owner_id: str) -> dict[str, str | None]:
+        """Name an account of the customer with money or something pending, if he has one."""
+        if not is_id(owner_id):
+            raise NotFound("customer_not_found", "There is no such customer.")
+        return {"account_id": await accounts.unsettled_of(owner_id)}
 
     return router

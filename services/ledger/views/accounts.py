@@ -14,6 +14,10 @@ SELECT account_id::text, account_number, asset, status, posted_minor,
        pending_in_minor AS held_minor, version, last_seq, owner_id::text, minimum_minor, maximum_minor
 FROM ledger.accounts WHERE account_id = $1
 """
+_UNSETTLED: Final = """
+SELECT account_id::text FROM ledger.accounts
+WHERE owner_id = $1 AND (posted_minor <> 0 OR pending_in_minor <> 0 OR pending_out_minor <> 0) LIMIT 1
+"""
 _ENTRIES: Final = """
 SELECT seq, transfer_id::text, amount_minor, balance_after_minor, posted_at, journal_index
 FROM ledger.entries WHERE account_id = $1 AND seq > $2 AND seq < $3 ORDER BY seq
@@ -85,6 +89,12 @@ class AccountView:
         async with self._reading.connection() as connection:
             row = await connection.fetchrow(_ACCOUNT, account_id)
         return None if row is None else AccountState(**row)
+
+    async def unsettled_of(self, owner_id: str) -> str | None:
+        """Return one of the owner's accounts with money or something pending, if there is one. Raises: Unavailable."""
+        async with self._reading.connection() as connection:
+            account_id: str | None = await connection.fetchval(_UNSETTLED, owner_id)
+        return account_id
 
     async def entries(
         self, account_id: str, *, after_seq: int, before_seq: int, limit: int, oldest_first: bool

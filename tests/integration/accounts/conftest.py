@@ -1,5 +1,6 @@
 """Accounts around a real PostgreSQL: its routes, its consumer, its sweepers."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from services.accounts.consumers.on_ledger_account_opened import OnLedgerAccount
 from services.accounts.openings import Openings
 from services.accounts.passwords import Passwords
 from services.accounts.settings import AccountsSettings
+from services.accounts.sisters import Sisters
 from services.accounts.use_cases.activate_accounts import ActivateAccounts
 from services.accounts.use_cases.note_ledger_states import NoteLedgerStates
 from tests.support.api_world import (
@@ -36,6 +38,31 @@ PASSWORD = "correct horse battery"
 INTERNAL_TOKEN = "sister to sister"
 
 
+class FakeBooks:
+    """The ledger and the gateway, as far as accounts asks them to close accounts."""
+
+    def __init__(self) -> None:
+        self.unsettled: str | None = None
+        self.refusals: dict[str, str] = {}
+        self.closed: list[str] = []
+        self.away = False
+        self.late = False
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        assert request.headers["x-internal-token"] == INTERNAL_TOKEN
+        if self.away:
+            raise httpx2.ConnectError("refused")
+        if request.method == "GET":
+            return httpx2.Response(200, json={"account_id": self.unsettled})
+        account_id = json.loads(request.content)["account_id"]
+        if self.late:
+            return httpx2.Response(200, json={"status": "accepted", "code": ""})
+        if account_id in self.refusals:
+            return httpx2.Response(200, json={"status": "refused", "code": self.refusals[account_id]})
+        self.closed.append(account_id)
+        return httpx2.Response(200, json={"status": "done", "code": ""})
+
+
 @dataclass
 class World:
     """Accounts as tests drive it."""
@@ -49,6 +76,7 @@ class World:
     passwords: Passwords
     openings: Openings
     admin_dsn: str
+    books: "FakeBooks"
 
     async def register(self, email: str | None = None) -> str:
         """Register somebody and return his id."""
@@ -98,6 +126,7 @@ def settings_changes() -> dict[str, object]:
 async def world(accounts_dsn: str, tmp_path: Path, settings_changes: dict[str, object]) -> AsyncIterator[World]:
     keys, clock, publisher = TokenKeys(tmp_path), MovedClock(), RecordingPublisher()
     openings, passwords = Openings(), Passwords()
+    books = FakeBooks()
     settings = AccountsSettings(
         postgres_dsn=SecretStr(accounts_dsn),
         http_port=1,
@@ -107,9 +136,14 @@ async def world(accounts_dsn: str, tmp_path: Path, settings_changes: dict[str, o
         token_key_file=keys.private_file,
         opening_patience_seconds=0.0,
     ).model_copy(update=settings_changes)
+    sisters = Sisters(
+        {"gateway": "http://gateway", "kyc": "http://kyc", "ledger": "http://ledger"},
+        SecretStr(INTERNAL_TOKEN),
+        httpx2.MockTransport(books),
+    )
     async with (
         unit_of_work(accounts_dsn, "accounts", publisher) as uow,
-        http_client("accounts", make_routers(settings, uow, passwords, openings, clock), keys) as client,
+        http_client("accounts", make_routers(settings, uow, passwords, openings, sisters, clock), keys) as client,
     ):
         consumer = OnLedgerAccountOpened(ActivateAccounts(uow, openings, clock))
-        yield World(client, uow, publisher, clock, keys, consumer, passwords, openings, accounts_dsn)
+        yield World(client, uow, publisher, clock, keys, consumer, passwords, openings, accounts_dsn, books)

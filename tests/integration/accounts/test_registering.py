@@ -39,7 +39,7 @@ async def test_of_two_registrations_at_once_one_wins(world: World) -> None:
 
 async def test_who_was_deleted_leaves_his_mailbox_free(world: World) -> None:
     user_id = await world.register("again@example.com")
-    await world.rows("UPDATE accounts.customers SET deleted_at = now() WHERE user_id = $1", user_id)
+    await world.rows("UPDATE accounts.customers SET status = 'closed', deleted_at = now() WHERE user_id = $1", user_id)
     assert await world.register("again@example.com") != user_id
     assert (await world.http.get("/api/v1/me", headers=world.keys.bearer(user_id))).status_code == 404
 
