@@ -162,7 +162,7 @@ def build(role: Role) -> FastAPI:
         verifier=credentials.verifier,
         proxies=settings.proxies(),
         audit=AuditTrail(AuditLog("gateway", dsn, bus.outbox), system_clock),
-        admission=RequestLimits(limits, credentials.verifier) if limits.enabled else None,
+        admission=RequestLimits(limits, credentials.verifier.identify) if limits.enabled else None,
         cors_origins=settings.cors_origins,
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from libs.common.http.edge import MAX_BODY_BYTES
+from libs.common.http.large_bodies import MAX_BODY_BYTES
 from libs.common.http.unreadable import MAX_HEAD_BYTES
 from tests.e2e.api_client import Api, Person, assert_problem, new_key, transfer
 

@@ -15,10 +15,11 @@ from libs.common.http.app import make_app
 from libs.common.http.auth import Principal
 from libs.common.http.bounded_protocol import sweep
 from libs.common.http.client_address import TrustedProxies
-from libs.common.http.gate import GuardedEndpoint, permitted
+from libs.common.http.gate import GuardedEndpoint, Verifier, permitted
 from libs.common.http.health import Health
 from libs.common.http.hot import HotAnswer, HotRequest
 from libs.common.http.hot_protocol import HotHttpProtocol
+from libs.common.http.large_bodies import MAX_BODY_BYTES
 from libs.common.http.unreadable import ARRIVAL_SECONDS
 
 LATE = ARRIVAL_SECONDS + 1
@@ -84,6 +85,8 @@ class Server:
     awaits: asyncio.Future[None] | None = None
     """What the hot endpoint waits for besides."""
     proxies: TrustedProxies | None = None
+    max_body_bytes: int = MAX_BODY_BYTES
+    who: Verifier = field(default_factory=lambda: Known("customer"))
 
     cors_origins: tuple[str, ...] = ()
 
@@ -118,7 +121,7 @@ class Server:
             routers=[router],
             lifespan=nothing,
             health=Health(),
-            hot={"/hot": GuardedEndpoint("transfer.create", Known("customer"), self.hot)},
+            hot={"/hot": GuardedEndpoint("transfer.create", self.who, self.hot, max_body_bytes=self.max_body_bytes)},
             proxies=self.proxies,
             cors_origins=self.cors_origins,
         )

@@ -46,10 +46,10 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 class Application(FastAPI):
     """FastAPI inside our edge, which must be outermost: it answers hot endpoints without the framework."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- all by keyword, as below
         self,
         *,
-        hot: Mapping[str, HotEndpoint],
+        hot: Mapping[str, GuardedEndpoint],
         readable: Collection[str],
         queries: KnownQueries,
         proxies: TrustedProxies | None,
@@ -57,6 +57,7 @@ class Application(FastAPI):
         cors_origins: Collection[str],
         audit: AuditTrail | None,
         declared: Sequence[BaseRoute],
+        body_bounds: Mapping[str, int],
         **options: Any,
     ) -> None:
         """Make it; options are FastAPI's. `declared` are the routes, each of which says which action it is."""
@@ -68,7 +69,7 @@ class Application(FastAPI):
         """Who may say where a request comes from; the server's protocol asks it, too."""
         inner: ASGIApp = super().__call__
         audited = inner if audit is None else Audited(inner, audit)
-        edge = Edge(audited, hot, readable, queries, proxies, admission)
+        edge = Edge(audited, hot, readable, queries, proxies, admission, body_bounds)
         self.is_cross_origin = bool(cors_origins)
         """Whether the server's protocol must not answer what comes from a page of another origin."""
         self._outermost: ASGIApp = CrossOrigin(edge, cors_origins) if cors_origins else edge
@@ -107,6 +108,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
     admission: Admission | None = None,
     cors_origins: Collection[str] = (),
     audit: AuditTrail | None = None,
+    body_bounds: Mapping[str, int] | None = None,
 ) -> FastAPI:
     """Put a service's application together. `routes` are plain Starlette routes; hot endpoints come before all.
 
@@ -114,6 +116,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
     route does not declare is refused before it is asked; hot endpoints and plain routes look themselves. What `proxies`
     says is a request's address is what everybody sees as its client; `admission` then lets it in or not.
     `audit` writes down what no transaction records.
+    `body_bounds` has the paths of routes that read a larger body than others, in pieces, and how many bytes.
 
     Raises: InvariantBroken for a route that does not say which action of the permission matrix it is.
     """
@@ -127,7 +130,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
     declared = [*routes, *(route for router in routers for route in router.routes)]
     require_declared(declared, hot)
     app = Application(
-        hot=hot,
+        hot={path: endpoint for path, endpoint in hot.items() if isinstance(endpoint, GuardedEndpoint)},
         readable=readable,
         queries=KnownQueries(route for router in routers for route in router.routes),
         proxies=proxies or None,
@@ -135,6 +138,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
         cors_origins=cors_origins,
         audit=audit,
         declared=declared,
+        body_bounds=body_bounds or {},
         title=title,
         description=description,
         version=version,

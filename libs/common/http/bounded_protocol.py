@@ -19,11 +19,14 @@ from libs.common.http.edge import SECURITY_HEADERS, observe_refused
 from libs.common.http.hot import HotAnswer
 from libs.common.http.unreadable import (
     ARRIVAL_SECONDS,
+    LEAST_BYTES_PER_SECOND,
     MAX_HEAD_BYTES,
     MAX_HEADERS,
+    MAX_URL_BYTES,
     headers_too_large,
     malformed_http,
     request_timeout,
+    url_too_long,
 )
 from libs.common.ids import new_id
 
@@ -49,6 +52,10 @@ class _HeadTooLargeError(Exception):
     """Stops the parser, which hands it on as an error of its own."""
 
 
+class _UrlTooLongError(Exception):
+    """As above."""
+
+
 class _ClosedError(Exception):
     """Stops the parser: what comes after the last answer is not looked at (RFC 9112, 9.6)."""
 
@@ -63,6 +70,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._waits_since: float | None = None
         self._closing_since: float | None = None
         self._head_bytes = 0
+        self._body_bytes = 0
         self._is_refused = False
         self._unheard_bytes = 0
         """Bytes since the parser last told us anything: it keeps a header to itself until that is complete."""
@@ -89,6 +97,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserError as failure:
             if isinstance(failure.__context__, _HeadTooLargeError):
                 self._refuse(headers_too_large)
+            elif isinstance(failure.__context__, _UrlTooLongError):
+                self._refuse(url_too_long)
             else:
                 self.send_400_response(str(failure))
             return
@@ -114,12 +124,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.url, self.headers, self.expect_100_continue = b"", [], False
         self._awaited = _Awaited.HEAD
         self._waits_since = monotonic_seconds()
-        self._head_bytes = self._unheard_bytes = 0
+        self._head_bytes = self._body_bytes = self._unheard_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the target."""
         self._count(len(url))
         super().on_url(url)
+        if len(self.url) > MAX_URL_BYTES:
+            raise _UrlTooLongError
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, without the whitespace around its value (RFC 9110, 5.5)."""
@@ -145,6 +157,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
         self._unheard_bytes = 0
+        self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -208,7 +221,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             cycle: Any = self.cycle
             if now - self._waits_since > (ARRIVAL_SECONDS if cycle is None else self.timeout_keep_alive):
                 self.transport.close()
-        elif now - self._waits_since > ARRIVAL_SECONDS:
+        elif now - self._waits_since > ARRIVAL_SECONDS + self._body_bytes / LEAST_BYTES_PER_SECOND:
             self._refuse(request_timeout)
 
     def _count(self, length: int) -> None:

@@ -15,18 +15,18 @@ from libs.common.audit.asker import Asker, bounded_user_agent
 from libs.common.clock import monotonic_seconds
 from libs.common.errors import NotFound, TallystickError, TooLarge, TooManyRequests, Unavailable, Unprocessable
 from libs.common.http.audited import Audited, note_hot_refusal
+from libs.common.http.body_reading import BodyReading, too_large
 from libs.common.http.client_address import TrustedProxies
 from libs.common.http.gate import GuardedEndpoint
-from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest, error_answer
+from libs.common.http.hot import HotAnswer, HotRequest, error_answer
 from libs.common.http.known_query import KnownQueries
+from libs.common.http.large_bodies import MAX_BODY_BYTES
 from libs.common.http.problems import error_response, problem_body, problem_response
 from libs.common.ids import is_id, new_id
 from libs.common.telemetry.metrics import HTTP_REQUEST_SECONDS
 from libs.common.telemetry.traces import read_traceparent
 
 log = structlog.get_logger()
-
-MAX_BODY_BYTES: Final = 1024 * 1024
 
 # What the API serves may not be framed, run, sniffed or embedded (OWASP secure headers; RFC 6797 for HSTS).
 # An answer that is a page says itself what it needs.
@@ -46,6 +46,8 @@ _UNMATCHED: Final = "unmatched"
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 _LENGTH_DIGITS_MAX: Final = 16
+NO_LENGTH: Final = 10**_LENGTH_DIGITS_MAX
+"""Stands for a length that is none: more than anything."""
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 Admission = Callable[[Scope], Awaitable[None]]
@@ -60,16 +62,18 @@ class Edge:
     def __init__(
         self,
         app: ASGIApp | Audited,
-        hot: Mapping[str, HotEndpoint],
+        hot: Mapping[str, GuardedEndpoint],
         readable: Collection[str],
         queries: KnownQueries,
         proxies: TrustedProxies | None = None,
         admission: Admission | None = None,
+        body_bounds: Mapping[str, int] | None = None,
     ) -> None:
         """Wrap it; `hot` maps exact paths to the endpoints that answer POST there.
 
         At the paths in `readable` the application itself answers GET. `admission` is asked about whatever the
-        application answers; hot endpoints ask themselves.
+        application answers; hot endpoints ask themselves. `body_bounds` maps exact paths to how many bytes a body may
+        have there.
         """
         self._app = app
         self._hot = hot
@@ -77,6 +81,7 @@ class Edge:
         self._queries = queries
         self._proxies = proxies
         self._admission = admission
+        self._body_bounds = body_bounds or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; other ASGI events pass through."""
@@ -105,8 +110,9 @@ class Edge:
             await send(message)
 
         try:
-            await self._admit(scope, length)
-            await self._app(scope, _bounded(receive) if chunked else receive, send_marked)
+            bound = self._body_bounds.get(scope["path"], MAX_BODY_BYTES)
+            await self._admit(scope, length, bound)
+            await self._app(scope, _bounded(receive, bound) if chunked else receive, send_marked)
         except (NotFound, TooLarge, Unprocessable, TooManyRequests, Unavailable) as error:
             if isinstance(error, TooManyRequests) and isinstance(self._app, Audited):
                 self._app.note_not_admitted(scope, error)
@@ -124,14 +130,14 @@ class Edge:
             ended = scope.get("stream_began") or monotonic_seconds()
             _observe((method, _route_of(scope), status), ended - began)
 
-    async def _admit(self, scope: Scope, length: int) -> None:
+    async def _admit(self, scope: Scope, length: int, bound: int) -> None:
         """Let in what the application may look at. Raises: NotFound, TooLarge, Unprocessable, what admission does."""
         if _CONTROLS.search(scope["path"]):
             # Routes end with `$`, which also matches before a last newline: `/login%0a` would be `/login` to the router
             # and something else to whoever compares paths.
             raise _no_such_route()
-        if length > MAX_BODY_BYTES:
-            raise _too_large()
+        if length > bound:
+            raise too_large(bound)
         self._queries.require_known(scope)
         if self._admission is not None:
             await self._admission(scope)
@@ -143,19 +149,21 @@ class Edge:
             scope["client"] = (self._proxies.address_of(host, scope["headers"]), port)
 
 
-async def _serve_hot(endpoint: HotEndpoint, scope: Scope, receive: Receive, send: Send) -> None:
+async def _serve_hot(endpoint: GuardedEndpoint, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a hot endpoint's request that came over ASGI (an `Expect` header, a test's client)."""
-    request, _ = hot_request(scope["headers"], scope["client"])
+    request, length = hot_request(scope["headers"], scope["client"])
     request.path, request.query = scope["path"], scope["query_string"]
+    reading = BodyReading(endpoint, request)
     try:
-        body = await _read_body(receive)
-    except TooLarge:
-        answer = too_large_answer(request)
-    else:
+        body = await _read_body(receive, reading, length)
         if body is None:
             return
         request.body = body
         answer = await answer_hot(endpoint, request) if scope["method"] == "POST" else _method_not_allowed(request)
+    except TallystickError as error:
+        answer = refused_answer(endpoint, request, error)
+    finally:
+        reading.end()
     headers = [
         (b"content-type", answer.media_type),
         (b"content-length", b"%d" % len(answer.body)),
@@ -167,7 +175,7 @@ async def _serve_hot(endpoint: HotEndpoint, scope: Scope, receive: Receive, send
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def answer_hot(endpoint: HotEndpoint, request: HotRequest) -> HotAnswer:
+async def answer_hot(endpoint: GuardedEndpoint, request: HotRequest) -> HotAnswer:
     """Ask the endpoint; every failure becomes a problem document, and every answer is measured."""
     began = monotonic_seconds()
     try:
@@ -176,7 +184,7 @@ async def answer_hot(endpoint: HotEndpoint, request: HotRequest) -> HotAnswer:
         if error.http_status >= _SERVER_FAULT:
             log.warning("request_unavailable", request_id=request.request_id, path=request.path, code=error.code)
         answer = error_answer(error, request.request_id)
-        if isinstance(endpoint, GuardedEndpoint) and endpoint.trail is not None:
+        if endpoint.trail is not None:
             note_hot_refusal(endpoint.trail, endpoint.action, request, error)
     except Exception:  # the edge answers for everything, as above
         log.exception("request_failed", request_id=request.request_id, path=request.path)
@@ -187,10 +195,12 @@ async def answer_hot(endpoint: HotEndpoint, request: HotRequest) -> HotAnswer:
     return answer
 
 
-def too_large_answer(request: HotRequest) -> HotAnswer:
-    """Answer a body beyond the bound."""
-    _observe(("POST", request.path, 413), 0.0)
-    return error_answer(_too_large(), request.request_id)
+def refused_answer(endpoint: GuardedEndpoint, request: HotRequest, error: TallystickError) -> HotAnswer:
+    """Answer a request whose body is not read."""
+    if endpoint.trail is not None:
+        note_hot_refusal(endpoint.trail, endpoint.action, request, error)
+    _observe(("POST", request.path, error.http_status), 0.0)
+    return error_answer(error, request.request_id)
 
 
 def observe_refused(status: int) -> None:
@@ -227,18 +237,22 @@ def hot_request(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] 
     return request, length
 
 
-async def _read_body(receive: Receive) -> bytes | None:
-    """Read a body of any framing up to the bound; None when the caller left before its end. Raises: TooLarge."""
+async def _read_body(receive: Receive, reading: BodyReading, length: int) -> bytes | None:
+    """Read a body of any framing up to the bound; None when the caller left before its end.
+
+    Raises: TooLarge, Unavailable overloaded, what the gate does.
+    """
+    reading.require_bounded(length)
     message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body") and len(body) <= MAX_BODY_BYTES:
+    body = bytearray(message.get("body", b""))
+    while message.get("more_body"):
+        reading.require_bounded(len(body))
         message = await receive()
         body += message.get("body", b"")
     if message["type"] == "http.disconnect":
         return None
-    if len(body) > MAX_BODY_BYTES:
-        raise _too_large()
-    return body
+    reading.require_bounded(len(body))
+    return bytes(body)
 
 
 def _method_not_allowed(request: HotRequest) -> HotAnswer:
@@ -277,10 +291,10 @@ def _length_of(value: bytes) -> int:
     Python itself refuses to read more than 4,300 digits.
     """
     digits = value.strip(b" \t")
-    return int(digits) if digits.isdigit() and len(digits) <= _LENGTH_DIGITS_MAX else MAX_BODY_BYTES + 1
+    return int(digits) if digits.isdigit() and len(digits) <= _LENGTH_DIGITS_MAX else NO_LENGTH
 
 
-def _bounded(receive: Receive) -> Receive:
+def _bounded(receive: Receive, bound: int) -> Receive:
     """Count a body of unknown length as it comes. Raises: TooLarge."""
     seen = 0
 
@@ -288,8 +302,8 @@ def _bounded(receive: Receive) -> Receive:
         nonlocal seen
         message = await receive()
         seen += len(message.get("body", b""))
-        if seen > MAX_BODY_BYTES:
-            raise _too_large()
+        if seen > bound:
+            raise too_large(bound)
         return message
 
     return counting
@@ -297,10 +311,6 @@ def _bounded(receive: Receive) -> Receive:
 
 def _no_such_route() -> NotFound:
     return NotFound("route_not_found", "There is no such route.")
-
-
-def _too_large() -> TooLarge:
-    return TooLarge("body_too_large", f"The body may have {MAX_BODY_BYTES} bytes; send less, or in several requests.")
 
 
 def _route_of(scope: Scope) -> str:

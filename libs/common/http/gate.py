@@ -19,6 +19,7 @@ from libs.common.audit.what_to_note import FORWARDED
 from libs.common.errors import Forbidden
 from libs.common.http.auth import AskFirst, Principal, TokenVerifier
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
+from libs.common.http.large_bodies import MAX_BODY_BYTES
 from libs.common.http.permissions import PERMISSIONS, Permission
 from libs.common.invariants import check
 
@@ -99,14 +100,20 @@ class Verifier(Protocol):
 class GuardedEndpoint:
     """A hot endpoint behind its gate."""
 
-    def __init__(self, action: str, verifier: Verifier, endpoint: HotEndpoint) -> None:
-        """Guard the endpoint, which finds who asks in the request's `principal`."""
+    def __init__(
+        self, action: str, verifier: Verifier, endpoint: HotEndpoint, *, max_body_bytes: int = MAX_BODY_BYTES
+    ) -> None:
+        """Guard the endpoint, which finds who asks in the request's `principal`.
+
+        A body beyond what every route takes is read only of who is let in.
+        """
         self.action: Final = Gate(action).action
         self._permission = PERMISSIONS[action]
         self._verifier = verifier
         self._endpoint = endpoint
         self.trail: AuditTrail | None = None
         """Where the edge notes what is refused here; set when the application is put together."""
+        self.max_body_bytes: Final = max_body_bytes
 
     def __call__(self, request: HotRequest) -> Awaitable[HotAnswer]:
         """Let in who may. Raises: Unauthenticated, Forbidden, and what the endpoint does."""
@@ -116,6 +123,16 @@ class GuardedEndpoint:
             return asyncio.create_task(self._ask(request))
         request.principal = admit(principal, self._permission)
         return self._endpoint(request)
+
+    def let_in(self, request: HotRequest) -> None:
+        """Let in whose body is still to come, as far as can be told without asking anybody.
+
+        Raises: Unauthenticated, Forbidden.
+        """
+        try:
+            admit(self._verifier.verify(request.authorization, request.address), self._permission)
+        except AskFirst:
+            return
 
     async def _ask(self, request: HotRequest) -> HotAnswer:
         """Do so for an API key, once a minute."""

@@ -11,10 +11,13 @@ from typing import Any
 
 import structlog
 
+from libs.common.errors import TallystickError
+from libs.common.http.body_reading import BodyReading
 from libs.common.http.bounded_protocol import BoundedHttpProtocol, answer_bytes
 from libs.common.http.client_address import TrustedProxies
-from libs.common.http.edge import MAX_BODY_BYTES, answer_hot, hot_request, too_large_answer
-from libs.common.http.hot import HotAnswer, HotEndpoint
+from libs.common.http.edge import answer_hot, hot_request, refused_answer
+from libs.common.http.gate import GuardedEndpoint
+from libs.common.http.hot import HotAnswer
 
 log = structlog.get_logger()
 
@@ -25,7 +28,7 @@ class HotHttpProtocol(BoundedHttpProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Take what uvicorn gives its protocols."""
         super().__init__(*arguments, **options)
-        hot: Mapping[str, HotEndpoint] = getattr(self.app, "hot", {})
+        hot: Mapping[str, GuardedEndpoint] = getattr(self.app, "hot", {})
         self._hot = {path.encode(): endpoint for path, endpoint in hot.items()}
         self.proxies: TrustedProxies | None = getattr(self.app, "proxies", None)
         self._is_cross_origin: bool = getattr(self.app, "is_cross_origin", False)
@@ -69,7 +72,7 @@ class _HotCycle:
     """
 
     def __init__(
-        self, protocol: HotHttpProtocol, endpoint: HotEndpoint, *, keep_alive: bool, is_its_turn: bool
+        self, protocol: HotHttpProtocol, endpoint: GuardedEndpoint, *, keep_alive: bool, is_its_turn: bool
     ) -> None:
         self._endpoint = endpoint
         self._transport = protocol.transport
@@ -81,6 +84,7 @@ class _HotCycle:
         if protocol.proxies is not None:
             self._request.address = protocol.proxies.address_of(self._request.address, protocol.headers)
         self._request.path = protocol.url.decode()
+        self._reading = BodyReading(endpoint, self._request)
         self._is_its_turn = is_its_turn
         self._answering: Any = None
         self.keep_alive = keep_alive
@@ -103,17 +107,22 @@ class _HotCycle:
         """Look at what came: a piece of the body, its end, or the peer's leave."""
         if not self._is_its_turn or self._answering is not None or self.response_complete:
             return
-        if self._length > MAX_BODY_BYTES or len(self.body) > MAX_BODY_BYTES:
+        if self.disconnected or self._transport.is_closing():
+            # Whoever left in the middle has not asked for anything (RFC 9112, 8).
+            self._reading.end()
+            return
+        try:
+            self._reading.require_bounded(max(self._length, len(self.body)))
+        except TallystickError as error:
             # The rest of the body may still be on its way; nobody will read it.
             self.keep_alive = False
-            self._write(too_large_answer(self._request))
-        elif self.disconnected or self._transport.is_closing():
-            # Whoever left in the middle has not asked for anything (RFC 9112, 8).
+            self._write(refused_answer(self._endpoint, self._request, error))
             return
-        elif self.more_body:
+        if self.more_body:
             self._flow.resume_reading()
         else:
             self._request.body = bytes(self.body)
+            self.body = bytearray()  # a large one is not held twice
             self._answering = answer_hot(self._endpoint, self._request)
             # In a round of its own: what else came in the same piece queues behind this, and a long pipeline, of which
             # each answer begins the next, is not as deep as it is long.
@@ -136,14 +145,17 @@ class _HotCycle:
         except asyncio.CancelledError:
             # As when the process ends. Whoever asked finds the outcome under his idempotency key.
             log.info("request_given_up", request_id=self._request.request_id, path=self._request.path)
+            self._reading.end()
             self._transport.close()
         except BaseException:
             # Nobody will answer any more: without this the peer would wait for ever.
+            self._reading.end()
             self._transport.close()
             raise
 
     def _write(self, answer: HotAnswer) -> None:
         self.response_complete = True
+        self._reading.end()
         # Whoever hung up finds the outcome under his idempotency key; a write to a closed transport would raise.
         if self.disconnected or self._transport.is_closing():
             self._on_response()

@@ -21,6 +21,7 @@ TITLES: Final[Mapping[int, str]] = {
     408: "The request took too long to arrive",
     409: "Conflict with what is stored",
     413: "The request is too large",
+    414: "The URL is too long",
     415: "The content type is not accepted",
     422: "The request cannot be carried out",
     429: "Too many requests",

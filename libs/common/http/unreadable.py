@@ -7,9 +7,13 @@ from libs.common.http.problems import problem_body
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Request line, names and values."""
+MAX_URL_BYTES: Final = 8 * 1024
+"""Path and query, encoded as they came (RFC 9110, 4.1 asks for this much at least)."""
 MAX_HEADERS: Final = 100
 ARRIVAL_SECONDS: Final = 30.0
-"""From a request's first byte to its last."""
+"""From a request's first byte to its last, and longer only for a body that keeps coming."""
+LEAST_BYTES_PER_SECOND: Final = 64 * 1024
+"""What comes of a body earns so much time for the rest."""
 
 _PROBLEM: Final = b"application/problem+json"
 
@@ -26,6 +30,12 @@ def headers_too_large(request_id: str) -> HotAnswer:
         f"Request line and headers may have {MAX_HEAD_BYTES} bytes, and there may be {MAX_HEADERS} headers; send less."
     )
     return HotAnswer(431, problem_body(431, "headers_too_large", detail, request_id=request_id), _PROBLEM)
+
+
+def url_too_long(request_id: str) -> HotAnswer:
+    """Answer a target beyond its bound (RFC 9110, 15.5.15)."""
+    detail = f"Path and query may have {MAX_URL_BYTES} bytes; send less."
+    return HotAnswer(414, problem_body(414, "url_too_long", detail, request_id=request_id), _PROBLEM)
 
 
 def request_timeout(request_id: str) -> HotAnswer:

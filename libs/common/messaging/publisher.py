@@ -75,7 +75,8 @@ class Publisher:
             "compression_type": None,
         }
         self._waiting: list[_Waiting] = []
-        self._waiting_messages = 0
+        self.waiting_messages = 0
+        """How many are queued and not yet with the producer; while the broker is away they only grow."""
         self._numbers = itertools.count()
         self._wake = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
@@ -115,7 +116,7 @@ class Publisher:
         acknowledged.add_done_callback(_look_at)
         if not batch:
             acknowledged.set_result(None)
-        elif self._waiting_messages + len(batch) > _WAITING_MAX:
+        elif self.waiting_messages + len(batch) > _WAITING_MAX:
             acknowledged.set_exception(_undelivered())
         else:
             self._wait(_Waiting(next(self._numbers), batch, acknowledged))
@@ -129,12 +130,12 @@ class Publisher:
                 if self._broken:
                     await self._reconnect()
                 taken, self._waiting = self._waiting, []
-                self._waiting_messages = 0
+                self.waiting_messages = 0
                 await self._hand_over(taken)
 
     def _wait(self, waiting: _Waiting) -> None:
         self._waiting.append(waiting)
-        self._waiting_messages += len(waiting.batch)
+        self.waiting_messages += len(waiting.batch)
         self._wake.set()
 
     async def _hand_over(self, taken: list[_Waiting]) -> None:

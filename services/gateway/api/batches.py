@@ -9,6 +9,7 @@ from libs.common.errors import Conflict, Forbidden, Malformed, TallystickError, 
 from libs.common.http.auth import Principal
 from libs.common.http.gate import GuardedEndpoint
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
+from libs.common.http.large_bodies import MAX_BATCH_BODY_BYTES
 from libs.common.http.problems import problem_body
 from services.gateway.api.money_requests import MoneyRoutes, problem_of, require_no_query
 from services.gateway.api.preferences import wait_of
@@ -65,7 +66,10 @@ def batch_endpoint(parts: MoneyRoutes) -> dict[str, HotEndpoint]:
 
     return {
         "/api/v1/transfers/batch": GuardedEndpoint(
-            "transfer.create", parts.verifier, lambda request: asyncio.create_task(post(request))
+            "transfer.create",
+            parts.verifier,
+            lambda request: asyncio.create_task(post(request)),
+            max_body_bytes=MAX_BATCH_BODY_BYTES,
         )
     }
 
@@ -85,8 +89,10 @@ async def _post_independent(
 ) -> tuple[list[BatchResult], list[Submission]]:
     """Submit each transfer on its own; one that cannot be taken does not keep the others back.
 
-    Raises: Unavailable, before anything is submitted: when a neighbour is away, it is away for the whole batch.
+    Raises: Unavailable, before anything is submitted: when a neighbour is away, it is away for the whole batch, and
+    so is the room for it.
     """
+    parts.intake.require_room(len(batch.transfers))
     entries: list[Submission | TallystickError] = []
     for item, body_hash in zip(batch.transfers, hashes, strict=True):
         try:

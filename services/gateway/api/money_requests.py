@@ -47,7 +47,9 @@ class MoneyRoutes:
         """
         if self.halt.is_halted and not await asyncio.create_task(are_replays(self.lookup, asked)):
             raise self.halt.refusal()
-        return await asyncio.create_task(self._admit(request, asked)) if self.limits.enabled else None
+        if not self._is_limited(request.principal):
+            return None
+        return await asyncio.create_task(self._admit(request, asked))
 
     async def _admit(self, request: HotRequest, asked: Mapping[RequestKey, bytes]) -> Counted | None:
         try:
@@ -60,10 +62,13 @@ class MoneyRoutes:
         return counted
 
     async def count(self, address: str, principal: Principal) -> Counted | None:
-        """Count a money request, unless limits are off. Raises: TooManyRequests, Unavailable."""
-        if not self.limits.enabled:
+        """Count a money request, unless limits are off, or off for him. Raises: TooManyRequests, Unavailable."""
+        if not self._is_limited(principal):
             return None
         return await self.limits.take_money_request(principal, address, await self.profile_of(principal))
+
+    def _is_limited(self, principal: Principal) -> bool:
+        return self.limits.enabled and not principal.is_machine
 
     async def give_back_replay(self, request: HotRequest, counted: Counted, submissions: Sequence[Submission]) -> None:
         """Give a counted request back what it cost if it was a replay; a batch is one only if nothing in it is new."""

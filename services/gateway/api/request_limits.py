@@ -4,6 +4,7 @@ Money requests count themselves, because replays of them are given back (`money_
 """
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from limits import RateLimitItemPerMinute
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from libs.common.errors import Forbidden, Unauthenticated
-from libs.common.http.auth import Principal, TokenVerifier
+from libs.common.http.auth import Principal
 from libs.common.http.client_address import neighbourhood_of
 from libs.common.http.gate import note_principal
 from services.gateway.api.rate_limits import RateLimits
@@ -27,10 +28,10 @@ _COUNT_THEMSELVES: Final = re.compile(
 class RequestLimits:
     """Lets a request in, or raises TooManyRequests, or Unavailable limits_unavailable."""
 
-    def __init__(self, limits: RateLimits, verifier: TokenVerifier) -> None:
-        """Count by `limits`; whom a token names is looked up, and a token that names nobody counts by its address."""
+    def __init__(self, limits: RateLimits, identify: Callable[[str | None, str], Awaitable[Principal]]) -> None:
+        """Count by `limits`; `identify` says whom a header names, and who names nobody counts by his address."""
         self._limits = limits
-        self._verifier = verifier
+        self._identify = identify
         self._by_path = {
             "/api/v1/auth/login": limits.logins,
             "/api/v1/auth/password-reset": limits.registrations,
@@ -49,6 +50,8 @@ class RequestLimits:
         principal = None if is_anonymous else await self._principal_of(scope, address)
         if principal is not None:
             note_principal(scope["asker"], principal)
+        if principal is not None and principal.is_machine:
+            return
         who = neighbourhood_of(address) if principal is None else principal.user_id
         scope["answer_headers"] = await self._limits.take(limit, who)
 
@@ -67,7 +70,7 @@ class RequestLimits:
         if authorization is None:
             return None
         try:
-            return await self._verifier.identify(authorization.decode("latin-1"), address)
+            return await self._identify(authorization.decode("latin-1"), address)
         except (Unauthenticated, Forbidden):
             return None
 

@@ -1,17 +1,21 @@
 """Intake of an atomic batch: all its requests are kept in one transaction, and sent as one message."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from libs.common.clock import Clock, to_rfc3339
 from libs.common.crash_points import reached
 from libs.common.db.hot import HotConnection
-from libs.common.errors import Unprocessable
+from libs.common.errors import Unavailable, Unprocessable
 from libs.common.ids import new_id
 from libs.common.messaging.publisher import Publisher
 from services.gateway.messages import batch_requested
 from services.gateway.store.transfers import NewRequest, StoredRequest, find_by_keys, insert_requests
 from services.gateway.use_cases.accept_transfers import Intake, RequestKey, Submission, as_row
 from services.gateway.use_cases.await_outcomes import Waiters
+
+_WAITING_MAX: Final = 32
+"""Batches; a thousand rows each."""
 
 
 class _KeysKnown(Exception):
@@ -30,15 +34,21 @@ class AtomicIntake:
         self._waiters = waiters
         self._intake = intake
         self._clock = clock
+        self._waiting = 0
+        """How many batches are being stored, or wait for their turn."""
 
     async def submit(self, submissions: Sequence[Submission]) -> None:
         """Keep the batch whole, or answer it from what is kept. The submissions' futures get the outcomes.
 
         Idempotent by: the keys; each body hash covers the whole batch. Raises: Conflict request_in_progress,
-        Unprocessable idempotency_key_reused, Unavailable.
+        Unprocessable idempotency_key_reused, Unavailable (overloaded, before anything is stored).
         """
+        self._intake.require_room()
+        if self._waiting >= _WAITING_MAX:
+            raise Unavailable("overloaded", "Too many batches are waiting; try again.", retry_after_seconds=1)
         keys = [submission.key for submission in submissions]
         self._intake.claim(keys)
+        self._waiting += 1
         try:
             batch_id = new_id()
             try:
@@ -46,6 +56,7 @@ class AtomicIntake:
             except _KeysKnown:
                 await self._replay(submissions, keys)
         finally:
+            self._waiting -= 1
             self._intake.release(keys)
 
     async def _store(self, submissions: Sequence[Submission], batch_id: str) -> None:

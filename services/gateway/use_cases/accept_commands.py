@@ -20,16 +20,18 @@ from libs.common.contracts.gateway import (
 )
 from libs.common.crash_points import reached
 from libs.common.db.hot import HotConnection
-from libs.common.errors import Unprocessable
+from libs.common.errors import Unavailable, Unprocessable
 from libs.common.ids import new_id
 from libs.common.messaging.publisher import Publisher
 from services.gateway.domain.outcomes import Outcome, accepted
 from services.gateway.messages import ledger_command
 from services.gateway.metrics import REPLAYS
 from services.gateway.store.commands import CommandKey, NewCommand, StoredCommand, find_command, insert_command
+from services.gateway.use_cases.accept_transfers import UNSENT_MAX
 from services.gateway.use_cases.await_outcomes import Waiters
 
 _REPEAT_AFTER_SECONDS: Final = 5.0
+_WAITING_MAX: Final = 1000
 
 _encode = msgspec.json.Encoder().encode
 
@@ -72,19 +74,27 @@ class CommandIntake:
         self._publisher = publisher
         self._waiters = waiters
         self._clock = clock
+        self._waiting = 0
+        """How many commands are being stored, or wait for their turn."""
 
     async def submit(self, asked: AskedCommand, wait_seconds: float) -> TakenCommand:
         """Keep the command and wait for the ledger's answer; a known key gets what became of the first.
 
         Idempotent by: the key. Emits: the command. Raises: Unprocessable idempotency_key_reused, Unavailable.
         """
+        if self._waiting >= _WAITING_MAX or self._publisher.waiting_messages >= UNSENT_MAX:
+            raise Unavailable("overloaded", "Too many requests are waiting; try again.", retry_after_seconds=1)
         command_id = new_id()
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         # Registered before the commit: an outcome must not come and find nobody.
         self._waiters.expect(command_id, answer)
         try:
             reached("gateway.command_before_commit")
-            stored = await self._store(asked, command_id)
+            self._waiting += 1
+            try:
+                stored = await self._store(asked, command_id)
+            finally:
+                self._waiting -= 1
             if stored.command_id != command_id:
                 self._waiters.drop(command_id)
                 return await self._replay(asked, stored, wait_seconds)

@@ -42,7 +42,10 @@ log = structlog.get_logger()
 
 _LUMP: Final = 100
 _LUMP_MAX: Final = 500
-_WAITING_MAX: Final = 20_000
+WAITING_MAX: Final = 20_000
+"""How many requests may wait to be stored: about two seconds' work."""
+UNSENT_MAX: Final = 20_000
+"""How many stored requests may wait for the broker before no more are taken; the sweepers send what a crash leaves."""
 _TRIES: Final = 3
 _LOOK_AFTER_A_COPY: Final = 100
 """Lumps; a copy in every hundredth costs no more than looking at all of them."""
@@ -81,12 +84,23 @@ class Submission:
 class Intake:
     """Keeps and publishes requests. One lump at a time, over one connection."""
 
-    def __init__(self, connection: HotConnection, publisher: Publisher, waiters: Waiters, clock: Clock) -> None:
-        """Use a connection of its own."""
+    def __init__(
+        self,
+        connection: HotConnection,
+        publisher: Publisher,
+        waiters: Waiters,
+        clock: Clock,
+        *,
+        waiting_max: int = WAITING_MAX,
+        unsent_max: int = UNSENT_MAX,
+    ) -> None:
+        """Use a connection of its own. Beyond the bounds requests are refused, not queued."""
         self._connection = connection
         self._publisher = publisher
         self._waiters = waiters
         self._clock = clock
+        self._waiting_max = waiting_max
+        self._unsent_max = unsent_max
         self._waiting: deque[Submission] = deque()
         self._not_durable: set[RequestKey] = set()
         self._wake = asyncio.Event()
@@ -95,12 +109,20 @@ class Intake:
 
     def submit(self, submission: Submission) -> None:
         """Queue a request. Raises: Conflict request_in_progress, Unavailable overloaded."""
+        self.require_room()
         self.claim([submission.key])
-        if len(self._waiting) >= _WAITING_MAX:
-            self.release([submission.key])
-            raise Unavailable("overloaded", "Too many requests are waiting; try again.", retry_after_seconds=1)
         self._waiting.append(submission)
         self._wake.set()
+
+    def require_room(self, count: int = 1) -> None:
+        """Let pass who brings so many requests, if there is room for them. Raises: Unavailable overloaded."""
+        if len(self._waiting) + count > self._waiting_max:
+            raise Unavailable("overloaded", "Too many requests are waiting; try again.", retry_after_seconds=1)
+        if self._publisher.waiting_messages >= self._unsent_max:
+            # With the broker away what is taken is only answered 202; without an end, nobody would catch up with it.
+            raise Unavailable(
+                "overloaded", "Too many requests wait to be carried out; try again.", retry_after_seconds=5
+            )
 
     def claim(self, keys: Sequence[RequestKey]) -> None:
         """Mark keys as on their way in. Raises: Conflict when a copy that is not durable yet holds one of them."""

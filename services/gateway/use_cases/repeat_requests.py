@@ -80,7 +80,8 @@ class Repeater:
         OLDEST_UNDECIDED_SECONDS.set(0 if oldest is None else (self._clock() - moment_of(oldest)).total_seconds())
 
     async def _send_due(self) -> None:
-        while True:
+        # While the broker is away, a page that waits for it is enough: copies of the same would fill the queue.
+        while self._publisher.waiting_messages < _PAGE:
             # tidy: allow commit-outside-unit-of-work: as above; what is sent was committed long ago
             async with self._connection.transaction() as connection:
                 due = await take_due(connection, self._clock(), _PAGE)

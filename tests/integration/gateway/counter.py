@@ -201,7 +201,7 @@ class Counter:
             lifespan=nothing,
             health=Health(),
             verifier=money.verifier,
-            admission=RequestLimits(self.limits, money.verifier) if self.limits.enabled else None,
+            admission=RequestLimits(self.limits, money.verifier.identify) if self.limits.enabled else None,
         )
 
     def http(self, address: str = "192.0.2.1") -> httpx2.AsyncClient:

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 import pytest
 
 from libs.common.http.client_address import TrustedProxies
-from libs.common.http.edge import MAX_BODY_BYTES
+from libs.common.http.large_bodies import MAX_BODY_BYTES
 from tests.support.http_wire import Server, answered, head, read, until
 
 ONE = head("/hot", "POST", "Content-Length: 1") + b"x"

@@ -1,0 +1,100 @@
+"""Bodies of many transfers: read of who may ask, few at once, and not for ever."""
+
+import pytest
+
+from libs.common.clock import monotonic_seconds
+from libs.common.errors import Unauthenticated, Unavailable
+from libs.common.http.auth import Principal
+from libs.common.http.bounded_protocol import sweep
+from libs.common.http.large_bodies import LARGE_BODIES, MAX_BODY_BYTES, LargeBodies
+from libs.common.http.unreadable import ARRIVAL_SECONDS, LEAST_BYTES_PER_SECOND
+from tests.support.http_wire import Known, Server, Wire, answered, head, until
+
+BOUND = 4 * MAX_BODY_BYTES
+PIECE = b"x" * 65536
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server(max_body_bytes=BOUND)
+
+
+def held() -> int:
+    return LARGE_BODIES._held
+
+
+def begin(server: Server, size: int) -> tuple[object, Wire]:
+    protocol, wire = server.connect()
+    protocol.data_received(head("/hot", "POST", f"Content-Length: {size}"))
+    return protocol, wire
+
+
+async def test_a_large_body_arrives_whole_and_is_let_go(server: Server) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(head("/hot", "POST", f"Content-Length: {BOUND}"))
+    assert held() == 1
+    for _ in range(BOUND // len(PIECE)):
+        protocol.data_received(PIECE)
+    assert (await answered(wire))[0] == 200
+    assert (len(server.heard[0].body), held()) == (BOUND, 0)
+
+
+async def test_one_byte_more_is_refused_at_once(server: Server) -> None:
+    _, wire = begin(server, BOUND + 1)
+    assert ((await answered(wire))[0], held()) == (413, 0)
+
+
+async def test_a_body_of_unknown_length_is_counted_as_it_comes(server: Server) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(head("/hot", "POST", "Transfer-Encoding: chunked"))
+    chunk = b"%x\r\n%b\r\n" % (len(PIECE), PIECE)
+    for _ in range(MAX_BODY_BYTES // len(PIECE) + 1):
+        protocol.data_received(chunk)
+    assert held() == 1
+    for _ in range((BOUND - MAX_BODY_BYTES) // len(PIECE)):
+        if not wire.closed:
+            protocol.data_received(chunk)
+    assert ((await answered(wire))[0], server.heard, held()) == (413, [], 0)
+
+
+async def test_a_stranger_is_refused_before_his_body_comes(server: Server) -> None:
+    class Nobody(Known):
+        def verify(self, authorization: str | None, address: str = "") -> Principal:
+            del authorization, address
+            raise Unauthenticated("token_missing", "Log in.")
+
+    server.who = Nobody("customer")
+    _, wire = begin(server, MAX_BODY_BYTES + 1)
+    status, headers, _ = await answered(wire)
+    assert (status, headers["connection"], wire.closed, held()) == (401, "close", True, 0)
+
+
+async def test_few_are_held_at_once_and_who_leaves_makes_room(server: Server) -> None:
+    begun = [server.connect() for _ in range(5)]
+    for protocol, _ in begun:
+        protocol.data_received(head("/hot", "POST", f"Content-Length: {BOUND}") + PIECE)
+    status, headers, _ = await answered(begun[-1][1])
+    assert (status, headers["retry-after"], held()) == (503, "2", 4)
+    for protocol, _ in begun[:4]:
+        protocol.connection_lost(None)
+    await until(lambda: held() == 0)
+
+
+async def test_a_body_that_keeps_coming_gets_the_time_it_earns(server: Server) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(head("/hot", "POST", f"Content-Length: {BOUND}") + PIECE)
+    earned = len(PIECE) / LEAST_BYTES_PER_SECOND
+    now = monotonic_seconds()
+    sweep(server.state, now + ARRIVAL_SECONDS + earned - 0.5)
+    assert wire.written == b""
+    sweep(server.state, now + ARRIVAL_SECONDS + earned + 1)
+    assert ((await answered(wire))[0], held()) == (408, 0)
+
+
+def test_the_bound_holds_and_is_given_back() -> None:
+    bodies = LargeBodies(at_once_max=1)
+    bodies.enter()
+    with pytest.raises(Unavailable, match="overloaded"):
+        bodies.enter()
+    bodies.leave()
+    bodies.enter()

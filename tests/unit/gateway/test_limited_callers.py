@@ -1,0 +1,88 @@
+"""Whose requests are counted, and as whose."""
+
+from typing import Any
+
+import pytest
+
+from libs.common.audit.asker import Asker
+from libs.common.errors import TooManyRequests
+from libs.common.http.auth import Principal
+from libs.common.ids import new_id
+from services.gateway.api.rate_limits import RateLimits
+from services.gateway.api.request_limits import RequestLimits
+from services.gateway.settings import Bounds
+
+
+def request(path: str = "/api/v1/me", method: str = "GET", address: str = "192.0.2.1") -> dict[str, Any]:
+    headers = [(b"authorization", b"Bearer it")]
+    asker = Asker(address=address, user_agent="", request_id=new_id())
+    return {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "headers": headers,
+        "client": (address, 1),
+        "asker": asker,
+    }
+
+
+def limits_of(*, is_machine: bool) -> RequestLimits:
+    principal = Principal(new_id(), frozenset({"customer"}), "a token", float("inf"), is_machine=is_machine)
+    bounds = Bounds(reads=1, changes=1, openings=1)
+
+    async def identify(_authorization: str | None, _address: str) -> Principal:
+        return principal
+
+    return RequestLimits(RateLimits(bounds, enabled=True), identify)
+
+
+async def test_machines_are_not_counted() -> None:
+    limits = limits_of(is_machine=True)
+    for _ in range(3):
+        asked = request()
+        await limits(asked)
+        assert "answer_headers" not in asked
+
+
+async def test_people_are() -> None:
+    limits = limits_of(is_machine=False)
+    await limits(request())
+    with pytest.raises(TooManyRequests):
+        await limits(request(address="192.0.2.2"))
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("/health/ready", "GET"),
+        ("/metrics", "GET"),
+        ("/internal/digests/outcomes", "GET"),
+        ("/api/v1/accounts", "OPTIONS"),
+        ("/api/v1/transfers/0198/capture", "POST"),
+        ("/api/v1/transfers/0198/reversals", "POST"),
+        ("/api/v1/admin/accounts/0198/limits", "PUT"),
+        ("/api/v1/admin/fee-schedules", "POST"),
+    ],
+)
+async def test_some_requests_are_not_counted_here(path: str, method: str) -> None:
+    limits = limits_of(is_machine=False)
+    for _ in range(3):
+        await limits(request(path, method))
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("/openapi.json", "GET"),
+        ("/api/v1/transfers/0198/reversals", "GET"),
+        ("/api/v1/transfers/0198/capture/more", "POST"),
+        ("/api/v1/kyc/application", "POST"),
+        ("/api/v1/accounts", "POST"),
+        ("/api/v1/accounts", "HEAD"),
+    ],
+)
+async def test_all_others_are(path: str, method: str) -> None:
+    limits = limits_of(is_machine=False)
+    await limits(request(path, method))
+    with pytest.raises(TooManyRequests):
+        await limits(request(path, method))
