@@ -6,8 +6,8 @@ compare deleted accounts, too, with what other services were told.
 
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 
 _PRESENT_ROWS = """
 ALTER TABLE accounts.customers
