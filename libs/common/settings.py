@@ -39,6 +39,8 @@ class ServiceSettings(BaseSettings):
     """Name of this worker slot, unique among live processes; set, a restarted worker resumes at once (KIP-345)."""
     jwks_file: Path
     """Public keys that sign access tokens (RFC 7517); read again whenever the file changes."""
+    max_auth_age_seconds: int = Field(default=0, ge=0, le=86_400)
+    """How long ago staff may have proved themselves with a second factor to change something; 0 asks for none."""
     internal_token: SecretStr
     """Shared by the five services for the few questions they ask each other over HTTP."""
     trusted_proxies: Networks = ()

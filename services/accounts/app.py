@@ -99,7 +99,9 @@ def build(role: Role) -> FastAPI:
     uow = UnitOfWork(engine, bus.outbox)
     openings = Openings()
     timers = Timers()
-    credentials = Credentials(settings.jwks_file, TellCredentials(uow, system_clock))
+    credentials = Credentials(
+        settings.jwks_file, TellCredentials(uow, system_clock), max_auth_age_seconds=settings.max_auth_age_seconds
+    )
     health = Health()
     if role != "worker":
         bus.follow({ASSETS: on_asset_added}, urgent=False)

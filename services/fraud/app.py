@@ -123,7 +123,9 @@ def build(role: Role) -> FastAPI:
     bus = Bus(settings, service="fraud", clock=system_clock)
     health.add("fraud.bus", bus.what_is_wrong)
     credentials = Credentials(
-        settings.jwks_file, DistantOwner(settings.accounts_url, settings.internal_token.get_secret_value())
+        settings.jwks_file,
+        DistantOwner(settings.accounts_url, settings.internal_token.get_secret_value()),
+        max_auth_age_seconds=settings.max_auth_age_seconds,
     )
     if role != "worker":
         credentials.follow(bus, health, "fraud")

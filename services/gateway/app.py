@@ -169,7 +169,7 @@ def build(role: Role) -> FastAPI:
 
 def _credentials(settings: GatewaySettings, bus: Bus, health: Health, role: Role) -> Credentials:
     owner = DistantOwner(settings.accounts_url, settings.internal_token.get_secret_value())
-    credentials = Credentials(settings.jwks_file, owner)
+    credentials = Credentials(settings.jwks_file, owner, max_auth_age_seconds=settings.max_auth_age_seconds)
     if role != "worker":
         credentials.follow(bus, health, "gateway")
     return credentials

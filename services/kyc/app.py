@@ -44,7 +44,9 @@ def build(role: Role) -> FastAPI:
     uow = UnitOfWork(engine, bus.outbox)
     timers = Timers()
     credentials = Credentials(
-        settings.jwks_file, DistantOwner(settings.accounts_url, settings.internal_token.get_secret_value())
+        settings.jwks_file,
+        DistantOwner(settings.accounts_url, settings.internal_token.get_secret_value()),
+        max_auth_age_seconds=settings.max_auth_age_seconds,
     )
     health = Health()
     if role != "worker":

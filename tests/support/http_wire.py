@@ -73,6 +73,8 @@ class Known:
     async def identify(self, authorization: str | None, address: str = "") -> Principal:
         return self.verify(authorization, address)
 
+    def require_fresh(self, principal: Principal) -> None: ...
+
 
 @dataclass
 class Server:

@@ -12,7 +12,7 @@ import jwt
 import msgspec
 
 from libs.common.clock import unix_seconds
-from libs.common.errors import Unauthenticated, Unavailable
+from libs.common.errors import Forbidden, Unauthenticated, Unavailable
 from libs.common.http.permissions import ROLES, STAFF
 from libs.common.http.revocations import Revocations
 
@@ -78,10 +78,12 @@ class TokenVerifier:
         revocations: Revocations | None = None,
         now: Callable[[], float] = unix_seconds,
         keys: ApiKeys | None = None,
+        max_auth_age_seconds: int = 0,
     ) -> None:
         """Read the keys now, and again whenever the file changes. `now` returns seconds since 1970."""
         self.revocations: Final = revocations or Revocations()
         self._api_keys = keys
+        self._max_auth_age_seconds = max_auth_age_seconds
         self._file = jwks_file
         self._now = now
         self._keys: dict[str, jwt.PyJWK] = {}
@@ -126,6 +128,19 @@ class TokenVerifier:
             self._remembered.pop(authorization, None)
             raise Unauthenticated("token_revoked", "The access token was revoked; log in again.")
         return principal
+
+    def require_fresh(self, principal: Principal) -> None:
+        """Let pass who proved himself with a second factor not long ago; everybody where that is not asked for.
+
+        Raises: Forbidden `second_factor_required`, `second_factor_stale`.
+        """
+        seconds = self._max_auth_age_seconds
+        if not seconds:
+            return
+        if principal.second_factor_at is None:
+            raise Forbidden("second_factor_required", "Log in with a second factor to do this.")
+        if self._now() - principal.second_factor_at > seconds:
+            raise Forbidden("second_factor_stale", "Log in again to do this.", max_auth_age_seconds=seconds)
 
     def _is_revoked(self, principal: Principal) -> bool:
         """Asked at every request, because what is remembered may be revoked a moment later. Raises: Unavailable."""

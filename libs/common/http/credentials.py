@@ -36,7 +36,7 @@ _OVERLAP: Final = timedelta(seconds=30)
 class Credentials:
     """What one process knows; its `verifier` answers requests. Within `async with` it asks, if it follows a bus."""
 
-    def __init__(self, jwks_file: Path, owner: CredentialOwner) -> None:
+    def __init__(self, jwks_file: Path, owner: CredentialOwner, *, max_auth_age_seconds: int = 0) -> None:
         """Follow the bus, or be part of a process that answers nobody."""
         self._owner = owner
         self.revocations = Revocations()
@@ -45,7 +45,9 @@ class Credentials:
         self._task: asyncio.Task[None] | None = None
         self._is_followed = False
         keys = KnownKeys(owner, self.revocations, unix_seconds)
-        self.verifier: Final = TokenVerifier(jwks_file, self.revocations, keys=keys)
+        self.verifier: Final = TokenVerifier(
+            jwks_file, self.revocations, keys=keys, max_auth_age_seconds=max_auth_age_seconds
+        )
 
     def follow(self, bus: Bus, health: Health, service: str) -> None:
         """Hear of revocations on the bus, which is to be started before this is entered: then nothing is missed."""

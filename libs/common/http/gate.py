@@ -29,6 +29,19 @@ BY_SISTERS: Final = "internal"
 """The action of a route that only the services of this system may call, by a token of their own."""
 
 
+class Verifier(Protocol):
+    """What a hot endpoint's gate asks; `TokenVerifier` is one."""
+
+    def verify(self, authorization: str | None, address: str = "") -> Principal:
+        """Return who a header names. Raises: AskFirst when somebody else must be asked."""
+
+    async def identify(self, authorization: str | None, address: str = "") -> Principal:
+        """Return who a header names, and ask for it."""
+
+    def require_fresh(self, principal: Principal) -> None:
+        """Let pass who proved himself with a second factor not long ago, if that is asked for. Raises: Forbidden."""
+
+
 class Gate:
     """What a route depends on to say which action it is."""
 
@@ -54,7 +67,7 @@ class _PrincipalGate(Gate):
         address = request.client.host if request.client else ""
         principal = await verifier.identify(request.headers.get("authorization"), address)
         note_principal(asker, principal)
-        return admit(principal, PERMISSIONS[self.action])
+        return admit(principal, PERMISSIONS[self.action], verifier)
 
 
 def permitted(action: str) -> Any:
@@ -72,10 +85,12 @@ def note_principal(asker: Asker, principal: Principal) -> None:
     asker.actor_kind = "machine" if principal.is_machine else "person"
 
 
-def admit(principal: Principal, permission: Permission) -> Principal:
+def admit(principal: Principal, permission: Permission, verifier: Verifier) -> Principal:
     """Let in who has a role, or may turn out to be related, an API key only for what its scopes say.
 
-    Raises: Forbidden `role_required`, `person_required`, `scope_required`.
+    Staff who logged in must have done so with a second factor, and not long ago, for an action that asks for it.
+
+    Raises: Forbidden `role_required`, `person_required`, `scope_required`, and what `require_fresh` does.
     """
     if principal.scopes is not None and permission.scope not in principal.scopes:
         if permission.scope is None:
@@ -84,17 +99,9 @@ def admit(principal: Principal, permission: Permission) -> Principal:
     if not permission.related and principal.roles.isdisjoint(permission.roles):
         roles = sorted(permission.roles)
         raise Forbidden("role_required", f"This needs one of the roles: {', '.join(roles)}.", roles=roles)
+    if permission.fresh and principal.scopes is None and principal.is_staff():
+        verifier.require_fresh(principal)
     return principal
-
-
-class Verifier(Protocol):
-    """What a hot endpoint's gate asks; `TokenVerifier` is one."""
-
-    def verify(self, authorization: str | None, address: str = "") -> Principal:
-        """Return who a header names. Raises: AskFirst when somebody else must be asked."""
-
-    async def identify(self, authorization: str | None, address: str = "") -> Principal:
-        """Return who a header names, and ask for it."""
 
 
 class GuardedEndpoint:
@@ -121,7 +128,7 @@ class GuardedEndpoint:
             principal = self._verifier.verify(request.authorization, request.address)
         except AskFirst:
             return asyncio.create_task(self._ask(request))
-        request.principal = admit(principal, self._permission)
+        request.principal = admit(principal, self._permission, self._verifier)
         return self._endpoint(request)
 
     def let_in(self, request: HotRequest) -> None:
@@ -137,7 +144,7 @@ class GuardedEndpoint:
     async def _ask(self, request: HotRequest) -> HotAnswer:
         """Do so for an API key, once a minute."""
         principal = await self._verifier.identify(request.authorization, request.address)
-        request.principal = admit(principal, self._permission)
+        request.principal = admit(principal, self._permission, self._verifier)
         return await self._endpoint(request)
 
 

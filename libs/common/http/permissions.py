@@ -31,7 +31,8 @@ class Permission:
     """Who may do an action: anybody at all, whoever has one of the roles, or whoever the resource is related to.
 
     `related` names that relation in words; the route, which alone has the resource at hand, tests it. `scope` is what
-    an API key needs besides; without one only a person who logged in may.
+    an API key needs besides; without one only a person who logged in may. `fresh` asks of staff that they have proved
+    themselves with a second factor not long ago, where the installation asks for it.
     """
 
     what: str
@@ -39,6 +40,7 @@ class Permission:
     related: str = ""
     public: bool = False
     scope: Scope | None = None
+    fresh: bool = False
 
 
 def _of(*roles: Role) -> frozenset[Role]:
@@ -67,18 +69,18 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "customer.read": Permission("see one's own data", related="the customer himself", scope="accounts:read"),
     "customer.rename": Permission("correct one's own name", related="the customer himself"),
     "customer.close": Permission("end one's own relationship", related="the customer himself"),
-    "customer.delete": Permission("take somebody else who has closed out of sight", _of("admin")),
-    "customer.restore": Permission("bring back somebody else who closed or was deleted", _of("admin")),
-    "account.delete": Permission("take somebody else's closed account out of sight", _of("admin")),
-    "account.restore": Permission("bring back somebody else's account that was deleted", _of("admin")),
-    "customer.set_profile": Permission("set whose limits hold for a customer", _of("compliance", "admin")),
-    "customer.set_roles": Permission("set the roles of somebody else", _of("admin")),
+    "customer.delete": Permission("take somebody else who has closed out of sight", _of("admin"), fresh=True),
+    "customer.restore": Permission("bring back somebody else who closed or was deleted", _of("admin"), fresh=True),
+    "account.delete": Permission("take somebody else's closed account out of sight", _of("admin"), fresh=True),
+    "account.restore": Permission("bring back somebody else's account that was deleted", _of("admin"), fresh=True),
+    "customer.set_profile": Permission("set whose limits hold for a customer", _of("compliance", "admin"), fresh=True),
+    "customer.set_roles": Permission("set the roles of somebody else", _of("admin"), fresh=True),
     "api_key.list": Permission("see one's own API keys", related="the owner"),
     "api_key.create": Permission("make an API key for oneself", related="the owner"),
     "api_key.revoke": Permission("revoke one's own API keys", related="the owner"),
     "service_account.list": Permission("see service accounts and their keys", _of("admin", "auditor")),
-    "service_account.create": Permission("make a service account, and keys for it", _of("admin")),
-    "service_account.close": Permission("close a service account, or revoke its keys", _of("admin")),
+    "service_account.create": Permission("make a service account, and keys for it", _of("admin"), fresh=True),
+    "service_account.close": Permission("close a service account, or revoke its keys", _of("admin"), fresh=True),
     # Accounts
     "account.open": Permission("open an account for oneself", _of("customer"), scope="accounts:write"),
     "account.list": Permission("list one's own accounts", related="the owner", scope="accounts:read"),
@@ -89,9 +91,9 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "account.set_primary": Permission("choose the primary account", related="the owner", scope="accounts:write"),
     "account.close": Permission("close an account", related="the owner", scope="accounts:write"),
     "account.set_status": Permission(
-        "freeze, suspend, close and reopen somebody else's account", _of("compliance", "operator")
+        "freeze, suspend, close and reopen somebody else's account", _of("compliance", "operator"), fresh=True
     ),
-    "account.set_limits": Permission("set what somebody else's account may hold or owe", _of("operator")),
+    "account.set_limits": Permission("set what somebody else's account may hold or owe", _of("operator"), fresh=True),
     # Money
     "transfer.create": Permission(
         "send money, hold it, or learn what would become of it",
@@ -102,14 +104,20 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
         "see a transfer, its reversals and its receipt", STAFF, "a party", scope="transfers:read"
     ),
     "transfer.list": Permission("list transfers", STAFF, "the owner of the accounts", scope="transfers:read"),
-    "hold.end": Permission("capture or void a hold", _of("operator"), "who asked for it", scope="transfers:write"),
-    "transfer.reverse": Permission(
-        "give money back", _of("operator"), "who received all of it", scope="transfers:write"
+    "hold.end": Permission(
+        "capture or void a hold", _of("operator"), "who asked for it", scope="transfers:write", fresh=True
     ),
-    "deposit.create": Permission("credit somebody else from the reserve", _of("operator"), scope="treasury:write"),
-    "withdrawal.create": Permission("debit somebody else to the reserve", _of("operator"), scope="treasury:write"),
+    "transfer.reverse": Permission(
+        "give money back", _of("operator"), "who received all of it", scope="transfers:write", fresh=True
+    ),
+    "deposit.create": Permission(
+        "credit somebody else from the reserve", _of("operator"), scope="treasury:write", fresh=True
+    ),
+    "withdrawal.create": Permission(
+        "debit somebody else to the reserve", _of("operator"), scope="treasury:write", fresh=True
+    ),
     "fee_schedule.read": Permission("see a fee schedule", related="anybody logged in", scope="transfers:read"),
-    "fee_schedule.publish": Permission("publish a fee schedule", _of("operator")),
+    "fee_schedule.publish": Permission("publish a fee schedule", _of("operator"), fresh=True),
     # Events
     "event.stream": Permission(
         "be told what happens to one's own transfers and accounts", related="a party", scope="events:read"
@@ -119,7 +127,7 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "ledger.verify": Permission(
         "verify the ledger, and see what was found", _of("auditor", "admin"), scope="ledger:read"
     ),
-    "ledger.release": Permission("let a halted ledger go on", _of("admin")),
+    "ledger.release": Permission("let a halted ledger go on", _of("admin"), fresh=True),
     "reconciliation.run": Permission(
         "start reconciliations and see their reports", _of("auditor", "admin"), scope="ledger:read"
     ),
@@ -136,7 +144,7 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "verification.read": Permission(
         "see how one's own verification stands", related="the customer himself", scope="kyc:read"
     ),
-    "verification.review": Permission("approve or reject somebody else", _of("compliance")),
+    "verification.review": Permission("approve or reject somebody else", _of("compliance"), fresh=True),
     # The documents of the interface itself
     "api.read": Permission("read what the interface offers", public=True),
 }

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from libs.common.errors import Forbidden, NotFound
 from libs.common.http.auth import Principal
+from libs.common.http.permissions import PERMISSIONS
 
 
 def require_role(principal: Principal, *roles: str) -> None:
@@ -19,8 +20,11 @@ def require_not_self(principal: Principal, subject_id: str, code: str, detail: s
 
 
 def require_reader(principal: Principal, owner_id: str | None, *, what: str) -> None:
-    """Let the owner and any staff role read. Raises: NotFound, because a stranger may not learn that it exists."""
-    if principal.user_id != owner_id and not principal.is_staff():
+    """Let the owner read, and the roles of `<what>.read` in the matrix.
+
+    Raises: NotFound, because a stranger may not learn that it exists.
+    """
+    if principal.user_id != owner_id and not _has_role_for(principal, f"{what}.read"):
         raise NotFound(f"{what}_not_found", f"There is no such {what}, or it is not yours.")
 
 
@@ -30,14 +34,14 @@ def may_debit(principal_id: str, owner_id: str | None) -> bool:
 
 
 def require_party(principal: Principal, party_ids: Collection[str], *, what: str) -> None:
-    """Let the parties and any staff role read. Raises: NotFound, as `require_reader`."""
+    """Let the parties read, and the roles that `require_reader` knows. Raises: NotFound, as `require_reader`."""
     if principal.user_id not in party_ids:
         require_reader(principal, None, what=what)
 
 
 def require_payer(principal: Principal, asker_id: str) -> None:
     """Let end a hold who asked for it, and operators. Raises: Forbidden not_the_payer."""
-    if principal.user_id != asker_id and "operator" not in principal.roles:
+    if principal.user_id != asker_id and not _has_role_for(principal, "hold.end"):
         raise Forbidden("not_the_payer", "Only who asked for the hold, or an operator, captures or voids it.")
 
 
@@ -46,5 +50,9 @@ def require_payee(principal: Principal, payee_ids: Collection[str | None]) -> No
 
     Raises: Forbidden not_the_payee.
     """
-    if set(payee_ids) != {principal.user_id} and "operator" not in principal.roles:
+    if set(payee_ids) != {principal.user_id} and not _has_role_for(principal, "transfer.reverse"):
         raise Forbidden("not_the_payee", "Only who received all of the money, or an operator, gives it back.")
+
+
+def _has_role_for(principal: Principal, action: str) -> bool:
+    return not principal.roles.isdisjoint(PERMISSIONS[action].roles)

@@ -84,16 +84,16 @@ def test_a_plain_route_is_public_or_forwarded() -> None:
 def test_the_gate_lets_in_one_role_and_no_other(role: str) -> None:
     permission = Permission("publish", frozenset({"operator"}))
     if role == "operator":
-        assert admit(somebody(role), permission) == somebody(role)
+        assert admit(somebody(role), permission, Known()) == somebody(role)
     else:
         with pytest.raises(Forbidden) as refused:
-            admit(somebody(role), permission)
+            admit(somebody(role), permission, Known())
         assert (refused.value.code, refused.value.facts) == ("role_required", {"roles": ["operator"]})
 
 
 def test_who_may_be_related_is_left_to_the_route() -> None:
     permission = Permission("read", frozenset({"auditor"}), "the owner")
-    assert admit(somebody("customer"), permission) == somebody("customer")
+    assert admit(somebody("customer"), permission, Known()) == somebody("customer")
 
 
 async def test_a_guarded_endpoint_learns_who_asks_and_is_not_asked_by_others() -> None:
@@ -135,10 +135,10 @@ def test_a_key_does_what_its_scopes_say_and_its_holder_s_roles_allow(
     principal: Principal, action: str, code: str | None
 ) -> None:
     if code is None:
-        assert admit(principal, PERMISSIONS[action]) is principal
+        assert admit(principal, PERMISSIONS[action], Known()) is principal
         return
     with pytest.raises(Forbidden) as refused:
-        admit(principal, PERMISSIONS[action])
+        admit(principal, PERMISSIONS[action], Known())
     assert refused.value.code == code
 
 
@@ -163,3 +163,28 @@ async def test_a_hot_endpoint_asks_whose_key_it_is_once() -> None:
     for _ in range(2):
         assert (await endpoint(HotRequest("Bearer tsk_x", None, None, "192.0.2.1", "an id"))).status == 200
     assert verifier.asked == 1
+
+
+class Strict(Known):
+    """Takes nobody for fresh."""
+
+    def require_fresh(self, principal: Principal) -> None:
+        raise Forbidden("second_factor_stale", "Log in again.")
+
+
+@pytest.mark.parametrize("action", sorted(name for name, permission in PERMISSIONS.items() if permission.fresh))
+def test_staff_who_change_something_are_asked_whether_they_are_fresh(action: str) -> None:
+    with pytest.raises(Forbidden) as refused:
+        admit(somebody(*sorted(ROLES)), PERMISSIONS[action], Strict())
+    assert refused.value.code == "second_factor_stale"
+
+
+def test_neither_customers_nor_api_keys_nor_readers_are_asked_whether_they_are_fresh() -> None:
+    admit(somebody("customer"), PERMISSIONS["hold.end"], Strict())
+    admit(with_key("treasury:write"), PERMISSIONS["deposit.create"], Strict())
+    admit(somebody("auditor"), PERMISSIONS["audit.read"], Strict())
+
+
+def test_what_staff_change_without_a_scope_is_for_people_alone_and_what_asks_for_freshness_names_a_role() -> None:
+    for action, permission in PERMISSIONS.items():
+        assert not permission.fresh or permission.roles, action

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from libs.common.clock import to_rfc3339
 from libs.common.contracts.accounts import CredentialsRevoked
-from libs.common.errors import Unauthenticated
+from libs.common.errors import Forbidden, Unauthenticated
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.revocations import Revocations
 from tallystick.stack.jwks import key_set
@@ -267,3 +267,25 @@ def test_a_revocation_is_forgotten_when_every_token_of_its_time_has_run_out(
     assert code_of(verifier.verify, issuer.token(iat=900)) == "token_revoked"
     revocations.take(revoked(1_000 + 17 * 60, user="grace"))
     verifier.verify(issuer.token(iat=900))
+
+
+@pytest.mark.parametrize(
+    ("max_age", "claims", "code"),
+    [
+        (0, {"amr": ["pwd"]}, ""),
+        (300, {"amr": ["pwd"], "auth_time": 2_000}, "second_factor_required"),
+        (300, {"amr": ["pwd", "otp"], "auth_time": 1_700}, ""),
+        (300, {"amr": ["pwd", "otp"], "auth_time": 1_699}, "second_factor_stale"),
+    ],
+)
+def test_a_second_factor_is_asked_for_and_may_be_too_long_ago(
+    jwks_file: Path, issuer: Issuer, max_age: int, claims: dict[str, Any], code: str
+) -> None:
+    verifier = TokenVerifier(jwks_file, now=lambda: 2_000.0, max_auth_age_seconds=max_age)
+    principal = verifier.verify(issuer.token(iat=1_000, **claims))
+    if not code:
+        verifier.require_fresh(principal)
+        return
+    with pytest.raises(Forbidden) as refused:
+        verifier.require_fresh(principal)
+    assert refused.value.code == code
