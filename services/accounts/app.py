@@ -33,6 +33,7 @@ from services.accounts.api.email_verification import email_verification_router
 from services.accounts.api.internal import internal_router
 from services.accounts.api.me import me_router
 from services.accounts.api.passwords import passwords_router
+from services.accounts.api.second_factor import second_factor_router
 from services.accounts.api.service_accounts import service_account_keys_router, service_accounts_router
 from services.accounts.api.sessions import sessions_router
 from services.accounts.api.users import users_router
@@ -42,6 +43,7 @@ from services.accounts.consumers.on_ledger_account_opened import OnLedgerAccount
 from services.accounts.mailers import Mailer, SmtpMailer, SpoolMailer
 from services.accounts.openings import Openings
 from services.accounts.passwords import Passwords
+from services.accounts.sealed_secrets import SealedSecrets
 from services.accounts.settings import AccountsSettings
 from services.accounts.sisters import Sisters
 from services.accounts.store.digests import DIGESTS
@@ -63,6 +65,7 @@ from services.accounts.use_cases.forget_expired import ForgetExpired
 from services.accounts.use_cases.grant_roles import GrantRoles
 from services.accounts.use_cases.note_ledger_states import NoteLedgerStates
 from services.accounts.use_cases.open_account import OpenAccount
+from services.accounts.use_cases.refresh_proof import RefreshProof
 from services.accounts.use_cases.refresh_session import RefreshSession
 from services.accounts.use_cases.register_customer import RegisterCustomer
 from services.accounts.use_cases.register_first_admin import RegisterFirstAdmin
@@ -75,6 +78,7 @@ from services.accounts.use_cases.revoke_api_key import RevokeApiKey
 from services.accounts.use_cases.revoke_session import RevokeSession
 from services.accounts.use_cases.send_mails import SendMails
 from services.accounts.use_cases.send_password_resets import SendPasswordResets
+from services.accounts.use_cases.set_second_factor import SetSecondFactor
 from services.accounts.use_cases.tell_credentials import TellCredentials
 from services.accounts.use_cases.verify_email import VerifyEmail
 from services.accounts.views.accounts import AccountView
@@ -211,15 +215,23 @@ def _log_in_routers(
     settings: AccountsSettings, uow: UnitOfWork, passwords: Passwords, clock: Clock
 ) -> Sequence[APIRouter]:
     tokens = AccessTokens(settings.token_key_file, settings.jwks_file)
+    sealed_secrets = SealedSecrets(settings.sealing_key_file)
     revoke_session = RevokeSession(uow, clock)
     return [
         auth_router(
-            AuthenticateCustomer(uow, passwords, tokens, clock, verified_email=settings.require_verified_email),
+            AuthenticateCustomer(
+                uow, passwords, sealed_secrets, tokens, clock, verified_email=settings.require_verified_email
+            ),
             RefreshSession(uow, tokens, clock),
             revoke_session,
             tokens,
         ),
         sessions_router(SessionView(uow, clock), revoke_session),
+        second_factor_router(
+            SetSecondFactor(uow, sealed_secrets, clock),
+            RefreshProof(uow, passwords, sealed_secrets, tokens, clock),
+            clock,
+        ),
         passwords_router(
             ChangePassword(uow, passwords, clock),
             RequestPasswordReset(uow, clock),

@@ -16,6 +16,8 @@ class AccountsSettings(ServiceSettings):
 
     token_key_file: Path
     """Ed25519 private key (PKCS#8 PEM) that signs access tokens; its public half stands in `jwks_file`."""
+    sealing_key_file: Path
+    """32 bytes in base64 that seal the secrets of authenticators (AES-256-GCM). Without it they are lost."""
     admin_email: str | None = None
     admin_password: SecretStr | None = None
     """With both, the first admin is made at start unless the e-mail is known."""

@@ -1,5 +1,6 @@
 """What the stack makes up once and keeps: passwords, the internal token, key pairs, the ledger's origin."""
 
+import base64
 import json
 import secrets
 from dataclasses import asdict, dataclass
@@ -37,12 +38,14 @@ class StackSecrets:
 
 @dataclass(frozen=True)
 class KeyFiles:
-    """Where the key pairs of one data folder lie, Ed25519, PKCS#8 PEM, mode 0600; the key set is public."""
+    """Where the keys of one data folder lie, mode 0600: pairs as Ed25519, PKCS#8 PEM; the key set is public."""
 
     ledger_signing: Path
     ledger_retired: Path
     """Public keys that signed before, one C2SP vkey a line; a new folder has none."""
     access_token: Path
+    sealing: Path
+    """32 random bytes in base64 that seal the secrets of authenticators."""
     jwks: Path
 
 
@@ -77,12 +80,15 @@ def load_or_make_keys(folder: Path) -> KeyFiles:
         ledger_signing=folder / "ledger-signing.pem",
         ledger_retired=folder / "ledger-retired.vkeys",
         access_token=folder / "access-token.pem",
+        sealing=folder / "sealing.key",
         jwks=folder / "jwks.json",
     )
     files.ledger_retired.touch(mode=0o600, exist_ok=True)
     for path in (files.ledger_signing, files.access_token):
         if not path.exists():
             write_private(path, _new_private_key_pem())
+    if not files.sealing.exists():
+        write_private(files.sealing, base64.b64encode(secrets.token_bytes(32)).decode("ascii"))
     access_token_key = load_pem_private_key(files.access_token.read_bytes(), password=None)
     if not isinstance(access_token_key, Ed25519PrivateKey):
         raise StackError(f"{files.access_token} holds no Ed25519 key; remove it and a new one is made")

@@ -49,6 +49,7 @@ def environment(keys: TokenKeys, monkeypatch: pytest.MonkeyPatch) -> None:
         "INTERNAL_TOKEN": "sister to sister",
         "SIGNING_KEY_FILE": str(keys.private_file),
         "TOKEN_KEY_FILE": str(keys.private_file),
+        "SEALING_KEY_FILE": str(keys.sealing_file),
         "ORIGIN": "ledger.example/test",
         **{f"{service.upper()}_URL": "http://127.0.0.1:1" for service in BUILDERS},
     }

@@ -1,6 +1,7 @@
 """One service's HTTP side around a real PostgreSQL, with the bus replaced by a list and a clock that tests move."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -86,6 +87,8 @@ class TokenKeys:
         self.key = Ed25519PrivateKey.generate()
         self.private_file = folder / "access-token.pem"
         self.jwks_file = folder / "jwks.json"
+        self.sealing_file = folder / "sealing.key"
+        self.sealing_file.write_text(base64.b64encode(bytes(range(32))).decode("ascii"))
         self.private_file.write_bytes(self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         published = key_set(self.key.public_key())
         self.jwks_file.write_text(json.dumps(published))

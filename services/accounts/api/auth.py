@@ -8,6 +8,7 @@ from libs.common.http.app import asker_of
 from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from services.accounts.api.models import Login, RefreshRequest, Tokens
+from services.accounts.api.second_factor import given_codes
 from services.accounts.domain.session import ACCESS_TOKEN_LIFETIME
 from services.accounts.tokens import AccessTokens, TokenPair
 from services.accounts.use_cases.authenticate_customer import AuthenticateCustomer
@@ -31,16 +32,24 @@ def auth_router(
         "/login",
         summary="Log in",
         dependencies=_PUBLIC,
-        responses=refusals("invalid_credentials", "email_not_verified"),
+        responses=refusals(
+            "invalid_credentials", "email_not_verified", "second_factor_required", "second_factor_wrong"
+        ),
     )
     async def login(body: Login, request: Request) -> Tokens:
         """Exchange e-mail and password for an access token of 15 minutes and a refresh token of 30 days.
+
+        Who has set up an authenticator sends a code of it, or a recovery code, in the same request; without one the
+        right password is answered 401 `second_factor_required`. A code works once.
 
         An unknown e-mail is answered like a wrong password, after as much work. When too many log in at once, the
         answer is 503 `login_busy`.
         """
         password = body.password.get_secret_value()
-        return _answer(await authenticate_customer(email=body.email, password=password, asker=asker_of(request)))
+        codes = given_codes(body.totp_code, body.recovery_code)
+        return _answer(
+            await authenticate_customer(email=body.email, password=password, given=codes, asker=asker_of(request))
+        )
 
     @router.post(
         "/refresh",

@@ -22,10 +22,22 @@ def printable_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _digits(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("must be digits")
+    return secret
+
+
 # Secret: neither a log line nor a validation error may repeat what somebody typed here.
 NewPassword = Annotated[SecretStr, Field(min_length=12, max_length=200), AfterValidator(printable_secret)]
 PasswordAttempt = Annotated[SecretStr, Field(max_length=200), AfterValidator(printable_secret)]
 RefreshTokenText = Annotated[SecretStr, Field(min_length=1, max_length=100), AfterValidator(printable_secret)]
+
+
+# Exactly digits: what is no code at all is not a guess.
+TotpCodeText = Annotated[SecretStr, Field(min_length=6, max_length=6), AfterValidator(_digits)]
+RecoveryCodeText = Annotated[SecretStr, Field(min_length=16, max_length=40), AfterValidator(printable_secret)]
 
 
 class Registration(StrictModel):
@@ -43,16 +55,26 @@ class Registered(BaseModel):
 
 
 class Login(StrictModel):
-    """An e-mail and a password, any that could be ones."""
+    """An e-mail and a password, any that could be ones; and a code of the second factor, where one is set up."""
 
     email: EmailText
     password: PasswordAttempt
+    totp_code: TotpCodeText | None = None
+    recovery_code: RecoveryCodeText | None = None
 
 
 class RefreshRequest(StrictModel):
     """The refresh token handed out last."""
 
     refresh_token: RefreshTokenText
+
+
+class AccessToken(BaseModel):
+    """An access token by itself. `expires_in` is its life in seconds."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 -- the scheme's name (RFC 6750), not a secret
+    expires_in: int
 
 
 class Tokens(BaseModel):

@@ -41,6 +41,38 @@ your password was changed, and sessions that began with the old one were ended.
     )
 
 
+def second_factor_set_notice(email: str, address: str, at: datetime) -> Mail:
+    """Return the mail about a second factor that counts from now on."""
+    return Mail(
+        to=email,
+        subject="A second factor was set up",
+        text=f"""Hello,
+
+from now on logging in takes a code of your authenticator, or one of the recovery codes that you were shown.
+
+{_where(address, at)}
+
+{_NOT_YOU}
+""",
+    )
+
+
+def second_factor_removed_notice(email: str, address: str, at: datetime) -> Mail:
+    """Return the mail about a second factor that is gone."""
+    return Mail(
+        to=email,
+        subject="Your second factor was removed",
+        text=f"""Hello,
+
+from now on your password alone is enough to log in.
+
+{_where(address, at)}
+
+{_NOT_YOU}
+""",
+    )
+
+
 def _where(address: str, at: datetime) -> str:
     # What somebody's program calls itself is left out: it is his text, in a mail of ours.
     return f"When: {at:%Y-%m-%d %H:%M} UTC\nFrom: {address}"

@@ -63,6 +63,23 @@ async def mark_rotated(connection: AsyncConnection, session_id: str, now: dateti
     await connection.execute(update(SESSIONS).where(SESSIONS.c.session_id == session_id).values(rotated_at=now))
 
 
+async def find_live_session(
+    connection: AsyncConnection, user_id: str, family_id: str, *, now: datetime
+) -> Session | None:
+    """Return the newest session of this log-in of the customer, if it goes on."""
+    if not is_id(family_id):
+        return None
+    of_family = (SESSIONS.c.user_id == user_id, SESSIONS.c.family_id == family_id, *_live(now))
+    row = (await connection.execute(select(SESSIONS).where(*of_family))).first()
+    return _session(row) if row else None
+
+
+async def update_proof(connection: AsyncConnection, session_id: str, proof: Proof) -> None:
+    """Store when and how the person proved himself last."""
+    statement = update(SESSIONS).where(SESSIONS.c.session_id == session_id)
+    await connection.execute(statement.values(proven_at=proof.at, factors=sorted(proof.factors)))
+
+
 async def revoke_families(
     connection: AsyncConnection,
     user_id: str,

@@ -127,6 +127,23 @@ PASSWORD_RESETS: Final = Table(
     Column("used_at", _MOMENT),
 )
 
+AUTHENTICATORS: Final = Table(
+    "authenticators",
+    _METADATA,
+    Column("user_id", _ID, primary_key=True),
+    Column("sealed_secret", LargeBinary),
+    Column("confirmed_at", _MOMENT),
+    Column("last_step", BigInteger),
+)
+
+RECOVERY_CODES: Final = Table(
+    "recovery_codes",
+    _METADATA,
+    Column("user_id", _ID, primary_key=True),
+    Column("code_hash", LargeBinary, primary_key=True),
+    Column("used_at", _MOMENT),
+)
+
 MAILS: Final = Table(
     "mails",
     _METADATA,

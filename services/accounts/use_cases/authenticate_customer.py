@@ -6,32 +6,44 @@ from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import Forbidden, Unauthenticated, Unprocessable
 from services.accounts.domain.customer import Customer
 from services.accounts.domain.email import normalise_email
-from services.accounts.domain.session import PASSWORD_ALONE, Proof
+from services.accounts.domain.second_factor import GivenCodes
+from services.accounts.domain.session import Proof
 from services.accounts.metrics import LOGINS
 from services.accounts.passwords import Passwords
+from services.accounts.sealed_secrets import SealedSecrets
 from services.accounts.store.customers import find_credentials, lock_customer
 from services.accounts.tokens import AccessTokens, TokenPair
 from services.accounts.use_cases.begin_session import begin_session
+from services.accounts.use_cases.prove_second_factor import prove_second_factor
 
 
 class AuthenticateCustomer:
     """Exchanges an e-mail and a password for a pair of tokens, the first of a new family."""
 
     def __init__(
-        self, uow: UnitOfWork, passwords: Passwords, tokens: AccessTokens, clock: Clock, *, verified_email: bool
+        self,
+        uow: UnitOfWork,
+        passwords: Passwords,
+        sealed_secrets: SealedSecrets,
+        tokens: AccessTokens,
+        clock: Clock,
+        *,
+        verified_email: bool,
     ) -> None:
         """Take what it works with; `verified_email` refuses whoever has not verified his."""
         self._uow = uow
         self._passwords = passwords
+        self._sealed_secrets = sealed_secrets
         self._tokens = tokens
         self._clock = clock
         self._verified_email = verified_email
 
-    async def __call__(self, *, email: str, password: str, asker: Asker) -> TokenPair:
+    async def __call__(self, *, email: str, password: str, given: GivenCodes, asker: Asker) -> TokenPair:
         """Return fresh tokens. An unknown e-mail gets the answer of a wrong password, after the same work.
 
         Locks: the customer. Emits: CredentialsRevoked, when another log-in of his has to make room.
-        Raises: Unauthenticated `invalid_credentials`, Forbidden `email_not_verified`, Unavailable.
+        Raises: Unauthenticated `invalid_credentials`, Forbidden `email_not_verified`, Unauthenticated
+        `second_factor_required` or `second_factor_wrong`, Unavailable.
         """
         known = await self._find(email)
         fits = await self._passwords.verify(known[1] if known else None, password)
@@ -43,7 +55,7 @@ class AuthenticateCustomer:
         if self._verified_email and customer.email_verified_at is None:
             LOGINS.labels("refused").inc()
             raise Forbidden("email_not_verified", "Verify your e-mail first.")
-        pair = await self._begin(customer, known[1], asker)
+        pair = await self._begin(customer, known[1], given, asker)
         LOGINS.labels("accepted").inc()
         return pair
 
@@ -55,15 +67,16 @@ class AuthenticateCustomer:
         async with self._uow.begin() as tx:
             return await find_credentials(tx.connection, normal)
 
-    async def _begin(self, customer: Customer, verified_hash: str, asker: Asker) -> TokenPair:
+    async def _begin(self, customer: Customer, verified_hash: str, given: GivenCodes, asker: Asker) -> TokenPair:
         async with self._uow.begin() as tx:
             await lock_customer(tx.connection, customer.user_id)
             known = await find_credentials(tx.connection, customer.email)
             # Argon2 takes long enough for a password to change, or a customer to be closed, meanwhile.
             if known is None or known[0].status != "active" or known[1] != verified_hash:
                 raise _refused()
-            proof = Proof(self._clock(), PASSWORD_ALONE)
-            return await begin_session(tx, known[0], self._tokens, proof=proof, asker=asker)
+            now = self._clock()
+            factors = await prove_second_factor(tx, self._sealed_secrets, customer.user_id, given, now=now)
+            return await begin_session(tx, known[0], self._tokens, proof=Proof(now, factors), asker=asker)
 
 
 def _refused() -> Unauthenticated:

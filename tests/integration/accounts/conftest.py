@@ -134,6 +134,7 @@ async def world(accounts_dsn: str, tmp_path: Path, settings_changes: dict[str, o
         jwks_file=keys.jwks_file,
         internal_token=SecretStr(INTERNAL_TOKEN),
         token_key_file=keys.private_file,
+        sealing_key_file=keys.sealing_file,
         opening_patience_seconds=0.0,
     ).model_copy(update=settings_changes)
     sisters = Sisters(

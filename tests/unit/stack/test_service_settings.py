@@ -25,6 +25,7 @@ def plan(*, rate_limits: bool = True, velocity_limits: bool = True, kafka_idempo
             ledger_signing=Path("/keys/ledger.pem"),
             ledger_retired=Path("/keys/retired.vkeys"),
             access_token=Path("/keys/token.pem"),
+            sealing=Path("/keys/sealing.key"),
             jwks=Path("/keys/jwks.json"),
         ),
         checkpoints=Path("/checkpoints"),
@@ -51,6 +52,7 @@ def test_only_the_ledger_may_sign_checkpoints_and_only_accounts_may_make_tokens(
     told = {service: " ".join(service_settings(service, plan()).values()) for service in SERVICES}
     assert [service for service in SERVICES if "/keys/ledger.pem" in told[service]] == ["ledger"]
     assert [service for service in SERVICES if "/keys/token.pem" in told[service]] == ["accounts"]
+    assert [service for service in SERVICES if "/keys/sealing.key" in told[service]] == ["accounts"]
     assert [service for service in SERVICES if "admin-pw" in told[service]] == ["accounts"]
 
 

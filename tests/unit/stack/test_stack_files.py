@@ -50,9 +50,13 @@ def test_the_public_key_set_verifies_what_the_private_key_signs(tmp_path: Path) 
 
 
 def test_keys_are_made_once(tmp_path: Path) -> None:
-    first = load_or_make_keys(tmp_path / "keys").ledger_signing.read_bytes()
-    assert load_or_make_keys(tmp_path / "keys").ledger_signing.read_bytes() == first
-    load_pem_private_key(first, password=None)
+    first, again = (load_or_make_keys(tmp_path / "keys") for _ in range(2))
+    assert first == again
+    kept = {path: path.read_bytes() for path in (first.ledger_signing, first.access_token, first.sealing)}
+    load_or_make_keys(tmp_path / "keys")
+    assert {path: path.read_bytes() for path in kept} == kept
+    load_pem_private_key(kept[first.ledger_signing], password=None)
+    assert len(base64.b64decode(kept[first.sealing])) == 32
 
 
 def test_a_key_s_id_is_its_thumbprint() -> None:
