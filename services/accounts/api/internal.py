@@ -1,14 +1,24 @@
 """The few questions sister services ask about accounts and customers; no part of the public contract."""
 
+from typing import Annotated
+
 import msgspec
 from fastapi import APIRouter, Response
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from libs.common.errors import NotFound
+from libs.common.http.models import IdText, StrictModel
 from libs.common.http.sisters import sisters_router
+from services.accounts.domain.account import Account
 from services.accounts.use_cases.tell_credentials import TellCredentials
 from services.accounts.views.accounts import AccountView
 from services.accounts.views.customers import CustomerView
+
+
+class AskedAccounts(StrictModel):
+    """The accounts that somebody asks about; the answer has those that there are."""
+
+    account_ids: Annotated[list[IdText], Field(max_length=5000)]
 
 
 def internal_router(
@@ -19,15 +29,11 @@ def internal_router(
 
     @router.get("/accounts/{account_id}")
     async def get_account(account_id: str) -> dict[str, str | int]:
-        account = await accounts.one(account_id)
-        return {
-            "account_id": account.account_id,
-            "owner_id": account.owner_id,
-            "asset": account.asset,
-            "status": account.status,
-            "account_number": account.account_number,
-            "version": account.version,
-        }
+        return _told(await accounts.one(account_id))
+
+    @router.post("/accounts/find")
+    async def find_accounts(asked: AskedAccounts) -> dict[str, list[dict[str, str | int]]]:
+        return {"accounts": [_told(account) for account in await accounts.many(asked.account_ids)]}
 
     @router.get("/customers/{user_id}")
     async def get_customer(user_id: str) -> dict[str, str | int]:
@@ -52,3 +58,14 @@ def internal_router(
         return Response(msgspec.json.encode(facts), media_type="application/json")
 
     return router
+
+
+def _told(account: Account) -> dict[str, str | int]:
+    return {
+        "account_id": account.account_id,
+        "owner_id": account.owner_id,
+        "asset": account.asset,
+        "status": account.status,
+        "account_number": account.account_number,
+        "version": account.version,
+    }

@@ -76,6 +76,12 @@ async def find_account(connection: AsyncConnection, account_id: str) -> Account 
     return _account(row) if row else None
 
 
+async def find_accounts(connection: AsyncConnection, account_ids: Collection[str]) -> Sequence[Account]:
+    """Return those of the accounts that there are, unlocked, in no order; a text that is no id is no account's."""
+    ids = [account_id for account_id in account_ids if is_id(account_id)]
+    return [_account(row) for row in await connection.execute(select(*_COLUMNS).where(ACCOUNTS.c.account_id.in_(ids)))]
+
+
 async def read_accounts_of(
     connection: AsyncConnection, owner_id: str, after: str | None, limit: int
 ) -> Sequence[Account]:

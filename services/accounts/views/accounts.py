@@ -1,11 +1,11 @@
 """What is told of accounts here: whose they are and whether they are open. Balances are the ledger's to tell."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import NotFound
 from services.accounts.domain.account import Account
-from services.accounts.store.accounts import find_account, read_accounts_of
+from services.accounts.store.accounts import find_account, find_accounts, read_accounts_of
 
 
 class AccountView:
@@ -22,6 +22,11 @@ class AccountView:
         if account is None:
             raise NotFound("account_not_found", "There is no such account, or it is not yours.")
         return account
+
+    async def many(self, account_ids: Collection[str]) -> Sequence[Account]:
+        """Return those of the accounts that there are. Raises: Unavailable."""
+        async with self._uow.begin() as tx:
+            return await find_accounts(tx.connection, account_ids)
 
     async def of(self, owner_id: str, after: str | None, limit: int) -> Sequence[Account]:
         """Return a page of the customer's accounts, oldest first, behind the account `after`. Raises: Unavailable."""

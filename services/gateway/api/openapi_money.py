@@ -156,7 +156,8 @@ MONEY_PATHS: Final[dict[str, Any]] = {
     ),
     "/api/v1/transfers/batch": _operation(
         "Transfer money many times",
-        "Up to 1,000 transfers: `atomic` posts all or none, `independent` each on its own. Results keep the order.",
+        "`atomic` posts all or none of up to 1,000 transfers, `independent` each of up to 10,000 on its own. "
+        "Results keep the order.",
         "BatchIn",
         {
             "200": _answer("Mixed results.", "BatchOut"),

@@ -13,7 +13,9 @@ from libs.common.field_errors import body_error_of
 from libs.common.money import ASSET_EXPONENTS, MAX_AMOUNT_MINOR
 
 MAX_LEGS: Final = 100
-MAX_BATCH: Final = 1000
+MAX_BATCH: Final = 10_000
+MAX_ATOMIC_BATCH: Final = 1000
+"""One transaction at the gateway, one message and one lump at the ledger: so many and no more are carried at once."""
 HOLD_SECONDS_DEFAULT: Final = 7 * 24 * 3600
 
 # Python's `$` matches before a last newline too. Its `\Z` would end that, but these patterns are published in the
@@ -67,7 +69,7 @@ class BatchItemIn(TransferIn, frozen=True, gc=False, forbid_unknown_fields=True,
 
 
 class BatchIn(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
-    """Up to 1,000 transfers: all or none (`atomic`), or each on its own (`independent`)."""
+    """Transfers: up to 1,000 all or none (`atomic`), or up to 10,000 each on its own (`independent`)."""
 
     mode: Literal["atomic", "independent"]
     transfers: Annotated[list[BatchItemIn], msgspec.Meta(min_length=1, max_length=MAX_BATCH)]
@@ -101,12 +103,18 @@ def read_transfer(body: bytes) -> TransferIn:
 def read_batch(body: bytes) -> BatchIn:
     """Read a batch.
 
-    Raises: Malformed, Unprocessable (also for one idempotency key twice, and for a hold in an atomic batch).
+    Raises: Malformed, Unprocessable (also for one idempotency key twice, for a hold in an atomic batch, and for an
+    atomic batch of more than 1,000).
     """
     batch: BatchIn = _read(_decode_batch, body)
     if len({item.idempotency_key for item in batch.transfers}) != len(batch.transfers):
         raise Unprocessable(
             "duplicate_idempotency_key", "Each transfer of a batch needs an idempotency key of its own."
+        )
+    if batch.mode == "atomic" and len(batch.transfers) > MAX_ATOMIC_BATCH:
+        raise Unprocessable(
+            "atomic_batch_too_large",
+            f"An atomic batch has up to {MAX_ATOMIC_BATCH} transfers; send several, or `independent`.",
         )
     if batch.mode == "atomic" and any(item.hold is True for item in batch.transfers):
         raise Unprocessable("hold_in_atomic_batch", "An atomic batch posts at once or not at all; send a hold alone.")

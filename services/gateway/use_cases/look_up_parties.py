@@ -5,13 +5,14 @@ projection does not know yet is asked for once at its owner, before anybody is t
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
 import httpx2
 import msgspec
 import structlog
 
+from libs.common.clock import monotonic_seconds
 from libs.common.contracts.accounts import AccountChanged, CustomerChanged
 from libs.common.contracts.kyc import VerificationChanged
 from libs.common.contracts.transfers import Party
@@ -25,7 +26,10 @@ log = structlog.get_logger()
 
 _CACHED_MAX: Final = 200_000
 _ASK_SECONDS: Final = 2.0
-_NOT_FOUND: Final = 404
+_ASKED_MAX: Final = 5000
+"""Accounts asked for at once: 200 kB."""
+_NOBODYS_SECONDS: Final = 3.0
+_NOBODYS_MAX: Final = 20_000
 
 _read_account = msgspec.json.Decoder(AccountChanged).decode
 _read_customer = msgspec.json.Decoder(CustomerChanged).decode
@@ -35,13 +39,22 @@ _read_verification = msgspec.json.Decoder(VerificationChanged).decode
 class Directory:
     """Answers from memory whenever it can; `fetch` brings what is missing."""
 
-    def __init__(self, connection: HotConnection, accounts_api: httpx2.AsyncClient, internal_token: str) -> None:
+    def __init__(
+        self,
+        connection: HotConnection,
+        accounts_api: httpx2.AsyncClient,
+        internal_token: str,
+        seconds: Callable[[], float] = monotonic_seconds,
+    ) -> None:
         """Use this connection for the projections and this client to ask the accounts service."""
         self._connection = connection
         self._accounts_api = accounts_api
         self._internal_token = internal_token
         self.accounts: dict[str, KnownAccount] = {}
         self.customers: dict[str, KnownCustomer] = {}
+        self._seconds = seconds
+        self._nobodys: dict[str, float] = {}
+        """account id → until when its owner need not be asked again: he did not know it."""
 
     def party(self, user_id: str) -> Party:
         """Return a cached customer as the command carries him. `fetch` must have been called for his accounts."""
@@ -82,35 +95,47 @@ class Directory:
                 self.customers[owner] = found.get(owner) or KnownCustomer(owner)
 
     async def _fetch_accounts(self, missing: Sequence[str]) -> None:
+        """Bring what the projection knows, and ask the owner about all the rest at once."""
         async with self._connection.autocommit() as connection:
             for account in await load_accounts(connection, missing):
                 self.accounts[account.account_id] = account
-        for account_id in missing:
-            if account_id not in self.accounts:
-                asked = await self._ask_owner(account_id)
-                if asked is not None:
-                    async with self._connection.autocommit() as connection:
-                        await save_accounts(connection, [asked])
-                    self.accounts[account_id] = asked
+        now = self._seconds()
+        unknown = [a for a in missing if a not in self.accounts and self._nobodys.get(a, now) <= now]
+        for start in range(0, len(unknown), _ASKED_MAX):
+            asked = unknown[start : start + _ASKED_MAX]
+            found = await self._ask_owner(asked)
+            if found:
+                async with self._connection.autocommit() as connection:
+                    await save_accounts(connection, found)
+            self.accounts.update((account.account_id, account) for account in found)
+            self._note_nobodys(asked)
 
-    async def _ask_owner(self, account_id: str) -> KnownAccount | None:
-        """Ask the accounts service once; None when it knows no such account. Raises: Unavailable."""
+    def _note_nobodys(self, asked: Sequence[str]) -> None:
+        """Remember for a moment which accounts nobody knows, so that asking for them over and over costs nothing."""
+        if len(self._nobodys) > _NOBODYS_MAX:
+            self._nobodys.clear()
+        until = self._seconds() + _NOBODYS_SECONDS
+        self._nobodys.update((account_id, until) for account_id in asked if account_id not in self.accounts)
+
+    async def _ask_owner(self, account_ids: Sequence[str]) -> list[KnownAccount]:
+        """Ask the accounts service once; what it does not know is absent. Raises: Unavailable."""
         try:
-            answer = await self._accounts_api.get(
-                f"/internal/accounts/{account_id}",
+            answer = await self._accounts_api.post(
+                "/internal/accounts/find",
+                json={"account_ids": account_ids},
                 headers={"X-Internal-Token": self._internal_token},
                 timeout=_ASK_SECONDS,
             )
         except httpx2.HTTPError as failure:
             log.warning("accounts_not_asked", error=type(failure).__name__)
             raise _accounts_unavailable() from failure
-        if answer.status_code == _NOT_FOUND:
-            return None
         if not answer.is_success:
             log.warning("accounts_not_asked", status=answer.status_code)
             raise _accounts_unavailable()
-        known = answer.json()
-        return KnownAccount(account_id, known["owner_id"], known["asset"], known["status"], known["version"])
+        return [
+            KnownAccount(known["account_id"], known["owner_id"], known["asset"], known["status"], known["version"])
+            for known in answer.json()["accounts"]
+        ]
 
     def follow_accounts(self, glimpses: Sequence[Glimpse]) -> None:
         """Keep cached accounts current."""

@@ -140,6 +140,10 @@ async def test_sister_services_ask_with_the_internal_token_only(world: World) ->
     }
     customer = await world.http.get(f"/internal/customers/{owner}", headers=sister)
     assert customer.json() == {"user_id": owner, "profile": "retail", "status": "active", "version": 1}
+    found = await world.http.post(
+        "/internal/accounts/find", json={"account_ids": [account["account_id"], new_id()]}, headers=sister
+    )
+    assert found.json() == {"accounts": [answer.json()]}
     for path in (f"/internal/accounts/{new_id()}", "/internal/customers/nobody"):
         assert (await world.http.get(path, headers=sister)).status_code == 404
     strangers = [{}, {b"X-Internal-Token": b"guess"}, {b"X-Internal-Token": b"\xc3\xa9"}, {b"X-Internal-Token": b""}]

@@ -1,6 +1,7 @@
 """A gateway around a real PostgreSQL, without a bus: what it says is kept in a list, outcomes come from the test."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -75,6 +76,9 @@ class Neighbour:
             raise self.failure
         if self.away:
             raise httpx2.ConnectError("refused")
+        if self.asked[-1] == "/internal/accounts/find" and self.status in {200, 404}:
+            ids = json.loads(request.content)["account_ids"] if self.status == 200 else []
+            return httpx2.Response(200, json={"accounts": [{"account_id": one, **self.body} for one in ids]})
         return httpx2.Response(self.status, json=self.body)
 
 

@@ -10,6 +10,7 @@ from libs.common.contracts.ledger import TransferStatus
 from libs.common.errors import Unavailable
 from libs.common.ids import new_id
 from services.gateway.store.transfers import load_outcomes
+from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.project_directory import project_accounts, project_profiles, project_tiers
 from services.gateway.use_cases.project_outcomes import mark_parked, project_outcomes
 from tests.integration.gateway.counter import AT, Counter, changed
@@ -108,15 +109,40 @@ async def test_an_account_the_projection_does_not_know_is_asked_for_once(counter
     counter.neighbour.body = {"owner_id": owner_id, "asset": "USD", "status": "active", "version": 4}
     for _ in range(2):
         await counter.directory.fetch([account_id], counter.payer.owner_id)
-    assert counter.neighbour.asked == [f"/internal/accounts/{account_id}"]
+    assert counter.neighbour.asked == ["/internal/accounts/find"]
     assert counter.directory.accounts[account_id].owner_id == owner_id
     assert counter.directory.customers[owner_id].kyc_tier == 0
 
 
 async def test_an_account_nobody_knows_is_unknown(counter: Counter) -> None:
     account_id = new_id()
-    await counter.directory.fetch([account_id], counter.payer.owner_id)
+    for _ in range(3):
+        await counter.directory.fetch([account_id], counter.payer.owner_id)
     assert account_id not in counter.directory.accounts
+    assert len(counter.neighbour.asked) == 1, "who does not know it need not be asked again at once"
+
+
+async def test_what_nobody_knew_is_asked_for_again_after_a_moment(counter: Counter) -> None:
+    now = 0.0
+    directory = Directory(counter.connections["lookup"], counter.client, "sister to sister", lambda: now)
+    account_id = new_id()
+    await directory.fetch([account_id], counter.payer.owner_id)
+    counter.neighbour.status = 200
+    counter.neighbour.body = {"owner_id": new_id(), "asset": "USD", "status": "active", "version": 1}
+    now = 4.0
+    await directory.fetch([account_id], counter.payer.owner_id)
+    assert account_id in directory.accounts
+    assert len(counter.neighbour.asked) == 2
+
+
+async def test_a_batch_asks_about_all_its_accounts_at_once(counter: Counter) -> None:
+    transfers = [counter.body(destination_account_id=new_id(), idempotency_key=new_id()) for _ in range(300)]
+    headers = {**counter.keys.bearer(counter.payer.owner_id), "Prefer": "wait=0"}
+    async with counter.http() as http:
+        body = {"mode": "independent", "transfers": transfers}
+        answer = await http.post("/api/v1/transfers/batch", json=body, headers=headers)
+    assert answer.status_code == 200
+    assert counter.neighbour.asked == ["/internal/accounts/find"]
 
 
 @pytest.mark.parametrize("fault", ["away", "500", "503", "401"])

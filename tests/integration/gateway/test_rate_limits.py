@@ -98,7 +98,7 @@ async def test_beyond_the_limit_nobody_is_asked_whose_an_account_is(limited: Cou
         for number in range(BOUNDS.transfers):
             assert (await post(f"asked-{number}")).status_code == 202
         asked = list(limited.neighbour.asked)
-        assert len(asked) == 3 * BOUNDS.transfers
+        assert len(asked) == BOUNDS.transfers
         for answer in (
             await post(new_id()),
             await post("asked-0"),

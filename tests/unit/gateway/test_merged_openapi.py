@@ -81,7 +81,7 @@ def test_what_the_hot_routes_read_is_described_with_its_bounds() -> None:
     assert schemas["TransferIn"]["properties"]["expires_in_seconds"]["maximum"] == HOLD_SECONDS_MAX
     assert (leg["amount_minor"]["minimum"], leg["amount_minor"]["maximum"]) == (1, 2**53 - 1)
     assert schemas["LegIn"]["additionalProperties"] is False
-    assert schemas["BatchIn"]["properties"]["transfers"]["maxItems"] == 1000
+    assert schemas["BatchIn"]["properties"]["transfers"]["maxItems"] == 10_000
 
 
 async def test_a_neighbour_that_is_away_is_logged_by_its_address_and_not_as_who_writes_the_log() -> None:

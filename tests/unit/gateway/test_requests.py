@@ -126,9 +126,14 @@ def batch(*keys: str, **changes: Any) -> bytes:
     return json.dumps({"mode": "atomic", "transfers": items, **changes}).encode()
 
 
-def test_a_batch_has_one_to_a_thousand_transfers_each_with_its_own_key() -> None:
+def test_a_batch_whose_transfers_stand_alone_has_up_to_ten_thousand() -> None:
+    assert len(read_batch(batch(*map(str, range(10_000)), mode="independent")).transfers) == 10_000
+    assert code_of(read_batch, batch(*map(str, range(10_001)), mode="independent")) == "invalid_request"
+
+
+def test_an_atomic_batch_has_one_to_a_thousand_transfers_each_with_its_own_key() -> None:
     assert len(read_batch(batch(*map(str, range(1000)))).transfers) == 1000
-    assert code_of(read_batch, batch(*map(str, range(1001)))) == "invalid_request"
+    assert code_of(read_batch, batch(*map(str, range(1001)))) == "atomic_batch_too_large"
     assert code_of(read_batch, batch()) == "invalid_request"
     assert code_of(read_batch, batch("a", "b", "a")) == "duplicate_idempotency_key"
     assert code_of(read_batch, batch("a b")) == "invalid_request"
