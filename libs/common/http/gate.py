@@ -137,7 +137,7 @@ class GuardedEndpoint:
         Raises: Unauthenticated, Forbidden.
         """
         try:
-            admit(self._verifier.verify(request.authorization, request.address), self._permission)
+            admit(self._verifier.verify(request.authorization, request.address), self._permission, self._verifier)
         except AskFirst:
             return
 
