@@ -33,6 +33,7 @@ from services.gateway.api.accounts import accounts_router
 from services.gateway.api.audit_logs import audit_logs_router
 from services.gateway.api.batches import batch_endpoint
 from services.gateway.api.command_requests import CommandRoutes
+from services.gateway.api.docs_page import docs_routes
 from services.gateway.api.error_pages import error_pages_router
 from services.gateway.api.events import events_router
 from services.gateway.api.fee_schedules import fee_schedules_router
@@ -155,7 +156,7 @@ def build(role: Role) -> FastAPI:
         routers=routers if takes_requests else [],
         hot={**money_endpoints(money), **batch_endpoint(money)} if takes_requests else {},
         readable=(LISTED_AT,),
-        routes=[*proxy_routes(clients), *merged_openapi_routes(document)] if takes_requests else [],
+        routes=[*proxy_routes(clients), *merged_openapi_routes(document), *docs_routes()] if takes_requests else [],
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,

@@ -27,7 +27,7 @@ BUILDERS: dict[str, Callable[[Role], FastAPI]] = {
     "kyc": build_kyc,
     "ledger": build_ledger,
 }
-FOR_MACHINES = {"/openapi.json", "/metrics", "/health/live", "/health/ready"}
+FOR_MACHINES = {"/openapi.json", "/docs", "/docs/{name}", "/metrics", "/health/live", "/health/ready"}
 """Their answers depend on nothing that is asked."""
 READS = {"GET", "HEAD"}
 FORWARDED = {owned.path for owned in OWNED}
