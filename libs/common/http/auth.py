@@ -132,13 +132,13 @@ class TokenVerifier:
     def require_fresh(self, principal: Principal) -> None:
         """Let pass who proved himself with a second factor not long ago; everybody where that is not asked for.
 
-        Raises: Forbidden `second_factor_required`, `second_factor_stale`.
+        Raises: Forbidden `second_factor_missing`, `second_factor_stale`.
         """
         seconds = self._max_auth_age_seconds
         if not seconds:
             return
         if principal.second_factor_at is None:
-            raise Forbidden("second_factor_required", "Log in with a second factor to do this.")
+            raise Forbidden("second_factor_missing", "Log in with a second factor to do this.")
         if self._now() - principal.second_factor_at > seconds:
             raise Forbidden("second_factor_stale", "Log in again to do this.", max_auth_age_seconds=seconds)
 

@@ -273,7 +273,7 @@ def test_a_revocation_is_forgotten_when_every_token_of_its_time_has_run_out(
     ("max_age", "claims", "code"),
     [
         (0, {"amr": ["pwd"]}, ""),
-        (300, {"amr": ["pwd"], "auth_time": 2_000}, "second_factor_required"),
+        (300, {"amr": ["pwd"], "auth_time": 2_000}, "second_factor_missing"),
         (300, {"amr": ["pwd", "otp"], "auth_time": 1_700}, ""),
         (300, {"amr": ["pwd", "otp"], "auth_time": 1_699}, "second_factor_stale"),
     ],
