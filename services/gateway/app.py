@@ -56,8 +56,10 @@ from services.gateway.consumers.on_ledger_integrity_broken import FollowHalts
 from services.gateway.consumers.on_message_parked import OnMessageParked
 from services.gateway.consumers.on_transfer_changed import OnTransferChanged, WakeWaiters
 from services.gateway.consumers.on_verification_changed import OnVerificationChanged
+from services.gateway.keys import read_audit_key
 from services.gateway.settings import GatewaySettings
 from services.gateway.store.digests import GatewayDigests
+from services.gateway.store.seal_witness import SealWitness
 from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
 from services.gateway.use_cases.accept_commands import CommandIntake
 from services.gateway.use_cases.accept_transfers import Intake
@@ -67,6 +69,7 @@ from services.gateway.use_cases.keep_events import KeepEvents, PruneEvents
 from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.project_outcomes import poll_outcomes
 from services.gateway.use_cases.repeat_requests import Repeater
+from services.gateway.use_cases.seal_audit_log import SealAuditLog
 from services.gateway.use_cases.tell_events import EventStreams
 from services.gateway.use_cases.watch_ledger import LedgerHalt
 from services.gateway.views.audit_entries import AuditEntriesView
@@ -82,8 +85,10 @@ _CONNECTIONS: Final = (
     "events",
     "audit",
     "streams",
+    "seals",
 )
 _PRUNE_SECONDS: Final = 3600.0
+_SEAL_SECONDS: Final = 5.0
 
 
 def build(role: Role) -> FastAPI:
@@ -120,7 +125,7 @@ def build(role: Role) -> FastAPI:
         loops += [intake.run, streams.run, *_waking(waiters, connections["lookup"])]
     if role in {"serve", "worker"}:
         _subscribe(bus, connections["projection"], connections["events"], connections["audit"])
-        timers.every(_PRUNE_SECONDS, "prune-events", PruneEvents(connections["events"], system_clock))
+        _set_timers(timers, settings, events=connections["events"], sealing=connections["seals"])
         loops.append(Repeater(connections["repeats"], bus.publisher, system_clock).run)
 
     @asynccontextmanager
@@ -146,8 +151,8 @@ def build(role: Role) -> FastAPI:
     health.add("gateway.timers", timers.what_is_wrong)
     takes_requests = role in {"serve", "api"}
     routers = _routers(commands, connections["lookup"], waiters, _joined(engine, clients), document)
-    routers.append(events_router(streams))
-    routers += _internal(GatewayDigests(connections["digests"]), commands, settings.internal_token)
+    digests = GatewayDigests(connections["digests"])
+    routers += [events_router(streams), *_internal(digests, commands, settings.internal_token)]
     return make_app(
         service="gateway",
         title="Tallystick",
@@ -180,6 +185,15 @@ def _limits(settings: GatewaySettings) -> RateLimits:
     store = settings.limits_store
     address = store_address("" if store is None else store.get_secret_value())
     return RateLimits(settings.limits, enabled=settings.rate_limits, store=address)
+
+
+def _set_timers(timers: Timers, settings: GatewaySettings, *, events: HotConnection, sealing: HotConnection) -> None:
+    timers.every(_PRUNE_SECONDS, "prune-events", PruneEvents(events, system_clock))
+    if settings.audit_key_file is None:
+        return
+    key, witness = read_audit_key(settings.audit_key_file), SealWitness(settings.audit_witness_file)
+    seal = SealAuditLog(sealing, settings.audit_origin, key, witness, system_clock)
+    timers.every(_SEAL_SECONDS, "seal-audit-log", seal)
 
 
 def _foresee(clients: Mapping[str, httpx2.AsyncClient], settings: GatewaySettings) -> ForeseeTransfer:

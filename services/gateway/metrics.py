@@ -29,3 +29,7 @@ STREAMS: Final = Gauge("tallystick_gateway_event_streams", "Streams of events th
 EVENTS_KEPT: Final = Counter(
     "tallystick_gateway_events_total", "Events written for those who listen, repetitions included."
 )
+AUDIT_SEALED: Final = Counter("tallystick_gateway_audit_entries_sealed_total", "Audit entries chained and signed.")
+AUDIT_UNSEALED_SECONDS: Final = Gauge(
+    "tallystick_gateway_audit_unsealed_seconds", "Age of the oldest collected audit entry without a seal; 0: none."
+)

@@ -1,5 +1,6 @@
 """The gateway's settings, from `GATEWAY_…` variables."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -48,5 +49,12 @@ class GatewaySettings(ServiceSettings):
     it each process counts for itself."""
     cors_origins: Origins = ()
     """Origins whose pages may call the API from a browser, separated by commas: `https://shop.example`."""
+    audit_key_file: Path | None = None
+    """Ed25519 private key (PKCS#8 PEM) that seals the audit log. Without it nothing is sealed."""
+    audit_origin: str = "tallystick/audit"
+    """The sealed log's name (C2SP origin) and that of its key; it stays with the log for ever."""
+    audit_witness_file: Path | None = None
+    """Where the newest seal is kept outside the database; on another disk, for whoever restores the one restores the
+    other too. Without it a log whose end was cut off goes unnoticed."""
     otlp_endpoint: str = ""
     """Base URL of an OTLP/HTTP receiver (`http://collector:4318`) for spans of traced transfers; without it none."""

@@ -26,6 +26,7 @@ from libs.common.proof.signed_note import Vkey, VkeyInvalid, parse_vkeys
 from services.ledger.store.witness import WitnessUnreadable
 from services.ledger.use_cases.ask_witness import ask_witness
 from services.ledger.use_cases.verify_ledger import CannotVerify, Finding, Scope, Verification, verify_ledger
+from tallystick.commands.verify_audit import audit_as_json, print_audit, verify_audit
 from tallystick.stack.errors import StackError
 from tallystick.stack.halted import STILL_HALTED, stands_still
 from tallystick.stack.ledger_trust import CHECKPOINTS, trusted_vkeys
@@ -68,15 +69,23 @@ def verify_command(
         verification = uvloop.run(_verify(dsn, trusted, scope, subject_id, quiet=as_json))
         if (data / CHECKPOINTS).is_dir():
             verification.findings += uvloop.run(hear_witness(dsn, data / CHECKPOINTS, trusted))
+        audited = uvloop.run(verify_audit(dsn, data, key)) if scope == "full" else None
         halted = uvloop.run(stands_still(dsn))
     except (*_TROUBLE, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
         _say_unknown(str(failure) or repr(failure), as_json=as_json)
         raise typer.Exit(EXIT_UNKNOWN) from failure
     if as_json:
-        typer.echo(json.dumps(_as_json(verification, halted=halted)))
+        document = _as_json(verification, halted=halted)
+        if audited is not None:
+            document["audit"] = audit_as_json(audited)
+            document["verified"] = verification.is_good and audited.is_good
+        typer.echo(json.dumps(document))
     else:
         _print(verification, halted=halted)
-    raise typer.Exit(EXIT_GOOD if verification.is_good else EXIT_BROKEN)
+        if scope == "full":
+            print_audit(audited)
+    is_good = verification.is_good and (audited is None or audited.is_good)
+    raise typer.Exit(EXIT_GOOD if is_good else EXIT_BROKEN)
 
 
 def trusted_keys(data: Path, key: Path | None) -> list[Vkey]:

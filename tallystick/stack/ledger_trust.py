@@ -12,11 +12,16 @@ from tallystick.stack.private_files import write_private
 from tallystick.stack.stack_secrets import load_or_make_secrets, write_secrets
 
 CHECKPOINTS = "checkpoints"
+AUDIT_ORIGIN = "tallystick/audit"
+"""The name under which a folder's gateway seals the audit log."""
 
 
 def signing_key(folder: Path) -> Ed25519PrivateKey:
     """Return the private key that signs the folder's ledger. Raises: StackError with what to do."""
-    path = signing_key_file(folder)
+    return _private_key(signing_key_file(folder))
+
+
+def _private_key(path: Path) -> Ed25519PrivateKey:
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError) as error:
@@ -24,6 +29,14 @@ def signing_key(folder: Path) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise StackError(f"{path} holds no Ed25519 key; name a key with --key")
     return key
+
+
+def audit_vkeys(folder: Path) -> list[Vkey]:
+    """Return the key that seals of the folder's audit log may bear; none before the first start of such a stack."""
+    path = folder / "keys" / "audit-signing.pem"
+    if not path.exists():
+        return []
+    return parse_vkeys(vkey(AUDIT_ORIGIN, _private_key(path).public_key()))
 
 
 def signing_key_file(folder: Path) -> Path:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from tallystick.stack.ledger_trust import AUDIT_ORIGIN
 from tallystick.stack.ports import LOOPBACK
 from tallystick.stack.stack_secrets import KeyFiles, StackSecrets
 
@@ -91,7 +92,12 @@ def _own_settings(service: str, plan: StackPlan) -> dict[str, str]:
             return {"ACCOUNTS_URL": plan.url_of("accounts")}
         case "gateway":
             urls = {f"{name.upper()}_URL": plan.url_of(name) for name in plan.ports if name != "gateway"}
-            return urls | {"RATE_LIMITS": _flag(plan.rate_limits)}
+            return urls | {
+                "RATE_LIMITS": _flag(plan.rate_limits),
+                "AUDIT_KEY_FILE": str(plan.keys.audit_signing),
+                "AUDIT_ORIGIN": AUDIT_ORIGIN,
+                "AUDIT_WITNESS_FILE": str(plan.checkpoints / "audit.checkpoint"),
+            }
         case _:
             return {}
 

@@ -43,6 +43,7 @@ class KeyFiles:
     ledger_signing: Path
     ledger_retired: Path
     """Public keys that signed before, one C2SP vkey a line; a new folder has none."""
+    audit_signing: Path
     access_token: Path
     sealing: Path
     """32 random bytes in base64 that seal the secrets of authenticators."""
@@ -79,12 +80,13 @@ def load_or_make_keys(folder: Path) -> KeyFiles:
     files = KeyFiles(
         ledger_signing=folder / "ledger-signing.pem",
         ledger_retired=folder / "ledger-retired.vkeys",
+        audit_signing=folder / "audit-signing.pem",
         access_token=folder / "access-token.pem",
         sealing=folder / "sealing.key",
         jwks=folder / "jwks.json",
     )
     files.ledger_retired.touch(mode=0o600, exist_ok=True)
-    for path in (files.ledger_signing, files.access_token):
+    for path in (files.ledger_signing, files.audit_signing, files.access_token):
         if not path.exists():
             write_private(path, _new_private_key_pem())
     if not files.sealing.exists():

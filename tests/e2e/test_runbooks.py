@@ -1,6 +1,7 @@
 """What the runbooks tell people to paste works as pasted, and mends what they are about."""
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -94,10 +95,28 @@ def _ready(url: str) -> str:
     ).stdout
 
 
-def _fetch(api: Api, sql: str) -> object:
+def _fetch(api: Api, sql: str, *arguments: object) -> object:
     async def run() -> object:
         async with admin_connection(api.dsn) as connection:
-            found: object = await connection.fetchval(sql)
+            found: object = await connection.fetchval(sql, *arguments)
             return found
 
     return asyncio.run(run())
+
+
+def test_audit_chain_broken(api: Api, bob: Person, tmp_path: Path) -> None:
+    sealed = "SELECT count(*) FROM gateway.audit_leaves JOIN gateway.audit_entries USING (entry_id) WHERE actor_id = $1"
+    wait_until("what Bob did is sealed", lambda: _fetch(api, sealed, bob.user_id) != 0, seconds=60)
+    one = "SELECT min(entry_id::text) FROM gateway.audit_entries JOIN gateway.audit_leaves USING (entry_id)"
+    entry_id = str(_fetch(api, f"{one} WHERE actor_id = $1", bob.user_id))
+    altered = f"UPDATE gateway.audit_entries SET address = '{{}}' WHERE entry_id = '{entry_id}'"
+    without_triggers = "SET session_replication_role = replica; "
+    execute(api, without_triggers + altered.format("203.0.113.9"))
+    try:
+        said = follow(api, "AuditChainBroken", tmp_path)
+    finally:
+        execute(api, without_triggers + altered.format("127.0.0.1"))
+    assert f"entry_altered in audit_entries {entry_id}" in " ".join(said.split())
+    [finding] = json.loads((tmp_path / "audit-findings.json").read_text())["audit"]["findings"]
+    assert finding["differences"] == [{"field": "address", "stored": "203.0.113.9", "expected": "127.0.0.1"}]
+    assert (tmp_path / "audit-newest-seal.checkpoint").read_text().startswith("tallystick/audit\n")

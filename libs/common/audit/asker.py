@@ -28,6 +28,8 @@ class Asker:
     resource_id: str = ""
     reason: str = ""
     is_recorded: bool = False
+    is_noted_by_owner: bool = False
+    """Whether the gateway has handed the request on: whoever answered writes the entry."""
 
     def is_person(self, user_id: str) -> None:
         """Say who it turned out to be, as a log-in does."""

@@ -26,7 +26,7 @@ def outcome_of(asker: Asker, *, is_read: bool, status: int, staff_may: bool) -> 
     Written are refusals with a code of ours; what was done unless a transaction has recorded it; reads by staff of what
     staff may read; and failures of what was more than somebody's own read. `staff_may`: the matrix names roles.
     """
-    if not asker.action:
+    if not asker.action or asker.is_noted_by_owner:
         return None
     by_staff = asker.is_staff and staff_may
     if status >= _OUR_FAULT:
@@ -34,7 +34,7 @@ def outcome_of(asker: Asker, *, is_read: bool, status: int, staff_may: bool) -> 
     if status in _REFUSED:
         known = asker.actor_id or status != 404  # noqa: PLR2004 -- nobody in particular found nothing
         return "refused" if asker.reason and known else None
-    if status >= 400 or asker.is_recorded or asker.action == FORWARDED:  # noqa: PLR2004 -- could not even be read
+    if status >= 400 or asker.is_recorded:  # noqa: PLR2004 -- could not even be read
         return None
     return "done" if by_staff or not is_read else None
 

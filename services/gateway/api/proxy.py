@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Scope
 
 from libs.common.errors import Malformed, NotFound, Unavailable, Unprocessable
+from libs.common.http.app import asker_of
 from libs.common.http.gate import BY_OWNER, GuardedRoute
 from services.gateway.api.request_limits import address_of
 
@@ -122,7 +123,7 @@ async def ask_service(client: httpx2.AsyncClient, request: Request, target: str,
     headers.append((b"x-request-id", request.scope["request_id"].encode()))
     headers.append((b"x-forwarded-for", address_of(request).encode()))
     try:
-        return await client.send(
+        answer = await client.send(
             client.build_request(request.method, target, headers=headers, content=body, timeout=_TIMEOUT), stream=True
         )
     except httpx2.InvalidURL as failure:
@@ -135,6 +136,9 @@ async def ask_service(client: httpx2.AsyncClient, request: Request, target: str,
         raise Unavailable(
             "service_unavailable", "The service behind this route does not answer; try again."
         ) from failure
+    # It has seen the same request, and has it written into the audit log itself.
+    asker_of(request).is_noted_by_owner = True
+    return answer
 
 
 def returned_headers(answer: httpx2.Response) -> dict[str, str]:

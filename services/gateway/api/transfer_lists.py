@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from libs.common.db.reading import Reading
 from libs.common.errors import InvariantBroken, Unprocessable
-from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.cursors import Cursor, decode_cursor, encode_cursor
 from libs.common.http.gate import permitted
@@ -113,7 +112,6 @@ async def _from_ledger(request: Request, reading: Reading, ledger: httpx2.AsyncC
     answer = await ask_service(ledger, request, target, b"")
     try:
         body = await answer.aread()
-        asker_of(request).is_recorded = True  # by the ledger, which has seen the same request
     finally:
         await answer.aclose()
     if answer.status_code != _OK:

@@ -79,7 +79,13 @@ def test_the_ready_line_tells_no_secret(shared: RunningStack) -> None:
 
 
 def test_files_with_secrets_are_their_owners_alone(shared: RunningStack) -> None:
-    private = ["stack.json", "secrets.json", "keys/access-token.pem", "keys/ledger-signing.pem"]
+    private = [
+        "stack.json",
+        "secrets.json",
+        "keys/access-token.pem",
+        "keys/ledger-signing.pem",
+        "keys/audit-signing.pem",
+    ]
     private.append("postgres/superuser-password")
     assert {name: oct((shared.folder / name).stat().st_mode & 0o777) for name in private} == dict.fromkeys(
         private, "0o600"

@@ -22,6 +22,7 @@ def plan(*, rate_limits: bool = True, velocity_limits: bool = True, kafka_idempo
             ledger_origin="tallystick.local/00c0ffee",
         ),
         keys=KeyFiles(
+            audit_signing=Path("/keys/audit.pem"),
             ledger_signing=Path("/keys/ledger.pem"),
             ledger_retired=Path("/keys/retired.vkeys"),
             access_token=Path("/keys/token.pem"),

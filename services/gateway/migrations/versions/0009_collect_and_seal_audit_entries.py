@@ -27,7 +27,6 @@ CREATE TABLE gateway.audit_entries (
     outcome text NOT NULL,
     reason text NOT NULL,
     facts text NOT NULL,
-    collected_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT audit_entries_pkey PRIMARY KEY (entry_id)
 );
 CREATE INDEX audit_entries_by_actor ON gateway.audit_entries (actor_id, entry_id);
@@ -54,7 +53,6 @@ CREATE TABLE gateway.audit_seals (
     size bigint NOT NULL,
     peaks bytea NOT NULL,
     note text NOT NULL,
-    sealed_at timestamptz NOT NULL,
     CONSTRAINT audit_seals_pkey PRIMARY KEY (size),
     CONSTRAINT audit_seals_size_positive CHECK (size > 0),
     CONSTRAINT audit_seals_peaks_whole CHECK (octet_length(peaks) % 32 = 0)
