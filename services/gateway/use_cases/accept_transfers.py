@@ -46,6 +46,7 @@ WAITING_MAX: Final = 20_000
 """How many requests may wait to be stored: about two seconds' work."""
 UNSENT_MAX: Final = 20_000
 """How many stored requests may wait for the broker before no more are taken; the sweepers send what a crash leaves."""
+_COPIES_MAX: Final = 1_000
 _TRIES: Final = 3
 _LOOK_AFTER_A_COPY: Final = 100
 """Lumps; a copy in every hundredth costs no more than looking at all of them."""
@@ -103,14 +104,24 @@ class Intake:
         self._unsent_max = unsent_max
         self._waiting: deque[Submission] = deque()
         self._not_durable: set[RequestKey] = set()
+        self._copies: dict[RequestKey, list[Submission]] = {}
+        """Requests whose first copy is not durable yet; their turn comes after it."""
+        self._copies_held = 0
         self._wake = asyncio.Event()
         self._lumps_looked_at = 0
         """How many lumps from here on may have copies among them."""
 
     def submit(self, submission: Submission) -> None:
-        """Queue a request. Raises: Conflict request_in_progress, Unavailable overloaded."""
+        """Queue a request; a copy of one that is not durable yet waits for it. Raises: Conflict, Unavailable.
+
+        Conflict is request_in_progress, when too many copies wait already; Unavailable is overloaded.
+        """
+        key = submission.key
+        if key in self._not_durable:
+            self._hold_copy(key, submission)
+            return
         self.require_room()
-        self.claim([submission.key])
+        self._not_durable.add(key)
         self._waiting.append(submission)
         self._wake.set()
 
@@ -124,16 +135,34 @@ class Intake:
                 "overloaded", "Too many requests wait to be carried out; try again.", retry_after_seconds=5
             )
 
+    def _hold_copy(self, key: RequestKey, submission: Submission) -> None:
+        if self._copies_held >= _COPIES_MAX:
+            raise _in_progress()
+        self._copies.setdefault(key, []).append(submission)
+        self._copies_held += 1
+
     def claim(self, keys: Sequence[RequestKey]) -> None:
         """Mark keys as on their way in. Raises: Conflict when a copy that is not durable yet holds one of them."""
         for key in keys:
             if key in self._not_durable:
-                raise Conflict("request_in_progress", "The first request with this key is being stored; try again.")
+                raise _in_progress()
         self._not_durable.update(keys)
 
     def release(self, keys: Sequence[RequestKey]) -> None:
-        """Unmark keys: they are durable now, or were given up."""
+        """Unmark keys: they are durable now, or were given up. Their copies come into the next lump, all together."""
         self._not_durable.difference_update(keys)
+        if self._copies:
+            for key in keys:
+                self._let_copies_in(key)
+
+    def _let_copies_in(self, key: RequestKey) -> None:
+        copies = self._copies.pop(key, [])
+        if copies:
+            self._copies_held -= len(copies)
+            self._not_durable.add(key)
+            self._waiting.extend(copies)
+            self._lumps_looked_at = max(self._lumps_looked_at, 1)
+            self._wake.set()
 
     async def run(self) -> None:
         """Store lump after lump until cancelled."""
@@ -277,6 +306,12 @@ async def _insert_after_deadlock(
             if last_try:
                 raise
     raise InvariantBroken("a loop with a last try ends there")
+
+
+def _in_progress() -> Conflict:
+    return Conflict(
+        "request_in_progress", "The first request with this key is being stored; try again.", retry_after_seconds=1
+    )
 
 
 def _key_reused() -> Unprocessable:

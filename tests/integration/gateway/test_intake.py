@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from libs.common.errors import Conflict, InvariantBroken, TallystickError, Unavailable
+from libs.common.errors import Conflict, InvariantBroken, TallystickError, Unavailable, Unprocessable
 from libs.common.ids import new_id
 from services.gateway.domain.outcomes import Outcome
 from services.gateway.use_cases.project_outcomes import outcome_of
@@ -71,17 +71,43 @@ async def test_a_slow_replay_of_somebody_who_does_not_wait_gets_the_first_transf
     assert await again.answer == first
 
 
-async def test_a_copy_that_comes_before_the_first_is_durable_is_told_to_wait(
-    counter: Counter, gateway_dsn: str
-) -> None:
+async def test_copies_that_come_before_the_first_is_durable_wait_for_it(counter: Counter, gateway_dsn: str) -> None:
+    copies = [counter.submission("busy") for _ in range(64)]
+    other = counter.submission("busy", amount_minor=2)
     async with locked(gateway_dsn, "gateway.transfers"):
-        first = counter.submission("busy")
-        counter.intake.submit(first)
-        with pytest.raises(Conflict, match="request_in_progress"):
-            counter.intake.submit(counter.submission("busy"))
-    await first.answer
-    await counter.take(counter.submission("busy"))
-    assert len(await stored(counter, "busy")) == 1
+        for submission in (*copies, other):
+            counter.intake.submit(submission)
+        await asyncio.sleep(0.2)
+        assert not any(submission.answer.done() for submission in copies)
+    outcomes = await asyncio.gather(*(submission.answer for submission in copies))
+    with pytest.raises(Unprocessable, match="idempotency_key_reused"):
+        await other.answer
+    assert await stored(counter, "busy") == counter.sent_ids() == list({outcome.transfer_id for outcome in outcomes})
+    assert [submission.stored is None for submission in copies].count(True) == 1
+
+
+async def test_when_the_first_could_not_be_stored_one_of_its_copies_is(counter: Counter, gateway_dsn: str) -> None:
+    first, *copies = [counter.submission("heir") for _ in range(4)]
+    async with locked(gateway_dsn, "gateway.transfers"):
+        for submission in (first, *copies):
+            counter.intake.submit(submission)
+        with pytest.raises(Unavailable):
+            await first.answer
+    outcomes = await asyncio.gather(*(submission.answer for submission in copies))
+    assert await stored(counter, "heir") == counter.sent_ids() == list({outcome.transfer_id for outcome in outcomes})
+
+
+async def test_of_copies_that_wait_there_is_a_bound(counter: Counter, gateway_dsn: str) -> None:
+    copies = [counter.submission("crowd") for _ in range(1001)]
+    async with locked(gateway_dsn, "gateway.transfers"):
+        for submission in copies:
+            counter.intake.submit(submission)
+        with pytest.raises(Conflict, match="request_in_progress") as refusal:
+            counter.intake.submit(counter.submission("crowd"))
+        assert refusal.value.facts == {"retry_after_seconds": 1}
+    await asyncio.gather(*(submission.answer for submission in copies))
+    await counter.take(counter.submission("crowd"))
+    assert len(await stored(counter, "crowd")) == 1
 
 
 async def test_a_copy_joins_the_wait_and_both_get_the_same(counter: Counter) -> None:
