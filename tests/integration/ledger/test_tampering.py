@@ -212,8 +212,15 @@ VERDICTS |= {
         ("shard", "journal_index", "account_id", "actor_id", "reason", "salt", "repaired_at"),
         Open("who repaired what stands in the journal; a row too many lets everything be verified again"),
     ),
+    "audit_log": dict.fromkeys(
+        (
+            *("entry_id", "at", "actor_id", "actor_kind", "action", "resource_type", "resource_id", "address"),
+            *("user_agent", "request_id", "outcome", "reason", "facts"),
+        ),
+        Open("what counts is the gateway's copy, chained there as soon as it was told; this one tells it"),
+    ),
 }
-MESSAGES: Final = {"outbox", "outbox_lease", "dead_letters"}
+MESSAGES: Final = {"outbox", "outbox_lease", "dead_letters", "audit_repeats"}
 """Tables of messages under way: delivery looks after them."""
 CASES: Final = [
     (table, column, verdict)
