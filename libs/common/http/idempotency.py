@@ -149,6 +149,8 @@ async def _keyed_request(
 
 Keyed = Annotated[KeyedRequest, Depends(_keyed_request)]
 """What a route takes that honours idempotency keys."""
+REFUSED_COPIES: Final = ("idempotency_key_invalid", "idempotency_key_reused", "request_in_progress")
+"""The codes that such a route may answer with."""
 
 
 def answer_of(model: BaseModel, status: int, *, location: str = "") -> KeptAnswer:

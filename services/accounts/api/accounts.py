@@ -8,7 +8,7 @@ from libs.common.db.kept_answers import KeptAnswer
 from libs.common.errors import Unprocessable
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
-from libs.common.http.idempotency import AnsweredBefore, Keyed, answer_of, kept_response
+from libs.common.http.idempotency import REFUSED_COPIES, AnsweredBefore, Keyed, answer_of, kept_response
 from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_reader
 from libs.common.ids import is_id
@@ -94,9 +94,7 @@ def _add_opening(router: APIRouter, open_account: OpenAccount) -> None:
             "customer_closed",
             "customer_not_found",
             "account_limit_reached",
-            "idempotency_key_invalid",
-            "idempotency_key_reused",
-            "request_in_progress",
+            *REFUSED_COPIES,
         )
         | {202: {"model": AccountAnswer, "description": "The ledger has not answered yet; see `Location`."}},
     )

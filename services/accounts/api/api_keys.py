@@ -4,12 +4,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 
+from libs.common.db.kept_answers import KeptAnswer
 from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
 from libs.common.http.gate import permitted
+from libs.common.http.idempotency import REFUSED_COPIES, Keyed, answer_of, kept_response
 from libs.common.http.openapi import refusals
 from services.accounts.api.key_models import ApiKeyAnswer, ApiKeyList, ApiKeyRequest, NewApiKey
 from services.accounts.domain.api_key import ApiKey
@@ -24,7 +26,7 @@ _ID_MAX: Final = 2**128 - 1
 PageSize = Annotated[int, Query(ge=1, le=_PAGE_MAX, description="entries in one answer")]
 PageCursor = Annotated[str | None, Query(max_length=CURSOR_CHARACTERS, description="`next` of another page")]
 IdInPath = Annotated[str, Path(max_length=64)]
-REFUSED_KEYS: Final = ("scope_not_allowed", "expiry_not_later", "too_many_api_keys")
+REFUSED_KEYS: Final = ("scope_not_allowed", "expiry_not_later", "too_many_api_keys", *REFUSED_COPIES)
 
 
 def api_keys_router(create_api_key: CreateApiKey, revoke_api_key: RevokeApiKey, keys: ApiKeyView) -> APIRouter:
@@ -32,18 +34,27 @@ def api_keys_router(create_api_key: CreateApiKey, revoke_api_key: RevokeApiKey, 
     router = APIRouter(prefix="/api/v1/api-keys", tags=["api keys"])
 
     @router.post(
-        "", status_code=201, summary="Make an API key", responses=refusals("customer_not_found", *REFUSED_KEYS)
+        "",
+        status_code=201,
+        response_model=NewApiKey,
+        summary="Make an API key",
+        responses=refusals("customer_not_found", *REFUSED_KEYS),
     )
     async def post_api_key(
-        body: ApiKeyRequest, principal: Annotated[Principal, permitted("api_key.create")], request: Request
-    ) -> NewApiKey:
+        body: ApiKeyRequest,
+        principal: Annotated[Principal, permitted("api_key.create")],
+        request: Request,
+        asked: Keyed,
+    ) -> Response:
         """Make a key that acts for the caller, within its scopes and never beyond his roles.
 
         Its text is in this answer and in no other. It works everywhere an access token does, except for what asks for
-        a person who logged in.
+        a person who logged in. A copy with the same `Idempotency-Key` makes no other key and does not show its text; if
+        the first answer was lost, revoke the key.
         """
-        made = await create_api_key(asker=asker_of(request), user_id=principal.user_id, wanted=body.wanted())
-        return new_key_answer(*made)
+        once = asked.by(principal.user_id, new_key_answer)
+        made = await create_api_key(once, asker=asker_of(request), user_id=principal.user_id, wanted=body.wanted())
+        return kept_response(new_key_answer(*made), replayed=False)
 
     @router.get("", summary="List my API keys", responses=refusals("cursor_invalid"))
     async def get_api_keys(
@@ -62,9 +73,9 @@ def api_keys_router(create_api_key: CreateApiKey, revoke_api_key: RevokeApiKey, 
     return router
 
 
-def new_key_answer(key: ApiKey, text: str) -> NewApiKey:
-    """Return the one answer that tells the secret."""
-    return NewApiKey(**ApiKeyAnswer.of(key).model_dump(), key=text)
+def new_key_answer(key: ApiKey, text: str | None = None) -> KeptAnswer:
+    """Return the answer about a new key: as it is kept, or with the text, which is told once."""
+    return answer_of(NewApiKey(**ApiKeyAnswer.of(key).model_dump(), key=text), 201)
 
 
 async def page_of_keys(

@@ -71,7 +71,10 @@ class ApiKeyAnswer(BaseModel):
 class NewApiKey(ApiKeyAnswer):
     """A key that was just made."""
 
-    key: str = Field(description="Send it as `Authorization: Bearer <key>`. It is shown this once; keep it secret.")
+    key: str | None = Field(
+        description="Send it as `Authorization: Bearer <key>`. It is shown this once, so keep it: a copy "
+        "of the request, with the same `Idempotency-Key`, is answered null."
+    )
 
 
 class ApiKeyList(BaseModel):

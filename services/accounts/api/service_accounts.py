@@ -2,11 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
+from libs.common.db.kept_answers import KeptAnswer
 from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
+from libs.common.http.idempotency import REFUSED_COPIES, Keyed, answer_of, kept_response
 from libs.common.http.openapi import refusals
 from services.accounts.api.api_keys import (
     PAGE,
@@ -44,20 +46,24 @@ def service_accounts_router(create: CreateServiceAccount, close: CloseServiceAcc
     @router.post(
         "",
         status_code=201,
+        response_model=ServiceAccountMade,
         summary="Make a service account",
-        responses=refusals("role_required", "unknown_role", "role_not_for_machines"),
+        responses=refusals("role_required", "unknown_role", "role_not_for_machines", *REFUSED_COPIES),
     )
     async def post_service_account(
         body: ServiceAccountRequest,
-        _principal: Annotated[Principal, permitted("service_account.create")],
+        principal: Annotated[Principal, permitted("service_account.create")],
         request: Request,
-    ) -> ServiceAccountMade:
+        asked: Keyed,
+    ) -> Response:
         """Make a principal for a machine. Needs the role admin.
 
         It has roles and keys and no password, and the limits of a business. With the role customer it may have
         accounts of its own.
         """
-        return ServiceAccountMade(user_id=await create(asker=asker_of(request), name=body.name, roles=body.roles))
+        once = asked.by(principal.user_id, _made)
+        user_id = await create(once, asker=asker_of(request), name=body.name, roles=body.roles)
+        return kept_response(_made(user_id), replayed=False)
 
     @router.get("", summary="List service accounts", responses=refusals("role_required", "cursor_invalid"))
     async def get_service_accounts(
@@ -94,18 +100,21 @@ def service_account_keys_router(create: CreateApiKey, revoke: RevokeApiKey, keys
     @router.post(
         "",
         status_code=201,
+        response_model=NewApiKey,
         summary="Make a key for a service account",
         responses=refusals("role_required", "service_account_not_found", *REFUSED_KEYS),
     )
     async def post_service_account_key(
         user_id: IdInPath,
         body: ApiKeyRequest,
-        _principal: Annotated[Principal, permitted("service_account.create")],
+        principal: Annotated[Principal, permitted("service_account.create")],
         request: Request,
-    ) -> NewApiKey:
+        asked: Keyed,
+    ) -> Response:
         """Make a key that acts for the service account. Needs the role admin. Its text is in this answer alone."""
-        made = await create(asker=asker_of(request), user_id=user_id, wanted=body.wanted(), for_machine=True)
-        return new_key_answer(*made)
+        once = asked.by(principal.user_id, new_key_answer)
+        made = await create(once, asker=asker_of(request), user_id=user_id, wanted=body.wanted(), for_machine=True)
+        return kept_response(new_key_answer(*made), replayed=False)
 
     @router.get(
         "",
@@ -137,3 +146,7 @@ def service_account_keys_router(create: CreateApiKey, revoke: RevokeApiKey, keys
         await revoke(asker=asker_of(request), user_id=user_id, key_id=key_id, for_machine=True)
 
     return router
+
+
+def _made(user_id: str) -> KeptAnswer:
+    return answer_of(ServiceAccountMade(user_id=user_id), 201)

@@ -9,6 +9,7 @@ from libs.common.clock import Clock
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import Conflict, NotFound
 from libs.common.http.api_keys import key_text, secret_hash
+from libs.common.http.idempotency import Once
 from libs.common.http.permissions import scopes_open_to
 from libs.common.ids import new_id
 from services.accounts.domain.api_key import ApiKey, WantedKey, judge_wanted
@@ -29,16 +30,16 @@ class CreateApiKey:
         self._clock = clock
 
     async def __call__(
-        self, *, asker: Asker, user_id: str, wanted: WantedKey, for_machine: bool = False
+        self, once: Once[ApiKey], *, asker: Asker, user_id: str, wanted: WantedKey, for_machine: bool = False
     ) -> tuple[ApiKey, str]:
         """Store the key, its secret as a hash alone, and return it with the text that is sent as a bearer token.
 
-        Locks: the holder.
-        Raises: NotFound `service_account_not_found` or `customer_not_found`, Unprocessable `scope_not_allowed`,
-        `expiry_not_later`, Conflict `too_many_api_keys`, Unavailable.
+        Idempotent by: the request's key. Locks: it, the holder.
+        Raises: AnsweredBefore, NotFound `service_account_not_found` or `customer_not_found`, Unprocessable
+        `scope_not_allowed`, `expiry_not_later`, Conflict `too_many_api_keys`, Unavailable.
         """
         secret = secrets.token_urlsafe(_SECRET_BYTES)
-        async with self._uow.begin() as tx:
+        async with once.work(self._uow) as tx:
             holder = await (lock_service_account if for_machine else lock_customer)(tx.connection, user_id)
             if holder is None and for_machine:
                 raise NotFound("service_account_not_found", "There is no such service account.")
@@ -64,4 +65,5 @@ class CreateApiKey:
             action = "service_account.create" if for_machine else "api_key.create"
             facts = {"scopes": sorted(key.scopes), "holder_id": user_id}
             await record(tx, asker, action, at=now, resource=("api_key", key.key_id), facts=facts)
+            tx.made(key)
         return key, key_text(key.key_id, secret)

@@ -7,6 +7,7 @@ from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.contracts.topics import CUSTOMERS
 from libs.common.db.unit_of_work import UnitOfWork
+from libs.common.http.idempotency import Once
 from libs.common.ids import new_id
 from libs.common.invariants import check
 from services.accounts.domain.service_account import ServiceAccount, read_machine_roles
@@ -23,14 +24,15 @@ class CreateServiceAccount:
         self._uow = uow
         self._clock = clock
 
-    async def __call__(self, *, asker: Asker, name: str, roles: Collection[str]) -> str:
+    async def __call__(self, once: Once[str], *, asker: Asker, name: str, roles: Collection[str]) -> str:
         """Store it, with the limits of a business, and return its id.
 
-        Emits: CustomerChanged. Raises: Unprocessable `unknown_role`, `role_not_for_machines`, Unavailable.
+        Idempotent by: the request's key. Emits: CustomerChanged.
+        Raises: AnsweredBefore, Unprocessable `unknown_role`, `role_not_for_machines`, Unavailable.
         """
         machine = ServiceAccount(new_id(), name, read_machine_roles(roles), self._clock())
         customer = machine.as_customer()
-        async with self._uow.begin() as tx:
+        async with once.work(self._uow) as tx:
             is_new = await insert_customer(tx.connection, customer, NO_PASSWORD)
             check(is_new, "a machine's address holds its own id", user_id=machine.user_id)
             await insert_service_account(tx.connection, machine, asker.actor_id)
@@ -43,4 +45,5 @@ class CreateServiceAccount:
                 facts={"roles": sorted(machine.roles)},
             )
             tx.emit(CUSTOMERS, machine.user_id, customer_changed(customer))
+            tx.made(machine.user_id)
         return machine.user_id

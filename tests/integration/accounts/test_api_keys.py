@@ -1,5 +1,6 @@
 """API keys and service accounts: made, shown once, used, revoked."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -52,6 +53,33 @@ async def test_a_key_is_shown_once_and_stored_as_a_hash(world: World) -> None:
     [entry] = await world.rows("SELECT * FROM accounts.audit_log WHERE resource_id = $1", shown["key_id"])
     assert (entry["action"], entry["actor_id"]) == ("api_key.create", user_id)
     assert key.rpartition("_")[2] not in str(entry)
+
+
+async def test_copies_of_a_request_make_one_key_and_do_not_show_it_again(world: World) -> None:
+    user_id = await world.register()
+    header = {**world.keys.bearer(user_id), "Idempotency-Key": "once"}
+    answers = await asyncio.gather(*(made(world, header) for _ in range(5)))
+    assert {answer.status_code for answer in answers} == {201}
+    told = [answer for answer in answers if answer.json()["key"] is not None]
+    assert len(told) == 1
+    assert "idempotency-replayed" not in told[0].headers
+    assert {(answer.json()["key_id"], answer.json()["name"]) for answer in answers} == {
+        (told[0].json()["key_id"], "payroll")
+    }
+    kept = await world.rows("SELECT body FROM accounts.kept_answers WHERE principal_id = $1", user_id)
+    assert told[0].json()["key"].rpartition("_")[2] not in str(kept)
+    assert await world.rows("SELECT 1 FROM accounts.api_keys WHERE user_id = $1", user_id) == [{"?column?": 1}]
+
+
+async def test_copies_of_a_request_make_one_service_account_and_one_key_for_it(world: World) -> None:
+    admin = {**world.keys.bearer(new_id(), "admin"), "Idempotency-Key": "machine"}
+    body = {"name": "nightly", "roles": ["customer"]}
+    first, second = [await world.http.post(MACHINES, json=body, headers=admin) for _ in range(2)]
+    assert (first.status_code, second.content) == (201, first.content)
+    keys = [await made(world, admin, f"{MACHINES}/{first.json()['user_id']}/keys") for _ in range(2)]
+    assert [(key.status_code, key.json()["key"] is None) for key in keys] == [(201, False), (201, True)]
+    other = await made(world, admin, f"{MACHINES}/{new_id()}/keys")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
 async def test_a_key_says_who_its_holder_is_and_when_it_was_used(world: World) -> None:
