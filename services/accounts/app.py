@@ -21,6 +21,8 @@ from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
+from libs.common.personal.master_keys import MasterKeyFile
+from libs.common.personal.sealing import Sealer
 from libs.common.service import Role
 from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
@@ -76,6 +78,7 @@ from services.accounts.use_cases.reset_password import ResetPassword
 from services.accounts.use_cases.restore_deleted import Deletions
 from services.accounts.use_cases.revoke_api_key import RevokeApiKey
 from services.accounts.use_cases.revoke_session import RevokeSession
+from services.accounts.use_cases.seal_stored import SealStored
 from services.accounts.use_cases.send_mails import SendMails
 from services.accounts.use_cases.send_password_resets import SendPasswordResets
 from services.accounts.use_cases.set_second_factor import SetSecondFactor
@@ -97,7 +100,7 @@ def build(role: Role) -> FastAPI:
     """Construct the process of this role from its settings."""
     settings = AccountsSettings()
     dsn = settings.postgres_dsn.get_secret_value()
-    engine = make_engine(dsn, f"accounts-{role}")
+    engine = make_engine(dsn, f"accounts-{role}", Sealer(MasterKeyFile(settings.master_keys_file).load()))
     digesting = HotConnection(dsn, "accounts-digests")
     bus = Bus(settings, service="accounts", clock=system_clock)
     uow = UnitOfWork(engine, bus.outbox)
@@ -144,6 +147,7 @@ def build(role: Role) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
             await until_available(bus.start)
+            await until_available(SealStored(uow))
             if role != "worker":
                 await until_available(partial(_register_first_admin, settings, uow, passwords))
             await timers.start()

@@ -14,6 +14,8 @@ class AccountsSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="ACCOUNTS_")
 
+    master_keys_file: Path
+    """Master keys that seal names, e-mails and mails, base64, one a line, the newest first."""
     token_key_file: Path
     """Ed25519 private key (PKCS#8 PEM) that signs access tokens; its public half stands in `jwks_file`."""
     sealing_key_file: Path

@@ -19,6 +19,8 @@ from libs.common.http.credentials import Credentials
 from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
+from libs.common.personal.master_keys import MasterKeyFile
+from libs.common.personal.sealing import Sealer
 from libs.common.service import Role
 from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
@@ -28,6 +30,7 @@ from services.kyc.settings import KycSettings
 from services.kyc.store.digests import DIGESTS
 from services.kyc.use_cases.decide_application import DecideApplication
 from services.kyc.use_cases.repeat_changes import RepeatChanges
+from services.kyc.use_cases.seal_stored import SealStored
 from services.kyc.use_cases.submit_application import SubmitApplication
 from services.kyc.views.verification_status import VerificationStatusView
 
@@ -38,7 +41,8 @@ def build(role: Role) -> FastAPI:
     """Construct the process of this role from its settings."""
     settings = KycSettings()
     dsn = settings.postgres_dsn.get_secret_value()
-    engine = make_engine(dsn, f"kyc-{role}")
+    sealer = Sealer(MasterKeyFile(settings.master_keys_file).load())
+    engine = make_engine(dsn, f"kyc-{role}", sealer)
     digesting = HotConnection(dsn, "kyc-digests")
     bus = Bus(settings, service="kyc", clock=system_clock)
     uow = UnitOfWork(engine, bus.outbox)
@@ -58,6 +62,7 @@ def build(role: Role) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
             await until_available(bus.start)
+            await until_available(SealStored(uow))
             await timers.start()
             async with credentials:
                 yield

@@ -77,6 +77,7 @@ def _own_settings(service: str, plan: StackPlan) -> dict[str, str]:
             } | {f"{name.upper()}_URL": plan.url_of(name) for name in plan.ports if name != "ledger"}
         case "accounts":
             return {
+                "MASTER_KEYS_FILE": str(plan.keys.accounts_master),
                 "TOKEN_KEY_FILE": str(plan.keys.access_token),
                 "SEALING_KEY_FILE": str(plan.keys.sealing),
                 "ADMIN_EMAIL": plan.secrets.admin_email,
@@ -89,7 +90,7 @@ def _own_settings(service: str, plan: StackPlan) -> dict[str, str]:
                 "VELOCITY_LIMITS_LIFTED": _flag(not plan.velocity_limits),
             }
         case "kyc":
-            return {"ACCOUNTS_URL": plan.url_of("accounts")}
+            return {"ACCOUNTS_URL": plan.url_of("accounts"), "MASTER_KEYS_FILE": str(plan.keys.kyc_master)}
         case "gateway":
             urls = {f"{name.upper()}_URL": plan.url_of(name) for name in plan.ports if name != "gateway"}
             return urls | {

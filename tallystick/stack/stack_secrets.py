@@ -48,6 +48,9 @@ class KeyFiles:
     sealing: Path
     """32 random bytes in base64 that seal the secrets of authenticators."""
     jwks: Path
+    accounts_master: Path
+    kyc_master: Path
+    """Master keys that seal personal data, base64, one a line."""
 
 
 def load_or_make_secrets(folder: Path) -> StackSecrets:
@@ -84,7 +87,12 @@ def load_or_make_keys(folder: Path) -> KeyFiles:
         access_token=folder / "access-token.pem",
         sealing=folder / "sealing.key",
         jwks=folder / "jwks.json",
+        accounts_master=folder / "accounts-master.keys",
+        kyc_master=folder / "kyc-master.keys",
     )
+    for path in (files.accounts_master, files.kyc_master):
+        if not path.exists():
+            write_private(path, base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
     files.ledger_retired.touch(mode=0o600, exist_ok=True)
     for path in (files.ledger_signing, files.audit_signing, files.access_token):
         if not path.exists():

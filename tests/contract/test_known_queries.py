@@ -48,6 +48,7 @@ def environment(keys: TokenKeys, monkeypatch: pytest.MonkeyPatch) -> None:
         "JWKS_FILE": str(keys.jwks_file),
         "INTERNAL_TOKEN": "sister to sister",
         "SIGNING_KEY_FILE": str(keys.private_file),
+        "MASTER_KEYS_FILE": str(keys.master_keys_file),
         "TOKEN_KEY_FILE": str(keys.private_file),
         "SEALING_KEY_FILE": str(keys.sealing_file),
         "ORIGIN": "ledger.example/test",

@@ -32,11 +32,14 @@ from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
 from libs.common.messaging.outgoing_message import Outgoing
 from libs.common.messaging.publisher import Publisher
+from libs.common.personal.sealing import Sealer
 from tallystick.stack.jwks import key_set
 from tallystick.stack.service_settings import dsn_of_role
 from tests.support.postgres import fresh_database
 
 ROLE_PASSWORD = "only for a test"
+MASTER_KEY = b"a master key only for a test!!!!"
+SEALER = Sealer([MASTER_KEY])
 _MESSAGE_TYPES = {kind.TYPE: kind for topic in ALL_TOPICS for kind in topic.messages}
 
 
@@ -89,6 +92,8 @@ class TokenKeys:
         self.jwks_file = folder / "jwks.json"
         self.sealing_file = folder / "sealing.key"
         self.sealing_file.write_text(base64.b64encode(bytes(range(32))).decode("ascii"))
+        self.master_keys_file = folder / "master.keys"
+        self.master_keys_file.write_bytes(base64.b64encode(MASTER_KEY))
         self.private_file.write_bytes(self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         published = key_set(self.key.public_key())
         self.jwks_file.write_text(json.dumps(published))
@@ -120,7 +125,7 @@ def migrated_database(admin_dsn: str, service: str) -> Iterator[str]:
 async def unit_of_work(admin_dsn: str, service: str, publisher: Publisher) -> AsyncIterator[UnitOfWork]:
     """Give a unit of work as the service's own role, with nothing sweeping behind it."""
     dsn = dsn_of_role(admin_dsn, f"tallystick_{service}", ROLE_PASSWORD)
-    engine = make_engine(dsn, f"test-{service}")
+    engine = make_engine(dsn, f"test-{service}", SEALER)
     try:
         yield UnitOfWork(engine, Outbox(service, publisher, HotConnection(dsn, "test-outbox")))
     finally:

@@ -7,6 +7,7 @@ from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from libs.common.db.failures import leaves_doubt
+from libs.common.personal.sealing import Sealer
 
 # Pages are read in the order of an index. Of an account that has far more rows than most, a bitmap scan would collect
 # and sort all of them for the fifty that are asked for, and a plan made for the average account chooses it.
@@ -20,8 +21,10 @@ _SERVER_SETTINGS: Final = {
 _COMMAND_SECONDS: Final = 15.0
 
 
-def make_engine(dsn: str, application_name: str) -> AsyncEngine:
+def make_engine(dsn: str, application_name: str, sealer: Sealer | None = None) -> AsyncEngine:
     """Make an engine with a small fixed pool: more connections than cores only queue inside PostgreSQL.
+
+    `sealer` is for a service that stores personal data: its statements find it with `sealer_of`.
 
     No pre-ping (it costs a transaction a checkout): a lost connection surfaces as Unavailable and is replaced.
     """
@@ -40,7 +43,7 @@ def make_engine(dsn: str, application_name: str) -> AsyncEngine:
         },
     )
     event.listen(engine.sync_engine, "handle_error", _cut_if_in_doubt)
-    return engine
+    return engine if sealer is None else engine.execution_options(sealer=sealer)
 
 
 def _cut_if_in_doubt(context: ExceptionContext) -> None:

@@ -9,13 +9,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.ids import is_id
+from libs.common.personal.sealing import sealer_of
 from services.accounts.domain.customer import Customer, Profile
 from services.accounts.store.tables import CUSTOMERS
 
 _COLUMNS: Final = (
     CUSTOMERS.c.user_id,
-    CUSTOMERS.c.email,
-    CUSTOMERS.c.full_name,
+    CUSTOMERS.c.personal_key,
+    CUSTOMERS.c.email_sealed,
+    CUSTOMERS.c.full_name_sealed,
     CUSTOMERS.c.roles,
     CUSTOMERS.c.profile,
     CUSTOMERS.c.status,
@@ -29,13 +31,17 @@ _COLUMNS: Final = (
 
 async def insert_customer(connection: AsyncConnection, customer: Customer, password_hash: str) -> bool:
     """Store a new customer; False when the e-mail belongs to somebody already."""
+    sealer = sealer_of(connection)
+    key = sealer.new_key(customer.user_id)
     statement = (
         insert(CUSTOMERS)
         .values(
             user_id=customer.user_id,
-            email=customer.email,
+            personal_key=key,
+            email_hash=sealer.search_hash(customer.email),
+            email_sealed=sealer.seal(key, customer.user_id, "email", customer.email),
             password_hash=password_hash,
-            full_name=customer.full_name,
+            full_name_sealed=sealer.seal(key, customer.user_id, "full_name", customer.full_name),
             roles=sorted(customer.roles),
             profile=customer.profile,
             status=customer.status,
@@ -45,7 +51,7 @@ async def insert_customer(connection: AsyncConnection, customer: Customer, passw
             registered_at=customer.registered_at,
             changed_at=customer.changed_at,
         )
-        .on_conflict_do_nothing(index_elements=[CUSTOMERS.c.email], index_where=CUSTOMERS.c.deleted_at.is_(None))
+        .on_conflict_do_nothing(index_elements=[CUSTOMERS.c.email_hash], index_where=CUSTOMERS.c.deleted_at.is_(None))
         .returning(CUSTOMERS.c.user_id)
     )
     return (await connection.execute(statement)).first() is not None
@@ -56,7 +62,7 @@ async def find_customer(connection: AsyncConnection, user_id: str) -> Customer |
     if not is_id(user_id):
         return None
     row = (await connection.execute(select(*_COLUMNS).where(CUSTOMERS.c.user_id == user_id))).first()
-    return _customer(row) if row else None
+    return _customer(connection, row) if row else None
 
 
 async def lock_customer(connection: AsyncConnection, user_id: str) -> Customer | None:
@@ -66,42 +72,44 @@ async def lock_customer(connection: AsyncConnection, user_id: str) -> Customer |
     statement = select(*_COLUMNS).where(CUSTOMERS.c.user_id == user_id)
     # FOR NO KEY UPDATE: rows that point at him (sessions, accounts) may still be written.
     row = (await connection.execute(statement.with_for_update(key_share=True))).first()
-    return _customer(row) if row else None
+    return _customer(connection, row) if row else None
 
 
 async def find_credentials(connection: AsyncConnection, email: str) -> tuple[Customer, str] | None:
     """Return the customer of the normalised e-mail and his password's hash."""
     # Machines have an address only to be told apart: no password opens them and no mail reaches them.
-    people = (CUSTOMERS.c.email == email, CUSTOMERS.c.kind == "person")
+    people = (CUSTOMERS.c.email_hash == sealer_of(connection).search_hash(email), CUSTOMERS.c.kind == "person")
     statement = select(*_COLUMNS, CUSTOMERS.c.password_hash).where(*people)
     row = (await connection.execute(statement)).first()
-    return (_customer(row), row.password_hash) if row else None
+    return (_customer(connection, row), row.password_hash) if row else None
 
 
 async def update_profile(connection: AsyncConnection, user_id: str, profile: Profile, now: datetime) -> Customer:
     """Store the profile as a new version and return the customer as he is then."""
     values = {"profile": profile, "version": CUSTOMERS.c.version + 1, "changed_at": now}
     statement = update(CUSTOMERS).where(CUSTOMERS.c.user_id == user_id).values(values).returning(*_COLUMNS)
-    return _customer((await connection.execute(statement)).one())
+    return _customer(connection, (await connection.execute(statement)).one())
 
 
 async def update_roles(connection: AsyncConnection, user_id: str, roles: frozenset[str]) -> Customer:
     """Store the roles and return the customer as he is then; the bus does not hear of roles, so no new version."""
     statement = update(CUSTOMERS).where(CUSTOMERS.c.user_id == user_id).values(roles=sorted(roles))
-    return _customer((await connection.execute(statement.returning(*_COLUMNS))).one())
+    return _customer(connection, (await connection.execute(statement.returning(*_COLUMNS))).one())
 
 
 async def update_full_name(connection: AsyncConnection, user_id: str, full_name: str) -> Customer:
     """Store the name and return the customer as he is then; the bus carries no names, so no new version."""
-    statement = update(CUSTOMERS).where(CUSTOMERS.c.user_id == user_id).values(full_name=full_name)
-    return _customer((await connection.execute(statement.returning(*_COLUMNS))).one())
+    customer = await connection.execute(select(CUSTOMERS.c.personal_key).where(CUSTOMERS.c.user_id == user_id))
+    sealed = sealer_of(connection).seal(customer.scalar_one(), user_id, "full_name", full_name)
+    statement = update(CUSTOMERS).where(CUSTOMERS.c.user_id == user_id).values(full_name_sealed=sealed)
+    return _customer(connection, (await connection.execute(statement.returning(*_COLUMNS))).one())
 
 
 async def mark_closed(connection: AsyncConnection, user_id: str, now: datetime) -> Customer:
     """Store that the relationship has ended, as a new version, and return the customer as he is then."""
     values = {"status": "closed", "version": CUSTOMERS.c.version + 1, "changed_at": now}
     statement = update(CUSTOMERS).where(CUSTOMERS.c.user_id == user_id).values(values).returning(*_COLUMNS)
-    return _customer((await connection.execute(statement)).one())
+    return _customer(connection, (await connection.execute(statement)).one())
 
 
 async def mark_email_verified(connection: AsyncConnection, user_id: str, now: datetime) -> None:
@@ -123,14 +131,37 @@ async def read_changed_customers(
     place = tuple_(CUSTOMERS.c.changed_at, CUSTOMERS.c.user_id)
     statement = select(*_COLUMNS).where(place > after)
     statement = statement.order_by(CUSTOMERS.c.changed_at, CUSTOMERS.c.user_id).limit(limit)
-    return [_customer(row) for row in await connection.execute(statement)]
+    return [_customer(connection, row) for row in await connection.execute(statement)]
 
 
-def _customer(row: Row[*tuple[Any, ...]]) -> Customer:
+async def seal_stored_customers(connection: AsyncConnection, limit: int) -> int:
+    """Seal names and e-mails that were stored in plain text before, and return how many customers' that were."""
+    sealer = sealer_of(connection)
+    plain = select(CUSTOMERS.c.user_id, CUSTOMERS.c.email, CUSTOMERS.c.full_name).where(CUSTOMERS.c.email.is_not(None))
+    rows = (await connection.execute(plain.limit(limit).with_for_update(key_share=True))).all()
+    for row in rows:
+        key = sealer.new_key(row.user_id)
+        sealed = {
+            "personal_key": key,
+            "email_hash": sealer.search_hash(row.email),
+            "email_sealed": sealer.seal(key, row.user_id, "email", row.email),
+            "full_name_sealed": sealer.seal(key, row.user_id, "full_name", row.full_name),
+            "email": None,
+            "full_name": None,
+        }
+        await connection.execute(update(CUSTOMERS).where(CUSTOMERS.c.user_id == row.user_id).values(sealed))
+    return len(rows)
+
+
+def _customer(connection: AsyncConnection, row: Row[*tuple[Any, ...]]) -> Customer:
+    def opened(field: str, sealed: bytes | None) -> str:
+        # Of who was erased neither is left.
+        return "" if sealed is None else sealer_of(connection).open(row.personal_key, row.user_id, field, sealed)
+
     return Customer(
         user_id=row.user_id,
-        email=row.email,
-        full_name=row.full_name,
+        email=opened("email", row.email_sealed),
+        full_name=opened("full_name", row.full_name_sealed),
         roles=frozenset(row.roles),
         profile=row.profile,
         status=row.status,

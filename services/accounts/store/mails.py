@@ -2,19 +2,26 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
+import msgspec
 from sqlalchemy import case, delete, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.ids import new_id
+from libs.common.personal.sealing import sealer_of
 from services.accounts.domain.mail import TRIES_MAX, Mail, QueuedMail, try_again_after
 from services.accounts.store.tables import MAILS
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Mail).decode
 
 
 async def queue_mail(connection: AsyncConnection, mail: Mail) -> None:
     """Queue a mail; it is sent if the caller's transaction commits, within seconds unless the mail server is away."""
-    row = {"mail_id": new_id(), "recipient": mail.to, "subject": mail.subject, "body": mail.text}
-    await connection.execute(insert(MAILS).values(row))
+    mail_id = new_id()
+    content = sealer_of(connection).seal_in_passing(mail_id, _encode(mail))
+    await connection.execute(insert(MAILS).values(mail_id=mail_id, content=content))
 
 
 async def take_due_mails(connection: AsyncConnection, now: datetime, limit: int) -> Sequence[QueuedMail]:
@@ -31,7 +38,7 @@ async def take_due_mails(connection: AsyncConnection, now: datetime, limit: int)
     return [
         QueuedMail(
             mail_id=row.mail_id,
-            mail=Mail(to=row.recipient, subject=row.subject, text=row.body),
+            mail=_decode(sealer_of(connection).open_in_passing(row.mail_id, row.content)),
             queued_at=row.queued_at,
             tries=row.tries,
         )

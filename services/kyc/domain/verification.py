@@ -38,11 +38,14 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A verification as stored. `decided_*` are empty until a reviewer has decided on the present application."""
+    """A verification as stored, its `application` until the customer was erased.
+
+    `decided_*` are empty until a reviewer has decided on the present application.
+    """
 
     user_id: str
     state: State
-    application: Application
+    application: Application | None
     submitted_at: datetime
     decided_at: datetime | None
     decided_by: str | None

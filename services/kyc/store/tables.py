@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Date, DateTime, MetaData, SmallInteger, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, Date, DateTime, LargeBinary, MetaData, SmallInteger, Table, Text, Uuid
 
 _METADATA: Final = MetaData(schema="kyc")
 _ID: Final = Uuid(as_uuid=False)
@@ -18,11 +18,14 @@ VERIFICATIONS: Final = Table(
     Column("full_name", Text),
     Column("birth_date", Date),
     Column("country", Text),
+    Column("personal_key", LargeBinary),
+    Column("application_sealed", LargeBinary),
     Column("submitted_at", _MOMENT),
     Column("decided_at", _MOMENT),
     Column("decided_by", _ID),
     Column("reason", Text),
     Column("changed_at", _MOMENT),
+    Column("erased_at", _MOMENT),
 )
 
 VERIFICATION_EVENTS: Final = Table(

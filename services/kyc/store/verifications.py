@@ -4,22 +4,26 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, select, tuple_
+import msgspec
+from sqlalchemy import Row, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.errors import Conflict
 from libs.common.ids import is_id
+from libs.common.personal.sealing import Sealer, sealer_of
 from services.kyc.domain.verification import Application, State, Status, Verification
 from services.kyc.store.tables import VERIFICATION_EVENTS, VERIFICATIONS
 
 _ROW: Final = VERIFICATIONS.c
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Application).decode
 
 
 async def find_verification(connection: AsyncConnection, user_id: str) -> Verification | None:
     """Return the customer's verification, unlocked; None for somebody who never applied."""
     row = (await connection.execute(select(VERIFICATIONS).where(_ROW.user_id == user_id))).first()
-    return _verification(row) if row else None
+    return _verification(connection, row) if row else None
 
 
 async def lock_verification(connection: AsyncConnection, user_id: str) -> Verification | None:
@@ -27,7 +31,7 @@ async def lock_verification(connection: AsyncConnection, user_id: str) -> Verifi
     if not is_id(user_id):
         return None
     row = (await connection.execute(select(VERIFICATIONS).where(_ROW.user_id == user_id).with_for_update())).first()
-    return _verification(row) if row else None
+    return _verification(connection, row) if row else None
 
 
 async def save_verification(
@@ -43,9 +47,7 @@ async def save_verification(
         "status": verification.state.status,
         "tier": verification.state.tier,
         "version": verification.state.version,
-        "full_name": verification.application.full_name,
-        "birth_date": verification.application.birth_date,
-        "country": verification.application.country,
+        **_sealed(sealer_of(connection), verification.user_id, verification.application),
         "submitted_at": verification.submitted_at,
         "decided_at": verification.decided_at,
         "decided_by": verification.decided_by,
@@ -75,20 +77,45 @@ async def save_verification(
     )
 
 
+async def seal_stored_applications(connection: AsyncConnection, limit: int) -> int:
+    """Seal applications that were stored in plain text before, and return how many that were."""
+    plain = select(_ROW.user_id, _ROW.full_name, _ROW.birth_date, _ROW.country).where(_ROW.full_name.is_not(None))
+    rows = (await connection.execute(plain.limit(limit).with_for_update())).all()
+    for row in rows:
+        application = Application(full_name=row.full_name, birth_date=row.birth_date, country=row.country)
+        values = _sealed(sealer_of(connection), row.user_id, application)
+        values |= dict.fromkeys(("full_name", "birth_date", "country"))
+        await connection.execute(update(VERIFICATIONS).where(_ROW.user_id == row.user_id).values(values))
+    return len(rows)
+
+
 async def read_changed_verifications(
     connection: AsyncConnection, after: tuple[datetime, str], limit: int
 ) -> Sequence[Verification]:
     """Return a page of verifications behind (changed_at, user_id), oldest change first."""
     statement = select(VERIFICATIONS).where(tuple_(_ROW.changed_at, _ROW.user_id) > after)
     statement = statement.order_by(_ROW.changed_at, _ROW.user_id).limit(limit)
-    return [_verification(row) for row in await connection.execute(statement)]
+    return [_verification(connection, row) for row in await connection.execute(statement)]
 
 
-def _verification(row: Row[*tuple[Any, ...]]) -> Verification:
+def _sealed(sealer: Sealer, user_id: str, application: Application | None) -> dict[str, Any]:
+    """Return the columns of an application, sealed under a fresh key each time: nothing else is under the old one."""
+    if application is None:
+        return {"personal_key": None, "application_sealed": None}
+    key = sealer.new_key(user_id)
+    text = _encode(application).decode()
+    return {"personal_key": key, "application_sealed": sealer.seal(key, user_id, "application", text)}
+
+
+def _verification(connection: AsyncConnection, row: Row[*tuple[Any, ...]]) -> Verification:
+    application = None
+    if row.application_sealed is not None:
+        text = sealer_of(connection).open(row.personal_key, row.user_id, "application", row.application_sealed)
+        application = _decode(text)
     return Verification(
         user_id=row.user_id,
         state=State(status=row.status, tier=row.tier, version=row.version),
-        application=Application(full_name=row.full_name, birth_date=row.birth_date, country=row.country),
+        application=application,
         submitted_at=row.submitted_at,
         decided_at=row.decided_at,
         decided_by=row.decided_by,

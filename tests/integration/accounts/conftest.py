@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 from aiokafka import ConsumerRecord
 from pydantic import SecretStr
@@ -18,6 +19,7 @@ from libs.common.messaging.records import Received
 from services.accounts.app import make_routers
 from services.accounts.consumers.on_ledger_account_changed import OnLedgerAccountChanged
 from services.accounts.consumers.on_ledger_account_opened import OnLedgerAccountOpened
+from services.accounts.domain.mail import Mail
 from services.accounts.openings import Openings
 from services.accounts.passwords import Passwords
 from services.accounts.settings import AccountsSettings
@@ -25,6 +27,7 @@ from services.accounts.sisters import Sisters
 from services.accounts.use_cases.activate_accounts import ActivateAccounts
 from services.accounts.use_cases.note_ledger_states import NoteLedgerStates
 from tests.support.api_world import (
+    SEALER,
     MovedClock,
     RecordingPublisher,
     TokenKeys,
@@ -104,6 +107,12 @@ class World:
         record = ConsumerRecord("ledger.accounts.v1", 0, 0, 0, 0, b"", b"", None, 0, 0, ())
         await OnLedgerAccountChanged(NoteLedgerStates(self.uow))([Received(change, record) for change in changes])
 
+    async def mails_to(self, email: str) -> list[Mail]:
+        """The mails that wait for this address, oldest first."""
+        rows = await self.rows("SELECT mail_id::text, content FROM accounts.mails ORDER BY mail_id")
+        mails = [msgspec.json.decode(SEALER.open_in_passing(row["mail_id"], row["content"]), type=Mail) for row in rows]
+        return [mail for mail in mails if mail.to == email]
+
     async def rows(self, query: str, *arguments: object) -> list[dict[str, Any]]:
         """Read tables as the administrator."""
         async with admin_connection(self.admin_dsn) as connection:
@@ -133,6 +142,7 @@ async def world(accounts_dsn: str, tmp_path: Path, settings_changes: dict[str, o
         kafka="nowhere:1",
         jwks_file=keys.jwks_file,
         internal_token=SecretStr(INTERNAL_TOKEN),
+        master_keys_file=keys.master_keys_file,
         token_key_file=keys.private_file,
         sealing_key_file=keys.sealing_file,
         opening_patience_seconds=0.0,

@@ -39,10 +39,7 @@ async def asked(world: World, email: str) -> httpx2.Response:
 
 
 async def mails(world: World, email: str, subject: str = "Set a new password") -> list[str]:
-    rows = await world.rows(
-        "SELECT body FROM accounts.mails WHERE recipient = $1 AND subject = $2 ORDER BY queued_at", email, subject
-    )
-    return [row["body"] for row in rows]
+    return [mail.text for mail in await world.mails_to(email) if mail.subject == subject]
 
 
 async def mailed_token(world: World, email: str) -> str:

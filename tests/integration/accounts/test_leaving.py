@@ -63,7 +63,7 @@ async def test_closing_ends_accounts_log_ins_and_the_relationship(world: World) 
     said = world.publisher.said(user_id)
     assert [(m.status, m.version) for m in said if isinstance(m, CustomerChanged)][-1] == ("closed", 2)
     assert any(isinstance(m, CredentialsRevoked) and not m.session_id for m in said)
-    assert len(await world.rows("SELECT 1 FROM accounts.mails WHERE recipient = $1", email)) == 2
+    assert len(await world.mails_to(email)) == 2
 
 
 async def test_closing_twice_says_and_mails_nothing_new(world: World) -> None:

@@ -24,7 +24,7 @@ from libs.common.ids import new_id
 from services.accounts import store
 from services.accounts.store.digests import DIGESTS
 from tallystick.stack.service_settings import dsn_of_role
-from tests.support.api_world import ROLE_PASSWORD, admin_connection
+from tests.support.api_world import ROLE_PASSWORD, SEALER, admin_connection
 
 HIDING = {"customers", "accounts"}
 """The tables that have deleted rows."""
@@ -55,6 +55,8 @@ class Recorder:
 
     def __init__(self) -> None:
         self.statements: list[str] = []
+        self.sync_connection = MagicMock()
+        self.sync_connection.get_execution_options.return_value = {"sealer": SEALER}
 
     async def execute(self, statement: ClauseElement, _parameters: object = None) -> MagicMock:
         compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})

@@ -10,7 +10,7 @@ from libs.common.ids import new_id
 from services.accounts.use_cases.register_customer import RegisterCustomer
 from services.accounts.use_cases.register_first_admin import RegisterFirstAdmin
 from tests.integration.accounts.conftest import INTERNAL_TOKEN, PASSWORD, World
-from tests.support.api_world import admin_connection
+from tests.support.api_world import SEALER, admin_connection
 
 
 async def test_a_profile_is_set_once_audited_once_and_said_once(world: World) -> None:
@@ -112,7 +112,9 @@ async def test_the_first_admin_is_made_once_with_every_role_and_can_log_in(world
     first = RegisterFirstAdmin(world.uow, RegisterCustomer(world.uow, world.passwords, world.clock))
     for _ in range(2):
         await first(email="Root@example.com", password=PASSWORD)
-    [row] = await world.rows("SELECT roles FROM accounts.customers WHERE email = 'root@example.com'")
+    [row] = await world.rows(
+        "SELECT roles FROM accounts.customers WHERE email_hash = $1", SEALER.search_hash("root@example.com")
+    )
     assert sorted(row["roles"]) == ["admin", "auditor", "compliance", "customer", "operator", "support"]
     assert (await world.log_in("root@example.com")).status_code == 200
 

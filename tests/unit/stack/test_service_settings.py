@@ -28,6 +28,8 @@ def plan(*, rate_limits: bool = True, velocity_limits: bool = True, kafka_idempo
             access_token=Path("/keys/token.pem"),
             sealing=Path("/keys/sealing.key"),
             jwks=Path("/keys/jwks.json"),
+            accounts_master=Path("/keys/accounts-master.keys"),
+            kyc_master=Path("/keys/kyc-master.keys"),
         ),
         checkpoints=Path("/checkpoints"),
         mail=Path("/mail"),

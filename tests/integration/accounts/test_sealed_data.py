@@ -1,0 +1,80 @@
+"""Nothing that was planted about a person is anywhere in plain text, and what was plain is sealed at the next start."""
+
+import gc
+from typing import Any
+
+import pytest
+
+from libs.common.ids import new_id
+from services.accounts.use_cases.seal_stored import SealStored
+from tests.integration.accounts.conftest import PASSWORD, World
+from tests.support.api_world import SEALER, admin_connection
+
+NAME = "Zebedäus Quixwortham"
+EMAIL = "Zebedaeus.Quixwortham@Planted.example"
+PLANTED = ("quixwortham", "zebed", "planted.example")
+
+
+async def everything_stored(world: World) -> str:
+    """Every row of every table of the schema, its bytes as text, in lower case."""
+    async with admin_connection(world.admin_dsn) as connection:
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'accounts'")
+        rows: list[Any] = []
+        for table in tables:
+            rows += await connection.fetch(f'SELECT * FROM accounts."{table["tablename"]}"')
+    assert rows
+    texts = [
+        value.decode("latin-1") if isinstance(value, bytes) else str(value) for row in rows for value in row.values()
+    ]
+    return "\n".join(texts).lower()
+
+
+async def test_what_is_known_of_a_person_stands_nowhere_in_plain_text(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = {"email": EMAIL, "password": PASSWORD, "full_name": NAME}
+    user_id = (await world.http.post("/api/v1/users", json=body)).json()["user_id"]
+    headers = world.keys.bearer(user_id)
+    assert (await world.http.get("/api/v1/me", headers=headers)).json()["full_name"] == NAME
+    assert (await world.http.post("/api/v1/users", json=body)).status_code == 409
+    await world.log_in(EMAIL)
+    await world.log_in(EMAIL, "not the password at all")
+    await world.http.post("/api/v1/auth/verify-email/resend", json={"email": EMAIL})
+    await world.http.patch("/api/v1/me", json={"full_name": f"{NAME} the Younger"}, headers=headers)
+    await world.http.patch("/api/v1/me", json={"full_name": NAME, "email": EMAIL}, headers=headers)
+    await world.open_account(user_id)
+    await world.http.delete("/api/v1/me", headers=headers)
+    gc.collect()
+    logged = "".join(capsys.readouterr()).lower()
+    said = b"\n".join(item.payload for item in world.publisher.sent).decode("latin-1").lower()
+    stored = await everything_stored(world)
+    places = {"log": logged, "bus": said, "rows": stored}
+    assert [(word, place) for place, text in places.items() for word in PLANTED if word in text] == []
+
+
+async def test_what_an_earlier_version_stored_is_sealed_at_the_next_start(world: World) -> None:
+    user_id, email = new_id(), f"{new_id()}@example.com"
+    await world.rows(
+        """
+        INSERT INTO accounts.customers (user_id, email, password_hash, full_name, roles, profile, status, version,
+            registered_at, changed_at)
+        VALUES ($1, $2, 'unusable', 'Ada Lovelace', '{customer}', 'retail', 'active', 1, now(), now())
+        """,
+        user_id,
+        email,
+    )
+    await SealStored(world.uow)()
+    [row] = await world.rows("SELECT * FROM accounts.customers WHERE user_id = $1", user_id)
+    assert (row["email"], row["full_name"], row["email_hash"]) == (None, None, SEALER.search_hash(email))
+    me = (await world.http.get("/api/v1/me", headers=world.keys.bearer(user_id))).json()
+    assert (me["email"], me["full_name"]) == (email, "Ada Lovelace")
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["personal_key = NULL", "email = 'a@b.example', full_name = 'A'", "erased_at = now()", "email_hash = NULL"],
+)
+async def test_the_database_refuses_half_sealed_customers(world: World, change: str) -> None:
+    user_id = await world.register()
+    with pytest.raises(Exception, match="customers_personal_data_whole"):
+        await world.rows(f"UPDATE accounts.customers SET {change} WHERE user_id = $1", user_id)

@@ -1,0 +1,38 @@
+"""What a customer said of himself is sealed, also what an earlier version stored."""
+
+from libs.common.ids import new_id
+from services.kyc.use_cases.seal_stored import SealStored
+from services.kyc.views.verification_status import VerificationStatusView
+from tests.integration.kyc.conftest import World
+from tests.support.api_world import admin_connection
+
+
+async def test_no_table_of_the_service_has_what_was_applied_with(world: World) -> None:
+    user_id = new_id()
+    await world.apply(user_id, full_name="Zebedee Quixwortham", birth_date="1987-06-05", country="LI")
+    await world.decide(user_id, "reject", reviewer=new_id(), reason="blurred")
+    stored = ""
+    async with admin_connection(world.admin_dsn) as connection:
+        for table in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'kyc'"):
+            for row in await connection.fetch(f'SELECT * FROM kyc."{table["tablename"]}"'):
+                stored += "".join(v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in row.values())
+    assert user_id in stored
+    assert [word for word in ("Quixwortham", "Zebedee", "1987-06-05") if word in stored] == []
+    assert not any(b"Quixwortham" in item.payload for item in world.publisher.sent)
+
+
+async def test_what_an_earlier_version_stored_is_sealed_at_the_next_start(world: World) -> None:
+    user_id = new_id()
+    await world.rows(
+        """
+        INSERT INTO kyc.verifications (user_id, status, tier, version, full_name, birth_date, country, submitted_at,
+            reason, changed_at)
+        VALUES ($1, 'in_review', 0, 1, 'Ada Lovelace', '1990-12-10', 'GB', now(), '', now())
+        """,
+        user_id,
+    )
+    await SealStored(world.uow)()
+    [row] = await world.rows("SELECT * FROM kyc.verifications WHERE user_id = $1", user_id)
+    assert (row["full_name"], row["birth_date"], row["country"]) == (None, None, None)
+    assert (await VerificationStatusView(world.uow).of(user_id)).state.status == "in_review"
+    assert (await world.decide(user_id, "approve", reviewer=new_id())).status_code == 200
