@@ -110,6 +110,14 @@ class Server:
         async def headers(request: Request) -> dict[str, str]:
             return dict(request.headers)
 
+        @router.get("/both")
+        async def read() -> dict[str, str]:
+            return {}
+
+        @router.put("/both")
+        async def write() -> dict[str, str]:
+            return {}
+
         @router.post("/size")
         async def size(request: Request) -> dict[str, int]:
             self.sized.append(len(await request.body()))

@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.common.audit.asker import Asker
@@ -39,6 +39,7 @@ _HTTP_CODES: Final = {
     415: "content_type_not_accepted",
 }
 _BAD_REQUEST: Final = 400
+_METHOD_NOT_ALLOWED: Final = 405
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -79,6 +80,14 @@ class Application(FastAPI):
         if self.openapi_schema is None:
             name_actions(super().openapi(), self._declared)
         return super().openapi()
+
+    def methods_at(self, scope: Scope) -> set[str]:
+        """Return the methods of every route with this path; the framework itself names those of the first alone."""
+        found = {"POST"} if scope["path"] in self.hot else set()
+        for route in self._declared:
+            if route.matches(scope)[0] is not Match.NONE:
+                found |= set(getattr(route, "methods", None) or ())
+        return found
 
     def build_middleware_stack(self) -> ASGIApp:
         """Leave out the outermost layer, Starlette's last catch: it answers in plain text before our edge can."""
@@ -129,6 +138,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
                 endpoint.trail = audit
     declared = [*routes, *(route for router in routers for route in router.routes)]
     require_declared(declared, hot)
+    health_routes = health.router()
     app = Application(
         hot={path: endpoint for path, endpoint in hot.items() if isinstance(endpoint, GuardedEndpoint)},
         readable=readable,
@@ -137,7 +147,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
         admission=admission,
         cors_origins=cors_origins,
         audit=audit,
-        declared=declared,
+        declared=[*declared, *health_routes.routes],
         body_bounds=body_bounds or {},
         title=title,
         description=description,
@@ -161,7 +171,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
     app.state.service = service
     for router in routers:
         app.include_router(router)
-    app.include_router(health.router())
+    app.include_router(health_routes)
     app.add_route("/metrics", _metrics, methods=["GET"], include_in_schema=False)
     return app
 
@@ -235,6 +245,8 @@ async def _on_http(request: Request, error: Exception) -> Response:
     detail = {404: "There is no such route.", 405: "This route does not offer that method."}.get(
         error.status_code, "The request cannot be read; check its form and content type."
     )
-    return problem_response(
-        error.status_code, code, detail, request_id=request_id_of(request), headers=dict(error.headers or {})
-    )
+    headers = dict(error.headers or {})
+    if error.status_code == _METHOD_NOT_ALLOWED:
+        methods: set[str] = request.app.methods_at(request.scope)
+        headers |= {"Allow": ", ".join(sorted(methods))} if methods else {}
+    return problem_response(error.status_code, code, detail, request_id=request_id_of(request), headers=headers)

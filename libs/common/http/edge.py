@@ -91,7 +91,8 @@ class Edge:
         self._locate(scope)
         endpoint = self._hot.get(scope["path"])
         if endpoint is not None and not (scope["method"] == "GET" and scope["path"] in self._readable):
-            await _serve_hot(endpoint, scope, receive, send)
+            methods = b"GET, POST" if scope["path"] in self._readable else b"POST"
+            await _serve_hot(endpoint, methods, scope, receive, send)
             return
         began = monotonic_seconds()
         length, chunked, request_id = _read_headers(scope)
@@ -149,7 +150,7 @@ class Edge:
             scope["client"] = (self._proxies.address_of(host, scope["headers"]), port)
 
 
-async def _serve_hot(endpoint: GuardedEndpoint, scope: Scope, receive: Receive, send: Send) -> None:
+async def _serve_hot(endpoint: GuardedEndpoint, methods: bytes, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a hot endpoint's request that came over ASGI (an `Expect` header, a test's client)."""
     request, length = hot_request(scope["headers"], scope["client"])
     request.path, request.query = scope["path"], scope["query_string"]
@@ -159,7 +160,9 @@ async def _serve_hot(endpoint: GuardedEndpoint, scope: Scope, receive: Receive, 
         if body is None:
             return
         request.body = body
-        answer = await answer_hot(endpoint, request) if scope["method"] == "POST" else _method_not_allowed(request)
+        answer = (
+            await answer_hot(endpoint, request) if scope["method"] == "POST" else _method_not_allowed(request, methods)
+        )
     except TallystickError as error:
         answer = refused_answer(endpoint, request, error)
     finally:
@@ -255,10 +258,10 @@ async def _read_body(receive: Receive, reading: BodyReading, length: int) -> byt
     return bytes(body)
 
 
-def _method_not_allowed(request: HotRequest) -> HotAnswer:
+def _method_not_allowed(request: HotRequest, methods: bytes) -> HotAnswer:
     detail = "This route does not offer that method."
     body = problem_body(405, "method_not_allowed", detail, request_id=request.request_id)
-    return HotAnswer(405, body, b"application/problem+json", [(b"allow", b"POST")])
+    return HotAnswer(405, body, b"application/problem+json", [(b"allow", methods)])
 
 
 def _read_headers(scope: Scope) -> tuple[int, bool, str]:

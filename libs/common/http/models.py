@@ -41,7 +41,14 @@ EmailText = Annotated[
     ),
     AfterValidator(_printable),
 ]
-IdText = Annotated[str, StringConstraints(min_length=36, max_length=36), AfterValidator(_canonical_id)]
+ID_SCHEMA: Final = {"format": "uuid", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
+"""For OpenAPI: what `is_id` takes."""
+IdText = Annotated[
+    str,
+    StringConstraints(min_length=36, max_length=36),
+    AfterValidator(_canonical_id),
+    Field(json_schema_extra=ID_SCHEMA),
+]
 MetadataMap = Annotated[
     dict[
         Annotated[str, StringConstraints(min_length=1, max_length=40), AfterValidator(_printable)],

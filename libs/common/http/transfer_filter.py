@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.errors import Unprocessable
 from libs.common.http.cursors import CURSOR_CHARACTERS
+from libs.common.http.models import IdText
 from libs.common.http.moments import Moment, require_period
 from libs.common.money import MAX_AMOUNT_MINOR
 
@@ -20,7 +21,7 @@ class TransferFilter(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    account_id: str | None = Field(None, max_length=36, description="of this account")
+    account_id: IdText | None = Field(None, description="of this account")
     status: Literal["posted", "held", "refused", "blocked", "voided"] | None = Field(
         None, description="in this state now"
     )

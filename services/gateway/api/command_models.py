@@ -2,7 +2,8 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from libs.common.http.models import AmountMinor, ShortText, StrictModel
 from libs.common.money import MAX_AMOUNT_MINOR
@@ -51,9 +52,19 @@ class ClosingIn(StrictModel):
     )
 
 
+_ONE_LIMIT_AT_LEAST: Final[JsonDict] = {
+    "anyOf": [
+        {"required": [name], "properties": {name: {"type": "integer"}}} for name in ("minimum_minor", "maximum_minor")
+    ],
+    "examples": [{"minimum_minor": -50_000, "reason": "An overdraft agreed on with the customer"}],
+}
+"""For OpenAPI: what the model's own check asks for."""
+
+
 class LimitsIn(StrictModel):
     """The least (below zero: an overdraft) and the most an account may hold; what is left out stays as it is."""
 
+    model_config = ConfigDict(json_schema_extra=_ONE_LIMIT_AT_LEAST)
     minimum_minor: Annotated[int | None, Field(ge=-MAX_AMOUNT_MINOR, le=MAX_AMOUNT_MINOR)] = None
     maximum_minor: Annotated[int | None, Field(ge=0, le=MAX_AMOUNT_MINOR)] = None
     reason: ShortText

@@ -53,7 +53,7 @@ class ExampleValues:
         if "enum" in schema:
             return schema["enum"][0]
         for one in ("anyOf", "oneOf", "allOf"):
-            if one in schema:
+            if one in schema and "properties" not in schema:
                 return self.of(self._choice(schema[one]), name, owner, depth + 1)
         return self._by_type(schema, name, owner, depth)
 

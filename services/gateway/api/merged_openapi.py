@@ -63,7 +63,7 @@ def merge(own: Mapping[str, Any], theirs: Mapping[str, Mapping[str, Any]]) -> di
     for service, original in theirs.items():
         document = _without_conflicts(original, schemas, service)
         for path, operations in document["paths"].items():
-            merged["paths"].setdefault(path, operations)
+            merged["paths"][path] = {**operations, **merged["paths"].get(path, {})}
         schemas.update(document.get("components", {}).get("schemas", {}))
     components["schemas"] = schemas
     merged["components"] = components

@@ -24,7 +24,8 @@ KEY_HEADER: Final[dict[str, Any]] = {
     "in": "header",
     "required": True,
     "description": "1 to 255 printable ASCII characters, kept for ever. Same key, same body: the first outcome again.",
-    "schema": {"type": "string", "maxLength": 255},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~][!-~]*$"},
+    "example": "rent-2026-03",
 }
 _KEY_UNLESS_DRY: Final[dict[str, Any]] = {
     **KEY_HEADER,

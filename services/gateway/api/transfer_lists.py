@@ -15,7 +15,6 @@ from libs.common.http.cursors import Cursor, decode_cursor, encode_cursor
 from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from libs.common.http.transfer_filter import TransferFilterQuery
-from libs.common.ids import is_id
 from services.gateway.api.proxy import ask_service
 from services.gateway.domain.requests import MetadataKey, MetadataValue
 from services.gateway.views.transfer_lists import (
@@ -75,8 +74,6 @@ def transfer_lists_router(reading: Reading, ledger: httpx2.AsyncClient) -> APIRo
         if not metadata:
             return await _from_ledger(request, reading, ledger)
         query.require_possible()
-        if query.account_id is not None and not is_id(query.account_id):
-            raise Unprocessable("invalid_request", "account_id is a lower-case UUID with hyphens.")
         asked = MetadataQuery(
             principal.user_id,
             not principal.roles.isdisjoint(_READ_ALL),

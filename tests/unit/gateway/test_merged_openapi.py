@@ -108,3 +108,14 @@ def test_a_transfer_needs_a_key_unless_it_is_a_dry_run() -> None:
     assert "dry_run=true" in key_of("/api/v1/transfers")["description"]
     assert key_of("/api/v1/deposits")["required"]
     assert key_of("/api/v1/withdrawals")["required"]
+
+
+def test_of_one_path_each_method_is_there_whoever_offers_it() -> None:
+    def offering(method: str, summary: str) -> dict[str, Any]:
+        return {"paths": {"/same": {method: {"summary": summary, "responses": {}}}}}
+
+    merged = merge(OWN, {"ledger": offering("get", "ledger's"), "accounts": offering("patch", "accounts'")})
+    assert {method: one["summary"] for method, one in merged["paths"]["/same"].items()} == {
+        "get": "ledger's",
+        "patch": "accounts'",
+    }
