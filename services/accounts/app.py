@@ -65,6 +65,7 @@ from services.accounts.use_cases.create_service_account import CreateServiceAcco
 from services.accounts.use_cases.describe_account import DescribeAccount
 from services.accounts.use_cases.forget_expired import ForgetExpired
 from services.accounts.use_cases.grant_roles import GrantRoles
+from services.accounts.use_cases.guard_guesses import GuardGuesses
 from services.accounts.use_cases.note_ledger_states import NoteLedgerStates
 from services.accounts.use_cases.open_account import OpenAccount
 from services.accounts.use_cases.refresh_proof import RefreshProof
@@ -220,11 +221,18 @@ def _log_in_routers(
 ) -> Sequence[APIRouter]:
     tokens = AccessTokens(settings.token_key_file, settings.jwks_file)
     sealed_secrets = SealedSecrets(settings.sealing_key_file)
+    guard_guesses = GuardGuesses(uow, sealed_secrets, clock)
     revoke_session = RevokeSession(uow, clock)
     return [
         auth_router(
             AuthenticateCustomer(
-                uow, passwords, sealed_secrets, tokens, clock, verified_email=settings.require_verified_email
+                uow,
+                passwords,
+                guard_guesses,
+                sealed_secrets,
+                tokens,
+                clock,
+                verified_email=settings.require_verified_email,
             ),
             RefreshSession(uow, tokens, clock),
             revoke_session,
@@ -233,13 +241,13 @@ def _log_in_routers(
         sessions_router(SessionView(uow, clock), revoke_session),
         second_factor_router(
             SetSecondFactor(uow, sealed_secrets, clock),
-            RefreshProof(uow, passwords, sealed_secrets, tokens, clock),
+            RefreshProof(uow, passwords, guard_guesses, sealed_secrets, tokens, clock),
             clock,
         ),
         passwords_router(
-            ChangePassword(uow, passwords, clock),
+            ChangePassword(uow, passwords, guard_guesses, clock),
             RequestPasswordReset(uow, clock),
-            ResetPassword(uow, passwords, clock),
+            ResetPassword(uow, passwords, guard_guesses, clock),
         ),
     ]
 

@@ -4,7 +4,9 @@ from typing import Final
 
 from prometheus_client import Counter
 
-LOGINS: Final = Counter("tallystick_accounts_logins_total", "Logins by result, `accepted` or `refused`.", ("result",))
+LOGINS: Final = Counter(
+    "tallystick_accounts_logins_total", "Logins by result, `accepted`, `refused` or `locked`.", ("result",)
+)
 REFRESH_TOKENS_REUSED: Final = Counter(
     "tallystick_accounts_refresh_tokens_reused_total", "Refresh tokens presented a second time; their family was ended."
 )

@@ -39,6 +39,13 @@ class Passwords:
         """Return the hash to store, parameters and salt included. Raises: Unavailable `login_busy`."""
         return await self._run(_HASHER.hash, canonical_password(password))
 
+    async def hash_anew(self, stored_hash: str, password: str) -> str | None:
+        """Return a hash with the parameters of now for a password that fits; None when the stored one has them.
+
+        Raises: Unavailable `login_busy`.
+        """
+        return await self.hash(password) if _HASHER.check_needs_rehash(stored_hash) else None
+
     def require_acceptable(self, password: str, *, email: str, full_name: str) -> None:
         """Let pass what nobody tries first. Raises: Unprocessable `password_common`, `password_personal`."""
         require_acceptable(password, common=COMMON_PASSWORDS, email=email, full_name=full_name)

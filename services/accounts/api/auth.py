@@ -33,7 +33,7 @@ def auth_router(
         summary="Log in",
         dependencies=_PUBLIC,
         responses=refusals(
-            "invalid_credentials", "email_not_verified", "second_factor_required", "second_factor_wrong"
+            "invalid_credentials", "email_not_verified", "second_factor_required", "second_factor_wrong", "login_locked"
         ),
     )
     async def login(body: Login, request: Request) -> Tokens:
@@ -42,7 +42,9 @@ def auth_router(
         Who has set up an authenticator sends a code of it, or a recovery code, in the same request; without one the
         right password is answered 401 `second_factor_required`. A code works once.
 
-        An unknown e-mail is answered like a wrong password, after as much work. When too many log in at once, the
+        An unknown e-mail is answered like a wrong password, after as much work. After five wrong attempts about one
+        e-mail, or fifty from one address, each next one waits twice as long: 429 `login_locked`, with `Retry-After`.
+        When too many log in at once, the
         answer is 503 `login_busy`.
         """
         password = body.password.get_secret_value()

@@ -47,7 +47,9 @@ def passwords_router(
         "/password",
         status_code=204,
         summary="Change my password",
-        responses=refusals("password_wrong", "password_common", "password_personal", "customer_not_found"),
+        responses=refusals(
+            "login_locked", "password_wrong", "password_common", "password_personal", "customer_not_found"
+        ),
     )
     async def post_password(
         body: PasswordChange, principal: Annotated[Principal, permitted("password.change")], request: Request

@@ -107,7 +107,9 @@ def second_factor_router(set_second_factor: SetSecondFactor, refresh_proof: Refr
     @router.post(
         "/step-up",
         summary="Prove again who I am",
-        responses=refusals("session_not_found", "password_wrong", "second_factor_required", "second_factor_wrong"),
+        responses=refusals(
+            "session_not_found", "login_locked", "password_wrong", "second_factor_required", "second_factor_wrong"
+        ),
     )
     async def post_step_up(
         body: StepUp, principal: Annotated[Principal, permitted("session.step_up")], request: Request

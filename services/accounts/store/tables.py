@@ -132,6 +132,15 @@ PASSWORD_RESETS: Final = Table(
     Column("used_at", _MOMENT),
 )
 
+GUESSES: Final = Table(
+    "guesses",
+    _METADATA,
+    Column("subject", LargeBinary, primary_key=True),
+    Column("wrong", Integer),
+    Column("locked_until", _MOMENT),
+    Column("last_at", _MOMENT),
+)
+
 AUTHENTICATORS: Final = Table(
     "authenticators",
     _METADATA,

@@ -11,9 +11,10 @@ from services.accounts.domain.session import Proof
 from services.accounts.metrics import LOGINS
 from services.accounts.passwords import Passwords
 from services.accounts.sealed_secrets import SealedSecrets
-from services.accounts.store.customers import find_credentials, lock_customer
+from services.accounts.store.customers import find_credentials, lock_customer, update_password
 from services.accounts.tokens import AccessTokens, TokenPair
 from services.accounts.use_cases.begin_session import begin_session
+from services.accounts.use_cases.guard_guesses import GuardGuesses
 from services.accounts.use_cases.prove_second_factor import prove_second_factor
 
 
@@ -24,6 +25,7 @@ class AuthenticateCustomer:
         self,
         uow: UnitOfWork,
         passwords: Passwords,
+        guard_guesses: GuardGuesses,
         sealed_secrets: SealedSecrets,
         tokens: AccessTokens,
         clock: Clock,
@@ -33,6 +35,7 @@ class AuthenticateCustomer:
         """Take what it works with; `verified_email` refuses whoever has not verified his."""
         self._uow = uow
         self._passwords = passwords
+        self._guard_guesses = guard_guesses
         self._sealed_secrets = sealed_secrets
         self._tokens = tokens
         self._clock = clock
@@ -41,42 +44,47 @@ class AuthenticateCustomer:
     async def __call__(self, *, email: str, password: str, given: GivenCodes, asker: Asker) -> TokenPair:
         """Return fresh tokens. An unknown e-mail gets the answer of a wrong password, after the same work.
 
-        Locks: the customer. Emits: CredentialsRevoked, when another log-in of his has to make room.
-        Raises: Unauthenticated `invalid_credentials`, Forbidden `email_not_verified`, Unauthenticated
-        `second_factor_required` or `second_factor_wrong`, Unavailable.
+        A hash with parameters of former times is replaced. Locks: the customer.
+        Emits: CredentialsRevoked, when another log-in of his has to make room.
+        Raises: TooManyRequests `login_locked`, Unauthenticated `invalid_credentials`, Forbidden `email_not_verified`,
+        Unauthenticated `second_factor_required` or `second_factor_wrong`, Unavailable.
         """
-        known = await self._find(email)
-        fits = await self._passwords.verify(known[1] if known else None, password)
-        if known is not None:
-            asker.concerns("customer", known[0].user_id)
-        if known is None or not fits or known[0].status != "active":
-            raise _refused()
-        customer = known[0]
-        if self._verified_email and customer.email_verified_at is None:
-            LOGINS.labels("refused").inc()
-            raise Forbidden("email_not_verified", "Verify your e-mail first.")
-        pair = await self._begin(customer, known[1], given, asker)
-        LOGINS.labels("accepted").inc()
-        return pair
-
-    async def _find(self, email: str) -> tuple[Customer, str] | None:
         try:
             normal = normalise_email(email)
         except Unprocessable:
-            return None
+            normal = email.casefold()
         async with self._uow.begin() as tx:
-            return await find_credentials(tx.connection, normal)
+            known = await find_credentials(tx.connection, normal)
+        user_id = known[0].user_id if known else None
+        if user_id is not None:
+            asker.concerns("customer", user_id)
+        async with self._guard_guesses.guess(email=normal, user_id=user_id, address=asker.address):
+            pair = await self._verify(known, password, given, asker)
+        LOGINS.labels("accepted").inc()
+        return pair
 
-    async def _begin(self, customer: Customer, verified_hash: str, given: GivenCodes, asker: Asker) -> TokenPair:
+    async def _verify(
+        self, known: tuple[Customer, str] | None, password: str, given: GivenCodes, asker: Asker
+    ) -> TokenPair:
+        fits = await self._passwords.verify(known[1] if known else None, password)
+        if known is None or not fits or known[0].status != "active":
+            raise _refused()
+        customer, stored_hash = known
+        if self._verified_email and customer.email_verified_at is None:
+            LOGINS.labels("refused").inc()
+            raise Forbidden("email_not_verified", "Verify your e-mail first.")
+        new_hash = await self._passwords.hash_anew(stored_hash, password)
         async with self._uow.begin() as tx:
             await lock_customer(tx.connection, customer.user_id)
-            known = await find_credentials(tx.connection, customer.email)
+            now_known = await find_credentials(tx.connection, customer.email)
             # Argon2 takes long enough for a password to change, or a customer to be closed, meanwhile.
-            if known is None or known[0].status != "active" or known[1] != verified_hash:
+            if now_known is None or now_known[0].status != "active" or now_known[1] != stored_hash:
                 raise _refused()
             now = self._clock()
             factors = await prove_second_factor(tx, self._sealed_secrets, customer.user_id, given, now=now)
-            return await begin_session(tx, known[0], self._tokens, proof=Proof(now, factors), asker=asker)
+            if new_hash is not None:
+                await update_password(tx.connection, customer.user_id, new_hash)
+            return await begin_session(tx, now_known[0], self._tokens, proof=Proof(now, factors), asker=asker)
 
 
 def _refused() -> Unauthenticated:

@@ -14,13 +14,15 @@ from services.accounts.store.customers import find_credentials, find_customer, l
 from services.accounts.store.mails import queue_mail
 from services.accounts.store.password_resets import use_resets
 from services.accounts.use_cases.end_sessions import end_sessions
+from services.accounts.use_cases.guard_guesses import GuardGuesses
 
 
 class ChangePassword:
     """Sets another password and ends every session but the one that asks."""
 
-    def __init__(self, uow: UnitOfWork, passwords: Passwords, clock: Clock) -> None:
+    def __init__(self, uow: UnitOfWork, passwords: Passwords, guard_guesses: GuardGuesses, clock: Clock) -> None:
         """Take what it works with."""
+        self._guard_guesses = guard_guesses
         self._uow = uow
         self._passwords = passwords
         self._clock = clock
@@ -29,12 +31,13 @@ class ChangePassword:
         """Store the new password and tell the customer by e-mail.
 
         Locks: the customer. Emits: CredentialsRevoked for each session that ends.
-        Raises: NotFound `customer_not_found`, Forbidden `password_wrong`, Unprocessable `password_common` or
-        `password_personal`, Unavailable.
+        Raises: NotFound `customer_not_found`, TooManyRequests `login_locked`, Forbidden `password_wrong`, Unprocessable
+        `password_common` or `password_personal`, Unavailable.
         """
         customer, old_hash = await self._find(asker.actor_id)
-        if not await self._passwords.verify(old_hash, old):
-            raise _wrong()
+        async with self._guard_guesses.guess(email=customer.email, user_id=customer.user_id, address=asker.address):
+            if not await self._passwords.verify(old_hash, old):
+                raise _wrong()
         self._passwords.require_acceptable(new, email=customer.email, full_name=customer.full_name)
         new_hash = await self._passwords.hash(new)
         async with self._uow.begin() as tx:

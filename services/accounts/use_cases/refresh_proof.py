@@ -15,6 +15,7 @@ from services.accounts.sealed_secrets import SealedSecrets
 from services.accounts.store.customers import find_credentials, find_customer, lock_customer
 from services.accounts.store.sessions import find_live_session, update_proof
 from services.accounts.tokens import AccessTokens
+from services.accounts.use_cases.guard_guesses import GuardGuesses
 from services.accounts.use_cases.prove_second_factor import prove_second_factor
 
 
@@ -22,9 +23,16 @@ class RefreshProof:
     """Gives a session a fresh proof: by the second factor where there is one, else by the password."""
 
     def __init__(
-        self, uow: UnitOfWork, passwords: Passwords, sealed_secrets: SealedSecrets, tokens: AccessTokens, clock: Clock
+        self,
+        uow: UnitOfWork,
+        passwords: Passwords,
+        guard_guesses: GuardGuesses,
+        sealed_secrets: SealedSecrets,
+        tokens: AccessTokens,
+        clock: Clock,
     ) -> None:
         """Take what it works with."""
+        self._guard_guesses = guard_guesses
         self._uow = uow
         self._passwords = passwords
         self._sealed_secrets = sealed_secrets
@@ -35,14 +43,15 @@ class RefreshProof:
         """Return an access token of this session that says so; what is refreshed later says so, too.
 
         A password that is given has to be right also where the second factor alone would do.
-        Locks: the customer. Raises: NotFound `session_not_found`, Forbidden `password_wrong`, Unauthenticated
-        `second_factor_required` or `second_factor_wrong`, Unavailable.
+        Locks: the customer. Raises: NotFound `session_not_found`, TooManyRequests `login_locked`, Forbidden
+        `password_wrong`, Unauthenticated `second_factor_required` or `second_factor_wrong`, Unavailable.
         """
         customer, stored_hash = await self._find(asker.actor_id)
-        if password is not None and not await self._passwords.verify(stored_hash, password):
-            raise _wrong()
-        async with self._uow.begin() as tx:
-            return await self._prove(tx, customer, asker, session_id, given, knows_password=password is not None)
+        async with self._guard_guesses.guess(email=customer.email, user_id=customer.user_id, address=asker.address):
+            if password is not None and not await self._passwords.verify(stored_hash, password):
+                raise _wrong()
+            async with self._uow.begin() as tx:
+                return await self._prove(tx, customer, asker, session_id, given, knows_password=password is not None)
 
     async def _find(self, user_id: str) -> tuple[Customer, str]:
         async with self._uow.begin() as tx:

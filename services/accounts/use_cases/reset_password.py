@@ -11,13 +11,15 @@ from services.accounts.store.customers import lock_customer
 from services.accounts.store.password_resets import find_reset
 from services.accounts.use_cases.change_password import replace_password
 from services.accounts.use_cases.end_sessions import end_sessions
+from services.accounts.use_cases.guard_guesses import GuardGuesses
 
 
 class ResetPassword:
     """Sets the password that a mailed token allows to set, once, and ends every session."""
 
-    def __init__(self, uow: UnitOfWork, passwords: Passwords, clock: Clock) -> None:
+    def __init__(self, uow: UnitOfWork, passwords: Passwords, guard_guesses: GuardGuesses, clock: Clock) -> None:
         """Take what it works with."""
+        self._guard_guesses = guard_guesses
         self._uow = uow
         self._passwords = passwords
         self._clock = clock
@@ -40,6 +42,7 @@ class ResetPassword:
             now = self._clock()
             await replace_password(tx, customer, password_hash, asker, now=now)
             await end_sessions(tx, customer.user_id, asker, now=now)
+            await self._guard_guesses.forget(tx, customer.email)
 
     async def _lock_owner(self, tx: Transaction, token_hash: bytes) -> Customer:
         user_id = await find_reset(tx.connection, token_hash, self._clock())
