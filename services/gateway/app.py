@@ -68,6 +68,7 @@ from services.gateway.use_cases.foresee_transfer import ForeseeTransfer
 from services.gateway.use_cases.keep_events import KeepEvents, PruneEvents
 from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.project_outcomes import poll_outcomes
+from services.gateway.use_cases.record_callers import RecordCallers
 from services.gateway.use_cases.repeat_requests import Repeater
 from services.gateway.use_cases.seal_audit_log import SealAuditLog
 from services.gateway.use_cases.tell_events import EventStreams
@@ -122,7 +123,7 @@ def build(role: Role) -> FastAPI:
     loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
     if role in {"serve", "api"}:
         _follow(bus, waiters, directory, money.halt)
-        loops += [intake.run, streams.run, *_waking(waiters, connections["lookup"])]
+        loops += [intake.run, streams.run, _recorder(money, dsn, bus), *_waking(waiters, connections["lookup"])]
     if role in {"serve", "worker"}:
         _subscribe(bus, connections["projection"], connections["events"], connections["audit"])
         _set_timers(timers, settings, events=connections["events"], sealing=connections["seals"])
@@ -185,6 +186,10 @@ def _limits(settings: GatewaySettings) -> RateLimits:
     store = settings.limits_store
     address = store_address("" if store is None else store.get_secret_value())
     return RateLimits(settings.limits, enabled=settings.rate_limits, store=address)
+
+
+def _recorder(money: MoneyRoutes, dsn: str, bus: Bus) -> Callable[[], Coroutine[Any, Any, None]]:
+    return RecordCallers(money.callers, AuditLog("gateway", dsn, bus.outbox), system_clock).run
 
 
 def _set_timers(timers: Timers, settings: GatewaySettings, *, events: HotConnection, sealing: HotConnection) -> None:

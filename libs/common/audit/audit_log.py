@@ -1,6 +1,6 @@
 """A service's audit log, appended to outside of any use case, and said again to the collector."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -51,11 +51,20 @@ class AuditLog:
         """Disconnect."""
         await self._hot.close()
 
-    async def append(self, entries: Sequence[AuditEntry]) -> None:
-        """Append entries, one to a hundred. Idempotent by: entry id. Emits: AuditRecorded. Raises: Unavailable."""
+    async def append(
+        self,
+        entries: Sequence[AuditEntry],
+        before: Callable[[asyncpg.Connection], Awaitable[None]] | None = None,
+    ) -> None:
+        """Append entries, one to a hundred, and what they tell of `before` them, in one transaction.
+
+        Idempotent by: entry id. Emits: AuditRecorded. Raises: Unavailable.
+        """
         rows = [as_row(entry) for entry in entries]
         # tidy: allow commit-outside-unit-of-work: what it tells of had no transaction, or was refused one
         async with self._hot.transaction() as connection:
+            if before is not None:
+                await before(connection)
             await connection.execute(self._append_sql, *([row[name] for row in rows] for name in COLUMNS))
             row = await self._leave(connection, entries)
         await self._outbox.publish(row)

@@ -63,6 +63,7 @@ def batch_endpoint(parts: MoneyRoutes) -> dict[str, HotEndpoint]:
         counted = await parts.admit(request, dict(zip(keys, hashes, strict=True)))
         post_batch = _post_atomic if batch.mode == "atomic" else _post_independent
         results, submissions = await post_batch(parts, principal, batch, hashes, wait_seconds)
+        _note_callers(parts, request, submissions)
         if counted is not None and len(submissions) == len(batch.transfers):
             await parts.give_back_replay(request, counted, submissions)
         headers = [] if applied is None else [(b"preference-applied", applied.encode())]
@@ -76,6 +77,12 @@ def batch_endpoint(parts: MoneyRoutes) -> dict[str, HotEndpoint]:
             max_body_bytes=MAX_BATCH_BODY_BYTES,
         )
     }
+
+
+def _note_callers(parts: MoneyRoutes, request: HotRequest, submissions: Sequence[Submission]) -> None:
+    for submission in submissions:
+        if submission.stored is None and submission.answer.exception() is None:
+            parts.callers.note(submission.answer.result().transfer_id, request)
 
 
 async def _body_hashes(batch: BatchIn) -> list[bytes]:

@@ -17,6 +17,7 @@ from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
 from services.gateway.use_cases.accept_transfers import Intake, RequestKey, Submission
 from services.gateway.use_cases.foresee_transfer import ForeseeTransfer
 from services.gateway.use_cases.look_up_parties import Directory
+from services.gateway.use_cases.record_callers import MoneyCallers
 from services.gateway.use_cases.watch_ledger import LedgerHalt
 from services.gateway.views.transfers import are_replays, read_command, render_dry_run, render_transfer
 
@@ -36,6 +37,7 @@ class MoneyRoutes:
     clock: Clock
     foresee: ForeseeTransfer
     halt: LedgerHalt = field(default_factory=LedgerHalt)
+    callers: MoneyCallers = field(default_factory=MoneyCallers)
 
     async def admit(self, request: HotRequest, asked: Mapping[RequestKey, bytes]) -> Counted | None:
         """Count the request against the rate limits; None if it was not counted.

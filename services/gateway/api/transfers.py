@@ -80,6 +80,8 @@ def _endpoint(
         submission = Submission(scope, key, body_hash, draft, wait_seconds, answered, span)
         parts.intake.submit(submission)
         outcome = await answered
+        if submission.stored is None:
+            parts.callers.note(outcome.transfer_id, request)
         if outcome.status != "posted":
             log.info(
                 "transfer_answered",

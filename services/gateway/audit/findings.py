@@ -9,6 +9,7 @@ AuditFindingKind = Literal[
     "entry_not_collected",
     "source_altered",
     "source_missing",
+    "callers_altered",
     "leaf_altered",
     "leaf_missing",
     "seal_broken",

@@ -1,5 +1,6 @@
 """Recompute the audit log's leaves and seals from its entries, and compare the entries with the services' own logs."""
 
+import json
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -17,6 +18,7 @@ from libs.common.proof.checkpoint import Checkpoint, CheckpointMalformed
 from libs.common.proof.frontier import EMPTY_FRONTIER, Frontier
 from libs.common.proof.signed_note import NoteUnverified, Vkey, open_log_note
 from services.gateway.audit.findings import AuditDifference, AuditVerification
+from services.gateway.store.money_callers import Lump
 
 _PAGE: Final = 1000
 _COLLECTED_WITHIN: Final = timedelta(minutes=15)
@@ -37,6 +39,11 @@ FULL JOIN (SELECT * FROM gateway.audit_entries WHERE service = $1) e ON e.entry_
 WHERE ({", ".join(f"s.{name}" for name in COLUMNS)}) IS DISTINCT FROM ({_ENTRY})
     AND (e.entry_id IS NOT NULL OR s.entry_id < $2) ORDER BY 1 LIMIT 100
 """  # noqa: S608 -- as above
+_CALLERS: Final = """
+SELECT coalesce(c.lump_id::text, e.resource_id), e.facts, c.first_id::text, c.last_id::text, c.said
+FROM gateway.money_callers c
+FULL JOIN (SELECT * FROM gateway.audit_log WHERE resource_type = 'money_callers') e ON e.resource_id = c.lump_id::text
+"""
 _UNSEALED: Final = """
 SELECT e.entry_id::text FROM gateway.audit_entries e LEFT JOIN gateway.audit_leaves l USING (entry_id)
 LEFT JOIN gateway.audit_unsealed u USING (entry_id) WHERE l.entry_id IS NULL AND u.entry_id IS NULL LIMIT 100
@@ -59,6 +66,7 @@ async def verify_audit_log(
         for service in SERVICES:
             if await connection.fetchval("SELECT to_regclass($1)", f"{service}.audit_log"):
                 await _compare_source(connection, service, altered, found, now)
+        await _check_callers(connection, found)
         for row in await connection.fetch(_UNSEALED):
             found.find("leaf_missing", "audit_leaves", row[0], "the entry is neither sealed nor waiting for its seal")
         found.waiting = await connection.fetchval(_WAITING)
@@ -166,6 +174,18 @@ async def _source_of(connection: asyncpg.Connection, entry: AuditEntry) -> Audit
             if row is not None:
                 return from_row(service, row)
     return None
+
+
+async def _check_callers(connection: asyncpg.Connection, found: AuditVerification) -> None:
+    """Check from where money was asked for against the digests that were sealed."""
+    async for row in _stream(connection, _CALLERS):
+        lump_id, facts, first_id, last_id, said = row
+        if facts is None:
+            found.find("callers_altered", "money_callers", lump_id, "no audit entry has its digest")
+        elif last_id is None:
+            found.find("callers_altered", "money_callers", lump_id, "its audit entry is there, the row is not")
+        elif Lump(lump_id, first_id, last_id, 0, said).digest() != json.loads(facts).get("sha256"):
+            found.find("callers_altered", "money_callers", lump_id, "the row is not what was sealed")
 
 
 async def _compare_source(

@@ -5,12 +5,14 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from libs.common.audit.entry import COLUMNS, from_row
 from libs.common.contracts.audit import AuditEntry
 from libs.common.db.reading import Reading
 from libs.common.http.cursors import Cursor
 from libs.common.ids import first_id_at, is_id
+from services.gateway.store.money_callers import RECORDED_AS, find_callers
 
 ID_MAX: Final = 2**128 - 1
 
@@ -50,7 +52,9 @@ class AuditQuery(NamedTuple):
     def conditions(self) -> dict[str, str]:
         """Return column → value of what must be equal, the user aside."""
         names = ("service", "action", "resource_type", "resource_id", "outcome")
-        return {f"{name} =": value for name in names if (value := getattr(self, name)) is not None}
+        named = {f"{name} =": value for name in names if (value := getattr(self, name)) is not None}
+        # What it proves is shown with each request for money.
+        return named if self.action is not None else {**named, "action <>": RECORDED_AS}
 
     def money_conditions(self) -> dict[str, Any] | None:
         """Return the same about a request for money; None when there is none to be found."""
@@ -134,7 +138,18 @@ async def _between(
         )
         for entry in (from_row(row[-1], row[:-1]) for row in rows):
             found[entry.entry_id] = entry
-    return sorted(found.values(), key=lambda entry: entry.entry_id, reverse=order == "DESC")[:limit]
+    page = sorted(found.values(), key=lambda entry: entry.entry_id, reverse=order == "DESC")[:limit]
+    return await _with_callers(database, page)
+
+
+async def _with_callers(database: asyncpg.Connection, entries: list[AuditEntry]) -> list[AuditEntry]:
+    """Add to requests for money from where they came."""
+    money = [entry.entry_id for entry in entries if entry.resource_id == entry.entry_id]
+    callers = await find_callers(database, money) if money else {}
+    return [
+        msgspec.structs.replace(entry, **callers[entry.entry_id]._asdict()) if entry.entry_id in callers else entry
+        for entry in entries
+    ]
 
 
 def _first_id(moment: datetime | None, otherwise: int) -> int:

@@ -11,11 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from libs.common.audit.asker import Asker
 from libs.common.audit.audit_log import AuditLog
-from libs.common.audit.entry import COLUMNS, new_entry
+from libs.common.audit.entry import COLUMNS, from_row, new_entry
 from libs.common.clock import system_clock
 from libs.common.contracts.audit import AuditEntry
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
+from libs.common.http.hot import HotRequest
+from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
 from libs.common.proof.frontier import EMPTY_FRONTIER, Frontier
 from libs.common.proof.merkle import leaf_hash, root_of
@@ -23,7 +25,9 @@ from libs.common.proof.signed_note import parse_vkeys, vkey
 from services.gateway.audit.findings import AuditFinding, AuditVerification
 from services.gateway.audit.verify_audit_log import verify_audit_log
 from services.gateway.store.audit_entries import save_entries
+from services.gateway.store.money_callers import CallerOf, find_callers
 from services.gateway.store.seal_witness import SealWitness
+from services.gateway.use_cases.record_callers import MoneyCallers, RecordCallers
 from services.gateway.use_cases.seal_audit_log import SealAuditLog
 from tallystick.stack.service_settings import dsn_of_role
 from tests.support.api_world import ROLE_PASSWORD, RecordingPublisher, admin_connection, migrated_database
@@ -93,7 +97,7 @@ async def audit(ruined_dsn: str, tmp_path: Path) -> AsyncIterator[Log]:
     log = Log(ruined_dsn, tmp_path)
     await log.ruin(
         "TRUNCATE gateway.audit_log, gateway.audit_entries, gateway.audit_leaves, gateway.audit_seals",
-        "TRUNCATE gateway.audit_unsealed",
+        "TRUNCATE gateway.audit_unsealed, gateway.money_callers",
         "UPDATE gateway.audit_sealer SET expires_at = '-infinity'",
     )
     yield log
@@ -259,3 +263,43 @@ async def test_who_is_overrun_by_another_sealer_writes_nothing(audit: Log) -> No
     )
     with pytest.raises(Unavailable, match="audit_sealed_elsewhere"):
         await sealer()
+
+
+async def test_from_where_money_was_asked_for_is_proven_in_lumps(audit: Log) -> None:
+    callers = MoneyCallers()
+    recording = RecordCallers(callers, audit.source, system_clock)
+    ids = [new_id() for _ in range(4)]
+    for number, transfer_id in enumerate(ids):
+        address = "192.0.2.1" if number < 3 else "2001:db8::1"
+        callers.note(transfer_id, HotRequest(None, None, None, address, f"r{number}", user_agent=b"curl\t8"))
+    await recording.write()
+    await recording.write()
+    async with audit.hot.autocommit() as connection:
+        found = await find_callers(connection, [*ids, new_id()])
+        assert await connection.fetchval("SELECT count(*) FROM gateway.money_callers") == 1
+        entries = [
+            from_row("gateway", one)
+            for one in await connection.fetch(f"SELECT {', '.join(COLUMNS)} FROM gateway.audit_log")
+        ]
+        await save_entries(connection, entries)
+    assert found[ids[0]] == CallerOf("r0", "192.0.2.1", "curl8")
+    assert found[ids[3]] == CallerOf("r3", "2001:db8::1", "curl8")
+    assert set(found) == set(ids)
+    await audit.sealer()()
+    assert (await audit.verify()).is_good
+    for change in (
+        "said = convert_to(replace(convert_from(said, 'UTF8'), '192.0.2.1', '192.0.2.2'), 'UTF8')",
+        "first_id = '00000000-0000-0000-0000-000000000000'",
+        f"last_id = '{new_id()}'",
+        f"lump_id = '{new_id()}'",
+    ):
+        await audit.ruin(
+            "DROP TABLE IF EXISTS kept",
+            "CREATE TABLE kept AS SELECT * FROM gateway.money_callers",
+            f"UPDATE gateway.money_callers SET {change}",
+        )
+        kinds = {finding.kind for finding in (await audit.verify()).findings}
+        await audit.ruin("TRUNCATE gateway.money_callers", "INSERT INTO gateway.money_callers SELECT * FROM kept")
+        assert kinds == {"callers_altered"}, change
+    await audit.ruin("DELETE FROM gateway.money_callers")
+    assert only(await audit.verify()).kind == "callers_altered"
