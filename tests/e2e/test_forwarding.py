@@ -67,7 +67,7 @@ def status_and_body(api: Api, target: bytes, *headers: bytes) -> tuple[int, byte
         b"/api/v1/kyc/%ff",
         b"/api/v1/kyc/%23a%3fb",
         b"/api/v1/kyc/..%5c..%5cmetrics",
-        b"/api/v1/kyc/" + b"a" * 60_000,
+        b"/api/v1/kyc/" + b"a" * 8_000,
         b"/internal/accounts/x",
     ],
 )
@@ -105,19 +105,20 @@ def test_one_openapi_document_describes_everything(api: Api) -> None:
         path: [] for path in ROUTES
     }
     assert not [path for path in described if path.startswith("/internal")]
-    assert unresolved(document, document["components"]["schemas"]) == []
+    assert unresolved(document, document["components"]) == []
 
 
-def unresolved(node: object, schemas: dict[str, object]) -> list[str]:
-    """Return references to schemas that are not in the document."""
+def unresolved(node: object, components: dict[str, dict[str, object]]) -> list[str]:
+    """Return references to what is not in the document."""
     if isinstance(node, dict):
-        found = [missing for value in node.values() for missing in unresolved(value, schemas)]
+        found = [missing for value in node.values() for missing in unresolved(value, components)]
         ref = node.get("$ref")
-        if isinstance(ref, str) and ref.removeprefix("#/components/schemas/") not in schemas:
-            found.append(ref)
+        if isinstance(ref, str):
+            kind, _, name = ref.removeprefix("#/components/").partition("/")
+            found += [] if name in components.get(kind, {}) else [ref]
         return found
     if isinstance(node, list):
-        return [missing for value in node for missing in unresolved(value, schemas)]
+        return [missing for value in node for missing in unresolved(value, components)]
     return []
 
 
