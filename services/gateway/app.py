@@ -47,6 +47,7 @@ from services.gateway.api.transfer_lists import LISTED_AT, transfer_lists_router
 from services.gateway.api.transfer_reversals import transfer_reversals_router
 from services.gateway.api.transfer_status import transfer_status_router
 from services.gateway.api.transfers import money_endpoints
+from services.gateway.api.webhooks import webhooks_router
 from services.gateway.consumers.on_account_changed import OnAccountChanged
 from services.gateway.consumers.on_asset_added import on_asset_added
 from services.gateway.consumers.on_audit_recorded import OnAuditRecorded
@@ -66,14 +67,19 @@ from services.gateway.use_cases.accept_transfers import Intake
 from services.gateway.use_cases.await_outcomes import Waiters
 from services.gateway.use_cases.foresee_transfer import ForeseeTransfer
 from services.gateway.use_cases.keep_events import KeepEvents, PruneEvents
+from services.gateway.use_cases.keep_webhooks import KeepWebhooks
 from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.project_outcomes import poll_outcomes
 from services.gateway.use_cases.record_callers import RecordCallers
 from services.gateway.use_cases.repeat_requests import Repeater
+from services.gateway.use_cases.replay_events import ReplayEvents
 from services.gateway.use_cases.seal_audit_log import SealAuditLog
+from services.gateway.use_cases.send_webhooks import SendWebhooks
 from services.gateway.use_cases.tell_events import EventStreams
 from services.gateway.use_cases.watch_ledger import LedgerHalt
 from services.gateway.views.audit_entries import AuditEntriesView
+from services.gateway.webhook_secrets import WebhookSecrets
+from services.gateway.webhook_sender import WebhookSender
 
 _CONNECTIONS: Final = (
     "intake",
@@ -87,7 +93,10 @@ _CONNECTIONS: Final = (
     "audit",
     "streams",
     "seals",
+    "webhooks",
+    "sending",
 )
+Loop = Callable[[], Coroutine[Any, Any, None]]
 _PRUNE_SECONDS: Final = 3600.0
 _SEAL_SECONDS: Final = 5.0
 
@@ -120,14 +129,14 @@ def build(role: Role) -> FastAPI:
     command_intake = CommandIntake(connections["commands"], bus.publisher, waiters, system_clock)
     commands = CommandRoutes(money=money, intake=command_intake, states=connections["commands"])
     streams, timers = EventStreams(connections["streams"], system_clock), Timers()
-    loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
+    loops: list[Loop] = []
     if role in {"serve", "api"}:
         _follow(bus, waiters, directory, money.halt)
         loops += [intake.run, streams.run, _recorder(money, dsn, bus), *_waking(waiters, connections["lookup"])]
     if role in {"serve", "worker"}:
         _subscribe(bus, connections["projection"], connections["events"], connections["audit"])
         _set_timers(timers, settings, events=connections["events"], sealing=connections["seals"])
-        loops.append(Repeater(connections["repeats"], bus.publisher, system_clock).run)
+        loops += _worker_loops(settings, connections, bus)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -152,8 +161,8 @@ def build(role: Role) -> FastAPI:
     health.add("gateway.timers", timers.what_is_wrong)
     takes_requests = role in {"serve", "api"}
     routers = _routers(commands, connections["lookup"], waiters, _joined(engine, clients), document)
-    digests = GatewayDigests(connections["digests"])
-    routers += [events_router(streams), *_internal(digests, commands, settings.internal_token)]
+    routers += [events_router(streams), _webhooks(settings, connections["webhooks"])]
+    routers += _internal(GatewayDigests(connections["digests"]), commands, settings.internal_token)
     return make_app(
         service="gateway",
         title="Tallystick",
@@ -216,6 +225,22 @@ def _internal(digests: GatewayDigests, commands: CommandRoutes, internal_token: 
     return [
         digests_router(internal_token, digests.tables, count_unsent=digests.count_unsent, forget=forget),
         account_closings_router(commands, internal_token),
+    ]
+
+
+def _webhooks(settings: GatewaySettings, connection: HotConnection) -> APIRouter:
+    secrets = WebhookSecrets(settings.webhook_keys_file)
+    return webhooks_router(
+        KeepWebhooks(connection, secrets, system_clock, settings.webhook_allowed_hosts),
+        ReplayEvents(connection, system_clock),
+    )
+
+
+def _worker_loops(settings: GatewaySettings, connections: Mapping[str, HotConnection], bus: Bus) -> list[Loop]:
+    sender, secrets = WebhookSender(settings.webhook_allowed_hosts), WebhookSecrets(settings.webhook_keys_file)
+    return [
+        Repeater(connections["repeats"], bus.publisher, system_clock).run,
+        SendWebhooks(connections["sending"], sender, secrets, system_clock).run,
     ]
 
 
@@ -301,7 +326,7 @@ def _subscribe(bus: Bus, projection: HotConnection, keeping: HotConnection, audi
         bus.subscribe(subscription)
 
 
-def _waking(waiters: Waiters, lookup: HotConnection) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+def _waking(waiters: Waiters, lookup: HotConnection) -> list[Loop]:
     return [lambda: _tick(waiters), lambda: poll_outcomes(waiters, lookup)]
 
 

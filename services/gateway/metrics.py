@@ -33,3 +33,11 @@ AUDIT_SEALED: Final = Counter("tallystick_gateway_audit_entries_sealed_total", "
 AUDIT_UNSEALED_SECONDS: Final = Gauge(
     "tallystick_gateway_audit_unsealed_seconds", "Age of the oldest collected audit entry without a seal; 0: none."
 )
+WEBHOOK_ATTEMPTS: Final = Counter(
+    "tallystick_gateway_webhook_attempts_total", "Events sent to webhooks, by what came of it.", ("result",)
+)
+WEBHOOKS_DISABLED: Final = Counter(
+    "tallystick_gateway_webhooks_disabled_total",
+    "Webhooks disabled because of their receivers, by reason.",
+    ("because",),
+)

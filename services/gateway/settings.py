@@ -3,12 +3,20 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pydantic_settings import SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from libs.common.http.cors import Origins
 from libs.common.settings import ServiceSettings
 
+
+def _hosts_of(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    return tuple(host.strip().lower() for host in text.split(",") if host.strip())
+
+
+Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts_of)]
 PerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -56,5 +64,10 @@ class GatewaySettings(ServiceSettings):
     audit_witness_file: Path | None = None
     """Where the newest seal is kept outside the database; on another disk, for whoever restores the one restores the
     other too. Without it a log whose end was cut off goes unnoticed."""
+    webhook_keys_file: Path
+    """Fernet keys that encrypt the secrets of webhooks, one a line: the first encrypts, each decrypts."""
+    webhook_allowed_hosts: Hosts = ()
+    """Hosts, separated by commas, that webhooks may reach without TLS and at any address: for receivers on the
+    developer's own machine. In production none, or customers could have us call our own network."""
     otlp_endpoint: str = ""
     """Base URL of an OTLP/HTTP receiver (`http://collector:4318`) for spans of traced transfers; without it none."""

@@ -98,6 +98,9 @@ def _own_settings(service: str, plan: StackPlan) -> dict[str, str]:
                 "AUDIT_KEY_FILE": str(plan.keys.audit_signing),
                 "AUDIT_ORIGIN": AUDIT_ORIGIN,
                 "AUDIT_WITNESS_FILE": str(plan.checkpoints / "audit.checkpoint"),
+                "WEBHOOK_KEYS_FILE": str(plan.keys.webhooks),
+                # Whoever tries webhooks here listens on this very machine.
+                "WEBHOOK_ALLOWED_HOSTS": f"{LOOPBACK},localhost",
             }
         case _:
             return {}

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -51,6 +52,8 @@ class KeyFiles:
     accounts_master: Path
     kyc_master: Path
     """Master keys that seal personal data, base64, one a line."""
+    webhooks: Path
+    """A Fernet key, which encrypts the secrets of webhooks."""
 
 
 def load_or_make_secrets(folder: Path) -> StackSecrets:
@@ -89,10 +92,13 @@ def load_or_make_keys(folder: Path) -> KeyFiles:
         jwks=folder / "jwks.json",
         accounts_master=folder / "accounts-master.keys",
         kyc_master=folder / "kyc-master.keys",
+        webhooks=folder / "webhooks.keys",
     )
     for path in (files.accounts_master, files.kyc_master):
         if not path.exists():
             write_private(path, base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
+    if not files.webhooks.exists():
+        write_private(files.webhooks, Fernet.generate_key().decode())
     files.ledger_retired.touch(mode=0o600, exist_ok=True)
     for path in (files.ledger_signing, files.audit_signing, files.access_token):
         if not path.exists():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from cryptography.fernet import Fernet
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
@@ -38,8 +39,10 @@ def keys(tmp_path: Path) -> TokenKeys:
 
 
 @pytest.fixture(autouse=True)
-def environment(keys: TokenKeys, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(keys: TokenKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings of every service. Nothing of it is there: a route that does more than refuse cannot answer 422."""
+    webhook_keys = tmp_path / "webhooks.keys"
+    webhook_keys.write_bytes(Fernet.generate_key())
     settings = {
         "POSTGRES_DSN": "postgresql://nobody@127.0.0.1:1/nothing",
         "HTTP_PORT": "1",
@@ -50,6 +53,7 @@ def environment(keys: TokenKeys, monkeypatch: pytest.MonkeyPatch) -> None:
         "MASTER_KEYS_FILE": str(keys.master_keys_file),
         "TOKEN_KEY_FILE": str(keys.private_file),
         "SEALING_KEY_FILE": str(keys.sealing_file),
+        "WEBHOOK_KEYS_FILE": str(webhook_keys),
         "ORIGIN": "ledger.example/test",
         **{f"{service.upper()}_URL": "http://127.0.0.1:1" for service in BUILDERS},
     }

@@ -18,6 +18,8 @@ Scope = Literal[
     "kyc:write",
     "fraud:read",
     "events:read",
+    "webhooks:read",
+    "webhooks:write",
     "ledger:read",
     "ledger:write",
 ]
@@ -124,6 +126,12 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     # Events
     "event.stream": Permission(
         "be told what happens to one's own transfers and accounts", related="a party", scope="events:read"
+    ),
+    "webhook.read": Permission(
+        "see one's own webhooks and what was sent to them", related="the owner", scope="webhooks:read"
+    ),
+    "webhook.manage": Permission(
+        "have one's own events sent somewhere, again, or no longer", related="the owner", scope="webhooks:write"
     ),
     # Proof
     "transparency.read": Permission("read checkpoints, keys and proofs", public=True),

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from libs.common.clock import monotonic_seconds
-from libs.common.errors import TallystickError, Unauthenticated, Unprocessable
+from libs.common.errors import Forbidden, TallystickError, Unauthenticated, Unprocessable
 from libs.common.http.auth import Principal, TokenVerifier
 from libs.common.http.gate import permitted
 from libs.common.http.models import IdText
@@ -129,7 +129,7 @@ class _StreamResponse(Response):
             await _send(send, format_sse_event(event="stream.gap", data_str="{}"))
         await _send(send, format_sse_event(comment="ready", id=str(stream.position), retry=_RETRY_MS))
         quiet_since = monotonic_seconds()
-        while not gone.done() and not stream.is_dropped and monotonic_seconds() < ends_at and self._may_go_on():
+        while not gone.done() and not stream.is_dropped and monotonic_seconds() < ends_at and await self._may_go_on():
             events = await stream.next(self._streams.connection, _CHECK_SECONDS)
             if events:
                 await _send(
@@ -145,15 +145,16 @@ class _StreamResponse(Response):
                 await _send(send, format_sse_event(comment="ping", id=str(stream.position)))
             quiet_since = monotonic_seconds()
 
-    def _may_go_on(self) -> bool:
+    async def _may_go_on(self) -> bool:
         """Tell whether the token still lets him listen, and the server goes on; asked every second."""
-        state = self._request.app.state
-        verifier: TokenVerifier = state.verifier
+        request = self._request
+        verifier: TokenVerifier = request.app.state.verifier
+        address = request.client.host if request.client else ""
         try:
-            verifier.verify(self._request.headers.get("authorization"))
-        except Unauthenticated:
+            await verifier.identify(request.headers.get("authorization"), address)
+        except (Unauthenticated, Forbidden):
             return False
-        return not state.is_stopping
+        return not request.app.state.is_stopping
 
 
 async def _send(send: Send, body: bytes) -> None:

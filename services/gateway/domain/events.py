@@ -29,8 +29,12 @@ EventType = Literal[
     "account.changed",
     "account.status_changed",
     "verification.changed",
+    "webhook.disabled",
+    "webhook.test",
 ]
 EVENT_TYPES: Final[tuple[str, ...]] = get_args(EventType)
+TEST: Final = "webhook.test"
+"""Sent to the one webhook that it tests, whatever that asked for."""
 
 KEPT_FOR: Final = timedelta(days=30)
 """How long an event is kept, and so how far back a stream is resumed and a webhook replayed."""
@@ -217,6 +221,18 @@ def verification_event(*, user_id: str, data: dict[str, Any], occurred_at: str) 
     """Return that a customer's verification has another state; `data` has its `version`."""
     event_id = _id_of("verification", user_id, data["version"])
     return _event(event_id, user_id, "verification.changed", user_id, (), occurred_at, data)
+
+
+def webhook_disabled_event(*, user_id: str, webhook_id: str, because: str, occurred_at: str) -> Event:
+    """Return that nothing is sent to a webhook any more."""
+    event_id = _id_of("webhook-disabled", webhook_id, occurred_at)
+    data = {"webhook_id": webhook_id, "because": because}
+    return _event(event_id, user_id, "webhook.disabled", webhook_id, (), occurred_at, data)
+
+
+def webhook_test_event(event_id: str, *, user_id: str, webhook_id: str, occurred_at: str) -> Event:
+    """Return what tests a webhook; each test is another event."""
+    return _event(event_id, user_id, TEST, webhook_id, (), occurred_at, {"webhook_id": webhook_id})
 
 
 def _id_of(*parts: object) -> str:

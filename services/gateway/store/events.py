@@ -9,18 +9,25 @@ import asyncpg
 from services.gateway.domain.events import Event
 
 # Whoever writes holds the head until he commits: the next one's positions are higher, and visible later. A row that is
-# there already leaves a gap, which nobody minds.
+# there already leaves a gap, which nobody minds. What is to be sent to webhooks is queued in the same breath.
 _INSERT = """
 WITH head AS (
     UPDATE gateway.event_heads SET position = position + cardinality($1::uuid[])
-    RETURNING position - cardinality($1::uuid[]) AS before)
-INSERT INTO gateway.events (position, event_id, user_id, type, resource_id, account_ids, occurred_at, recorded_at,
-    payload)
-SELECT head.before + r.number, r.event_id, r.user_id, r.type, r.resource_id,
-    string_to_array(r.account_ids, ',')::uuid[], r.occurred_at::timestamptz, $7::timestamptz, r.payload
-FROM head, unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::text[], $8::bytea[])
-    WITH ORDINALITY AS r(event_id, user_id, type, resource_id, account_ids, occurred_at, payload, number)
-ON CONFLICT ON CONSTRAINT events_once DO NOTHING
+    RETURNING position - cardinality($1::uuid[]) AS before),
+kept AS (
+    INSERT INTO gateway.events (position, event_id, user_id, type, resource_id, account_ids, occurred_at, recorded_at,
+        payload)
+    SELECT head.before + r.number, r.event_id, r.user_id, r.type, r.resource_id,
+        string_to_array(r.account_ids, ',')::uuid[], r.occurred_at::timestamptz, $7::timestamptz, r.payload
+    FROM head, unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::text[], $8::bytea[])
+        WITH ORDINALITY AS r(event_id, user_id, type, resource_id, account_ids, occurred_at, payload, number)
+    ON CONFLICT ON CONSTRAINT events_once DO NOTHING
+    RETURNING position, user_id, type, resource_id)
+INSERT INTO gateway.webhook_deliveries (webhook_id, position, resource_id, next_attempt_at)
+SELECT w.webhook_id, kept.position, kept.resource_id, $7
+FROM kept JOIN gateway.webhooks w ON w.user_id = kept.user_id AND w.is_enabled
+    AND (w.event_types = '{}' OR kept.type = ANY(w.event_types))
+WHERE kept.type <> 'webhook.test'
 """
 _REGISTERED_SINCE = """
 SELECT user_id::text, since_at, registered FROM gateway.event_readers WHERE registered > $1 ORDER BY registered
@@ -36,7 +43,10 @@ SELECT $1::uuid, head.registered, head.position, $2::timestamptz, $3::timestampt
 ON CONFLICT ON CONSTRAINT event_readers_pkey DO UPDATE SET kept_until = greatest(r.kept_until, EXCLUDED.kept_until)
 RETURNING since_position
 """
-_FORGET_READERS = "DELETE FROM gateway.event_readers WHERE kept_until < $1::timestamptz"
+_FORGET_READERS = """
+DELETE FROM gateway.event_readers r WHERE r.kept_until < $1::timestamptz
+    AND NOT EXISTS (SELECT 1 FROM gateway.webhooks w WHERE w.user_id = r.user_id)
+"""
 _HEAD = "SELECT position, pruned_to FROM gateway.event_heads"
 _PRUNE = """
 WITH oldest AS (
@@ -80,7 +90,7 @@ class Registration(NamedTuple):
 
 
 async def insert_events(connection: asyncpg.Connection, events: Sequence[Event], recorded_at: datetime) -> None:
-    """Keep events in this order, each once; one transaction, whose positions are above all that are visible."""
+    """Keep events in this order, each once, and queue them for their webhooks; positions are above all visible ones."""
     await connection.execute(
         _INSERT,
         [event.event_id for event in events],
@@ -112,7 +122,7 @@ async def register_reader(connection: asyncpg.Connection, user_id: str, now: dat
 
 
 async def forget_readers(connection: asyncpg.Connection, now: datetime) -> None:
-    """Keep no more events for those who have not listened for so long that nothing is left to resume."""
+    """Keep no more events for those who have no webhook and did not listen for so long that nothing is to resume."""
     await connection.execute(_FORGET_READERS, now)
 
 

@@ -30,6 +30,7 @@ def plan(*, rate_limits: bool = True, velocity_limits: bool = True, kafka_idempo
             jwks=Path("/keys/jwks.json"),
             accounts_master=Path("/keys/accounts-master.keys"),
             kyc_master=Path("/keys/kyc-master.keys"),
+            webhooks=Path("/keys/webhooks.keys"),
         ),
         checkpoints=Path("/checkpoints"),
         mail=Path("/mail"),

@@ -1,0 +1,59 @@
+"""A webhook of a running stack: signed, repeated until it is taken, in order, and replayed when asked for."""
+
+from tests.e2e.api_client import Api, Person, wait_until
+from tests.support.webhook_receiver import Received, Receiver, webhook_receiver
+
+
+def events_of(receiver: Receiver, *transfer_ids: str) -> list[tuple[str, str]]:
+    found = [(received.event["data"].get("transfer_id"), received.event["type"]) for received in receiver.taken]
+    return [event for event in found if event[0] in transfer_ids]
+
+
+def test_a_webhook_arrives_signed_after_a_failure_in_order_and_again_when_asked(
+    api: Api, alice: Person, bob: Person
+) -> None:
+    with webhook_receiver() as receiver:
+        made = api.post("/webhooks", {"url": receiver.url}, token=alice.token)
+        assert made.status_code == 201, made.text
+        path, secret = f"/webhooks/{made.json()['webhook_id']}", made.json()["secret"]
+        failed: list[str] = []
+
+        def fail_once(received: Received) -> int:
+            if received.event["type"] == "transfer.held" and not failed:
+                failed.append(received.event["id"])
+                return 500
+            return 204
+
+        receiver.answer = fail_once
+        body = {
+            "source_account_id": alice.account_id,
+            "destination_account_id": bob.account_id,
+            "amount_minor": 7,
+            "asset": "USD",
+            "hold": True,
+        }
+        held = api.post("/transfers", body, token=alice.token, key=f"webhook-{made.json()['webhook_id']}").json()
+        transfer_id = held["transfer_id"]
+        captured = api.post(f"/transfers/{transfer_id}/capture", {}, token=alice.token, key=f"capture-{transfer_id}")
+        assert captured.status_code == 200, captured.text
+        other = api.pay(alice, bob).json()["transfer_id"]
+
+        wait_until("the last event", lambda: len(events_of(receiver, transfer_id)) == 3)
+        wait_until("the other transfer's", lambda: len(events_of(receiver, other)) == 1)
+        assert [kind for _, kind in events_of(receiver, transfer_id)] == [
+            "transfer.held",
+            "transfer.held",
+            "transfer.posted",
+        ]
+        for received in receiver.taken:
+            received.verified(secret)
+
+        taken = len(receiver.taken)
+        assert api.post(f"{path}/replay", {"event_id": failed[0]}, token=alice.token).json() == {"replayed": 1}
+        wait_until("the replay", lambda: len(receiver.taken) > taken)
+        assert receiver.taken[-1].event["id"] == failed[0]
+        log = api.get(f"{path}/deliveries", alice.token).json()["deliveries"]
+        assert {delivery["status"] for delivery in log if delivery["resource_id"] in {transfer_id, other}} == {
+            "delivered"
+        }
+        assert api.http.delete(f"/api/v1{path}", headers={"Authorization": f"Bearer {alice.token}"}).status_code == 204
