@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
@@ -63,6 +64,7 @@ from services.accounts.use_cases.close_service_account import CloseServiceAccoun
 from services.accounts.use_cases.create_api_key import CreateApiKey
 from services.accounts.use_cases.create_service_account import CreateServiceAccount
 from services.accounts.use_cases.describe_account import DescribeAccount
+from services.accounts.use_cases.erase_customer import EraseCustomer
 from services.accounts.use_cases.forget_expired import ForgetExpired
 from services.accounts.use_cases.grant_roles import GrantRoles
 from services.accounts.use_cases.guard_guesses import GuardGuesses
@@ -195,7 +197,10 @@ def make_routers(
         *_log_in_routers(settings, uow, passwords, clock),
         email_verification_router(VerifyEmail(uow, clock), AskToVerifyEmail(uow, clock)),
         me_router(customers, ChangeName(uow, clock), CloseCustomer(uow, sisters, clock)),
-        deletions_router(Deletions(uow, clock)),
+        deletions_router(
+            Deletions(uow, clock),
+            EraseCustomer(uow, clock, retention=timedelta(days=settings.retention_days)),
+        ),
         accounts_router(
             OpenAccount(
                 uow,

@@ -29,6 +29,8 @@ class AccountsSettings(ServiceSettings):
     kyc_url: str = ""
     ledger_url: str = ""
     """Where the sisters answer. Closing a customer needs gateway and ledger; his export needs all three."""
+    retention_days: int = Field(default=1827, ge=0, le=36_525)
+    """How long a customer's data is kept after he closed before it may be erased; five years by default."""
     smtp_host: str | None = None
     """The server that takes our mails. Without one they are written into `mail_folder`."""
     smtp_port: int = Field(default=465, ge=1, le=65535)

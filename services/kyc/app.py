@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 from libs.common.audit.audit_log import AuditLog
 from libs.common.audit.trail import AuditTrail
 from libs.common.clock import Clock, system_clock
+from libs.common.contracts.topics import ERASURES
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.unit_of_work import UnitOfWork
@@ -19,6 +20,7 @@ from libs.common.http.credentials import Credentials
 from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
+from libs.common.messaging.delivery import Subscription
 from libs.common.personal.master_keys import MasterKeyFile
 from libs.common.personal.sealing import Sealer
 from libs.common.service import Role
@@ -26,9 +28,11 @@ from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
 from services.kyc.api.admin_reviews import admin_reviews_router
 from services.kyc.api.application import application_router
+from services.kyc.consumers.on_customer_erased import OnCustomerErased
 from services.kyc.settings import KycSettings
 from services.kyc.store.digests import DIGESTS
 from services.kyc.use_cases.decide_application import DecideApplication
+from services.kyc.use_cases.forget_applicants import ForgetApplicants
 from services.kyc.use_cases.repeat_changes import RepeatChanges
 from services.kyc.use_cases.seal_stored import SealStored
 from services.kyc.use_cases.submit_application import SubmitApplication
@@ -56,6 +60,14 @@ def build(role: Role) -> FastAPI:
     if role != "worker":
         credentials.follow(bus, health, "kyc")
     if role != "api":
+        bus.subscribe(
+            Subscription(
+                group="kyc.forget-applicants",
+                topic=ERASURES,
+                handle=OnCustomerErased(ForgetApplicants(uow, system_clock)),
+                max_messages=100,
+            )
+        )
         timers.every(_REPEAT_SECONDS, "repeat-changes", RepeatChanges(uow, bus.publisher, system_clock))
 
     @asynccontextmanager

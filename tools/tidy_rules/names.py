@@ -18,7 +18,7 @@ VERBS = {
     "report", "request", "rescreen", "reset", "resolve", "restore", "resume", "reverse", "review", "revoke", "rotate",
     "run", "screen", "search", "send", "set", "settle", "show", "sign", "start", "stop", "store", "submit", "suspend",
     "sweep", "take", "tell", "track", "transfer", "unfreeze", "update", "verify", "void", "wait", "wake", "watch",
-    "choose", "describe", "foresee", "seal", "withdraw", "write",
+    "choose", "describe", "erase", "foresee", "seal", "withdraw", "write",
 }
 # fmt: on
 

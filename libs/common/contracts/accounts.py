@@ -45,3 +45,11 @@ class CredentialsRevoked(Message, frozen=True, gc=False, kw_only=True):
     session_id: str
     key_id: str
     occurred_at: str
+
+
+class CustomerErased(Message, frozen=True, gc=False, kw_only=True):
+    """What is known of the person behind this id is to be destroyed, wherever it is kept."""
+
+    TYPE: ClassVar[str] = "tallystick.accounts.customer-erased.v1"
+    user_id: str
+    occurred_at: str

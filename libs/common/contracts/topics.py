@@ -115,6 +115,13 @@ CREDENTIALS: Final = Topic(
     why="a revocation stands alone: it is never taken back",
     messages=(accounts.CredentialsRevoked,),
 )
+ERASURES: Final = Topic(
+    name="accounts.erasures.v1",
+    owner="accounts",
+    key="user_id",
+    why="an erasure stands alone: it is never taken back",
+    messages=(accounts.CustomerErased,),
+)
 VERIFICATIONS: Final = Topic(
     name="kyc.verifications.v1",
     owner="kyc",
@@ -164,6 +171,7 @@ ALL_TOPICS: Final = (
     ACCOUNTS,
     CUSTOMERS,
     CREDENTIALS,
+    ERASURES,
     VERIFICATIONS,
     *(dead_letters_of(service) for service in SERVICES),
     *(audit_entries_of(service) for service in SERVICES),

@@ -75,6 +75,9 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "customer.rename": Permission("correct one's own name", related="the customer himself"),
     "customer.close": Permission("end one's own relationship", related="the customer himself"),
     "customer.delete": Permission("take somebody else who has closed out of sight", _of("admin"), fresh=True),
+    "customer.erase": Permission(
+        "destroy what is known of somebody else who has closed", _of("compliance"), fresh=True
+    ),
     "customer.restore": Permission("bring back somebody else who closed or was deleted", _of("admin"), fresh=True),
     "account.delete": Permission("take somebody else's closed account out of sight", _of("admin"), fresh=True),
     "account.restore": Permission("bring back somebody else's account that was deleted", _of("admin"), fresh=True),

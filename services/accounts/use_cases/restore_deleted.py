@@ -39,7 +39,8 @@ class Deletions:
     async def restore_customer(self, user_id: str, asker: Asker) -> Customer:
         """Bring back who was deleted or has closed, active as before; his accounts stay closed. Idempotent.
 
-        Emits: CustomerChanged. Raises: NotFound `customer_not_found`, Conflict `email_taken`, Unavailable.
+        Emits: CustomerChanged. Raises: NotFound `customer_not_found`, Conflict `email_taken`, `customer_erased`,
+        Unavailable.
         """
         async with self._uow.begin() as tx:
             now = self._clock()
@@ -49,6 +50,8 @@ class Deletions:
             customer = await find_customer(tx.connection, user_id)
             if customer is None:
                 raise NotFound("customer_not_found", "There is no such customer.")
+            if customer.status == "closed":
+                raise Conflict("customer_erased", "What was known of this customer has been destroyed.")
             if restored == "restored":
                 await record(tx, asker, "customer.restore", at=now, resource=("customer", user_id))
                 tx.emit(CUSTOMERS, user_id, customer_changed(customer))

@@ -77,6 +77,13 @@ async def save_verification(
     )
 
 
+async def erase_applications(connection: AsyncConnection, user_ids: Sequence[str], now: datetime) -> None:
+    """Destroy the keys of what these customers applied with; their verifications stay as decided."""
+    columns = ("personal_key", "application_sealed", "full_name", "birth_date", "country")
+    statement = update(VERIFICATIONS).where(_ROW.user_id.in_(user_ids), _ROW.erased_at.is_(None))
+    await connection.execute(statement.values({**dict.fromkeys(columns), "erased_at": now}))
+
+
 async def seal_stored_applications(connection: AsyncConnection, limit: int) -> int:
     """Seal applications that were stored in plain text before, and return how many that were."""
     plain = select(_ROW.user_id, _ROW.full_name, _ROW.birth_date, _ROW.country).where(_ROW.full_name.is_not(None))

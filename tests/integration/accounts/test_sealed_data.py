@@ -1,10 +1,13 @@
 """Nothing that was planted about a person is anywhere in plain text, and what was plain is sealed at the next start."""
 
 import gc
+from datetime import timedelta
 from typing import Any
 
+import httpx2
 import pytest
 
+from libs.common.contracts.accounts import CustomerErased
 from libs.common.ids import new_id
 from services.accounts.use_cases.seal_stored import SealStored
 from tests.integration.accounts.conftest import PASSWORD, World
@@ -78,3 +81,42 @@ async def test_the_database_refuses_half_sealed_customers(world: World, change: 
     user_id = await world.register()
     with pytest.raises(Exception, match="customers_personal_data_whole"):
         await world.rows(f"UPDATE accounts.customers SET {change} WHERE user_id = $1", user_id)
+
+
+async def closed(world: World) -> tuple[str, str]:
+    email = f"{new_id()}@example.com"
+    user_id = await world.register(email)
+    assert (await world.http.delete("/api/v1/me", headers=world.keys.bearer(user_id))).status_code == 204
+    return user_id, email
+
+
+async def erase(world: World, user_id: str) -> httpx2.Response:
+    headers = world.keys.bearer(new_id(), "compliance")
+    return await world.http.delete(f"/api/v1/admin/users/{user_id}/personal-data", headers=headers)
+
+
+async def test_nobody_is_erased_before_he_closed_and_the_law_lets_him_go(world: World) -> None:
+    user_id = await world.register()
+    assert (await erase(world, user_id)).json()["code"] == "customer_not_closed"
+    assert (await erase(world, new_id())).json()["code"] == "customer_not_found"
+    gone, _ = await closed(world)
+    world.clock.move(timedelta(days=1826))
+    assert (await erase(world, gone)).json()["code"] == "retention_not_over"
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_erasing_destroys_the_key_tells_the_others_and_is_for_good(world: World, *, deleted: bool) -> None:
+    user_id, email = await closed(world)
+    admin = world.keys.bearer(new_id(), "admin")
+    if deleted:
+        await world.http.delete(f"/api/v1/admin/users/{user_id}", headers=admin)
+    world.clock.move(timedelta(days=1827, seconds=1))
+    assert (await erase(world, user_id)).status_code == 204
+    assert (await erase(world, user_id)).status_code == 204
+    [row] = await world.rows("SELECT * FROM accounts.customers WHERE user_id = $1", user_id)
+    kept = ("personal_key", "email_hash", "email_sealed", "full_name_sealed", "email", "full_name")
+    assert [row[name] for name in kept] == [None] * 6
+    assert any(isinstance(message, CustomerErased) for message in world.publisher.said(user_id))
+    restored = await world.http.post(f"/api/v1/admin/users/{user_id}/restore", headers=admin)
+    assert restored.json()["code"] == ("customer_not_found" if deleted else "customer_erased")
+    assert await world.register(email) != user_id

@@ -1,6 +1,12 @@
 """What a customer said of himself is sealed, also what an earlier version stored."""
 
+from aiokafka import ConsumerRecord
+
+from libs.common.contracts.accounts import CustomerErased
 from libs.common.ids import new_id
+from libs.common.messaging.records import Received
+from services.kyc.consumers.on_customer_erased import OnCustomerErased
+from services.kyc.use_cases.forget_applicants import ForgetApplicants
 from services.kyc.use_cases.seal_stored import SealStored
 from services.kyc.views.verification_status import VerificationStatusView
 from tests.integration.kyc.conftest import World
@@ -36,3 +42,19 @@ async def test_what_an_earlier_version_stored_is_sealed_at_the_next_start(world:
     assert (row["full_name"], row["birth_date"], row["country"]) == (None, None, None)
     assert (await VerificationStatusView(world.uow).of(user_id)).state.status == "in_review"
     assert (await world.decide(user_id, "approve", reviewer=new_id())).status_code == 200
+
+
+async def test_an_erased_customer_s_application_is_gone_and_the_decision_stays(world: World) -> None:
+    user_id, other = new_id(), new_id()
+    for one in (user_id, other):
+        await world.apply(one)
+    await world.decide(user_id, "approve", reviewer=new_id())
+    message = CustomerErased(user_id=user_id, occurred_at="2026-03-01T09:30:00.000000Z")
+    record = ConsumerRecord("accounts.erasures.v1", 0, 0, 0, 0, user_id.encode(), b"", None, 0, 0, ())
+    for _ in range(2):
+        await OnCustomerErased(ForgetApplicants(world.uow, world.clock))([Received(message, record)])
+    [row] = await world.rows("SELECT * FROM kyc.verifications WHERE user_id = $1", user_id)
+    assert (row["personal_key"], row["application_sealed"], row["status"]) == (None, None, "approved")
+    assert (await world.status(user_id))["tier"] == 1
+    [kept] = await world.rows("SELECT * FROM kyc.verifications WHERE user_id = $1", other)
+    assert kept["personal_key"] is not None
