@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from libs.common.errors import Malformed
+from libs.common.field_errors import field_error
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -15,11 +16,15 @@ def read_key(header: str | None) -> str:
     """
     if header is None:
         raise Malformed(
-            "idempotency_key_missing", "Send an Idempotency-Key header: 1 to 255 printable ASCII characters."
+            "idempotency_key_missing",
+            "Send an Idempotency-Key header: 1 to 255 printable ASCII characters.",
+            errors=[field_error("header", ["Idempotency-Key"], "It is missing.")],
         )
     key = header[1:-1] if len(header) >= 2 and header[0] == header[-1] == '"' else header  # noqa: PLR2004 -- two quotes
     if not _KEY.fullmatch(key):
         raise Malformed(
-            "idempotency_key_invalid", "An Idempotency-Key has 1 to 255 printable ASCII characters, no spaces."
+            "idempotency_key_invalid",
+            "An Idempotency-Key has 1 to 255 printable ASCII characters, no spaces.",
+            errors=[field_error("header", ["Idempotency-Key"], "It is empty, too long, or has other characters.")],
         )
     return key
