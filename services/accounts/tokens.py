@@ -49,27 +49,40 @@ def refresh_token_hash(text: str) -> bytes:
 
 
 class AccessTokens:
-    """Signs with the newest key; verifiers read the whole set, so a change of keys logs nobody out."""
+    """Signs with the key on disk; verifiers read the whole set, so a change of keys logs nobody out."""
 
     def __init__(self, private_key_file: Path, jwks_file: Path) -> None:
         """Read the private key (PKCS#8 PEM) and find its public half in the set.
 
         Raises: OSError or ValueError when a file cannot be read; InvariantBroken when the set lacks the key.
         """
-        key = load_pem_private_key(private_key_file.read_bytes(), password=None)
-        if not isinstance(key, Ed25519PrivateKey):
-            raise InvariantBroken("the token key is an Ed25519 key", file=str(private_key_file))
-        self._key: Final = key
+        self._private_key_file: Final = private_key_file
         self._jwks_file: Final = jwks_file
+        self._changed_at = -1
+        self._key, self._key_id = self._signer()
+
+    def _signer(self) -> tuple[Ed25519PrivateKey, str]:
+        """Return the key that signs and its id, read again whenever the file was replaced."""
+        changed_at = self._private_key_file.stat().st_mtime_ns
+        if changed_at != self._changed_at:
+            self._key, self._key_id = self._read()
+            self._changed_at = changed_at
+        return self._key, self._key_id
+
+    def _read(self) -> tuple[Ed25519PrivateKey, str]:
+        key = load_pem_private_key(self._private_key_file.read_bytes(), password=None)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise InvariantBroken("the token key is an Ed25519 key", file=str(self._private_key_file))
         public = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
         matching = [jwk for jwk in self.key_set()["keys"] if jwk.get("x") == public["x"]]
-        check(len(matching) == 1, "the key set names the key that signs, once", file=str(jwks_file))
-        self._key_id: Final = str(matching[0]["kid"])
+        check(len(matching) == 1, "the key set names the key that signs, once", file=str(self._jwks_file))
+        return key, str(matching[0]["kid"])
 
     def issue(self, *, session: Session, roles: frozenset[str], now: datetime) -> str:
         """Return a signed access token with a fresh `jti`."""
         claims = access_claims(session=session, roles=roles, token_id=new_id(), now=now)
-        return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"kid": self._key_id})
+        key, key_id = self._signer()
+        return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": key_id})
 
     def key_set(self) -> dict[str, list[dict[str, Any]]]:
         """Return the public key set (RFC 7517) as it lies on disk now."""

@@ -102,16 +102,20 @@ def load_or_make_keys(folder: Path) -> KeyFiles:
     files.ledger_retired.touch(mode=0o600, exist_ok=True)
     for path in (files.ledger_signing, files.audit_signing, files.access_token):
         if not path.exists():
-            write_private(path, _new_private_key_pem())
+            write_private(path, new_private_key_pem())
     if not files.sealing.exists():
         write_private(files.sealing, base64.b64encode(secrets.token_bytes(32)).decode("ascii"))
     access_token_key = load_pem_private_key(files.access_token.read_bytes(), password=None)
     if not isinstance(access_token_key, Ed25519PrivateKey):
         raise StackError(f"{files.access_token} holds no Ed25519 key; remove it and a new one is made")
-    write_private(files.jwks, json.dumps(key_set(access_token_key.public_key())))
+    published = key_set(access_token_key.public_key())
+    # A set that names the key may name those before it, too, whose tokens have not run out.
+    if not files.jwks.exists() or published["keys"][0]["x"] not in files.jwks.read_text():
+        write_private(files.jwks, json.dumps(published))
     return files
 
 
-def _new_private_key_pem() -> str:
+def new_private_key_pem() -> str:
+    """Return a fresh Ed25519 key, PKCS#8 PEM."""
     key = Ed25519PrivateKey.generate()
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
