@@ -1,7 +1,8 @@
 """Registering."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
+from libs.common.http.app import asker_of
 from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from services.accounts.api.models import Registered, Registration
@@ -19,7 +20,7 @@ def users_router(register_customer: RegisterCustomer) -> APIRouter:
         dependencies=[permitted("customer.register")],
         responses=refusals("email_taken", "email_invalid", "password_common", "password_personal"),
     )
-    async def register(body: Registration) -> Registered:
+    async def register(body: Registration, request: Request) -> Registered:
         """Make a customer with the profile `retail`. No token is needed.
 
         The e-mail is stored in one normal form (NFKC, lower case, its domain as A-labels), so that a mailbox registers
@@ -28,6 +29,7 @@ def users_router(register_customer: RegisterCustomer) -> APIRouter:
         customer = await register_customer(
             email=body.email, password=body.password.get_secret_value(), full_name=body.full_name
         )
+        asker_of(request).concerns("customer", customer.user_id)
         return Registered(user_id=customer.user_id)
 
     return router
