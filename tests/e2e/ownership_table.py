@@ -1,0 +1,210 @@
+"""What each operation answers to whom: every operation of the merged document has its line here.
+
+The seven cells of a line are for the owner of what it is about, another customer, and one of each staff role: support,
+compliance, operator, auditor, admin. Three more follow from the line: without a valid credential a public operation
+answers as to everybody, and any other one 401.
+
+A cell of 401, 403 or 404 is tried with a request that would do its work for somebody else. With any other status a
+change is tried so that it does nothing: with a body that is refused after the gate, or about what does not exist
+(`absent`, which is
+answered 404). A dash is not tried, and the line says why. `202|409` is either: once it runs, it is under way.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+STAFF = ("support", "compliance", "operator", "auditor", "admin")
+COLUMNS = ("owner", "other", *STAFF)
+NOT_TRIED = "-"
+ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the owner has, by the names of path parameters, and what bodies name."""
+
+    user_id: str
+    account_id: str
+    payee_account_id: str
+    other_account_id: str
+    transfer_id: str
+    hold_id: str
+    key_id: str
+    session_id: str
+    machine_id: str
+    machine_key_id: str
+
+
+Body = Callable[[Resources], Any]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Statuses, one for each of `COLUMNS` or one for all, and how the operation is tried."""
+
+    statuses: str
+    body: Body | None = None
+    """What would do the work."""
+    about: Mapping[str, str] | None = None
+    """Path parameter → attribute of `Resources`, or a value of its own after `=`."""
+    query: str = ""
+    public: bool = False
+    why_not: str = ""
+
+    def status(self, column: str) -> str:
+        """Return the status of a column."""
+        cells = self.statuses.split()
+        return cells[0] if len(cells) == 1 else cells[COLUMNS.index(column)]
+
+
+def path_of(template: str, line: Line, has: Resources, *, unknown: bool) -> str:
+    """Return the path with the parameters filled in."""
+    path = template
+    for part in template.split("/"):
+        if part.startswith("{"):
+            name = part.strip("{}")
+            place = (line.about or {}).get(name, name)
+            value = place[1:] if place.startswith("=") else str(uuid4()) if unknown else getattr(has, place)
+            path = path.replace(part, value)
+    return path + line.query
+
+
+def _money(has: Resources) -> dict[str, Any]:
+    return {
+        "source_account_id": has.account_id,
+        "destination_account_id": has.payee_account_id,
+        "amount_minor": 1,
+        "asset": "USD",
+    }
+
+
+def _cash(has: Resources) -> dict[str, Any]:
+    return {"account_id": has.account_id, "amount_minor": 1, "asset": "USD", "reference": "cash"}
+
+
+_ANYBODY = {"email": "nobody@example.com", "password": "a password of nobody"}
+_KEY = {"name": "a key", "scopes": ["accounts:read"]}
+_TRANSFER = {"transfer_id": "transfer_id"}
+_HOLD = {"transfer_id": "hold_id"}
+_MACHINE = {"user_id": "machine_id", "key_id": "machine_key_id"}
+
+TABLE: Mapping[str, Line] = {
+    # Customers and their log-ins
+    "POST /api/v1/users": Line("422", public=True),
+    "GET /api/v1/me": Line("200"),
+    "PATCH /api/v1/me": Line("422"),
+    "DELETE /api/v1/me": Line("-", why_not="it would close who asks"),
+    "GET /api/v1/auth/jwks": Line("200", public=True),
+    "POST /api/v1/auth/login": Line("422", public=True),
+    "POST /api/v1/auth/logout": Line("422", public=True),
+    "POST /api/v1/auth/refresh": Line("422", public=True),
+    "POST /api/v1/auth/verify-email": Line("422", public=True),
+    "POST /api/v1/auth/verify-email/resend": Line("422", public=True),
+    "POST /api/v1/auth/password": Line("422"),
+    "POST /api/v1/auth/password-reset": Line("422", public=True),
+    "POST /api/v1/auth/password-reset/confirm": Line("422", public=True),
+    "GET /api/v1/auth/sessions": Line("200"),
+    "DELETE /api/v1/auth/sessions": Line("204"),
+    "DELETE /api/v1/auth/sessions/{session_id}": Line("absent 404 404 404 404 404 404"),
+    "POST /api/v1/auth/step-up": Line("422"),
+    "POST /api/v1/auth/totp": Line("-", why_not="it would begin a second factor"),
+    "POST /api/v1/auth/totp/confirm": Line("422"),
+    "DELETE /api/v1/auth/totp": Line("403"),
+    # API keys
+    "GET /api/v1/api-keys": Line("200"),
+    "POST /api/v1/api-keys": Line("422"),
+    "DELETE /api/v1/api-keys/{key_id}": Line("absent 404 404 404 404 404 404"),
+    "GET /api/v1/admin/service-accounts": Line("403 403 403 403 403 200 200"),
+    "POST /api/v1/admin/service-accounts": Line(
+        "403 403 403 403 403 403 422", body=lambda _: {"name": "x", "roles": ["customer"]}
+    ),
+    "DELETE /api/v1/admin/service-accounts/{user_id}": Line("403 403 403 403 403 403 absent", about=_MACHINE),
+    "GET /api/v1/admin/service-accounts/{user_id}/keys": Line("403 403 403 403 403 200 200", about=_MACHINE),
+    "POST /api/v1/admin/service-accounts/{user_id}/keys": Line(
+        "403 403 403 403 403 403 422", about=_MACHINE, body=lambda _: _KEY
+    ),
+    "DELETE /api/v1/admin/service-accounts/{user_id}/keys/{key_id}": Line(
+        "403 403 403 403 403 403 absent", about=_MACHINE
+    ),
+    # What staff change about customers
+    "PUT /api/v1/admin/users/{user_id}/profile": Line(
+        "403 403 403 422 403 403 422", body=lambda _: {"profile": "business"}
+    ),
+    "PUT /api/v1/admin/users/{user_id}/roles": Line(
+        "403 403 403 403 403 403 422", body=lambda _: {"roles": ["customer", "admin"]}
+    ),
+    "DELETE /api/v1/admin/users/{user_id}": Line("403 403 403 403 403 403 absent"),
+    "POST /api/v1/admin/users/{user_id}/restore": Line("403 403 403 403 403 403 absent"),
+    # Accounts
+    "GET /api/v1/accounts": Line("200"),
+    "POST /api/v1/accounts": Line("422 422 403 403 403 403 403", body=lambda _: {"asset": "USD"}),
+    "GET /api/v1/accounts/{account_id}": Line("200 404 200 200 200 200 200"),
+    "PATCH /api/v1/accounts/{account_id}": Line("422 404 404 404 404 404 404", body=lambda _: {"name": "Mine"}),
+    "GET /api/v1/accounts/{account_id}/balance": Line("200 404 200 200 200 200 200"),
+    "GET /api/v1/accounts/{account_id}/entries": Line("200 404 200 200 200 200 200"),
+    "GET /api/v1/accounts/{account_id}/statement": Line("200 404 200 200 200 200 200"),
+    "PUT /api/v1/accounts/{account_id}/primary": Line("200 404 404 404 404 404 404"),
+    "POST /api/v1/accounts/{account_id}/close": Line("422 404 404 404 404 404 404", body=lambda _: {}),
+    "PUT /api/v1/admin/accounts/{account_id}/status": Line(
+        "403 403 403 422 422 403 403", body=lambda _: {"status": "frozen", "reason": "tried"}
+    ),
+    "PUT /api/v1/admin/accounts/{account_id}/limits": Line(
+        "403 403 403 403 422 403 403", body=lambda _: {"min_balance_minor": -5}
+    ),
+    "DELETE /api/v1/admin/accounts/{account_id}": Line("403 403 403 403 403 403 absent"),
+    "POST /api/v1/admin/accounts/{account_id}/restore": Line("403 403 403 403 403 403 absent"),
+    # Money
+    "POST /api/v1/transfers": Line("422 403 403 403 403 403 403", body=_money),
+    "POST /api/v1/transfers/batch": Line(
+        "422 403 403 403 403 403 403", body=lambda has: {"mode": "atomic", "transfers": [{**_money(has), "idempotency_key": str(uuid4())}]}
+    ),
+    "GET /api/v1/transfers": Line("200 200 200 200 200 200 200"),
+    "GET /api/v1/transfers/{transfer_id}": Line("200 404 200 200 200 200 200", about=_TRANSFER),
+    "GET /api/v1/transfers/{transfer_id}/receipt": Line("200 404 200 200 200 200 200", about=_TRANSFER),
+    "GET /api/v1/transfers/{transfer_id}/reversals": Line("200 404 200 200 200 200 200", about=_TRANSFER),
+    "POST /api/v1/transfers/{transfer_id}/reversals": Line(
+        "403 404 403 403 422 403 403", about=_TRANSFER, body=lambda _: {"reason": "tried"}
+    ),
+    "POST /api/v1/transfers/{transfer_id}/capture": Line("422 404 403 403 422 403 403", about=_HOLD, body=lambda _: {}),
+    "POST /api/v1/transfers/{transfer_id}/void": Line("422 404 403 403 422 403 403", about=_HOLD, body=lambda _: {}),
+    "POST /api/v1/deposits": Line("403 403 403 403 422 403 403", body=_cash),
+    "POST /api/v1/withdrawals": Line("403 403 403 403 422 403 403", body=_cash),
+    "GET /api/v1/fee-schedules/{version}": Line("200", about={"version": "=current"}),
+    "POST /api/v1/admin/fee-schedules": Line(
+        "403 403 403 403 422 403 403", body=lambda _: {"effective_at": "2030-01-01T00:00:00Z", "rules": []}
+    ),
+    "GET /api/v1/events": Line("200"),
+    # Screening and verification
+    "GET /api/v1/kyc/status": Line("200"),
+    "POST /api/v1/kyc/application": Line(
+        "422 422 403 403 403 403 403",
+        body=lambda _: {"full_name": "Mallory", "birth_date": "1990-01-01", "country": "DE"},
+    ),
+    "POST /api/v1/admin/kyc/{user_id}/approve": Line("403 403 403 422 403 403 403", body=lambda _: {"reason": "x"}),
+    "POST /api/v1/admin/kyc/{user_id}/reject": Line("403 403 403 422 403 403 403", body=lambda _: {"reason": "x"}),
+    "GET /api/v1/admin/fraud/decisions/{transfer_id}": Line("403 403 200 200 403 200 200", about=_TRANSFER),
+    # Proof, and the audit log
+    "GET /api/v1/transparency/checkpoint": Line("200", public=True),
+    "GET /api/v1/transparency/key": Line("200", public=True),
+    "GET /api/v1/transparency/consistency": Line("200", public=True, query="?first=1&second=2"),
+    "GET /api/v1/transparency/inclusion": Line("200", public=True, query="?index=0&size=1"),
+    "GET /api/v1/admin/ledger/trial-balance": Line("403 403 403 403 200 200 200"),
+    "GET /api/v1/admin/ledger/findings": Line("403 403 403 403 403 200 200"),
+    "POST /api/v1/admin/ledger/verify": Line("403 403 403 403 403 202|409 202|409"),
+    "POST /api/v1/admin/ledger/verify/{account_id}": Line("403 403 403 403 403 202|409 202|409"),
+    "GET /api/v1/admin/ledger/verifications/{verification_id}": Line(
+        "403 403 403 403 403 404 404", about={"verification_id": "user_id"}
+    ),
+    "POST /api/v1/admin/ledger/release": Line("403 403 403 403 403 403 422", body=lambda _: {"reason": "x"}),
+    "GET /api/v1/admin/reconciliation": Line("403 403 403 403 403 200 200"),
+    "POST /api/v1/admin/reconciliation": Line("403 403 403 403 403 202|409 202|409"),
+    "GET /api/v1/admin/reconciliation/{run_id}": Line("403 403 403 403 403 404 404", about={"run_id": "user_id"}),
+    "GET /api/v1/admin/audit-logs": Line("403 403 403 200 403 200 200"),
+    # The documents of the interface itself
+    "GET /errors": Line("200", public=True),
+    "GET /errors/{code}": Line("200", public=True, about={"code": "=role_required"}),
+    "GET /health/live": Line("200", public=True),
+    "GET /health/ready": Line("200", public=True),
+}
