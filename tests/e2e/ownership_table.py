@@ -6,8 +6,8 @@ answers as to everybody, and any other one 401.
 
 A cell of 401, 403 or 404 is tried with a request that would do its work for somebody else. With any other status a
 change is tried so that it does nothing: with a body that is refused after the gate, or about what does not exist
-(`absent`, which is
-answered 404). A dash is not tried, and the line says why. `202|409` is either: once it runs, it is under way.
+(`absent`, which is answered 404). A dash is not tried, and the line says why. `200|202|409` is any of the three: such
+work may be done, be under way, or wait for another's.
 """
 
 from collections.abc import Callable, Mapping
@@ -158,7 +158,8 @@ TABLE: Mapping[str, Line] = {
     # Money
     "POST /api/v1/transfers": Line("422 403 403 403 403 403 403", body=_money),
     "POST /api/v1/transfers/batch": Line(
-        "422 403 403 403 403 403 403", body=lambda has: {"mode": "atomic", "transfers": [{**_money(has), "idempotency_key": str(uuid4())}]}
+        "422 403 403 403 403 403 403",
+        body=lambda has: {"mode": "atomic", "transfers": [{**_money(has), "idempotency_key": str(uuid4())}]},
     ),
     "GET /api/v1/transfers": Line("200 200 200 200 200 200 200"),
     "GET /api/v1/transfers/{transfer_id}": Line("200 404 200 200 200 200 200", about=_TRANSFER),
@@ -192,14 +193,14 @@ TABLE: Mapping[str, Line] = {
     "GET /api/v1/transparency/inclusion": Line("200", public=True, query="?index=0&size=1"),
     "GET /api/v1/admin/ledger/trial-balance": Line("403 403 403 403 200 200 200"),
     "GET /api/v1/admin/ledger/findings": Line("403 403 403 403 403 200 200"),
-    "POST /api/v1/admin/ledger/verify": Line("403 403 403 403 403 202|409 202|409"),
-    "POST /api/v1/admin/ledger/verify/{account_id}": Line("403 403 403 403 403 202|409 202|409"),
+    "POST /api/v1/admin/ledger/verify": Line("403 403 403 403 403 200|202|409 200|202|409"),
+    "POST /api/v1/admin/ledger/verify/{account_id}": Line("403 403 403 403 403 200|202|409 200|202|409"),
     "GET /api/v1/admin/ledger/verifications/{verification_id}": Line(
         "403 403 403 403 403 404 404", about={"verification_id": "user_id"}
     ),
     "POST /api/v1/admin/ledger/release": Line("403 403 403 403 403 403 422", body=lambda _: {"reason": "x"}),
     "GET /api/v1/admin/reconciliation": Line("403 403 403 403 403 200 200"),
-    "POST /api/v1/admin/reconciliation": Line("403 403 403 403 403 202|409 202|409"),
+    "POST /api/v1/admin/reconciliation": Line("403 403 403 403 403 200|202|409 200|202|409"),
     "GET /api/v1/admin/reconciliation/{run_id}": Line("403 403 403 403 403 404 404", about={"run_id": "user_id"}),
     "GET /api/v1/admin/audit-logs": Line("403 403 403 200 403 200 200"),
     # The documents of the interface itself

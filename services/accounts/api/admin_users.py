@@ -36,7 +36,7 @@ def admin_users_router(change_profile: ChangeProfile, grant_roles: GrantRoles) -
     @router.put(
         "/{user_id}/roles",
         summary="Set somebody's roles",
-        responses=refusals("role_required", "own_roles", "unknown_role", "customer_not_found"),
+        responses=refusals("role_required", "own_roles", "unknown_role", "customer_not_found", "last_admin"),
     )
     async def put_roles(
         user_id: str,

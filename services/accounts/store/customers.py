@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, select, tuple_, update
+from sqlalchemy import Row, any_, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -73,6 +73,15 @@ async def lock_customer(connection: AsyncConnection, user_id: str) -> Customer |
     # FOR NO KEY UPDATE: rows that point at him (sessions, accounts) may still be written.
     row = (await connection.execute(statement.with_for_update(key_share=True))).first()
     return _customer(connection, row) if row else None
+
+
+async def lock_admins(connection: AsyncConnection) -> frozenset[str]:
+    """Return the ids of all active admins, and keep others from changing them until the commit."""
+    statement = select(CUSTOMERS.c.user_id).where(
+        literal("admin") == any_(CUSTOMERS.c.roles), CUSTOMERS.c.status == "active"
+    )
+    rows = await connection.execute(statement.order_by(CUSTOMERS.c.user_id).with_for_update(key_share=True))
+    return frozenset(row.user_id for row in rows)
 
 
 async def find_credentials(connection: AsyncConnection, email: str) -> tuple[Customer, str] | None:

@@ -1,5 +1,6 @@
 """What staff change, and the trail it leaves."""
 
+import asyncio
 import json
 
 import asyncpg
@@ -163,3 +164,23 @@ async def test_the_contract_names_every_public_route_its_refusals_and_no_interna
                 assert operation["summary"], path
                 assert operation["description"], path
                 assert "422" not in operation["responses"], path
+
+
+async def test_the_last_admin_stays_one_also_when_two_take_the_role_from_each_other_at_once(world: World) -> None:
+    async with admin_connection(world.admin_dsn) as connection:
+        await connection.execute("UPDATE accounts.customers SET roles = array_remove(roles, 'admin')")
+    first, second = await world.register(), await world.register()
+
+    async def set_roles(actor: str, target: str, *roles: str) -> tuple[int, str]:
+        path = f"/api/v1/admin/users/{target}/roles"
+        answer = await world.http.put(path, json={"roles": list(roles)}, headers=world.keys.bearer(actor, "admin"))
+        return answer.status_code, answer.json().get("code", "")
+
+    for target in (first, second):
+        assert await set_roles(new_id(), target, "admin", "customer") == (200, "")
+    both = await asyncio.gather(set_roles(first, second, "customer"), set_roles(second, first, "customer"))
+    assert sorted(both) == [(200, ""), (409, "last_admin")]
+    admins = await world.rows("SELECT user_id FROM accounts.customers WHERE 'admin' = ANY (roles)")
+    assert len(admins) == 1
+    assert await set_roles(new_id(), str(admins[0]["user_id"]), "operator") == (409, "last_admin")
+    assert await set_roles(new_id(), str(admins[0]["user_id"]), "admin", "operator") == (200, "")
