@@ -137,6 +137,7 @@ TABLE: Mapping[str, Line] = {
     ),
     "DELETE /api/v1/admin/users/{user_id}": Line("403 403 403 403 403 403 absent"),
     "POST /api/v1/admin/users/{user_id}/restore": Line("403 403 403 403 403 403 absent"),
+    "DELETE /api/v1/admin/users/{user_id}/personal-data": Line("403 403 403 403 403 403 absent"),
     # Accounts
     "GET /api/v1/accounts": Line("200"),
     "POST /api/v1/accounts": Line("422 422 403 403 403 403 403", body=lambda _: {"asset": "USD"}),
@@ -177,6 +178,16 @@ TABLE: Mapping[str, Line] = {
         "403 403 403 403 422 403 403", body=lambda _: {"effective_at": "2030-01-01T00:00:00Z", "rules": []}
     ),
     "GET /api/v1/events": Line("200"),
+    # Webhooks: nobody has one here, so each is about what does not exist
+    "GET /api/v1/webhooks": Line("200"),
+    "POST /api/v1/webhooks": Line("422"),
+    "GET /api/v1/webhooks/{webhook_id}": Line("absent"),
+    "PATCH /api/v1/webhooks/{webhook_id}": Line("404", about={"webhook_id": "user_id"}, body=lambda _: {}),
+    "DELETE /api/v1/webhooks/{webhook_id}": Line("absent"),
+    "GET /api/v1/webhooks/{webhook_id}/deliveries": Line("absent"),
+    "POST /api/v1/webhooks/{webhook_id}/replay": Line("422", about={"webhook_id": "user_id"}),
+    "POST /api/v1/webhooks/{webhook_id}/secret": Line("absent"),
+    "POST /api/v1/webhooks/{webhook_id}/test": Line("absent"),
     # Screening and verification
     "GET /api/v1/kyc/status": Line("200"),
     "POST /api/v1/kyc/application": Line(
