@@ -137,7 +137,7 @@ TABLE: Mapping[str, Line] = {
     ),
     "DELETE /api/v1/admin/users/{user_id}": Line("403 403 403 403 403 403 absent"),
     "POST /api/v1/admin/users/{user_id}/restore": Line("403 403 403 403 403 403 absent"),
-    "DELETE /api/v1/admin/users/{user_id}/personal-data": Line("403 403 403 403 403 403 absent"),
+    "DELETE /api/v1/admin/users/{user_id}/personal-data": Line("403 403 403 absent 403 403 403"),
     # Accounts
     "GET /api/v1/accounts": Line("200"),
     "POST /api/v1/accounts": Line("422 422 403 403 403 403 403", body=lambda _: {"asset": "USD"}),
