@@ -142,7 +142,7 @@ def build(role: Role) -> FastAPI:
         timers.every(_FORGET_SECONDS, "forget-expired", ForgetExpired(uow, system_clock))
     passwords = Passwords()
     sisters = Sisters(
-        {"gateway": settings.gateway_url, "kyc": settings.kyc_url, "ledger": settings.ledger_url},
+        {"gateway": settings.gateway_url, "ledger": settings.ledger_url},
         settings.internal_token,
     )
 

@@ -26,9 +26,8 @@ class AccountsSettings(ServiceSettings):
     require_verified_email: bool = False
     """Refuse to log in whoever has not verified his e-mail."""
     gateway_url: str = ""
-    kyc_url: str = ""
     ledger_url: str = ""
-    """Where the sisters answer. Closing a customer needs gateway and ledger; his export needs all three."""
+    """Where the sisters answer. Closing a customer needs both."""
     retention_days: int = Field(default=1827, ge=0, le=36_525)
     """How long a customer's data is kept after he closed before it may be erased; five years by default."""
     smtp_host: str | None = None

@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 _TIMEOUT: Final = httpx2.Timeout(8.0, connect=2.0)
 
-SisterName = Literal["gateway", "kyc", "ledger"]
+SisterName = Literal["gateway", "ledger"]
 
 
 class Sisters:

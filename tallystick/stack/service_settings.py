@@ -83,7 +83,7 @@ def _own_settings(service: str, plan: StackPlan) -> dict[str, str]:
                 "ADMIN_EMAIL": plan.secrets.admin_email,
                 "ADMIN_PASSWORD": plan.secrets.admin_password,
                 "MAIL_FOLDER": str(plan.mail),
-            } | {f"{name.upper()}_URL": plan.url_of(name) for name in ("gateway", "kyc", "ledger")}
+            } | {f"{name.upper()}_URL": plan.url_of(name) for name in ("gateway", "ledger")}
         case "fraud":
             return {
                 "ACCOUNTS_URL": plan.url_of("accounts"),

@@ -148,7 +148,7 @@ async def world(accounts_dsn: str, tmp_path: Path, settings_changes: dict[str, o
         opening_patience_seconds=0.0,
     ).model_copy(update=settings_changes)
     sisters = Sisters(
-        {"gateway": "http://gateway", "kyc": "http://kyc", "ledger": "http://ledger"},
+        {"gateway": "http://gateway", "ledger": "http://ledger"},
         SecretStr(INTERNAL_TOKEN),
         httpx2.MockTransport(books),
     )
