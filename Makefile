@@ -16,7 +16,7 @@ COVERAGE := --cov-branch --cov-fail-under=95 --cov-report=term-missing
 READY := .venv/ready-$(shell (cat requirements/dev.txt; sed '/^\[tool\.ruff/,$$d' pyproject.toml) | cksum | cut -d' ' -f1)
 
 .PHONY: help setup demo up bench bench-ledger bench-reads check lint format types imports tidy contracts contracts-check errors permissions permissions-check ledger-schema
-.PHONY: test test-lanes test-unit coverage test-contract test-integration test-e2e test-chaos-short test-chaos test-kafka test-interop kafka nightly clean
+.PHONY: test test-lanes test-unit coverage test-contract test-integration test-e2e test-api test-chaos-short test-chaos test-kafka test-interop kafka nightly clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' Makefile
@@ -109,6 +109,9 @@ test-integration: setup ## one service against a real PostgreSQL and a real brok
 test-e2e: setup ## journeys through the gateway of a whole stack
 	@$(PYTEST) tests/e2e
 
+test-api: setup ## every operation of the OpenAPI document against a running stack, by Schemathesis, for two minutes
+	@$(PYTEST) -s tests/api
+
 test-chaos-short: setup ## one round of killing every process while money moves, and each at its named points
 	@TALLYSTICK_CHAOS_ROUNDS=$${TALLYSTICK_CHAOS_ROUNDS:-1} $(PYTEST) tests/chaos
 
@@ -126,6 +129,7 @@ test-interop: setup ## let a verifier in Go check receipts and proofs; takes Go 
 	@tests/interop/run.sh
 
 nightly: check test-lanes coverage kafka ## everything: long histories, old PostgreSQL, thirty rounds of chaos a broker, speed
+	@TALLYSTICK_API_SECONDS=600 $(PYTEST) -s tests/api
 	@TALLYSTICK_MODEL_STEPS=100000 $(PYTEST) tests/unit/ledger/test_model.py
 	@TALLYSTICK_TEST_POSTGRES_VERSION=16 $(PYTEST) tests/integration
 	@TALLYSTICK_CHAOS_ROUNDS=30 $(PYTEST) tests/chaos

@@ -24,7 +24,7 @@ structlog.configure(
 )
 
 TESTS = Path(__file__).parent
-LANES = ("unit", "contract", "integration", "e2e", "chaos", "kafka")
+LANES = ("unit", "contract", "integration", "e2e", "chaos", "kafka", "api")
 
 
 def lane_of(path: Path) -> str | None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from libs.common.clock import to_rfc3339
 from libs.common.http.models import AssetCode, EmailText, MetadataMap, NameText, ShortText, StrictModel
@@ -179,6 +179,7 @@ class AccountRequest(StrictModel):
 class AccountDescription(StrictModel):
     """What to write on an account. A field left out stays as it is; `name` null removes it."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
     name: AccountName = None
     metadata: Annotated[
         MetadataMap, Field(default_factory=dict, description="Up to 20 pairs, in place of all that were there.")

@@ -1,0 +1,97 @@
+"""What Schemathesis needs to know of us: who asks, and which refusals say that a request was not understood.
+
+Loaded by `SCHEMATHESIS_HOOKS`. Requests end sessions, change passwords and close customers; whoever is not let in any
+more is followed by somebody new.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import jwt
+import schemathesis
+
+from libs.common.clock import system_clock
+from libs.common.http.auth import AUDIENCE, ISSUER
+from libs.common.http.permissions import STAFF
+from libs.common.ids import new_id
+
+API = os.environ["TALLYSTICK_API"]
+KEYS = Path(os.environ["TALLYSTICK_API_KEYS"])
+PRINCIPAL = os.environ["TALLYSTICK_API_PRINCIPAL"]
+PASSWORD = "a password nobody may log 4711"
+LIFETIME_SECONDS = 3600
+# Not `idempotency_key_missing`: where a dry run needs none, the document cannot say so.
+NOT_UNDERSTOOD = {
+    "content_type_not_accepted",
+    "idempotency_key_invalid",
+    "invalid_request",
+    "malformed_json",
+    "malformed_request",
+    "query_not_understood",
+}
+
+
+def customer() -> str:
+    """Register somebody and log him in; return his token."""
+    email = f"{new_id()}@example.com"
+    registration = {"email": email, "password": PASSWORD, "full_name": "Alice Example"}
+    httpx2.post(f"{API}/api/v1/users", json=registration, timeout=30).raise_for_status()
+    answer = httpx2.post(f"{API}/api/v1/auth/login", json={"email": email, "password": PASSWORD}, timeout=30)
+    return str(answer.raise_for_status().json()["access_token"])
+
+
+def staff() -> str:
+    """Return a token with every role of staff and a fresh second factor, signed with the stack's own key."""
+    now = int(system_clock().timestamp())
+    claims: dict[str, object] = {"iss": ISSUER, "aud": AUDIENCE, "sub": new_id(), "roles": sorted(STAFF)}
+    claims |= {"jti": new_id(), "sid": new_id(), "auth_time": now, "amr": ["otp", "pwd"]}
+    claims |= {"iat": now, "exp": now + LIFETIME_SECONDS}
+    (published,) = json.loads((KEYS / "jwks.json").read_text())["keys"]
+    signing_key = (KEYS / "access-token.pem").read_text()
+    return jwt.encode(claims, signing_key, algorithm="EdDSA", headers={"kid": published["kid"]})
+
+
+class Asker:
+    """Whoever asks now."""
+
+    def __init__(self) -> None:
+        self.token = ""
+
+    def current(self) -> str:
+        self.token = self.token or {"customer": customer, "staff": staff}[PRINCIPAL]()
+        return self.token
+
+    def is_let_in_no_more(self, token: str) -> None:
+        if token == self.token:
+            self.token = ""
+
+
+ASKER = Asker()
+
+
+@schemathesis.auth(refresh_interval=None)
+class Bearer:
+    def get(self, case: Any, context: Any) -> str:
+        return ASKER.current()
+
+    def set(self, case: Any, data: str, context: Any) -> None:
+        case.headers = {**(case.headers or {}), "Authorization": f"Bearer {data}"}
+
+
+@schemathesis.hook
+def after_call(context: Any, case: Any, response: Any) -> None:
+    """Forget a token that is no longer accepted."""
+    if response.status_code == 401:
+        ASKER.is_let_in_no_more(str(response.request.headers.get("Authorization", "")).removeprefix("Bearer "))
+
+
+@schemathesis.check
+def understood(context: Any, response: Any, case: Any) -> None:
+    """Fail for what fits the document and is refused as if it did not."""
+    is_valid = case.meta is not None and case.meta.generation.mode.is_positive
+    if is_valid and response.status_code in (400, 415, 422):
+        code = response.json()["code"]
+        assert code not in NOT_UNDERSTOOD, f"fits the document, but is refused as {code}: {response.text[:500]}"

@@ -1,0 +1,55 @@
+"""The running API does what its document says, whatever Schemathesis sends: every operation, every check.
+
+`TALLYSTICK_API_SECONDS` bounds all of it, two minutes by default; `TALLYSTICK_API_SEED` repeats a run.
+"""
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.stack import ROOT, RunningStack
+
+SECONDS = int(os.environ.get("TALLYSTICK_API_SECONDS", "120"))
+SEED = int(os.environ.get("TALLYSTICK_API_SEED") or random.SystemRandom().randrange(1_000_000))
+PRINCIPALS = ("customer", "staff")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """Run a stack that answers any number of requests."""
+    with RunningStack(tmp_path_factory.mktemp("api") / "data", "--bench") as stack:
+        yield stack
+
+
+@pytest.mark.timeout(SECONDS + 300)
+@pytest.mark.parametrize("principal", PRINCIPALS)
+def test_every_operation_does_what_the_document_says(stack: RunningStack, principal: str, tmp_path: Path) -> None:
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            "schemathesis.cli",
+            "--config-file",
+            str(Path(__file__).with_name("schemathesis.toml")),
+        ),
+        *("run", f"{stack.api}/openapi.json", "--checks", "all", "--phases", "examples,coverage,fuzzing,stateful"),
+        *("--seed", str(SEED), "--workers", "1", "--continue-on-failure", "--no-color"),
+        *("--max-time", str(SECONDS // len(PRINCIPALS))),
+    ]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "SCHEMATHESIS_HOOKS": "tests.api.hooks",
+        "TALLYSTICK_API": stack.api,
+        "TALLYSTICK_API_KEYS": str(stack.folder / "keys"),
+        "TALLYSTICK_API_PRINCIPAL": principal,
+    }
+    found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    sys.stdout.write(f"as {principal}, seed {SEED}\n{found.stdout}")
+    assert found.returncode == 0, f"TALLYSTICK_API_SEED={SEED} repeats it"
+    assert "request_failed" not in "".join(path.read_text() for path in (stack.folder / "logs").glob("*.log"))
