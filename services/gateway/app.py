@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httpx2
 from fastapi import APIRouter, FastAPI
@@ -18,12 +18,15 @@ from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
 from libs.common.http.app import make_app
+from libs.common.http.auth import TokenVerifier
 from libs.common.http.credential_owner import DistantOwner
 from libs.common.http.credentials import Credentials
 from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
+from libs.common.http.large_bodies import MAX_BATCH_BODY_BYTES
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
+from libs.common.messaging.publisher import Publisher
 from libs.common.service import Role
 from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
@@ -31,6 +34,7 @@ from services.gateway.api.account_closings import account_closings_router
 from services.gateway.api.account_commands import account_closing_router, account_commands_router
 from services.gateway.api.accounts import accounts_router
 from services.gateway.api.audit_logs import audit_logs_router
+from services.gateway.api.batch_files import BATCHES_AT, batch_files_router
 from services.gateway.api.batches import batch_endpoint
 from services.gateway.api.command_requests import CommandRoutes
 from services.gateway.api.docs_page import docs_routes
@@ -70,14 +74,17 @@ from services.gateway.use_cases.keep_events import KeepEvents, PruneEvents
 from services.gateway.use_cases.keep_webhooks import KeepWebhooks
 from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.project_outcomes import poll_outcomes
+from services.gateway.use_cases.receive_batch import ReceiveBatch
 from services.gateway.use_cases.record_callers import RecordCallers
 from services.gateway.use_cases.repeat_requests import Repeater
 from services.gateway.use_cases.replay_events import ReplayEvents
+from services.gateway.use_cases.run_batches import RunBatches
 from services.gateway.use_cases.seal_audit_log import SealAuditLog
 from services.gateway.use_cases.send_webhooks import SendWebhooks
 from services.gateway.use_cases.tell_events import EventStreams
 from services.gateway.use_cases.watch_ledger import LedgerHalt
 from services.gateway.views.audit_entries import AuditEntriesView
+from services.gateway.views.batches import BatchView
 from services.gateway.webhook_secrets import WebhookSecrets
 from services.gateway.webhook_sender import WebhookSender
 
@@ -95,6 +102,8 @@ _CONNECTIONS: Final = (
     "seals",
     "webhooks",
     "sending",
+    "batches",
+    "uploads",
 )
 Loop = Callable[[], Coroutine[Any, Any, None]]
 _PRUNE_SECONDS: Final = 3600.0
@@ -110,43 +119,34 @@ def build(role: Role) -> FastAPI:
     engine = make_engine(dsn, "gateway-lists")
     document = ApiDocument(clients)
     bus = Bus(settings, service="gateway", clock=system_clock)
-    waiters = Waiters()
-    health = Health()
+    waiters, health = Waiters(), Health()
     credentials = _credentials(settings, bus, health, role)
-    directory = Directory(connections["lookup"], clients["accounts"], settings.internal_token.get_secret_value())
-    intake = Intake(connections["intake"], bus.publisher, waiters, system_clock)
-    limits = _limits(settings)
-    money = MoneyRoutes(
-        verifier=credentials.verifier,
-        directory=directory,
-        intake=intake,
-        atomic_intake=AtomicIntake(connections["atomic-intake"], bus.publisher, waiters, intake, system_clock),
-        limits=limits,
-        lookup=connections["lookup"],
-        clock=system_clock,
-        foresee=_foresee(clients, settings),
-    )
-    command_intake = CommandIntake(connections["commands"], bus.publisher, waiters, system_clock)
-    commands = CommandRoutes(money=money, intake=command_intake, states=connections["commands"])
+    money = _money(settings, connections, clients, bus.publisher, waiters, credentials.verifier)
+    limits = money.limits
+    files, commands = _files(money, connections), _commands(money, bus, waiters, connections["commands"])
     streams, timers = EventStreams(connections["streams"], system_clock), Timers()
     loops: list[Loop] = []
     if role in {"serve", "api"}:
-        _follow(bus, waiters, directory, money.halt)
-        loops += [intake.run, streams.run, _recorder(money, dsn, bus), *_waking(waiters, connections["lookup"])]
+        _follow(bus, waiters, money.directory, money.halt)
+        loops += [
+            money.intake.run,
+            files.work.run,
+            streams.run,
+            _recorder(money, dsn, bus),
+            *_waking(waiters, connections["lookup"]),
+        ]
     if role in {"serve", "worker"}:
         _subscribe(bus, connections["projection"], connections["events"], connections["audit"])
+        timers.every(_PRUNE_SECONDS, "drop-left-over-files", files.receive.sweep)
         _set_timers(timers, settings, events=connections["events"], sealing=connections["seals"])
         loops += _worker_loops(settings, connections, bus)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for client in clients.values():
-                stack.push_async_callback(client.aclose)
-            for connection in connections.values():
-                stack.push_async_callback(connection.close)
-            stack.push_async_callback(engine.dispose)
-            stack.push_async_callback(limits.close)
+            closing = [*(one.aclose for one in clients.values()), *(one.close for one in connections.values())]
+            for close in (*closing, engine.dispose, limits.close):
+                stack.push_async_callback(close)
             await until_available(bus.start)
             stack.push_async_callback(bus.stop)
             await stack.enter_async_context(credentials)
@@ -161,8 +161,8 @@ def build(role: Role) -> FastAPI:
     health.add("gateway.timers", timers.what_is_wrong)
     takes_requests = role in {"serve", "api"}
     routers = _routers(commands, connections["lookup"], waiters, _joined(engine, clients), document)
-    routers += [events_router(streams), _webhooks(settings, connections["webhooks"])]
-    routers += _internal(GatewayDigests(connections["digests"]), commands, settings.internal_token)
+    routers += [events_router(streams), files.router, _webhooks(settings, connections["webhooks"])]
+    routers += _internal(connections["digests"], commands, settings.internal_token)
     return make_app(
         service="gateway",
         title="Tallystick",
@@ -177,10 +177,52 @@ def build(role: Role) -> FastAPI:
         otlp_endpoint=settings.otlp_endpoint,
         verifier=credentials.verifier,
         proxies=settings.proxies(),
+        body_bounds={BATCHES_AT: MAX_BATCH_BODY_BYTES},
         audit=AuditTrail(AuditLog("gateway", dsn, bus.outbox), system_clock),
         admission=RequestLimits(limits, credentials.verifier.identify) if limits.enabled else None,
         cors_origins=settings.cors_origins,
     )
+
+
+def _money(
+    settings: GatewaySettings,
+    connections: Mapping[str, HotConnection],
+    clients: Mapping[str, httpx2.AsyncClient],
+    publisher: Publisher,
+    waiters: Waiters,
+    verifier: TokenVerifier,
+) -> MoneyRoutes:
+    """Return what the money routes use."""
+    directory = Directory(connections["lookup"], clients["accounts"], settings.internal_token.get_secret_value())
+    intake = Intake(connections["intake"], publisher, waiters, system_clock)
+    return MoneyRoutes(
+        verifier=verifier,
+        directory=directory,
+        intake=intake,
+        atomic_intake=AtomicIntake(connections["atomic-intake"], publisher, waiters, intake, system_clock),
+        limits=_limits(settings),
+        lookup=connections["lookup"],
+        clock=system_clock,
+        foresee=_foresee(clients, settings),
+    )
+
+
+class _Files(NamedTuple):
+    receive: ReceiveBatch
+    work: RunBatches
+    router: APIRouter
+
+
+def _files(money: MoneyRoutes, connections: Mapping[str, HotConnection]) -> _Files:
+    """Return what takes files of transfers and carries them out."""
+    receive = ReceiveBatch(connections["uploads"], money.clock)
+    work = RunBatches(connections["batches"], money.intake, money.directory, money.halt, money.clock)
+    return _Files(receive, work, batch_files_router(money, receive, BatchView(connections["batches"])))
+
+
+def _commands(money: MoneyRoutes, bus: Bus, waiters: Waiters, connection: HotConnection) -> CommandRoutes:
+    intake = CommandIntake(connection, bus.publisher, waiters, money.clock)
+    return CommandRoutes(money=money, intake=intake, states=connection)
 
 
 def _credentials(settings: GatewaySettings, bus: Bus, health: Health, role: Role) -> Credentials:
@@ -219,8 +261,9 @@ def _foresee(clients: Mapping[str, httpx2.AsyncClient], settings: GatewaySetting
     )
 
 
-def _internal(digests: GatewayDigests, commands: CommandRoutes, internal_token: SecretStr) -> list[APIRouter]:
+def _internal(connection: HotConnection, commands: CommandRoutes, internal_token: SecretStr) -> list[APIRouter]:
     """Return what the sisters ask."""
+    digests = GatewayDigests(connection)
     forget = {"outcomes": digests.forget_outcomes}
     return [
         digests_router(internal_token, digests.tables, count_unsent=digests.count_unsent, forget=forget),

@@ -112,6 +112,10 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
         "see a transfer, its reversals and its receipt", STAFF, "a party", scope="transfers:read"
     ),
     "transfer.list": Permission("list transfers", STAFF, "the owner of the accounts", scope="transfers:read"),
+    "batch.create": Permission(
+        "send a file of transfers", related="the owner of every account debited", scope="transfers:write"
+    ),
+    "batch.read": Permission("see what became of a file of transfers", related="who sent it", scope="transfers:read"),
     "hold.end": Permission(
         "capture or void a hold", _of("operator"), "who asked for it", scope="transfers:write", fresh=True
     ),

@@ -21,7 +21,8 @@ _READS: Final = frozenset({"GET", "HEAD"})
 _API: Final = "/api/"
 _DOCUMENTS: Final = ("/openapi.json", "/docs", "/errors")
 _COUNT_THEMSELVES: Final = re.compile(
-    r"/api/v1/(accounts/[^/]*/close|transfers/[^/]*/(capture|void|reversals)|admin/(accounts/[^/]*/(status|limits)|fee-schedules))"
+    r"/api/v1/(accounts/[^/]*/close|transfers/[^/]*/(capture|void|reversals)|batches"
+    r"|admin/(accounts/[^/]*/(status|limits)|fee-schedules))"
 )
 
 

@@ -20,9 +20,11 @@ from libs.common.db.reading import Reading
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.health import Health
+from libs.common.http.large_bodies import MAX_BATCH_BODY_BYTES
 from libs.common.ids import new_id
 from services.gateway.api.account_commands import account_closing_router, account_commands_router
 from services.gateway.api.audit_logs import audit_logs_router
+from services.gateway.api.batch_files import BATCHES_AT, batch_files_router
 from services.gateway.api.batches import batch_endpoint
 from services.gateway.api.command_requests import CommandRoutes
 from services.gateway.api.fee_schedules import fee_schedules_router
@@ -47,7 +49,9 @@ from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.prepare_transfer import Draft
 from services.gateway.use_cases.project_directory import project_account_states
 from services.gateway.use_cases.project_outcomes import outcome_of, outcome_of_command, project_outcomes
+from services.gateway.use_cases.receive_batch import ReceiveBatch
 from services.gateway.views.audit_entries import AuditEntriesView
+from services.gateway.views.batches import BatchView
 from tallystick.stack.service_settings import dsn_of_role
 from tests.support.api_world import ROLE_PASSWORD, MovedClock, RecordingPublisher, TokenKeys, admin_connection
 
@@ -99,7 +103,8 @@ class Counter:
         self.keys = keys
         self.publisher, self.waiters, self.clock = RecordingPublisher(), Waiters(), MovedClock()
         self.connections = {
-            name: self.connect(name) for name in ("intake", "atomic", "commands", "lookup", "projection", "repeats")
+            name: self.connect(name)
+            for name in ("intake", "atomic", "commands", "lookup", "projection", "repeats", "batches", "uploads")
         }
         self.engine = make_engine(self.dsn, "test-lists")
         self.neighbour = Neighbour()
@@ -109,6 +114,7 @@ class Counter:
         self.atomic = AtomicIntake(self.connections["atomic"], self.publisher, self.waiters, self.intake, self.clock)
         self.commands = CommandIntake(self.connections["commands"], self.publisher, self.waiters, self.clock)
         self.limits = RateLimits(bounds, enabled=rate_limits, store=limits_store)
+        self.receive = ReceiveBatch(self.connections["uploads"], self.clock)
         self.payer, self.payee = self.knows_customer(), self.knows_customer()
 
     def connect(self, name: str) -> HotConnection:
@@ -198,6 +204,7 @@ class Counter:
                 account_commands_router(commands),
                 account_closing_router(commands),
                 fee_schedules_router(commands),
+                batch_files_router(money, self.receive, BatchView(self.connections["batches"])),
             ],
             hot={**money_endpoints(money), **batch_endpoint(money)},
             readable=(LISTED_AT,),
@@ -205,6 +212,7 @@ class Counter:
             lifespan=nothing,
             health=Health(),
             verifier=money.verifier,
+            body_bounds={BATCHES_AT: MAX_BATCH_BODY_BYTES},
             admission=RequestLimits(self.limits, money.verifier.identify) if self.limits.enabled else None,
         )
 

@@ -1,0 +1,127 @@
+"""Take in a file of transfers as it comes: read, checked and kept in pieces, so that no file is ever held whole."""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from libs.common.clock import Clock
+from libs.common.db.hot import HotConnection
+from libs.common.errors import Conflict, Unprocessable
+from libs.common.ids import first_id_at, new_id
+from services.gateway.domain.batch_files import BatchFile, FileKind, FileLine
+from services.gateway.store.batches import (
+    Batch,
+    add_batch,
+    add_piece,
+    count_open,
+    drop_left_over,
+    drop_pieces,
+    find_batch_by_key,
+    lock_principal,
+)
+
+OPEN_MAX: Final = 5
+"""Batches of one principal that are not finished."""
+_PIECE_LINES: Final = 500
+_LEFT_OVER: Final = timedelta(hours=1)
+"""An upload takes minutes at most; what is older and no batch's was never finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A batch that is durable."""
+
+    batch: Batch
+    is_replay: bool
+
+
+class ReceiveBatch:
+    """Keeps files of transfers."""
+
+    def __init__(self, connection: HotConnection, clock: Clock) -> None:
+        """Use a connection of its own."""
+        self._connection = connection
+        self._clock = clock
+
+    async def __call__(self, principal_id: str, key: str, kind: FileKind, body: AsyncIterator[bytes]) -> Received:
+        """Keep the file whole, or nothing of it.
+
+        Idempotent by: the key; another file under it is refused. Raises: Unprocessable (batch_file_unreadable,
+        batch_file_empty, batch_file_too_long, idempotency_key_reused), Conflict too_many_batches, Unavailable.
+        """
+        batch_id = new_id()
+        file = BatchFile(kind, batch_id)
+        try:
+            known = await self._known(principal_id, key)
+            writer = _Pieces(self._connection, batch_id, keeps=known is None)
+            async for data in body:
+                await writer.add(file.feed(data))
+            await writer.add(file.end())
+            await writer.end()
+            now = self._clock()
+            batch = Batch(batch_id, principal_id, file.digest(), file.count, writer.number, "queued", now, None)
+            return await self._keep(batch, key)
+        except BaseException:
+            async with self._connection.autocommit() as connection:
+                await drop_pieces(connection, batch_id)
+            raise
+
+    async def sweep(self) -> None:
+        """Forget files that never came whole."""
+        async with self._connection.autocommit() as connection:
+            await drop_left_over(connection, first_id_at(self._clock() - _LEFT_OVER))
+
+    async def _known(self, principal_id: str, key: str) -> Batch | None:
+        async with self._connection.autocommit() as connection:
+            known = await find_batch_by_key(connection, principal_id, key)
+            if known is None and await count_open(connection, principal_id) >= OPEN_MAX:
+                raise _too_many()
+        return known
+
+    async def _keep(self, batch: Batch, key: str) -> Received:
+        # tidy: allow commit-outside-unit-of-work: nothing is emitted; the batch is worked through from its own rows
+        async with self._connection.transaction() as connection:
+            await lock_principal(connection, batch.principal_id)
+            known = await find_batch_by_key(connection, batch.principal_id, key)
+            if known is None:
+                if await count_open(connection, batch.principal_id) >= OPEN_MAX:
+                    raise _too_many()
+                await add_batch(connection, batch, key)
+                return Received(batch, is_replay=False)
+            await drop_pieces(connection, batch.batch_id)
+        if known.body_hash != batch.body_hash:
+            raise Unprocessable(
+                "idempotency_key_reused", "This key was used for another request; use a new key for a new request."
+            )
+        return Received(known, is_replay=True)
+
+
+class _Pieces:
+    """Writes lines in pieces as they come; a copy of a known file is only read."""
+
+    def __init__(self, connection: HotConnection, batch_id: str, *, keeps: bool) -> None:
+        self._connection = connection
+        self._batch_id = batch_id
+        self._keeps = keeps
+        self._waiting: list[FileLine] = []
+        self.number = 0
+        """How many have been written."""
+
+    async def add(self, lines: Iterable[FileLine]) -> None:
+        for line in lines:
+            self._waiting.append(line)
+            if len(self._waiting) >= _PIECE_LINES:
+                await self.end()
+
+    async def end(self) -> None:
+        """Write what waits."""
+        waiting, self._waiting = self._waiting, []
+        if waiting and self._keeps:
+            async with self._connection.autocommit() as connection:
+                await add_piece(connection, self._batch_id, self.number, waiting)
+            self.number += 1
+
+
+def _too_many() -> Conflict:
+    return Conflict("too_many_batches", f"Up to {OPEN_MAX} batches may be under way; wait until one is done.")

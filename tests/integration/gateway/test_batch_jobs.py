@@ -1,0 +1,185 @@
+"""A file of transfers: taken whole or not at all, carried out in pieces, each line once however often it is tried."""
+
+import csv
+import io
+import json
+from datetime import timedelta
+
+import httpx2
+import pytest
+
+from libs.common.errors import Unavailable
+from libs.common.ids import new_id
+from services.gateway.use_cases.run_batches import RunBatches
+from services.gateway.use_cases.watch_ledger import LedgerHalt
+from tests.integration.gateway.counter import Counter
+
+HEADER = "source_account_id,destination_account_id,amount_minor,asset,idempotency_key\n"
+ADDRESS = "/api/v1/batches"
+
+
+def row(counter: Counter, amount_minor: int = 1, key: str = "", source: str = "") -> str:
+    return f"{source or counter.payer.account_id},{counter.payee.account_id},{amount_minor},USD,{key}\n"
+
+
+def worker(counter: Counter) -> RunBatches:
+    return RunBatches(
+        counter.connections["batches"], counter.intake, counter.directory, LedgerHalt(), counter.clock, 0.0
+    )
+
+
+async def send(
+    counter: Counter, http: httpx2.AsyncClient, body: str, key: str = "", kind: str = "text/csv", who: str = ""
+) -> httpx2.Response:
+    headers = {**counter.keys.bearer(who or counter.payer.owner_id), "Idempotency-Key": key or new_id()}
+    return await http.post(ADDRESS, content=body.encode(), headers={**headers, "Content-Type": kind})
+
+
+async def get(counter: Counter, http: httpx2.AsyncClient, path: str = "", **headers: str) -> httpx2.Response:
+    mine = counter.keys.bearer(counter.payer.owner_id)
+    return await http.get(f"{ADDRESS}{path}", headers={**mine, **headers})
+
+
+async def run_all(counter: Counter) -> None:
+    running = worker(counter)
+    while await running.work():
+        pass
+
+
+async def pieces_of(counter: Counter, batch_id: str) -> int:
+    rows = await counter.rows("SELECT FROM gateway.batch_pieces WHERE batch_id = $1", batch_id)
+    return len(rows)
+
+
+async def test_a_file_is_carried_out_in_pieces_and_its_results_are_downloaded(counter: Counter) -> None:
+    stranger = new_id()
+    lines = [row(counter, number) for number in range(1, 1101)]
+    lines[3] = row(counter, source=stranger)
+    async with counter.http() as http:
+        accepted = await send(counter, http, HEADER + "".join(lines))
+        assert accepted.status_code == 202, accepted.text
+        shown = accepted.json()
+        batch_id = shown["batch_id"]
+        assert (shown["status"], shown["lines"], shown["accepted"]) == ("queued", 1100, 0)
+        assert accepted.headers["location"] == f"{ADDRESS}/{batch_id}"
+        assert await pieces_of(counter, batch_id) == 3
+
+        await run_all(counter)
+        done = (await get(counter, http, f"/{batch_id}")).json()
+        assert {name: done[name] for name in ("status", "accepted", "posted", "failed")} == {
+            "status": "done",
+            "accepted": 1099,
+            "posted": 0,
+            "failed": 1,
+        }
+        found = await get(counter, http, f"/{batch_id}/results")
+        results = [json.loads(line) for line in found.text.splitlines()]
+        assert [one["line"] for one in results] == list(range(2, 1102))
+        assert results[3] == {
+            "line": 5,
+            "idempotency_key": f"{batch_id}:5",
+            "transfer_id": "",
+            "status": "failed",
+            "code": "source_account_not_yours",
+        }
+        await counter.hear(results[0]["transfer_id"], "posted")
+        await counter.hear(results[1]["transfer_id"], "refused", code="insufficient_funds")
+        progress = (await get(counter, http, f"/{batch_id}")).json()
+        assert (progress["posted"], progress["refused"], progress["accepted"]) == (1, 1, 1097)
+        as_csv = await get(counter, http, f"/{batch_id}/results", accept="text/csv")
+        table = list(csv.DictReader(io.StringIO(as_csv.text)))
+        assert (len(table), table[1]["status"], table[1]["code"]) == (1100, "refused", "insufficient_funds")
+
+
+async def test_a_piece_that_is_tried_again_has_one_effect(counter: Counter) -> None:
+    async with counter.http() as http:
+        body = HEADER + "".join(row(counter) for _ in range(600))
+        batch_id = (await send(counter, http, body)).json()["batch_id"]
+        await worker(counter).work()
+        # As if the process had died after the intake and before the note.
+        async with counter.connections["projection"].autocommit() as connection:
+            await connection.execute(
+                "UPDATE gateway.batch_pieces SET transfer_ids = NULL, failures = NULL WHERE batch_id = $1::uuid",
+                batch_id,
+            )
+        await run_all(counter)
+        assert (await get(counter, http, f"/{batch_id}")).json()["accepted"] == 600
+    stored = await counter.rows("SELECT count(*) FROM gateway.transfers WHERE idempotency_key LIKE $1", f"{batch_id}:%")
+    assert stored[0]["count"] == 600
+    assert len(set(counter.sent_ids())) == len(counter.sent_ids()) >= 600
+
+
+async def test_a_lease_keeps_others_away_and_ends_by_itself(counter: Counter) -> None:
+    async with counter.http() as http:
+        batch_id = (await send(counter, http, HEADER + row(counter))).json()["batch_id"]
+        counter.neighbour.away = True
+        counter.directory.accounts.clear()
+        with pytest.raises(Unavailable):
+            await worker(counter).work()
+        assert not await worker(counter).work()
+        counter.neighbour.away = False
+        counter.clock.move(timedelta(seconds=30))
+        await run_all(counter)
+        assert (await get(counter, http, f"/{batch_id}")).json()["status"] == "done"
+
+
+async def test_a_file_with_a_fault_is_refused_whole(counter: Counter) -> None:
+    before = await counter.rows("SELECT FROM gateway.batch_pieces")
+    async with counter.http() as http:
+        body = HEADER + "".join(row(counter) for _ in range(700)) + row(counter, amount_minor=0)
+        answer = await send(counter, http, body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "batch_file_unreadable")
+        assert [fault["line"] for fault in answer.json()["lines"]] == [702]
+        wrong = await send(counter, http, body, kind="application/json")
+        assert (wrong.status_code, wrong.json()["code"]) == (415, "content_type_not_accepted")
+    assert await counter.rows("SELECT FROM gateway.batch_pieces") == before
+
+
+async def test_a_copy_of_a_file_is_answered_alike_and_another_file_is_refused(counter: Counter) -> None:
+    async with counter.http() as http:
+        first = await send(counter, http, HEADER + row(counter), key="file")
+        await run_all(counter)
+        again = await send(counter, http, HEADER + row(counter), key="file")
+        assert (again.status_code, again.json()) == (202, first.json())
+        assert again.headers["idempotency-replayed"] == "true"
+        other = await send(counter, http, HEADER + row(counter, 2), key="file")
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_five_files_at_once_and_nobody_sees_those_of_others(counter: Counter) -> None:
+    async with counter.http() as http:
+        ids = [(await send(counter, http, HEADER + row(counter))).json()["batch_id"] for _ in range(5)]
+        sixth = await send(counter, http, HEADER + row(counter))
+        assert (sixth.status_code, sixth.json()["code"]) == (409, "too_many_batches")
+        stranger = counter.keys.bearer(new_id())
+        for path in (f"/{ids[0]}", f"/{ids[0]}/results", "/nothing"):
+            assert (await http.get(f"{ADDRESS}{path}", headers=stranger)).json()["code"] == "batch_not_found"
+        assert (await http.get(ADDRESS, headers=stranger)).json() == {"batches": [], "next": None}
+        page = (await get(counter, http, "?limit=3")).json()
+        older = (await get(counter, http, f"?limit=3&cursor={page['next']}")).json()
+        listed = [one["batch_id"] for one in (*page["batches"], *older["batches"])]
+        assert (listed, older["next"]) == (ids[::-1], None)
+        await run_all(counter)
+        assert (await send(counter, http, HEADER + row(counter))).status_code == 202
+        await run_all(counter)
+
+
+async def test_what_never_came_whole_is_forgotten_after_an_hour(counter: Counter) -> None:
+    async with counter.connections["projection"].autocommit() as connection:
+        await connection.execute(
+            "INSERT INTO gateway.batch_pieces (batch_id, number, lines) VALUES ($1::uuid, 0, '[]')", new_id()
+        )
+    await counter.receive.sweep()
+    left_over = "SELECT FROM gateway.batch_pieces WHERE lines = '[]'"
+    assert len(await counter.rows(left_over)) == 1
+    counter.clock.move(timedelta(hours=2))
+    await counter.receive.sweep()
+    assert await counter.rows(left_over) == []
+
+
+async def test_a_line_never_changes(counter: Counter) -> None:
+    async with counter.http() as http:
+        await send(counter, http, HEADER + row(counter))
+    with pytest.raises(Exception, match="never changed"):
+        await counter.rows("UPDATE gateway.batch_pieces SET lines = '[]'")
+    await run_all(counter)
