@@ -68,5 +68,5 @@ class _Frozen(datetime):
     """What the JWT library takes for now."""
 
     @classmethod
-    def now(cls, tz: object = None) -> datetime:  # type: ignore[override] -- the library asks for UTC alone
+    def now(cls, tz: object = None) -> datetime:  # type: ignore[override]  # the library asks for UTC alone
         return NOW
