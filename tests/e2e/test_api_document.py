@@ -38,6 +38,7 @@ def test_every_block_of_the_document_works_as_pasted(api: Api, tmp_path: Path) -
         "8750\n",
         "403\n",
         "event: transfer.posted\n",
+        "verified: webhook.test\n",
         '"pointer":"/asset"',
         "account_not_found\n",
     ):
