@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.db.unit_of_work import Transaction
 from libs.common.errors import Conflict
@@ -68,9 +67,3 @@ VALUES (CAST(:principal_id AS uuid), :route, :idempotency_key, :body_hash, :stat
     names = ("status", "media_type", "location", "body")
     values = dict(zip(names, astuple(answer), strict=True))
     await tx.connection.execute(statement, {**key._asdict(), "body_hash": body_hash, **values})
-
-
-async def forget_answers(connection: AsyncConnection, service: str, principal_id: str) -> None:
-    """Remove what somebody was answered who is erased: he wrote some of it himself."""
-    statement = text(f"DELETE FROM {service}.kept_answers WHERE principal_id = CAST(:principal_id AS uuid)")  # noqa: S608 -- as above
-    await connection.execute(statement, {"principal_id": principal_id})

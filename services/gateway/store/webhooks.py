@@ -1,6 +1,5 @@
 """`gateway.webhooks`: where events are sent to, and who is sending to each at the moment."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -54,10 +53,6 @@ WHERE webhook_id = $1::uuid AND leased_by = $2
 _DISABLE: Final = f"""
 UPDATE gateway.webhooks w SET is_enabled = false, disabled_because = $2, disabled_at = $3, changed_at = $3
 WHERE w.webhook_id = $1::uuid AND w.is_enabled RETURNING {_COLUMNS}
-"""  # noqa: S608 -- as above
-_DISABLED_SINCE: Final = f"""
-SELECT {_COLUMNS} FROM gateway.webhooks w
-WHERE w.disabled_at > $1 AND w.disabled_because NOT IN ('', 'by_owner') ORDER BY w.disabled_at LIMIT $2
 """  # noqa: S608 -- as above
 
 
@@ -142,11 +137,6 @@ async def disable_webhook(
     """Send nothing more to it; None if it was disabled already."""
     row = await connection.fetchrow(_DISABLE, webhook_id, because, now)
     return None if row is None else _webhook(row)
-
-
-async def load_disabled_since(connection: asyncpg.Connection, moment: datetime, *, limit: int) -> Sequence[Webhook]:
-    """Return those that were disabled after this moment, not by their owner."""
-    return [_webhook(row) for row in await connection.fetch(_DISABLED_SINCE, moment, limit)]
 
 
 def _webhook(row: asyncpg.Record) -> Webhook:

@@ -7,7 +7,6 @@ import asyncpg
 import httpx2
 import pytest
 
-from libs.common.db.kept_answers import forget_answers
 from libs.common.ids import new_id
 from tests.integration.accounts.conftest import World
 from tests.support.api_world import admin_connection
@@ -128,13 +127,10 @@ async def test_a_copy_that_cannot_wait_longer_is_told_to_come_again(world: World
     assert await accounts_of(world, owner) == 1
 
 
-async def test_kept_answers_stay_as_they_are_until_their_principal_is_erased(world: World) -> None:
+async def test_kept_answers_stay_as_they_are(world: World) -> None:
     owner, key = await world.register(), new_id()
     await ask(world, owner, key)
     async with admin_connection(world.admin_dsn) as connection:
         with pytest.raises(asyncpg.CheckViolationError) as refusal:
             await connection.execute("UPDATE accounts.kept_answers SET status = 200 WHERE principal_id = $1", owner)
     assert refusal.value.constraint_name == "kept_answers_frozen"
-    async with world.uow.begin() as tx:
-        await forget_answers(tx.connection, "accounts", owner)
-    assert not await world.rows("SELECT 1 FROM accounts.kept_answers WHERE principal_id = $1", owner)

@@ -120,3 +120,37 @@ async def test_erasing_destroys_the_key_tells_the_others_and_is_for_good(world: 
     restored = await world.http.post(f"/api/v1/admin/users/{user_id}/restore", headers=admin)
     assert restored.json()["code"] == ("customer_not_found" if deleted else "customer_erased")
     assert await world.register(email) != user_id
+
+
+async def test_erasing_leaves_nothing_by_which_he_logged_in_and_nothing_he_was_answered(world: World) -> None:
+    user_id, _ = await closed(world)
+    async with admin_connection(world.admin_dsn) as connection:
+        await connection.execute(
+            "INSERT INTO accounts.authenticators (user_id, sealed_secret) VALUES ($1, $2)", user_id, bytes(60)
+        )
+        await connection.execute(
+            "INSERT INTO accounts.recovery_codes (user_id, code_hash) VALUES ($1, $2)", user_id, bytes(32)
+        )
+        await connection.execute(
+            "INSERT INTO accounts.password_resets (reset_id, user_id, asked_at) VALUES ($1, $2, now())",
+            new_id(),
+            user_id,
+        )
+        await connection.execute(
+            """INSERT INTO accounts.kept_answers
+                   (principal_id, route, idempotency_key, body_hash, status, media_type, location, body)
+               VALUES ($1, 'POST /api/v1/accounts', 'k', $2, 201, 'application/json', '', '{}')""",
+            user_id,
+            bytes(32),
+        )
+    world.clock.move(timedelta(days=1827, seconds=1))
+    assert (await erase(world, user_id)).status_code == 204
+    for table, owner in (
+        ("authenticators", "user_id"),
+        ("recovery_codes", "user_id"),
+        ("password_resets", "user_id"),
+        ("sessions", "user_id"),
+        ("email_verifications", "user_id"),
+        ("kept_answers", "principal_id"),
+    ):
+        assert not await world.rows(f"SELECT 1 FROM accounts.{table} WHERE {owner} = $1", user_id), table

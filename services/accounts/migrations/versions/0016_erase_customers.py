@@ -21,6 +21,11 @@ BEGIN
     UPDATE accounts.accounts SET name = NULL, metadata = '{}' WHERE owner_id = erased;
     DELETE FROM accounts.sessions WHERE user_id = erased;
     DELETE FROM accounts.email_verifications WHERE user_id = erased;
+    DELETE FROM accounts.password_resets WHERE user_id = erased;
+    DELETE FROM accounts.recovery_codes WHERE user_id = erased;
+    DELETE FROM accounts.authenticators WHERE user_id = erased;
+    -- What he was answered repeats what he wrote.
+    DELETE FROM accounts.kept_answers WHERE principal_id = erased;
     RETURN 'done';
 END
 $$;
