@@ -89,6 +89,8 @@ _KEY = {"name": "a key", "scopes": ["accounts:read"]}
 _TRANSFER = {"transfer_id": "transfer_id"}
 _HOLD = {"transfer_id": "hold_id"}
 _MACHINE = {"user_id": "machine_id", "key_id": "machine_key_id"}
+_NO_WEBHOOK = {"webhook_id": "user_id"}
+_NO_BATCH = {"batch_id": "user_id"}
 
 TABLE: Mapping[str, Line] = {
     # Customers and their log-ins
@@ -177,17 +179,22 @@ TABLE: Mapping[str, Line] = {
     "POST /api/v1/admin/fee-schedules": Line(
         "403 403 403 403 422 403 403", body=lambda _: {"effective_at": "2030-01-01T00:00:00Z", "rules": []}
     ),
+    # Files of transfers: nobody sent one
+    "GET /api/v1/batches": Line("200"),
+    "POST /api/v1/batches": Line("415"),
+    "GET /api/v1/batches/{batch_id}": Line("absent", about=_NO_BATCH),
+    "GET /api/v1/batches/{batch_id}/results": Line("absent", about=_NO_BATCH),
     "GET /api/v1/events": Line("200"),
     # Webhooks: nobody has one here, so each is about what does not exist
     "GET /api/v1/webhooks": Line("200"),
     "POST /api/v1/webhooks": Line("422"),
-    "GET /api/v1/webhooks/{webhook_id}": Line("absent"),
-    "PATCH /api/v1/webhooks/{webhook_id}": Line("404", about={"webhook_id": "user_id"}, body=lambda _: {}),
-    "DELETE /api/v1/webhooks/{webhook_id}": Line("absent"),
-    "GET /api/v1/webhooks/{webhook_id}/deliveries": Line("absent"),
-    "POST /api/v1/webhooks/{webhook_id}/replay": Line("422", about={"webhook_id": "user_id"}),
-    "POST /api/v1/webhooks/{webhook_id}/secret": Line("absent"),
-    "POST /api/v1/webhooks/{webhook_id}/test": Line("absent"),
+    "GET /api/v1/webhooks/{webhook_id}": Line("absent", about=_NO_WEBHOOK),
+    "PATCH /api/v1/webhooks/{webhook_id}": Line("404", about=_NO_WEBHOOK, body=lambda _: {}),
+    "DELETE /api/v1/webhooks/{webhook_id}": Line("absent", about=_NO_WEBHOOK),
+    "GET /api/v1/webhooks/{webhook_id}/deliveries": Line("absent", about=_NO_WEBHOOK),
+    "POST /api/v1/webhooks/{webhook_id}/replay": Line("422", about=_NO_WEBHOOK),
+    "POST /api/v1/webhooks/{webhook_id}/secret": Line("absent", about=_NO_WEBHOOK, body=lambda _: {}),
+    "POST /api/v1/webhooks/{webhook_id}/test": Line("absent", about=_NO_WEBHOOK),
     # Screening and verification
     "GET /api/v1/kyc/status": Line("200"),
     "POST /api/v1/kyc/application": Line(

@@ -1,5 +1,6 @@
 """Another api process of the gateway beside that of a running stack: same database, same broker, another port."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -38,7 +39,8 @@ class SecondGateway:
 @contextmanager
 def second_gateway(api: Api, orders: Path) -> Iterator[SecondGateway]:
     """Run it with the settings of the stack's own; it dies where `orders` say."""
-    settings = psutil.Process(api.services["gateway"]["pids"][0]).environ()
+    stack = json.loads((api.folder / "stack.json").read_text())  # as it is now: the stack's own may have been restarted
+    settings = psutil.Process(stack["services"]["gateway"]["pids"][0]).environ()
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, str(LAUNCHER), "gateway", "api"],

@@ -17,6 +17,7 @@ from libs.common.contracts.ledger import TransferChanged
 from libs.common.ids import new_id
 from libs.common.messaging.records import Glimpse
 from libs.common.money import MAX_AMOUNT_MINOR
+from services.gateway.api.complete_document import complete
 from services.gateway.api.merged_openapi import merge
 from services.gateway.consumers.on_transfer_changed import WakeWaiters
 from services.gateway.use_cases.repeat_requests import Repeater
@@ -563,5 +564,6 @@ async def test_commands_are_described_with_their_headers_and_every_reference_is_
         assert required == {"Idempotency-Key": True, "Prefer": False}
         assert {"202", "4XX"} < operation["responses"].keys()
         assert "422" not in operation["responses"], "the framework's own form of a 422 is never sent"
-    references = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
-    assert references - document["components"]["schemas"].keys() == set()
+    whole = complete(document)
+    references = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(whole)))
+    assert references - whole["components"]["schemas"].keys() == set()
