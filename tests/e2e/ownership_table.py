@@ -193,7 +193,7 @@ TABLE: Mapping[str, Line] = {
     "DELETE /api/v1/webhooks/{webhook_id}": Line("absent", about=_NO_WEBHOOK),
     "GET /api/v1/webhooks/{webhook_id}/deliveries": Line("absent", about=_NO_WEBHOOK),
     "POST /api/v1/webhooks/{webhook_id}/replay": Line("422", about=_NO_WEBHOOK),
-    "POST /api/v1/webhooks/{webhook_id}/secret": Line("absent", about=_NO_WEBHOOK, body=lambda _: {}),
+    "POST /api/v1/webhooks/{webhook_id}/secret": Line("404", about=_NO_WEBHOOK, body=lambda _: {}),
     "POST /api/v1/webhooks/{webhook_id}/test": Line("absent", about=_NO_WEBHOOK),
     # Screening and verification
     "GET /api/v1/kyc/status": Line("200"),
