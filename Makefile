@@ -109,7 +109,7 @@ test-integration: setup ## one service against a real PostgreSQL and a real brok
 test-e2e: setup ## journeys through the gateway of a whole stack
 	@$(PYTEST) tests/e2e
 
-test-api: setup ## every operation of the OpenAPI document against a running stack, by Schemathesis, for two minutes
+test-api: setup ## examples and boundary values of every operation of the OpenAPI document against a running stack, by Schemathesis
 	@$(PYTEST) -s tests/api
 
 test-chaos-short: setup ## one round of killing every process while money moves, and each at its named points

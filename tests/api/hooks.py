@@ -54,6 +54,11 @@ def staff() -> str:
     return jwt.encode(claims, signing_key, algorithm="EdDSA", headers={"kid": published["kid"]})
 
 
+@schemathesis.serializer("application/x-ndjson")
+def as_lines(_context: Any, value: Any) -> bytes:
+    return value.encode() if isinstance(value, str) else json.dumps(value).encode()
+
+
 class Asker:
     """Whoever asks now."""
 
