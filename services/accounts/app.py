@@ -46,7 +46,6 @@ from services.accounts.consumers.on_ledger_account_opened import OnLedgerAccount
 from services.accounts.mailers import Mailer, SmtpMailer, SpoolMailer
 from services.accounts.openings import Openings
 from services.accounts.passwords import Passwords
-from services.accounts.sealed_secrets import SealedSecrets
 from services.accounts.settings import AccountsSettings
 from services.accounts.sisters import Sisters
 from services.accounts.store.digests import DIGESTS
@@ -225,8 +224,7 @@ def _log_in_routers(
     settings: AccountsSettings, uow: UnitOfWork, passwords: Passwords, clock: Clock
 ) -> Sequence[APIRouter]:
     tokens = AccessTokens(settings.token_key_file, settings.jwks_file)
-    sealed_secrets = SealedSecrets(settings.sealing_key_file)
-    guard_guesses = GuardGuesses(uow, sealed_secrets, clock)
+    guard_guesses = GuardGuesses(uow, clock)
     revoke_session = RevokeSession(uow, clock)
     return [
         auth_router(
@@ -234,7 +232,6 @@ def _log_in_routers(
                 uow,
                 passwords,
                 guard_guesses,
-                sealed_secrets,
                 tokens,
                 clock,
                 verified_email=settings.require_verified_email,
@@ -245,8 +242,8 @@ def _log_in_routers(
         ),
         sessions_router(SessionView(uow, clock), revoke_session),
         second_factor_router(
-            SetSecondFactor(uow, sealed_secrets, clock),
-            RefreshProof(uow, passwords, guard_guesses, sealed_secrets, tokens, clock),
+            SetSecondFactor(uow, clock),
+            RefreshProof(uow, passwords, guard_guesses, tokens, clock),
             clock,
         ),
         passwords_router(

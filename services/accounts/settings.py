@@ -15,11 +15,9 @@ class AccountsSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="ACCOUNTS_")
 
     master_keys_file: Path
-    """Master keys that seal names, e-mails and mails, base64, one a line, the newest first."""
+    """Master keys that seal names, e-mails, secrets of authenticators and mails, base64, one a line, newest first."""
     token_key_file: Path
     """Ed25519 private key (PKCS#8 PEM) that signs access tokens; its public half stands in `jwks_file`."""
-    sealing_key_file: Path
-    """32 bytes in base64 that seal the secrets of authenticators (AES-256-GCM). Without it they are lost."""
     admin_email: str | None = None
     admin_password: SecretStr | None = None
     """With both, the first admin is made at start unless the e-mail is known."""

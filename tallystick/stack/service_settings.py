@@ -79,7 +79,6 @@ def _own_settings(service: str, plan: StackPlan) -> dict[str, str]:
             return {
                 "MASTER_KEYS_FILE": str(plan.keys.accounts_master),
                 "TOKEN_KEY_FILE": str(plan.keys.access_token),
-                "SEALING_KEY_FILE": str(plan.keys.sealing),
                 "ADMIN_EMAIL": plan.secrets.admin_email,
                 "ADMIN_PASSWORD": plan.secrets.admin_password,
                 "MAIL_FOLDER": str(plan.mail),

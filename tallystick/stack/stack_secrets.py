@@ -46,8 +46,6 @@ class KeyFiles:
     """Public keys that signed before, one C2SP vkey a line; a new folder has none."""
     audit_signing: Path
     access_token: Path
-    sealing: Path
-    """32 random bytes in base64 that seal the secrets of authenticators."""
     jwks: Path
     accounts_master: Path
     kyc_master: Path
@@ -88,7 +86,6 @@ def load_or_make_keys(folder: Path) -> KeyFiles:
         ledger_retired=folder / "ledger-retired.vkeys",
         audit_signing=folder / "audit-signing.pem",
         access_token=folder / "access-token.pem",
-        sealing=folder / "sealing.key",
         jwks=folder / "jwks.json",
         accounts_master=folder / "accounts-master.keys",
         kyc_master=folder / "kyc-master.keys",
@@ -103,8 +100,6 @@ def load_or_make_keys(folder: Path) -> KeyFiles:
     for path in (files.ledger_signing, files.audit_signing, files.access_token):
         if not path.exists():
             write_private(path, new_private_key_pem())
-    if not files.sealing.exists():
-        write_private(files.sealing, base64.b64encode(secrets.token_bytes(32)).decode("ascii"))
     access_token_key = load_pem_private_key(files.access_token.read_bytes(), password=None)
     if not isinstance(access_token_key, Ed25519PrivateKey):
         raise StackError(f"{files.access_token} holds no Ed25519 key; remove it and a new one is made")

@@ -52,7 +52,6 @@ def environment(keys: TokenKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "SIGNING_KEY_FILE": str(keys.private_file),
         "MASTER_KEYS_FILE": str(keys.master_keys_file),
         "TOKEN_KEY_FILE": str(keys.private_file),
-        "SEALING_KEY_FILE": str(keys.sealing_file),
         "WEBHOOK_KEYS_FILE": str(webhook_keys),
         "ORIGIN": "ledger.example/test",
         **{f"{service.upper()}_URL": "http://127.0.0.1:1" for service in BUILDERS},

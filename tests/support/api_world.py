@@ -90,8 +90,6 @@ class TokenKeys:
         self.key = Ed25519PrivateKey.generate()
         self.private_file = folder / "access-token.pem"
         self.jwks_file = folder / "jwks.json"
-        self.sealing_file = folder / "sealing.key"
-        self.sealing_file.write_text(base64.b64encode(bytes(range(32))).decode("ascii"))
         self.master_keys_file = folder / "master.keys"
         self.master_keys_file.write_bytes(base64.b64encode(MASTER_KEY))
         self.private_file.write_bytes(self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

@@ -11,9 +11,9 @@ RECENT: Final = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Totp:
-    """An authenticator as stored; it counts once it is confirmed. `last_step` is the newest time step that was used."""
+    """An authenticator; it counts once it is confirmed. `last_step` is the newest time step that was used."""
 
-    sealed_secret: bytes = field(repr=False)
+    secret: str = field(repr=False)
     is_confirmed: bool
     last_step: int
 

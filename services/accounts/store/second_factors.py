@@ -1,30 +1,42 @@
 """Second factors in and out of `accounts.authenticators` and `accounts.recovery_codes`.
 
-Whoever writes here has locked the customer first.
+An authenticator's secret is sealed under the customer's own key. Whoever writes here has locked the customer first.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.common.personal.sealing import sealer_of
 from services.accounts.domain.second_factor import Totp
-from services.accounts.store.tables import AUTHENTICATORS, RECOVERY_CODES
+from services.accounts.store.tables import AUTHENTICATORS, CUSTOMERS, RECOVERY_CODES
+
+_FIELD: Final = "totp_secret"
 
 
 async def find_totp(connection: AsyncConnection, user_id: str) -> Totp | None:
     """Return the customer's authenticator, confirmed or not."""
-    row = (await connection.execute(select(AUTHENTICATORS).where(AUTHENTICATORS.c.user_id == user_id))).first()
-    return Totp(row.sealed_secret, row.confirmed_at is not None, row.last_step) if row else None
+    statement = select(AUTHENTICATORS, CUSTOMERS.c.personal_key).join(
+        CUSTOMERS, CUSTOMERS.c.user_id == AUTHENTICATORS.c.user_id
+    )
+    row = (await connection.execute(statement.where(AUTHENTICATORS.c.user_id == user_id))).first()
+    if row is None:
+        return None
+    secret = sealer_of(connection).open(row.personal_key, user_id, _FIELD, row.sealed_secret)
+    return Totp(secret, row.confirmed_at is not None, row.last_step)
 
 
-async def store_unconfirmed(connection: AsyncConnection, user_id: str, sealed_secret: bytes) -> None:
+async def store_unconfirmed(connection: AsyncConnection, user_id: str, secret: str) -> None:
     """Store a fresh secret in place of one that was never confirmed."""
-    statement = upsert(AUTHENTICATORS).values(user_id=user_id, sealed_secret=sealed_secret)
+    customer = await connection.execute(select(CUSTOMERS.c.personal_key).where(CUSTOMERS.c.user_id == user_id))
+    sealed = sealer_of(connection).seal(customer.scalar_one(), user_id, _FIELD, secret)
+    statement = upsert(AUTHENTICATORS).values(user_id=user_id, sealed_secret=sealed)
     await connection.execute(
-        statement.on_conflict_do_update(index_elements=["user_id"], set_={"sealed_secret": sealed_secret})
+        statement.on_conflict_do_update(index_elements=["user_id"], set_={"sealed_secret": sealed})
     )
 
 

@@ -10,7 +10,6 @@ from services.accounts.domain.second_factor import GivenCodes
 from services.accounts.domain.session import Proof
 from services.accounts.metrics import LOGINS
 from services.accounts.passwords import Passwords
-from services.accounts.sealed_secrets import SealedSecrets
 from services.accounts.store.customers import find_credentials, lock_customer, update_password
 from services.accounts.tokens import AccessTokens, TokenPair
 from services.accounts.use_cases.begin_session import begin_session
@@ -26,7 +25,6 @@ class AuthenticateCustomer:
         uow: UnitOfWork,
         passwords: Passwords,
         guard_guesses: GuardGuesses,
-        sealed_secrets: SealedSecrets,
         tokens: AccessTokens,
         clock: Clock,
         *,
@@ -36,7 +34,6 @@ class AuthenticateCustomer:
         self._uow = uow
         self._passwords = passwords
         self._guard_guesses = guard_guesses
-        self._sealed_secrets = sealed_secrets
         self._tokens = tokens
         self._clock = clock
         self._verified_email = verified_email
@@ -81,7 +78,7 @@ class AuthenticateCustomer:
             if now_known is None or now_known[0].status != "active" or now_known[1] != stored_hash:
                 raise _refused()
             now = self._clock()
-            factors = await prove_second_factor(tx, self._sealed_secrets, customer.user_id, given, now=now)
+            factors = await prove_second_factor(tx, customer.user_id, given, now=now)
             if new_hash is not None:
                 await update_password(tx.connection, customer.user_id, new_hash)
             return await begin_session(tx, now_known[0], self._tokens, proof=Proof(now, factors), asker=asker)

@@ -11,9 +11,9 @@ from libs.common.db.unit_of_work import Transaction, UnitOfWork
 from libs.common.errors import TallystickError, TooManyRequests
 from libs.common.http.client_address import neighbourhood_of
 from libs.common.ids import new_id
+from libs.common.personal.sealing import Sealer, sealer_of
 from services.accounts.domain.guesses import FOR_ACCOUNT, FOR_ADDRESS, Patience, count_guess, uncount_guess
 from services.accounts.metrics import LOGINS
-from services.accounts.sealed_secrets import SealedSecrets
 from services.accounts.store.guesses import has_been_at, lock_guesses, save_guesses
 
 _WRONG: Final = frozenset({"invalid_credentials", "password_wrong", "second_factor_wrong"})
@@ -29,10 +29,9 @@ class GuardGuesses:
     elsewhere, or makes that address wait, does not lock him out there.
     """
 
-    def __init__(self, uow: UnitOfWork, sealed_secrets: SealedSecrets, clock: Clock) -> None:
+    def __init__(self, uow: UnitOfWork, clock: Clock) -> None:
         """Take what it works with."""
         self._uow = uow
-        self._sealed_secrets = sealed_secrets
         self._clock = clock
 
     @asynccontextmanager
@@ -54,13 +53,14 @@ class GuardGuesses:
 
     async def forget(self, tx: Transaction, email: str) -> None:
         """Begin the count about an e-mail anew: its owner has proved himself otherwise."""
-        await self._uncount(tx, {self._subject("account", email): FOR_ACCOUNT}, is_right=True)
+        subject = _subject(sealer_of(tx.connection), "account", email)
+        await self._uncount(tx, {subject: FOR_ACCOUNT}, is_right=True)
 
     async def _take(self, email: str, user_id: str | None, address: str) -> _Subjects:
         async with self._uow.begin() as tx:
             # Asked about nobody, too: the answer takes as long.
             is_at_home = await has_been_at(tx.connection, user_id or new_id(), address)
-            subjects = self._subjects(email, address, is_at_home=is_at_home)
+            subjects = _subjects(sealer_of(tx.connection), email, address, is_at_home=is_at_home)
             now = self._clock()
             counts = await lock_guesses(tx.connection, subjects, now)
             locked_until = max(count.locked_until for count in counts)
@@ -84,16 +84,19 @@ class GuardGuesses:
                 uncounted = uncount_guess(count, patience)
             await save_guesses(tx.connection, uncounted)
 
-    def _subjects(self, email: str, address: str, *, is_at_home: bool) -> _Subjects:
-        if is_at_home:
-            return {self._subject("account-at", f"{email} {address}"): FOR_ACCOUNT}
-        return {
-            self._subject("account", email): FOR_ACCOUNT,
-            self._subject("address", neighbourhood_of(address)): FOR_ADDRESS,
-        }
 
-    def _subject(self, kind: str, name: str) -> bytes:
-        return self._sealed_secrets.keyed_hash(f"{kind} {name}")
+def _subjects(sealer: Sealer, email: str, address: str, *, is_at_home: bool) -> _Subjects:
+    if is_at_home:
+        return {_subject(sealer, "account-at", f"{email} {address}"): FOR_ACCOUNT}
+    return {
+        _subject(sealer, "account", email): FOR_ACCOUNT,
+        _subject(sealer, "address", neighbourhood_of(address)): FOR_ADDRESS,
+    }
+
+
+def _subject(sealer: Sealer, kind: str, name: str) -> bytes:
+    # No e-mail begins so: these hashes tell nothing about those by which customers are found.
+    return sealer.search_hash(f"guess {kind} {name}")
 
 
 def _locked(until: datetime, now: datetime) -> TooManyRequests:

@@ -11,7 +11,6 @@ from services.accounts.domain.customer import Customer
 from services.accounts.domain.second_factor import GivenCodes
 from services.accounts.domain.session import PASSWORD_ALONE, Proof
 from services.accounts.passwords import Passwords
-from services.accounts.sealed_secrets import SealedSecrets
 from services.accounts.store.customers import find_credentials, find_customer, lock_customer
 from services.accounts.store.sessions import find_live_session, update_proof
 from services.accounts.tokens import AccessTokens
@@ -27,7 +26,6 @@ class RefreshProof:
         uow: UnitOfWork,
         passwords: Passwords,
         guard_guesses: GuardGuesses,
-        sealed_secrets: SealedSecrets,
         tokens: AccessTokens,
         clock: Clock,
     ) -> None:
@@ -35,7 +33,6 @@ class RefreshProof:
         self._guard_guesses = guard_guesses
         self._uow = uow
         self._passwords = passwords
-        self._sealed_secrets = sealed_secrets
         self._tokens = tokens
         self._clock = clock
 
@@ -77,7 +74,7 @@ class RefreshProof:
         session = await find_live_session(tx.connection, customer.user_id, session_id, now=now)
         if locked is None or locked.status != "active" or session is None:
             raise _no_session()
-        factors = await prove_second_factor(tx, self._sealed_secrets, customer.user_id, given, now=now)
+        factors = await prove_second_factor(tx, customer.user_id, given, now=now)
         if factors == PASSWORD_ALONE and not knows_password:
             raise _wrong()
         proof = Proof(now, factors)

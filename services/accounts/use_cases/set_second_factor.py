@@ -10,7 +10,6 @@ from libs.common.errors import Conflict, NotFound, Unprocessable
 from services.accounts.domain.customer import Customer
 from services.accounts.domain.security_notices import second_factor_removed_notice, second_factor_set_notice
 from services.accounts.one_time_codes import new_recovery_codes, new_totp_secret, otpauth_uri, recovery_code_hash
-from services.accounts.sealed_secrets import SealedSecrets
 from services.accounts.store.customers import lock_customer
 from services.accounts.store.mails import queue_mail
 from services.accounts.store.second_factors import (
@@ -34,10 +33,9 @@ class TotpSecret:
 class SetSecondFactor:
     """Offers, confirms and removes an authenticator. Until it is confirmed nothing asks for it."""
 
-    def __init__(self, uow: UnitOfWork, sealed_secrets: SealedSecrets, clock: Clock) -> None:
+    def __init__(self, uow: UnitOfWork, clock: Clock) -> None:
         """Take what it works with."""
         self._uow = uow
-        self._sealed_secrets = sealed_secrets
         self._clock = clock
 
     async def offer(self, asker: Asker) -> TotpSecret:
@@ -51,8 +49,7 @@ class SetSecondFactor:
             totp = await find_totp(tx.connection, customer.user_id)
             if totp is not None and totp.is_confirmed:
                 raise Conflict("second_factor_present", "You have a second factor; remove it first.")
-            sealed = self._sealed_secrets.seal(secret, owner_id=customer.user_id)
-            await store_unconfirmed(tx.connection, customer.user_id, sealed)
+            await store_unconfirmed(tx.connection, customer.user_id, secret)
         return TotpSecret(secret=secret, uri=otpauth_uri(secret, customer.email))
 
     async def confirm(self, asker: Asker, code: str) -> list[str]:
@@ -71,7 +68,7 @@ class SetSecondFactor:
             if totp.is_confirmed:
                 raise Conflict("second_factor_present", "You have a second factor; remove it first.")
             now = self._clock()
-            if not await use_totp_code(tx, self._sealed_secrets, user_id, totp, code, now=now):
+            if not await use_totp_code(tx, user_id, totp, code, now=now):
                 raise Unprocessable("totp_code_wrong", "This is not what the authenticator shows now; send the next.")
             await confirm_totp(tx.connection, user_id, now)
             await insert_recovery_codes(tx.connection, user_id, [recovery_code_hash(one) for one in codes])

@@ -31,6 +31,8 @@ _LET_ALONE_SECONDS: Final = 1.0
 """How long nobody asks a store that just did not answer."""
 
 Header = tuple[bytes, bytes]
+Limits = Sequence[tuple[RateLimitItemPerMinute, str]]
+"""Limits, and whose request each of them counts."""
 
 
 class Standing(NamedTuple):
@@ -44,7 +46,7 @@ class Standing(NamedTuple):
 class Counted(NamedTuple):
     """A money request that was counted, so that it can be given back."""
 
-    limits: Sequence[tuple[RateLimitItemPerMinute, str]]
+    limits: Limits
     headers: Sequence[Header]
 
 
@@ -63,6 +65,8 @@ class RateLimits:
         self.transfers = RateLimitItemPerMinute(bounds.transfers, 1, "transfers")
         self.people_per_address = RateLimitItemPerMinute(bounds.people_per_address, 1, "money-by-address")
         self.logins = RateLimitItemPerMinute(bounds.logins, 1, "logins")
+        self.auth = RateLimitItemPerMinute(bounds.auth, 1, "auth")
+        self.auth_by_address = RateLimitItemPerMinute(bounds.auth, 1, "auth-by-address")
         self.registrations = RateLimitItemPerMinute(bounds.registrations, 1, "registrations")
         self.openings = RateLimitItemPerMinute(bounds.openings, 1, "openings")
         self.changes = RateLimitItemPerMinute(bounds.changes, 1, "changes")
@@ -73,16 +77,8 @@ class RateLimits:
         limits = [(self.transfers, principal.user_id)]
         if profile == "retail" and not principal.is_staff():
             limits.append((self.people_per_address, neighbourhood_of(address)))
-        taken: list[Standing] = []
         async with self._asking():
-            for number, (limit, who) in enumerate(limits):
-                try:
-                    taken.append(await self._take(limit, who))
-                except TooManyRequests:
-                    for earlier in limits[:number]:
-                        await self._give_back(*earlier)
-                    raise
-        return Counted(limits, limit_headers(taken))
+            return Counted(limits, limit_headers(await self._take_all(limits)))
 
     async def give_back(self, counted: Counted) -> None:
         """Uncount what turned out to be a replay; with the store away it stays counted, to the end of its minute."""
@@ -93,16 +89,16 @@ class RateLimits:
         except Unavailable:
             log.info("replay_not_given_back")
 
-    async def take(self, limit: RateLimitItemPerMinute, who: str) -> list[Header]:
-        """Count a request and return what its answer says of the limit; reads pass while the store is away.
+    async def take(self, limits: Limits) -> list[Header]:
+        """Count a request and return what its answer says of the limits; reads pass while the store is away.
 
         Raises: TooManyRequests, Unavailable limits_unavailable.
         """
         try:
             async with self._asking():
-                return limit_headers([await self._take(limit, who)])
+                return limit_headers(await self._take_all(limits))
         except Unavailable:
-            if limit is self.reads:
+            if all(limit is self.reads for limit, _ in limits):
                 return []
             raise
 
@@ -124,6 +120,18 @@ class RateLimits:
             self._asked_again_at = monotonic_seconds() + _LET_ALONE_SECONDS
             log.warning("rate_limits_not_counted", error=type(failure).__name__)
             raise _unavailable() from failure
+
+    async def _take_all(self, limits: Limits) -> list[Standing]:
+        """Count a request for each limit, or for none of them."""
+        taken: list[Standing] = []
+        for number, (limit, who) in enumerate(limits):
+            try:
+                taken.append(await self._take(limit, who))
+            except TooManyRequests:
+                for earlier in limits[:number]:
+                    await self._give_back(*earlier)
+                raise
+        return taken
 
     async def _take(self, limit: RateLimitItemPerMinute, who: str) -> Standing:
         is_within = await self._limiter.hit(limit, who)

@@ -15,10 +15,11 @@ from libs.common.errors import Forbidden, Unauthenticated
 from libs.common.http.auth import Principal
 from libs.common.http.client_address import neighbourhood_of
 from libs.common.http.gate import note_principal
-from services.gateway.api.rate_limits import RateLimits
+from services.gateway.api.rate_limits import Limits, RateLimits
 
 _READS: Final = frozenset({"GET", "HEAD"})
 _API: Final = "/api/"
+_AUTH: Final = "/api/v1/auth/"
 _DOCUMENTS: Final = ("/openapi.json", "/docs", "/errors")
 _COUNT_THEMSELVES: Final = re.compile(
     r"/api/v1/(accounts/[^/]*/close|transfers/[^/]*/(capture|void|reversals)|batches"
@@ -47,14 +48,27 @@ class RequestLimits:
         if limit is None:
             return
         address = scope["client"][0] if scope["client"] else "unknown"
-        is_anonymous = limit in (self._limits.logins, self._limits.registrations)
+        # By identity: two limits of as many requests are equal to the library.
+        is_anonymous = limit is self._limits.logins or limit is self._limits.registrations
         principal = None if is_anonymous else await self._principal_of(scope, address)
         if principal is not None:
             note_principal(scope["asker"], principal)
-        if principal is not None and principal.is_machine:
-            return
-        who = neighbourhood_of(address) if principal is None else principal.user_id
-        scope["answer_headers"] = await self._limits.take(limit, who)
+        counted = self._counted(limit, principal, address)
+        if counted:
+            scope["answer_headers"] = await self._limits.take(counted)
+
+    def _counted(self, limit: RateLimitItemPerMinute, principal: Principal | None, address: str) -> Limits:
+        """Return whose request it is: nobody's counts by the address, a machine's not at all.
+
+        Where it matters who somebody is, each counts by the address, too: most of these routes ask for no credential,
+        so sending one along, or many, must not let anybody try more often.
+        """
+        if limit is self._limits.auth:
+            by_address = (self._limits.auth_by_address, neighbourhood_of(address))
+            return [by_address] if principal is None else [by_address, (limit, principal.user_id)]
+        if principal is None:
+            return [(limit, neighbourhood_of(address))]
+        return [] if principal.is_machine else [(limit, principal.user_id)]
 
     def _limit_of(self, method: str, path: str) -> RateLimitItemPerMinute | None:
         """Return which limit holds; None for probes, preflights, what sisters ask, and what counts itself."""
@@ -64,7 +78,7 @@ class RequestLimits:
             return self._limits.reads
         if method == "OPTIONS" or _COUNT_THEMSELVES.fullmatch(path):
             return None
-        return self._by_path.get(path, self._limits.changes)
+        return self._by_path.get(path, self._limits.auth if path.startswith(_AUTH) else self._limits.changes)
 
     async def _principal_of(self, scope: Scope, address: str) -> Principal | None:
         authorization = next((value for name, value in scope["headers"] if name == b"authorization"), None)

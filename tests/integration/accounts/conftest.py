@@ -144,7 +144,6 @@ async def world(accounts_dsn: str, tmp_path: Path, settings_changes: dict[str, o
         internal_token=SecretStr(INTERNAL_TOKEN),
         master_keys_file=keys.master_keys_file,
         token_key_file=keys.private_file,
-        sealing_key_file=keys.sealing_file,
         opening_patience_seconds=0.0,
     ).model_copy(update=settings_changes)
     sisters = Sisters(

@@ -1,12 +1,10 @@
-"""Codes of authenticators, recovery codes, and secrets sealed for the database."""
+"""Codes of authenticators, and recovery codes."""
 
 import base64
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from libs.common.errors import InvariantBroken
 from services.accounts.one_time_codes import (
     new_recovery_codes,
     new_totp_secret,
@@ -14,7 +12,6 @@ from services.accounts.one_time_codes import (
     recovery_code_hash,
     step_of_code,
 )
-from services.accounts.sealed_secrets import SealedSecrets
 
 # RFC 6238, appendix B, with the last six of its eight digits: SHA-1, seed "12345678901234567890".
 SECRET = base64.b32encode(b"12345678901234567890").decode()
@@ -48,29 +45,3 @@ def test_ten_recovery_codes_of_eighty_bits_are_known_however_they_are_typed() ->
     assert all(len(base64.b32decode(code.replace("-", ""))) == 10 for code in codes)
     typed = codes[0].lower().replace("-", " ")
     assert recovery_code_hash(typed) == recovery_code_hash(codes[0]) != recovery_code_hash(codes[1])
-
-
-def sealed_secrets(folder: Path, key: bytes = bytes(32)) -> SealedSecrets:
-    path = folder / "sealing.key"
-    path.write_text(base64.b64encode(key).decode() + "\n")
-    return SealedSecrets(path)
-
-
-def test_a_sealed_secret_opens_for_its_owner_alone(tmp_path: Path) -> None:
-    sealing = sealed_secrets(tmp_path)
-    sealed = sealing.seal("secret", owner_id="ada")
-    assert b"secret" not in sealed
-    assert sealed != sealing.seal("secret", owner_id="ada")
-    assert sealing.open(sealed, owner_id="ada") == "secret"
-    for other, owner_id, text in (
-        (sealing, "grace", sealed),
-        (sealing, "ada", sealed[:-1] + bytes([sealed[-1] ^ 1])),
-        (sealed_secrets(tmp_path, bytes(31) + b"1"), "ada", sealed),
-    ):
-        with pytest.raises(InvariantBroken):
-            other.open(text, owner_id=owner_id)
-
-
-def test_a_short_key_stops_the_start(tmp_path: Path) -> None:
-    with pytest.raises(InvariantBroken):
-        sealed_secrets(tmp_path, bytes(16))

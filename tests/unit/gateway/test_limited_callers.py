@@ -11,6 +11,7 @@ from libs.common.ids import new_id
 from services.gateway.api.rate_limits import RateLimits
 from services.gateway.api.request_limits import RequestLimits
 from services.gateway.settings import Bounds
+from tests.e2e.ownership_table import TABLE
 
 
 def request(path: str = "/api/v1/me", method: str = "GET", address: str = "192.0.2.1") -> dict[str, Any]:
@@ -28,7 +29,7 @@ def request(path: str = "/api/v1/me", method: str = "GET", address: str = "192.0
 
 def limits_of(*, is_machine: bool) -> RequestLimits:
     principal = Principal(new_id(), frozenset({"customer"}), "a token", float("inf"), is_machine=is_machine)
-    bounds = Bounds(reads=1, changes=1, openings=1)
+    bounds = Bounds(reads=1, changes=1, openings=1, auth=1, logins=1, registrations=1)
 
     async def identify(_authorization: str | None, _address: str) -> Principal:
         return principal
@@ -86,3 +87,53 @@ async def test_all_others_are(path: str, method: str) -> None:
     await limits(request(path, method))
     with pytest.raises(TooManyRequests):
         await limits(request(path, method))
+
+
+BY_ADDRESS_ALONE = {"login", "password-reset", "verify-email/resend"}
+OF_AUTH = (
+    "login",
+    "password-reset",
+    "verify-email/resend",
+    "refresh",
+    "logout",
+    "verify-email",
+    "password-reset/confirm",
+    "password",
+    "step-up",
+    "totp",
+    "totp/confirm",
+)
+
+
+@pytest.mark.parametrize("route", OF_AUTH)
+@pytest.mark.parametrize("is_machine", [False, True])
+async def test_whatever_changes_something_about_log_ins_counts_by_address_whoever_asks(
+    route: str, *, is_machine: bool
+) -> None:
+    limits, path = limits_of(is_machine=is_machine), f"/api/v1/auth/{route}"
+    asked = request(path, "POST")
+    asked["headers"] = []
+    await limits(asked)
+    with pytest.raises(TooManyRequests):
+        await limits(request(path, "POST"))
+
+
+@pytest.mark.parametrize("route", OF_AUTH)
+@pytest.mark.parametrize("is_machine", [False, True])
+async def test_it_counts_by_the_principal_too_wherever_he_is(route: str, *, is_machine: bool) -> None:
+    limits, path = limits_of(is_machine=is_machine), f"/api/v1/auth/{route}"
+    await limits(request(path, "POST"))
+    elsewhere = request(path, "POST", address="192.0.2.2")
+    if route in BY_ADDRESS_ALONE:
+        await limits(elsewhere)
+        return
+    with pytest.raises(TooManyRequests):
+        await limits(elsewhere)
+    # What the principal was refused does not count against the address.
+    elsewhere["headers"] = []
+    await limits(elsewhere)
+
+
+def test_no_change_about_log_ins_is_missing_above() -> None:
+    beginning = "POST /api/v1/auth/"
+    assert {name.removeprefix(beginning) for name in TABLE if name.startswith(beginning)} == set(OF_AUTH)

@@ -26,7 +26,6 @@ def plan(*, rate_limits: bool = True, velocity_limits: bool = True, kafka_idempo
             ledger_signing=Path("/keys/ledger.pem"),
             ledger_retired=Path("/keys/retired.vkeys"),
             access_token=Path("/keys/token.pem"),
-            sealing=Path("/keys/sealing.key"),
             jwks=Path("/keys/jwks.json"),
             accounts_master=Path("/keys/accounts-master.keys"),
             kyc_master=Path("/keys/kyc-master.keys"),
@@ -56,7 +55,7 @@ def test_only_the_ledger_may_sign_checkpoints_and_only_accounts_may_make_tokens(
     told = {service: " ".join(service_settings(service, plan()).values()) for service in SERVICES}
     assert [service for service in SERVICES if "/keys/ledger.pem" in told[service]] == ["ledger"]
     assert [service for service in SERVICES if "/keys/token.pem" in told[service]] == ["accounts"]
-    assert [service for service in SERVICES if "/keys/sealing.key" in told[service]] == ["accounts"]
+    assert [service for service in SERVICES if "/keys/accounts-master.keys" in told[service]] == ["accounts"]
     assert [service for service in SERVICES if "admin-pw" in told[service]] == ["accounts"]
 
 

@@ -52,11 +52,11 @@ def test_the_public_key_set_verifies_what_the_private_key_signs(tmp_path: Path) 
 def test_keys_are_made_once(tmp_path: Path) -> None:
     first, again = (load_or_make_keys(tmp_path / "keys") for _ in range(2))
     assert first == again
-    kept = {path: path.read_bytes() for path in (first.ledger_signing, first.access_token, first.sealing)}
+    kept = {path: path.read_bytes() for path in (first.ledger_signing, first.access_token, first.accounts_master)}
     load_or_make_keys(tmp_path / "keys")
     assert {path: path.read_bytes() for path in kept} == kept
     load_pem_private_key(kept[first.ledger_signing], password=None)
-    assert len(base64.b64decode(kept[first.sealing])) == 32
+    assert len(base64.b64decode(kept[first.accounts_master])) == 32
 
 
 def test_a_key_s_id_is_its_thumbprint() -> None:
