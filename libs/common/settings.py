@@ -43,6 +43,8 @@ class ServiceSettings(BaseSettings):
     """How long ago staff may have proved themselves with a second factor to change something; 0 asks for none."""
     internal_token: SecretStr
     """Shared by the five services for the few questions they ask each other over HTTP."""
+    metrics_token_file: Path | None = None
+    """The token that `GET /metrics` is asked with, at least 32 characters; without one it answers nobody."""
     trusted_proxies: Networks = ()
     """Networks of the proxies in front of this process, which for all but the gateway is the gateway. Whoever connects
     from elsewhere is himself the caller, whatever his headers say."""

@@ -140,10 +140,7 @@ def build(role: Role) -> FastAPI:
         timers.every(_RESET_SECONDS, "send-password-resets", SendPasswordResets(uow, system_clock))
         timers.every(_FORGET_SECONDS, "forget-expired", ForgetExpired(uow, system_clock))
     passwords = Passwords()
-    sisters = Sisters(
-        {"gateway": settings.gateway_url, "ledger": settings.ledger_url},
-        settings.internal_token,
-    )
+    sisters = Sisters({"gateway": settings.gateway_url, "ledger": settings.ledger_url}, settings.internal_token)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -174,6 +171,7 @@ def build(role: Role) -> FastAPI:
         else [*make_routers(settings, uow, passwords, openings, sisters, system_clock), _digests(settings, digesting)],
         lifespan=lifespan,
         health=health,
+        metrics_token_file=settings.metrics_token_file,
         verifier=credentials.verifier,
         proxies=settings.proxies(),
         audit=AuditTrail(AuditLog("accounts", dsn, bus.outbox), system_clock),

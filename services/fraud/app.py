@@ -159,6 +159,7 @@ def build(role: Role) -> FastAPI:
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
+        metrics_token_file=settings.metrics_token_file,
         verifier=None if role == "worker" else credentials.verifier,
         proxies=settings.proxies(),
         audit=AuditTrail(AuditLog("fraud", dsn, bus.outbox), system_clock),

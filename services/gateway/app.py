@@ -119,6 +119,7 @@ def build(role: Role) -> FastAPI:
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
+        metrics_token_file=settings.metrics_token_file,
         verifier=credentials.verifier,
         proxies=settings.proxies(),
         body_bounds={BATCHES_AT: MAX_BATCH_BODY_BYTES},

@@ -94,6 +94,7 @@ def build(role: Role) -> FastAPI:
         routers=[] if role == "worker" else [*make_routers(uow, system_clock), _digests(settings, digesting)],
         lifespan=lifespan,
         health=health,
+        metrics_token_file=settings.metrics_token_file,
         verifier=credentials.verifier,
         proxies=settings.proxies(),
         audit=AuditTrail(AuditLog("kyc", dsn, bus.outbox), system_clock),

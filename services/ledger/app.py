@@ -93,13 +93,12 @@ def build(role: Role) -> FastAPI:
     vkeys = read_vkeys(settings, signing_key)
     engine = make_engine(dsn, f"ledger-{role}")
     watching = HotConnection(dsn, "ledger-watch")
-    bus = Bus(settings, service="ledger", clock=system_clock)
+    bus, timers = Bus(settings, service="ledger", clock=system_clock), Timers()
     system_accounts = WatchSystemAccounts(watching)
     witness = WatchWitness(
         watching, settings.checkpoint_dir, vkeys=parse_vkeys(vkeys), origin=settings.origin, shard=SHARD
     )
     signer = Signer(settings.origin, signing_key, witness.allow)
-    timers = Timers()
     timers.every(_WATCH_SECONDS, "watch-system-accounts", system_accounts.look)
     timers.every(_WATCH_SECONDS, "watch-witness", witness.look)
     schema = WatchSchema(watching)
@@ -161,6 +160,7 @@ def build(role: Role) -> FastAPI:
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
+        metrics_token_file=settings.metrics_token_file,
         verifier=credentials.verifier,
         proxies=settings.proxies(),
         audit=AuditTrail(AuditLog("ledger", dsn, bus.outbox), system_clock),

@@ -44,6 +44,7 @@ def service_settings(service: str, plan: StackPlan) -> dict[str, str]:
         **_kafka_timing(plan),
         "JWKS_FILE": str(plan.keys.jwks),
         "INTERNAL_TOKEN": plan.secrets.internal_token,
+        "METRICS_TOKEN_FILE": str(plan.keys.metrics),
         # Nothing stands before the gateway here, and nobody but the gateway before the others.
         "TRUSTED_PROXIES": "" if service == "gateway" else f"{LOOPBACK}/32",
     }

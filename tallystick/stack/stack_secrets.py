@@ -52,6 +52,8 @@ class KeyFiles:
     """Master keys that seal personal data, base64, one a line."""
     webhooks: Path
     """A Fernet key, which encrypts the secrets of webhooks."""
+    metrics: Path
+    """A token as text, which whoever collects metrics shows."""
 
 
 def load_or_make_secrets(folder: Path) -> StackSecrets:
@@ -90,12 +92,15 @@ def load_or_make_keys(folder: Path) -> KeyFiles:
         accounts_master=folder / "accounts-master.keys",
         kyc_master=folder / "kyc-master.keys",
         webhooks=folder / "webhooks.keys",
+        metrics=folder / "metrics.token",
     )
     for path in (files.accounts_master, files.kyc_master):
         if not path.exists():
             write_private(path, base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
     if not files.webhooks.exists():
         write_private(files.webhooks, Fernet.generate_key().decode())
+    if not files.metrics.exists():
+        write_private(files.metrics, secrets.token_urlsafe(32))
     files.ledger_retired.touch(mode=0o600, exist_ok=True)
     for path in (files.ledger_signing, files.audit_signing, files.access_token):
         if not path.exists():

@@ -37,15 +37,15 @@ class SecondGateway:
 
 
 @contextmanager
-def second_gateway(api: Api, orders: Path) -> Iterator[SecondGateway]:
-    """Run it with the settings of the stack's own; it dies where `orders` say."""
+def second_gateway(api: Api, orders: Path, **changes: str) -> Iterator[SecondGateway]:
+    """Run it with the settings of the stack's own, but for the changes; it dies where `orders` say."""
     stack = json.loads((api.folder / "stack.json").read_text())  # as it is now: the stack's own may have been restarted
     settings = psutil.Process(stack["services"]["gateway"]["pids"][0]).environ()
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, str(LAUNCHER), "gateway", "api"],
         cwd=ROOT,
-        env={**settings, "PYTHONPATH": str(ROOT), "GATEWAY_HTTP_PORT": str(port), VARIABLE: str(orders)},
+        env={**settings, **changes, "PYTHONPATH": str(ROOT), "GATEWAY_HTTP_PORT": str(port), VARIABLE: str(orders)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.responses import Response
@@ -27,6 +27,7 @@ from libs.common.http.health import Health
 from libs.common.http.hot import HotEndpoint
 from libs.common.http.idempotency import AnsweredBefore, on_answered_before
 from libs.common.http.known_query import KnownQueries
+from libs.common.http.metrics_route import metrics_route
 from libs.common.http.openapi import name_actions
 from libs.common.http.problems import error_response, problem_response
 from libs.common.telemetry.traces import exporting_spans
@@ -118,6 +119,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
     cors_origins: Collection[str] = (),
     audit: AuditTrail | None = None,
     body_bounds: Mapping[str, int] | None = None,
+    metrics_token_file: Path | None = None,
 ) -> FastAPI:
     """Put a service's application together. `routes` are plain Starlette routes; hot endpoints come before all.
 
@@ -126,6 +128,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
     says is a request's address is what everybody sees as its client; `admission` then lets it in or not.
     `audit` writes down what no transaction records.
     `body_bounds` has the paths of routes that read a larger body than others, in pieces, and how many bytes.
+    Without a `metrics_token_file` nobody reads the metrics.
 
     Raises: InvariantBroken for a route that does not say which action of the permission matrix it is.
     """
@@ -172,7 +175,8 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
     for router in routers:
         app.include_router(router)
     app.include_router(health_routes)
-    app.add_route("/metrics", _metrics, methods=["GET"], include_in_schema=False)
+    if metrics_token_file is not None:
+        app.router.routes.append(metrics_route(metrics_token_file))
     return app
 
 
@@ -207,10 +211,6 @@ def _exporting(lifespan: Lifespan, service: str, otlp_endpoint: str) -> Lifespan
             yield
 
     return both
-
-
-async def _metrics(_request: Request) -> Response:
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _on_error(request: Request, error: Exception) -> Response:

@@ -43,7 +43,7 @@ DRY_RUN_QUERY: Final[dict[str, Any]] = {
     "name": "dry_run",
     "in": "query",
     "required": False,
-    "description": "`true` tells the outcome and changes nothing.",
+    "description": "`true` tells the outcome and changes nothing. Whether the payee may hold that much is not told.",
     "schema": {"type": "boolean", "enum": [True]},
 }
 

@@ -18,7 +18,7 @@ from libs.common.proof.merkle import verify_consistency
 from libs.common.proof.receipts import verify_receipt
 from libs.common.proof.signed_note import open_note, parse_vkeys
 from services.ledger.app import make_routers
-from tests.integration.ledger.books import SIGNER, Books
+from tests.integration.ledger.books import SIGNER, Books, account_changed
 from tests.support.api_world import TokenKeys, admin_connection, http_client
 from tests.support.ledger_builders import (
     RESERVE,
@@ -260,6 +260,23 @@ async def test_a_dry_run_tells_the_outcome_and_changes_nothing(
         ("blocked", "amount_limit_exceeded", 0),
     ]
     assert await everything(admin_dsn) == before
+
+
+async def test_a_dry_run_does_not_tell_how_much_room_a_stranger_has(books: Books, client: httpx2.AsyncClient) -> None:
+    await books.fund(alice=1_000, bob=900)
+    alice = id_of("owner of alice")
+    await books.open_accounts([msgspec.structs.replace(account_changed("her savings"), owner_id=alice)])
+    await books.do(change("bob", maximum_minor=1_000), change("her savings", maximum_minor=10))
+    told = []
+    for screening in (
+        screened("fits", leg("alice", "bob", 100)),
+        screened("too much for him", leg("alice", "bob", 101)),
+        screened("too much for her own", leg("alice", "her savings", 11, owner=alice)),
+    ):
+        sent = msgspec.json.encode(screening)
+        answer = await client.post("/internal/dry-runs", headers={"X-Internal-Token": INTERNAL_TOKEN}, content=sent)
+        told.append((answer.json()["status"], answer.json()["code"]))
+    assert told == [("posted", ""), ("posted", ""), ("refused", "balance_limit_exceeded")]
 
 
 async def test_only_services_of_the_system_may_run_dry(client: httpx2.AsyncClient) -> None:

@@ -13,7 +13,6 @@ from tests.support.http_wire import Server, answered, head
         ("OPTIONS", "/both", {"GET", "PUT"}),
         ("PUT", "/hot", {"POST"}),
         ("POST", "/health/live", {"GET"}),
-        ("POST", "/metrics", {"GET", "HEAD"}),
     ],
 )
 async def test_a_refused_method_is_answered_with_those_that_the_path_has(

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -20,6 +21,7 @@ from libs.common.http.health import Health
 from libs.common.ids import is_id, new_id
 
 LIMIT = 1024 * 1024
+METRICS_TOKEN = "what collects metrics shows this"
 SECURITY = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "strict-transport-security": "max-age=31536000; includeSubDomains",
@@ -83,9 +85,17 @@ def health() -> Health:
 
 
 @pytest.fixture
-async def client(health: Health) -> AsyncIterator[httpx2.AsyncClient]:
+async def client(health: Health, tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
+    (tmp_path / "metrics.token").write_text(METRICS_TOKEN)
     app = make_app(
-        service="test", title="Test", description="", version="1", routers=[routes()], lifespan=nothing, health=health
+        service="test",
+        title="Test",
+        description="",
+        version="1",
+        routers=[routes()],
+        lifespan=nothing,
+        health=health,
+        metrics_token_file=tmp_path / "metrics.token",
     )
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as made:
@@ -232,7 +242,7 @@ async def test_requests_are_measured_by_route_and_never_by_what_callers_wrote(cl
     await client.get("/items/41")
     await client.get("/items/42")
     await client.get("/a-path-nobody-offers")
-    metrics = (await client.get("/metrics")).text
+    metrics = (await client.get("/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"})).text
     assert 'http_route="/items/{number}"' in metrics
     assert "/items/41" not in metrics
     assert "a-path-nobody-offers" not in metrics

@@ -30,6 +30,7 @@ def plan(*, rate_limits: bool = True, velocity_limits: bool = True, kafka_idempo
             accounts_master=Path("/keys/accounts-master.keys"),
             kyc_master=Path("/keys/kyc-master.keys"),
             webhooks=Path("/keys/webhooks.keys"),
+            metrics=Path("/keys/metrics.token"),
         ),
         checkpoints=Path("/checkpoints"),
         mail=Path("/mail"),
