@@ -32,7 +32,9 @@ from services.accounts.api.admin_users import admin_users_router
 from services.accounts.api.api_keys import api_keys_router
 from services.accounts.api.auth import auth_router
 from services.accounts.api.deletions import deletions_router
+from services.accounts.api.email_change import email_change_router
 from services.accounts.api.email_verification import email_verification_router
+from services.accounts.api.erasures import erasures_router
 from services.accounts.api.internal import internal_router
 from services.accounts.api.me import me_router
 from services.accounts.api.passwords import passwords_router
@@ -54,6 +56,7 @@ from services.accounts.use_cases.activate_accounts import ActivateAccounts
 from services.accounts.use_cases.ask_ledger_again import AskLedgerAgain
 from services.accounts.use_cases.ask_to_verify_email import AskToVerifyEmail
 from services.accounts.use_cases.authenticate_customer import AuthenticateCustomer
+from services.accounts.use_cases.change_email import ChangeEmail
 from services.accounts.use_cases.change_name import ChangeName
 from services.accounts.use_cases.change_password import ChangePassword
 from services.accounts.use_cases.change_profile import ChangeProfile
@@ -89,6 +92,7 @@ from services.accounts.use_cases.verify_email import VerifyEmail
 from services.accounts.views.accounts import AccountView
 from services.accounts.views.api_keys import ApiKeyView
 from services.accounts.views.customers import CustomerView
+from services.accounts.views.erasures import ErasureView
 from services.accounts.views.sessions import SessionView
 
 _ASK_SECONDS: Final = 1.0
@@ -187,17 +191,16 @@ def make_routers(
     clock: Clock,
 ) -> Sequence[APIRouter]:
     """Construct the routes with the use cases and views behind them."""
-    customers, accounts = CustomerView(uow), AccountView(uow)
+    customers, accounts, erasures = CustomerView(uow), AccountView(uow), ErasureView(uow, clock)
     create_api_key, revoke_api_key, keys = CreateApiKey(uow, clock), RevokeApiKey(uow, clock), ApiKeyView(uow)
     return [
         users_router(RegisterCustomer(uow, passwords, clock)),
         *_log_in_routers(settings, uow, passwords, clock),
         email_verification_router(VerifyEmail(uow, clock), AskToVerifyEmail(uow, clock)),
         me_router(customers, ChangeName(uow, clock), CloseCustomer(uow, sisters, clock)),
-        deletions_router(
-            Deletions(uow, clock),
-            EraseCustomer(uow, clock, retention=timedelta(days=settings.retention_days)),
-        ),
+        email_change_router(ChangeEmail(uow, clock), clock),
+        deletions_router(Deletions(uow, clock)),
+        erasures_router(EraseCustomer(uow, clock, retention=timedelta(days=settings.retention_days)), erasures),
         accounts_router(
             OpenAccount(
                 uow,
@@ -214,7 +217,7 @@ def make_routers(
         api_keys_router(create_api_key, revoke_api_key, keys),
         service_accounts_router(CreateServiceAccount(uow, clock), CloseServiceAccount(uow, clock), keys),
         service_account_keys_router(create_api_key, revoke_api_key, keys),
-        internal_router(accounts, customers, TellCredentials(uow, clock), settings.internal_token),
+        internal_router(accounts, customers, erasures, TellCredentials(uow, clock), settings.internal_token),
     ]
 
 

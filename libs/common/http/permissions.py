@@ -73,11 +73,16 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "token_keys.read": Permission("read the keys that verify access tokens", public=True),
     "customer.read": Permission("see one's own data", related="the customer himself", scope="accounts:read"),
     "customer.rename": Permission("correct one's own name", related="the customer himself"),
+    "customer.change_email": Permission("change one's own e-mail", related="the customer himself"),
     "customer.close": Permission("end one's own relationship", related="the customer himself"),
     "customer.delete": Permission("take somebody else who has closed out of sight", _of("admin"), fresh=True),
-    "customer.erase": Permission(
-        "destroy what is known of somebody else who has closed", _of("compliance"), fresh=True
+    "customer.ask_erasure": Permission(
+        "ask to destroy what is known of somebody else who has closed", _of("compliance", "admin"), fresh=True
     ),
+    "customer.erase": Permission(
+        "destroy what is known of somebody else, as a colleague asked", _of("compliance", "admin"), fresh=True
+    ),
+    "customer.list_erasures": Permission("see what waits to be erased", _of("compliance", "admin", "auditor")),
     "customer.restore": Permission("bring back somebody else who closed or was deleted", _of("admin"), fresh=True),
     "account.delete": Permission("take somebody else's closed account out of sight", _of("admin"), fresh=True),
     "account.restore": Permission("bring back somebody else's account that was deleted", _of("admin"), fresh=True),

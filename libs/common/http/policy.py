@@ -1,10 +1,15 @@
 """Who may do what to which resource: the one place where that is decided, for every route of every service."""
 
 from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Final
 
 from libs.common.errors import Forbidden, NotFound
 from libs.common.http.auth import Principal
 from libs.common.http.permissions import PERMISSIONS
+
+RECENT: Final = timedelta(minutes=10)
+"""How long ago somebody may have proved himself who takes his data along or changes how he proves himself."""
 
 
 def require_role(principal: Principal, *roles: str) -> None:
@@ -52,6 +57,16 @@ def require_payee(principal: Principal, payee_ids: Collection[str | None]) -> No
     """
     if set(payee_ids) != {principal.user_id} and not _has_role_for(principal, "transfer.reverse"):
         raise Forbidden("not_the_payee", "Only who received all of the money, or an operator, gives it back.")
+
+
+def require_recent(proved_at: float | None, now: datetime) -> None:
+    """Let pass who has proved himself lately, at `proved_at` seconds since 1970. Raises: Forbidden step_up_required."""
+    if proved_at is None or proved_at < (now - RECENT).timestamp():
+        raise Forbidden(
+            "step_up_required",
+            "Prove again who you are: `POST /api/v1/auth/step-up`.",
+            max_age_seconds=int(RECENT.total_seconds()),
+        )
 
 
 def _has_role_for(principal: Principal, action: str) -> bool:

@@ -10,13 +10,12 @@ from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_not_self
 from services.accounts.api.models import CustomerAnswer
-from services.accounts.use_cases.erase_customer import EraseCustomer
 from services.accounts.use_cases.restore_deleted import Deletions
 
 _OWN: Final = "Nobody deletes or restores himself; ask another admin."
 
 
-def deletions_router(deletions: Deletions, erase_customer: EraseCustomer) -> APIRouter:
+def deletions_router(deletions: Deletions) -> APIRouter:
     """Return the routes, all for admins and audited; nothing is removed by them."""
     router = APIRouter(prefix="/api/v1/admin", tags=["staff"])
 
@@ -47,25 +46,6 @@ def deletions_router(deletions: Deletions, erase_customer: EraseCustomer) -> API
         """
         require_not_self(principal, user_id, "own_deletion", _OWN)
         return CustomerAnswer.of(await deletions.restore_customer(user_id, asker_of(request)))
-
-    @router.delete(
-        "/users/{user_id}/personal-data",
-        status_code=204,
-        summary="Destroy what is known of a person",
-        responses=refusals(
-            "role_required", "own_deletion", "customer_not_found", "customer_not_closed", "retention_not_over"
-        ),
-    )
-    async def delete_personal_data(
-        user_id: str, principal: Annotated[Principal, permitted("customer.erase")], request: Request
-    ) -> None:
-        """Destroy the keys of a customer who closed long enough ago, usually five years. It cannot be undone.
-
-        Name, e-mail and what he applied for verification with become unreadable. Accounts, entries and audit entries
-        stay, under his id.
-        """
-        require_not_self(principal, user_id, "own_deletion", _OWN)
-        await erase_customer(user_id, asker_of(request))
 
     @router.delete(
         "/accounts/{account_id}",

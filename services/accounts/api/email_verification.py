@@ -13,7 +13,7 @@ from services.accounts.api.models import printable_secret
 from services.accounts.use_cases.ask_to_verify_email import AskToVerifyEmail
 from services.accounts.use_cases.verify_email import VerifyEmail
 
-_ANSWERED_AFTER_SECONDS: Final = 0.2
+ANSWERED_AFTER_SECONDS: Final = 0.2
 """What a database does for an e-mail that it knows takes longer than for one that it does not; nobody is to see it."""
 
 
@@ -48,7 +48,7 @@ def email_verification_router(verify_email: VerifyEmail, ask_to_verify_email: As
 
         The pause doubles with each mail, up to an hour. The answer never tells whether anything was mailed.
         """
-        await asyncio.gather(asyncio.sleep(_ANSWERED_AFTER_SECONDS), ask_to_verify_email(body.email))
+        await asyncio.gather(asyncio.sleep(ANSWERED_AFTER_SECONDS), ask_to_verify_email(body.email))
         return Response(status_code=202)
 
     return router

@@ -1,18 +1,24 @@
 """The few questions sister services ask about accounts and customers; no part of the public contract."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from fastapi import APIRouter, Response
 from pydantic import Field, SecretStr
 
+from libs.common.clock import to_rfc3339
 from libs.common.errors import NotFound
 from libs.common.http.models import IdText, StrictModel
+from libs.common.http.moments import Moment
 from libs.common.http.sisters import sisters_router
 from services.accounts.domain.account import Account
 from services.accounts.use_cases.tell_credentials import TellCredentials
 from services.accounts.views.accounts import AccountView
 from services.accounts.views.customers import CustomerView
+from services.accounts.views.erasures import ErasureView
+
+_ERASURES: Final = 200
+"""How many there are on a page; the page after it begins behind the last of them."""
 
 
 class AskedAccounts(StrictModel):
@@ -22,7 +28,11 @@ class AskedAccounts(StrictModel):
 
 
 def internal_router(
-    accounts: AccountView, customers: CustomerView, credentials: TellCredentials, internal_token: SecretStr
+    accounts: AccountView,
+    customers: CustomerView,
+    erasures: ErasureView,
+    credentials: TellCredentials,
+    internal_token: SecretStr,
 ) -> APIRouter:
     """Return the questions as routes."""
     router = sisters_router(internal_token)
@@ -49,6 +59,11 @@ def internal_router(
     async def get_revocations(since: str = "", after: str = "") -> Response:
         page = await credentials.revoked(since=since, after=after)
         return Response(msgspec.json.encode(page), media_type="application/json")
+
+    @router.get("/erasures")
+    async def get_erasures(since: Moment, after: IdText) -> dict[str, list[dict[str, str]]]:
+        page = await erasures.done((since, after), _ERASURES)
+        return {"erasures": [{"user_id": user_id, "erased_at": to_rfc3339(at)} for user_id, at in page]}
 
     @router.get("/api-keys/{key_id}")
     async def get_api_key(key_id: str) -> Response:

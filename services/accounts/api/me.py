@@ -27,20 +27,22 @@ def me_router(customers: CustomerView, change_name: ChangeName, close_customer: 
     async def patch_me(
         body: ProfilePatch, principal: Annotated[Principal, permitted("customer.rename")], request: Request
     ) -> CustomerAnswer:
-        """Change the full name, and return the customer as he is now. An e-mail stays what it was registered as."""
+        """Change the full name, and return the customer as he is now. For the e-mail there is `/me/email`."""
         return CustomerAnswer.of(await change_name(principal.user_id, body.full_name, asker_of(request)))
 
     @router.delete(
         "/me",
         status_code=204,
         summary="Close my accounts and leave",
-        responses=refusals("customer_not_found", "customer_has_money", "customer_has_restrictions", "account_opening"),
+        responses=refusals(
+            "customer_not_found", "last_admin", "customer_has_money", "customer_has_restrictions", "account_opening"
+        ),
     )
     async def delete_me(principal: Annotated[Principal, permitted("customer.close")], request: Request) -> None:
         """Close all the caller's accounts, end his log-ins and the relationship. An administrator can undo it.
 
-        Refused while one of his accounts has money or something pending; nothing is lost by asking. What was posted
-        stays in the books.
+        Refused while one of his accounts has money or something pending, and to the last admin; nothing is lost by
+        asking. His API keys end, and those he made for service accounts. What was posted stays in the books.
         """
         await close_customer(principal.user_id, asker_of(request))
 

@@ -6,14 +6,14 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from libs.common.clock import Clock
-from libs.common.errors import Forbidden
 from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
 from libs.common.http.models import StrictModel
 from libs.common.http.openapi import refusals
+from libs.common.http.policy import require_recent
 from services.accounts.api.models import AccessToken, PasswordAttempt, RecoveryCodeText, TotpCodeText
-from services.accounts.domain.second_factor import RECENT, GivenCodes
+from services.accounts.domain.second_factor import GivenCodes
 from services.accounts.domain.session import ACCESS_TOKEN_LIFETIME
 from services.accounts.use_cases.refresh_proof import RefreshProof
 from services.accounts.use_cases.set_second_factor import SetSecondFactor
@@ -63,7 +63,7 @@ def second_factor_router(set_second_factor: SetSecondFactor, refresh_proof: Refr
 
         Needs a log-in or a step-up within ten minutes. Beginning again replaces what was not confirmed.
         """
-        _require_recent(principal.authenticated_at, clock)
+        require_recent(principal.authenticated_at, clock())
         begun = await set_second_factor.offer(asker_of(request))
         return TotpBegun(secret=begun.secret, otpauth_uri=begun.uri)
 
@@ -85,7 +85,7 @@ def second_factor_router(set_second_factor: SetSecondFactor, refresh_proof: Refr
 
         Needs a log-in or a step-up within ten minutes. The code that confirms does not log in any more.
         """
-        _require_recent(principal.authenticated_at, clock)
+        require_recent(principal.authenticated_at, clock())
         return RecoveryCodes(
             recovery_codes=await set_second_factor.confirm(asker_of(request), body.totp_code.get_secret_value())
         )
@@ -101,7 +101,7 @@ def second_factor_router(set_second_factor: SetSecondFactor, refresh_proof: Refr
 
         Needs the second factor itself, proved within ten minutes by a log-in or a step-up.
         """
-        _require_recent(principal.second_factor_at, clock)
+        require_recent(principal.second_factor_at, clock())
         await set_second_factor.remove(asker_of(request))
 
     @router.post(
@@ -135,12 +135,3 @@ def given_codes(totp_code: TotpCodeText | None, recovery_code: RecoveryCodeText 
         totp_code=totp_code.get_secret_value() if totp_code else None,
         recovery_code=recovery_code.get_secret_value() if recovery_code else None,
     )
-
-
-def _require_recent(proved_at: float | None, clock: Clock) -> None:
-    """Let pass who has proved himself lately. Raises: Forbidden step_up_required."""
-    seconds = RECENT.total_seconds()
-    if proved_at is None or proved_at < clock().timestamp() - seconds:
-        raise Forbidden(
-            "step_up_required", "Prove again who you are: `POST /api/v1/auth/step-up`.", max_age_seconds=int(seconds)
-        )

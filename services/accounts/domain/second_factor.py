@@ -1,12 +1,9 @@
 """The second factor: one-time codes of an authenticator, and recovery codes for whoever has lost it."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Final
 
 RECOVERY_CODES: Final = 10
-RECENT: Final = timedelta(minutes=10)
-"""How long ago somebody may have proved himself who changes how he proves himself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,17 @@ async def revoke_keys(connection: AsyncConnection, user_id: str, now: datetime) 
     await connection.execute(statement.values(revoked_at=now))
 
 
+async def revoke_keys_known_to(connection: AsyncConnection, user_id: str, now: datetime) -> Sequence[tuple[str, str]]:
+    """Revoke the user's keys, and those that he was shown when he made them for a service account.
+
+    Return (holder, key id) of each that is revoked now.
+    """
+    known = or_(API_KEYS.c.user_id == user_id, API_KEYS.c.created_by == user_id)
+    statement = update(API_KEYS).where(known, API_KEYS.c.revoked_at.is_(None)).values(revoked_at=now)
+    rows = await connection.execute(statement.returning(API_KEYS.c.user_id, API_KEYS.c.key_id))
+    return [(row.user_id, row.key_id) for row in rows]
+
+
 async def find_living_key(connection: AsyncConnection, key_id: str, now: datetime) -> KeyFacts | None:
     """Return what the key is worth now, and note at most once a minute that it is in use."""
     if not is_id(key_id):

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, any_, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.ids import is_id
@@ -112,6 +113,25 @@ async def update_full_name(connection: AsyncConnection, user_id: str, full_name:
     sealed = sealer_of(connection).seal(customer.scalar_one(), user_id, "full_name", full_name)
     statement = update(CUSTOMERS).where(CUSTOMERS.c.user_id == user_id).values(full_name_sealed=sealed)
     return _customer(connection, (await connection.execute(statement.returning(*_COLUMNS))).one())
+
+
+async def update_email(connection: AsyncConnection, user_id: str, email: str, now: datetime) -> bool:
+    """Store an e-mail that the customer has proved; False, and nothing stored, when somebody else has registered it."""
+    key = await connection.execute(select(CUSTOMERS.c.personal_key).where(CUSTOMERS.c.user_id == user_id))
+    sealer = sealer_of(connection)
+    values = {
+        "email_hash": sealer.search_hash(email),
+        "email_sealed": sealer.seal(key.scalar_one(), user_id, "email", email),
+        "email_verified_at": now,
+    }
+    try:
+        async with connection.begin_nested():
+            await connection.execute(update(CUSTOMERS).where(CUSTOMERS.c.user_id == user_id).values(values))
+    except IntegrityError as failure:
+        if "customers_email_unique" not in str(failure.orig):
+            raise
+        return False
+    return True
 
 
 async def mark_closed(connection: AsyncConnection, user_id: str, now: datetime) -> Customer:

@@ -11,7 +11,6 @@ from libs.common.ids import is_id
 
 _DELETE_CUSTOMER: Final = text("SELECT accounts.delete_customer(CAST(:user_id AS uuid), :now)")
 _RESTORE_CUSTOMER: Final = text("SELECT accounts.restore_customer(CAST(:user_id AS uuid), :now)")
-_ERASE_CUSTOMER: Final = text("SELECT accounts.erase_customer(CAST(:user_id AS uuid), :closed_before, :now)")
 _DELETE_ACCOUNT: Final = text("SELECT accounts.delete_account(CAST(:account_id AS uuid), :now)")
 _RESTORE_ACCOUNT: Final = text("SELECT accounts.restore_account(CAST(:account_id AS uuid))")
 
@@ -35,17 +34,6 @@ async def restore_customer(connection: AsyncConnection, user_id: str, now: datet
             raise
         return "email_taken"
     return "restored" if found else "unchanged"
-
-
-async def erase_customer(connection: AsyncConnection, user_id: str, *, closed_before: datetime, now: datetime) -> str:
-    """Destroy a customer's key if he closed before the moment, deleted or not.
-
-    Return `done` or `erased` (earlier), or why not: `unknown`, `open`, `retained`.
-    """
-    if not is_id(user_id):
-        return "unknown"
-    parameters = {"user_id": user_id, "closed_before": closed_before, "now": now}
-    return str((await connection.execute(_ERASE_CUSTOMER, parameters)).scalar_one())
 
 
 async def delete_account(connection: AsyncConnection, account_id: str, now: datetime) -> bool:

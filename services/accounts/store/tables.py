@@ -177,3 +177,25 @@ EMAIL_VERIFICATIONS: Final = Table(
     Column("mails", Integer),
     Column("next_mail_at", _MOMENT),
 )
+
+EMAIL_CHANGES: Final = Table(
+    "email_changes",
+    _METADATA,
+    Column("user_id", _ID, primary_key=True),
+    Column("email_sealed", LargeBinary),
+    Column("token_hash", LargeBinary),
+    Column("expires_at", _MOMENT),
+    Column("mails", Integer),
+    Column("next_mail_at", _MOMENT),
+)
+
+ERASURES: Final = Table(
+    "erasures",
+    _METADATA,
+    Column("user_id", _ID, primary_key=True),
+    Column("requested_by", _ID),
+    Column("requested_at", _MOMENT),
+    Column("expires_at", _MOMENT),
+    Column("approved_by", _ID),
+    Column("erased_at", _MOMENT),
+)

@@ -7,7 +7,7 @@ from libs.common.audit.asker import Asker
 from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.contracts.topics import ACCOUNTS, CUSTOMERS
-from libs.common.db.unit_of_work import UnitOfWork
+from libs.common.db.unit_of_work import Transaction, UnitOfWork
 from libs.common.errors import Conflict, NotFound
 from libs.common.ids import new_id
 from services.accounts.domain.account import Account
@@ -16,7 +16,8 @@ from services.accounts.domain.mail import Mail
 from services.accounts.messages import account_changed, customer_changed
 from services.accounts.sisters import Sisters
 from services.accounts.store.accounts import close_accounts, read_open_accounts
-from services.accounts.store.customers import lock_customer, mark_closed
+from services.accounts.store.api_keys import revoke_keys_known_to
+from services.accounts.store.customers import lock_admins, lock_customer, mark_closed
 from services.accounts.store.mails import queue_mail
 from services.accounts.use_cases.end_sessions import end_sessions
 from services.accounts.use_cases.revoke_credentials import revoke_credentials
@@ -39,8 +40,8 @@ class CloseCustomer:
         The ledger decides whether an account may close. An account that it closed before another was refused stays
         closed, which takes money arriving within these milliseconds; staff make it active again.
 
-        Locks: the customer. Emits: CustomerChanged, AccountChanged, CredentialsRevoked. Raises: NotFound
-        `customer_not_found`; Conflict `account_opening`, `customer_has_money`,
+        Locks: all admins, the customer. Emits: CustomerChanged, AccountChanged, CredentialsRevoked. Raises: NotFound
+        `customer_not_found`; Conflict `last_admin`, `account_opening`, `customer_has_money`,
         `customer_has_restrictions`; Unavailable.
         """
         accounts = await self._open_accounts(user_id)
@@ -49,7 +50,7 @@ class CloseCustomer:
             raise _has_money(unsettled)
         await self._close_in_ledger(user_id, accounts)
         async with self._uow.begin() as tx:
-            customer = _locked(await lock_customer(tx.connection, user_id))
+            customer = await _lock(tx, user_id)
             if customer.status == "closed":
                 return
             if {one.account_id for one in await read_open_accounts(tx.connection, user_id)} - {
@@ -63,12 +64,14 @@ class CloseCustomer:
             tx.emit(CUSTOMERS, user_id, customer_changed(closed))
             await end_sessions(tx, user_id, asker, now=now)
             await revoke_credentials(tx, user_id, now=now)
+            for holder_id, key_id in await revoke_keys_known_to(tx.connection, user_id, now):
+                await revoke_credentials(tx, holder_id, key_id=key_id, now=now)
             await queue_mail(tx.connection, _farewell(customer.email))
             await record(tx, asker, "customer.close", at=now, resource=("customer", user_id))
 
     async def _open_accounts(self, user_id: str) -> list[Account]:
         async with self._uow.begin() as tx:
-            customer = _locked(await lock_customer(tx.connection, user_id))
+            customer = await _lock(tx, user_id)
             accounts = await read_open_accounts(tx.connection, customer.user_id)
         if any(account.status == "opening" for account in accounts):
             raise _opening()
@@ -89,9 +92,15 @@ class CloseCustomer:
                     raise _has_money(account.account_id) if code == "account_not_empty" else _restricted(account)
 
 
-def _locked(customer: Customer | None) -> Customer:
+async def _lock(tx: Transaction, user_id: str) -> Customer:
+    """Return the customer, locked. Raises: NotFound, and Conflict `last_admin` if nobody else is one."""
+    # All of them, and first: two admins who leave at once wait here for one another.
+    admins = await lock_admins(tx.connection)
+    customer = await lock_customer(tx.connection, user_id)
     if customer is None:
         raise NotFound("customer_not_found", "There is no such customer.")
+    if admins == {user_id}:
+        raise Conflict("last_admin", "Nobody else is an admin; make somebody one first.")
     return customer
 
 

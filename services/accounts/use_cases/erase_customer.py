@@ -1,4 +1,4 @@
-"""Compliance erases what is known of a person once the law no longer asks to keep it."""
+"""Two of the staff erase what is known of a person once the law no longer asks to keep it."""
 
 from datetime import timedelta
 
@@ -8,12 +8,14 @@ from libs.common.clock import Clock, to_rfc3339
 from libs.common.contracts.accounts import CustomerErased
 from libs.common.contracts.topics import ERASURES
 from libs.common.db.unit_of_work import UnitOfWork
-from libs.common.errors import Conflict, NotFound
-from services.accounts.store.deletions import erase_customer
+from services.accounts.domain.erasure import REQUEST_LIFETIME, Erasure, require_erasable, require_second_person
+from services.accounts.store.api_keys import revoke_keys_known_to
+from services.accounts.store.erasures import erase_customer, lock_erasure, read_erasure_state, save_erasure
+from services.accounts.use_cases.revoke_credentials import revoke_credentials
 
 
 class EraseCustomer:
-    """Destroys a closed customer's key. Idempotent by: the customer; erasing again tells the others again."""
+    """Takes what one asks, and does it when another one approves. Idempotent by: the customer."""
 
     def __init__(self, uow: UnitOfWork, clock: Clock, *, retention: timedelta) -> None:
         """Take what it works with; `retention` is how long data is kept after closing."""
@@ -21,21 +23,47 @@ class EraseCustomer:
         self._clock = clock
         self._retention = retention
 
-    async def __call__(self, user_id: str, asker: Asker) -> None:
-        """Erase the customer here, and have the others erase him; a deleted one too.
+    async def ask(self, user_id: str, asker: Asker) -> Erasure:
+        """Ask to erase a customer, a deleted one too; what was asked before and still waits stays as it was asked.
 
-        Locks: the customer. Emits: CustomerErased. Raises: NotFound `customer_not_found`; Conflict
-        `customer_not_closed`, `retention_not_over`; Unavailable.
+        Locks: the request. Raises: NotFound `customer_not_found`; Conflict `customer_not_closed`,
+        `retention_not_over`, `customer_erased`; Unavailable.
         """
         async with self._uow.begin() as tx:
             now = self._clock()
-            result = await erase_customer(tx.connection, user_id, closed_before=now - self._retention, now=now)
-            if result == "unknown":
-                raise NotFound("customer_not_found", "There is no such customer.")
-            if result == "open":
-                raise Conflict("customer_not_closed", "Only a customer who has closed is erased.")
-            if result == "retained":
-                days = self._retention.days
-                raise Conflict("retention_not_over", "The law still asks to keep this data.", retention_days=days)
+            require_erasable(
+                await read_erasure_state(tx.connection, user_id, now - self._retention), retention=self._retention
+            )
+            before = await lock_erasure(tx.connection, user_id)
+            if before is not None and before.waits_at(now):
+                return before
+            erasure = Erasure(user_id, asker.actor_id, requested_at=now, expires_at=now + REQUEST_LIFETIME)
+            await save_erasure(tx.connection, erasure)
+            await record(tx, asker, "customer.ask_erasure", at=now, resource=("customer", user_id))
+        return erasure
+
+    async def approve(self, user_id: str, asker: Asker) -> None:
+        """Erase the customer here, and have the others erase him. Who is erased already stays so.
+
+        Locks: the request, the customer. Emits: CustomerErased, CredentialsRevoked. Raises: NotFound
+        `customer_not_found`, `erasure_not_requested`; Forbidden `own_request`; Conflict `customer_not_closed`,
+        `retention_not_over`; Unavailable.
+        """
+        async with self._uow.begin() as tx:
+            erasure = await lock_erasure(tx.connection, user_id)
+            if erasure is not None and erasure.erased_at is not None:
+                return
+            now = self._clock()
+            require_second_person(erasure, asker.actor_id, now)
+            state = await erase_customer(
+                tx.connection,
+                user_id,
+                approver_id=asker.actor_id,
+                closed_before=now - self._retention,
+                now=now,
+            )
+            require_erasable(state, retention=self._retention)
+            for holder_id, key_id in await revoke_keys_known_to(tx.connection, user_id, now):
+                await revoke_credentials(tx, holder_id, key_id=key_id, now=now)
             await record(tx, asker, "customer.erase", at=now, resource=("customer", user_id))
             tx.emit(ERASURES, user_id, CustomerErased(user_id=user_id, occurred_at=to_rfc3339(now)))

@@ -5,6 +5,7 @@ from typing import Final
 
 from libs.common.clock import Clock
 from libs.common.db.unit_of_work import UnitOfWork
+from services.accounts.store.email_changes import delete_old_changes
 from services.accounts.store.guesses import delete_old_guesses
 from services.accounts.store.password_resets import delete_old_resets
 from services.accounts.store.sessions import delete_expired_sessions
@@ -16,7 +17,7 @@ _PAGE: Final = 1000
 class ForgetExpired:
     """Deletes sessions a day after they expired, when a copied token need not be told from an unknown one any more.
 
-    With them go requests for a new password, and counts of guesses, of more than a day ago.
+    With them go requests for a new password or another e-mail, and counts of guesses, of more than a day ago.
     """
 
     def __init__(self, uow: UnitOfWork, clock: Clock) -> None:
@@ -30,6 +31,7 @@ class ForgetExpired:
         async with self._uow.begin() as tx:
             await delete_old_resets(tx.connection, before)
             await delete_old_guesses(tx.connection, before)
+            await delete_old_changes(tx.connection, before)
         deleted = _PAGE
         while deleted == _PAGE:
             async with self._uow.begin() as tx:

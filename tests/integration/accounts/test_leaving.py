@@ -8,6 +8,7 @@ import pytest
 from libs.common.contracts.accounts import AccountChanged, CredentialsRevoked, CustomerChanged
 from libs.common.ids import new_id
 from tests.integration.accounts.conftest import World
+from tests.support.api_world import admin_connection
 
 
 async def customer_with_accounts(world: World, *, accounts: int = 2) -> tuple[str, list[str]]:
@@ -169,3 +170,45 @@ async def test_nobody_deletes_himself(world: World) -> None:
     headers = world.keys.bearer(user_id := await world.register(), "admin")
     answer = await world.http.delete(f"/api/v1/admin/users/{user_id}", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (403, "own_deletion")
+
+
+async def test_whoever_leaves_takes_his_keys_and_those_he_made_for_machines_along(world: World) -> None:
+    leaver, header = await world.register(), world.keys.bearer(new_id(), "admin")
+    made = {"name": "till", "roles": ["customer"]}
+    machine = (await world.http.post("/api/v1/admin/service-accounts", json=made, headers=header)).json()["user_id"]
+    body = {"name": "key", "scopes": ["accounts:read"]}
+    paths = ("/api/v1/api-keys", f"/api/v1/admin/service-accounts/{machine}/keys")
+    own, shown = [
+        (await world.http.post(path, json=body, headers=world.keys.bearer(leaver, "admin"))).json() for path in paths
+    ]
+    colleague = (await world.http.post(paths[1], json=body, headers=header)).json()
+    assert (await close(world, leaver)).status_code == 204
+    rows = await world.rows("SELECT key_id::text, revoked_at FROM accounts.api_keys")
+    revoked = {row["key_id"]: row["revoked_at"] is not None for row in rows}
+    assert [revoked[one["key_id"]] for one in (own, shown, colleague)] == [True, True, False]
+    said = [*world.publisher.said(leaver), *world.publisher.said(machine)]
+    told = {(one.user_id, one.key_id) for one in said if isinstance(one, CredentialsRevoked) and one.key_id}
+    assert told == {(leaver, own["key_id"]), (machine, shown["key_id"])}
+    await admin(world, "POST", f"/users/{leaver}/restore")
+    [row] = await world.rows("SELECT revoked_at FROM accounts.api_keys WHERE key_id = $1", own["key_id"])
+    assert row["revoked_at"] is not None
+
+
+async def test_the_last_admin_does_not_leave_also_when_two_leave_at_once(world: World) -> None:
+    async with admin_connection(world.admin_dsn) as connection:
+        await connection.execute("UPDATE accounts.customers SET roles = array_remove(roles, 'admin')")
+    both = [await world.register(), await world.register()]
+    for user_id in both:
+        answer = await world.http.put(
+            f"/api/v1/admin/users/{user_id}/roles",
+            json={"roles": ["admin", "customer"]},
+            headers=world.keys.bearer(new_id(), "admin"),
+        )
+        assert answer.status_code == 200
+    answers = await asyncio.gather(*(close(world, user_id) for user_id in both))
+    assert sorted(answer.status_code for answer in answers) == [204, 409]
+    [refused] = [answer for answer in answers if answer.status_code == 409]
+    assert refused.json()["code"] == "last_admin"
+    assert (
+        len(await world.rows("SELECT 1 FROM accounts.customers WHERE 'admin' = ANY (roles) AND status = 'active'")) == 1
+    )

@@ -91,8 +91,19 @@ async def closed(world: World) -> tuple[str, str]:
 
 
 async def erase(world: World, user_id: str) -> httpx2.Response:
-    headers = world.keys.bearer(new_id(), "compliance")
-    return await world.http.delete(f"/api/v1/admin/users/{user_id}/personal-data", headers=headers)
+    """Erase by two people; the answer is that of the first refusal, or of the approval."""
+    asked = await ask_to_erase(world, user_id, new_id())
+    return await approve(world, user_id, new_id()) if asked.status_code == 200 else asked
+
+
+async def ask_to_erase(world: World, user_id: str, staff_id: str) -> httpx2.Response:
+    headers = world.keys.bearer(staff_id, "compliance")
+    return await world.http.put(f"/api/v1/admin/users/{user_id}/erasure", headers=headers)
+
+
+async def approve(world: World, user_id: str, staff_id: str) -> httpx2.Response:
+    headers = world.keys.bearer(staff_id, "admin")
+    return await world.http.post(f"/api/v1/admin/users/{user_id}/erasure/approve", headers=headers)
 
 
 async def test_nobody_is_erased_before_he_closed_and_the_law_lets_him_go(world: World) -> None:
@@ -112,7 +123,8 @@ async def test_erasing_destroys_the_key_tells_the_others_and_is_for_good(world: 
         await world.http.delete(f"/api/v1/admin/users/{user_id}", headers=admin)
     world.clock.move(timedelta(days=1827, seconds=1))
     assert (await erase(world, user_id)).status_code == 204
-    assert (await erase(world, user_id)).status_code == 204
+    assert (await approve(world, user_id, new_id())).status_code == 204
+    assert (await erase(world, user_id)).json()["code"] == "customer_erased"
     [row] = await world.rows("SELECT * FROM accounts.customers WHERE user_id = $1", user_id)
     kept = ("personal_key", "email_hash", "email_sealed", "full_name_sealed", "email", "full_name")
     assert [row[name] for name in kept] == [None] * 6
@@ -137,6 +149,13 @@ async def test_erasing_leaves_nothing_by_which_he_logged_in_and_nothing_he_was_a
             user_id,
         )
         await connection.execute(
+            """INSERT INTO accounts.email_changes
+                   (user_id, email_sealed, token_hash, expires_at, mails, next_mail_at)
+               VALUES ($1, $2, $2, now(), 1, now())""",
+            user_id,
+            bytes(32),
+        )
+        await connection.execute(
             """INSERT INTO accounts.kept_answers
                    (principal_id, route, idempotency_key, body_hash, status, media_type, location, body)
                VALUES ($1, 'POST /api/v1/accounts', 'k', $2, 201, 'application/json', '', '{}')""",
@@ -151,6 +170,7 @@ async def test_erasing_leaves_nothing_by_which_he_logged_in_and_nothing_he_was_a
         ("password_resets", "user_id"),
         ("sessions", "user_id"),
         ("email_verifications", "user_id"),
+        ("email_changes", "user_id"),
         ("kept_answers", "principal_id"),
     ):
         assert not await world.rows(f"SELECT 1 FROM accounts.{table} WHERE {owner} = $1", user_id), table
