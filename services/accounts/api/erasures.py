@@ -25,7 +25,7 @@ class ErasureAnswer(BaseModel):
 
     user_id: Annotated[str, Field(description="Who is to be erased.")]
     requested_by: Annotated[str, Field(description="Who asked; anybody else of the staff may approve.")]
-    requested_at: str
+    requested_at: Annotated[str, Field(description="When somebody asked.")]
     expires_at: Annotated[str, Field(description="Until when; after that somebody has to ask anew.")]
 
     @classmethod
@@ -42,7 +42,7 @@ class ErasureAnswer(BaseModel):
 class ErasureList(BaseModel):
     """A page of what waits; `next` is the cursor of the page after it, null on the last."""
 
-    erasures: list[ErasureAnswer]
+    erasures: Annotated[list[ErasureAnswer], Field(description="What waits for a second person.")]
     next: str | None
 
 
