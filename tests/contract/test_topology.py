@@ -12,6 +12,12 @@ COMMON_FOLDER = SERVICES_FOLDER.parent / "libs/common/http"
 CONSUMERS = sorted(SERVICES_FOLDER.glob("*/consumers/on_*.py"))
 
 
+def composition_of(service: str) -> str:
+    """Return the text of a service's `app.py` and of the parts it was split into."""
+    root = SERVICES_FOLDER / service
+    return "".join(path.read_text() for path in (root / "app.py", *sorted(root.glob("composition/*.py"))))
+
+
 def test_every_consumer_is_named_after_a_message_that_exists() -> None:
     said = {consumer_file(message) for message in all_messages()}
     assert CONSUMERS
@@ -38,7 +44,7 @@ def test_every_message_of_a_topic_has_a_consumer_or_the_topic_a_reason() -> None
 
 
 def test_who_subscribes_to_a_topic_is_who_has_a_consumer_for_it() -> None:
-    """Where a service's `app.py` names a topic, it hears it; the owner names it to send."""
+    """Where a service's composition names a topic, it hears it; the owner names it to send."""
     names = {
         name: topic
         for name, topic in vars(__import__("libs.common.contracts.topics", fromlist=["*"])).items()
@@ -48,14 +54,12 @@ def test_who_subscribes_to_a_topic_is_who_has_a_consumer_for_it() -> None:
         if all((COMMON_FOLDER / consumer_file(message)).exists() for message in topic.messages):
             continue  # what every service hears is not named by each
         for service in set(SERVICES) - {topic.owner}:
-            mentions = re.search(rf"\b{name}\b", (SERVICES_FOLDER / service / "app.py").read_text()) is not None
+            mentions = re.search(rf"\b{name}\b", composition_of(service)) is not None
             assert mentions == (service in receivers(topic, SERVICES_FOLDER)), f"{service} and {topic.name}"
 
 
 def test_every_service_follows_what_is_revoked() -> None:
-    assert [
-        name for name in SERVICES if "credentials.follow(" not in (SERVICES_FOLDER / name / "app.py").read_text()
-    ] == []
+    assert [name for name in SERVICES if "credentials.follow(" not in composition_of(name)] == []
 
 
 def test_every_topic_is_named_by_its_owner_and_its_major_version() -> None:
