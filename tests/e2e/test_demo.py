@@ -20,12 +20,17 @@ ROOT = Path(__file__).parents[2]
 DEMO_SECONDS = 400
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder for both tests: the second one's stack finds the first one's, and need not make another."""
+    return tmp_path_factory.mktemp("demo") / "data"
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """A data folder; whatever still runs on it after the test is ended, and was a fault."""
-    folder = tmp_path / "data"
-    yield folder
-    left = processes_on(folder)
+def folder(data: Path) -> Iterator[Path]:
+    """That folder; whatever still runs on it after a test is ended, and was a fault."""
+    yield data
+    left = processes_on(data)
     for process in left:
         process.kill()
     assert left == []

@@ -1,43 +1,25 @@
 """What the runbooks tell people to paste works as pasted, and mends what they are about."""
 
-import asyncio
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from libs.common.ids import system_account_id
-from tests.e2e.api_client import Api, Person, wait_until
-from tests.e2e.conftest import own_stack
-from tests.support.api_world import admin_connection
+from tests.e2e.api_client import Api, wait_until
+from tests.e2e.damaged import Damaged, execute, fetch
 
 RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbooks"
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """Give a stack of this module's own: what is damaged here halts a ledger, if its own verification comes by."""
-    with own_stack(tmp_path_factory.mktemp("damaged") / "data") as api:
-        yield api
-
-
-@pytest.fixture(scope="module")
-def bob(api: Api) -> Person:
-    """Is paid."""
-    return api.person("bob")
-
-
-def execute(api: Api, sql: str, *arguments: object) -> None:
-    async def run() -> None:
-        async with admin_connection(api.dsn) as connection:
-            await connection.execute(sql, *arguments)
-
-    asyncio.run(run())
+def api(damaged: Damaged) -> Api:
+    """Give the stack that is altered: it would halt the ledger of others, if its own verification came by."""
+    return damaged.api
 
 
 def follow(api: Api, name: str, tmp_path: Path, **environment: str) -> str:
@@ -66,16 +48,14 @@ def follow(api: Api, name: str, tmp_path: Path, **environment: str) -> str:
     return done.stdout
 
 
-def test_trial_balance_drift(api: Api, alice: Person, bob: Person, tmp_path: Path) -> None:
-    altered = api.pay(alice, bob, 7).json()["transfer_id"]
-    old = "SELECT count(*) FROM ledger.transfers WHERE changed_at > now() - interval '16 seconds'"
-    wait_until("nothing is on its way any more", lambda: _fetch(api, old) == 0, seconds=60)
+def test_trial_balance_drift(api: Api, damaged: Damaged, tmp_path: Path) -> None:
+    altered = damaged.paid[2]
     execute(api, "UPDATE gateway.outcomes SET status = 'refused' WHERE transfer_id = $1", altered)
-    said = follow(api, "TrialBalanceDrift", tmp_path, ACCOUNT=bob.account_id)
+    said = follow(api, "TrialBalanceDrift", tmp_path, ACCOUNT=damaged.bob.account_id)
     assert "1 differ" in said
     assert "All agree" in said.splitlines()[-1]
     assert altered in (tmp_path / "reconciliation.html").read_text()
-    assert api.get(f"/transfers/{altered}", alice.token).json()["status"] == "posted"
+    assert api.get(f"/transfers/{altered}", damaged.alice.token).json()["status"] == "posted"
 
 
 def test_system_account_missing(api: Api, tmp_path: Path) -> None:
@@ -95,20 +75,12 @@ def _ready(url: str) -> str:
     ).stdout
 
 
-def _fetch(api: Api, sql: str, *arguments: object) -> object:
-    async def run() -> object:
-        async with admin_connection(api.dsn) as connection:
-            found: object = await connection.fetchval(sql, *arguments)
-            return found
-
-    return asyncio.run(run())
-
-
-def test_audit_chain_broken(api: Api, bob: Person, tmp_path: Path) -> None:
+def test_audit_chain_broken(api: Api, damaged: Damaged, tmp_path: Path) -> None:
+    bob = damaged.bob
     sealed = "SELECT count(*) FROM gateway.audit_leaves JOIN gateway.audit_entries USING (entry_id) WHERE actor_id = $1"
-    wait_until("what Bob did is sealed", lambda: _fetch(api, sealed, bob.user_id) != 0, seconds=60)
+    wait_until("what Bob did is sealed", lambda: fetch(api, sealed, bob.user_id) != 0, seconds=60)
     one = "SELECT min(entry_id::text) FROM gateway.audit_entries JOIN gateway.audit_leaves USING (entry_id)"
-    entry_id = str(_fetch(api, f"{one} WHERE actor_id = $1", bob.user_id))
+    entry_id = str(fetch(api, f"{one} WHERE actor_id = $1", bob.user_id))
     altered = f"UPDATE gateway.audit_entries SET address = '{{}}' WHERE entry_id = '{entry_id}'"
     without_triggers = "SET session_replication_role = replica; "
     execute(api, without_triggers + altered.format("203.0.113.9"))

@@ -99,14 +99,21 @@ class CompareProjections:
         """Take the neighbours by name, those of `NEIGHBOURS` that have an address."""
         self._looking = looking
         self._neighbours = neighbours
+        # Nobody is asked twice at once; but whatever needs a second look waits for it together.
+        self._one_look = asyncio.Lock()
 
     async def __call__(self, *, upto: str, grace_seconds: float) -> list[Outcome]:
         """Compare ids up to this one; what changed within the grace may still be on its way."""
-        outcomes = [await self._answer(comparison, upto, grace_seconds) for comparison in COMPARISONS]
+        outcomes = await asyncio.gather(*(self._answer(one, upto, grace_seconds) for one in COMPARISONS))
         return [*outcomes, *[await self._unsent(name) for name in NEIGHBOURS]]
 
-    async def disagreements(self, comparison: Comparison, *, upto: str, grace_seconds: float) -> Compared:
-        """Return what differs and is not on its way. Raises: Unavailable; KeyError for a neighbour not known."""
+    async def all_disagreements(self, *, upto: str, grace_seconds: float) -> list[tuple[Comparison, Compared]]:
+        """Return for each comparison that can be made what differs and is not on its way. Raises: Unavailable."""
+        known = [comparison for comparison in COMPARISONS if not self._unknown(comparison)]
+        found = await asyncio.gather(*(self._disagreements(one, upto, grace_seconds) for one in known))
+        return list(zip(known, found, strict=True))
+
+    async def _disagreements(self, comparison: Comparison, upto: str, grace_seconds: float) -> Compared:
         compared = await self._look(comparison, upto)
         if not compared.found:
             return compared
@@ -126,19 +133,20 @@ class CompareProjections:
             else self._neighbours[comparison.owner].digests(comparison.table)
         )
         theirs = self._neighbours[comparison.neighbour].digests(comparison.table)
-        return await compare_digests(ours, theirs, upto=upto, found_max=_FOUND_MAX)
+        async with self._one_look:
+            return await compare_digests(ours, theirs, upto=upto, found_max=_FOUND_MAX)
 
-    def unknown(self, comparison: Comparison) -> str:
+    def _unknown(self, comparison: Comparison) -> str:
         """Return who of the two has no address; nothing when both can be asked."""
         asked = (comparison.neighbour,) if comparison.rows else (comparison.owner, comparison.neighbour)
         return next((name for name in asked if name not in self._neighbours), "")
 
     async def _answer(self, comparison: Comparison, upto: str, grace_seconds: float) -> Outcome:
-        unknown = self.unknown(comparison)
+        unknown = self._unknown(comparison)
         if unknown:
             return Outcome(comparison.name, comparison.promise, f"no address of {unknown} is known")
         try:
-            compared = await self.disagreements(comparison, upto=upto, grace_seconds=grace_seconds)
+            compared = await self._disagreements(comparison, upto, grace_seconds)
         except Unavailable as silent:
             return Outcome(comparison.name, comparison.promise, silent.detail)
         return Outcome(

@@ -9,7 +9,7 @@ import asyncpg
 from libs.common.digests.distant_digests import Neighbour
 from services.ledger.domain.reconciliation import Difference
 from services.ledger.store.rebuilding import leave_to_be_told, load_answers, load_openings, load_states
-from services.ledger.use_cases.compare_projections import COMPARISONS, CompareProjections, Comparison
+from services.ledger.use_cases.compare_projections import CompareProjections, Comparison
 
 _CLOSED: Final = "|closed"
 
@@ -46,10 +46,7 @@ class RebuildProjections:
     async def plan(self, *, upto: str, grace_seconds: float) -> RepairPlan:
         """Return what would be done about each disagreement. Raises: Unavailable when a neighbour does not answer."""
         plan = RepairPlan()
-        for comparison in COMPARISONS:
-            if self._compare.unknown(comparison):
-                continue
-            compared = await self._compare.disagreements(comparison, upto=upto, grace_seconds=grace_seconds)
+        for comparison, compared in await self._compare.all_disagreements(upto=upto, grace_seconds=grace_seconds):
             for found in compared.found:
                 _decide(plan, comparison, found.id, ours=found.ours, theirs=found.theirs)
         return plan
