@@ -69,7 +69,7 @@ def build(role: Role) -> FastAPI:
     credentials = _credentials(settings, bus, health, role)
     lookup = connections["lookup"]
     money = make_money(settings, connections, clients, bus.publisher, waiters, credentials.verifier)
-    files = make_files(money, connections)
+    files = make_files(money, connections, bus.publisher, waiters)
     commands = make_commands(money, bus.publisher, waiters, connections["commands"])
     streams = EventStreams(connections["streams"], system_clock)
     takes_requests = role in {"serve", "api"}

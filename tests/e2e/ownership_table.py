@@ -187,6 +187,7 @@ TABLE: Mapping[str, Line] = {
     "GET /api/v1/batches": Line("200"),
     "POST /api/v1/batches": Line("415"),
     "GET /api/v1/batches/{batch_id}": Line("absent", about=_NO_BATCH),
+    "POST /api/v1/batches/{batch_id}/cancel": Line("404", about=_NO_BATCH),
     "GET /api/v1/batches/{batch_id}/results": Line("absent", about=_NO_BATCH),
     "GET /api/v1/events": Line("200"),
     # Webhooks: nobody has one here, so each is about what does not exist

@@ -120,6 +120,7 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "batch.create": Permission(
         "send a file of transfers", related="the owner of every account debited", scope="transfers:write"
     ),
+    "batch.cancel": Permission("stop a file of transfers", related="who sent it", scope="transfers:write"),
     "batch.read": Permission("see what became of a file of transfers", related="who sent it", scope="transfers:read"),
     "hold.end": Permission(
         "capture or void a hold", _of("operator"), "who asked for it", scope="transfers:write", fresh=True

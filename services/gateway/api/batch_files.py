@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from libs.common.errors import NotFound
+from libs.common.errors import Conflict, NotFound
 from libs.common.http.auth import Principal
 from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
 from libs.common.http.gate import permitted
@@ -24,6 +24,7 @@ from services.gateway.api.money_requests import MoneyRoutes
 from services.gateway.api.openapi_money import KEY_HEADER
 from services.gateway.api.request_limits import address_of
 from services.gateway.domain.batch_files import FileKind
+from services.gateway.use_cases.cancel_batch import CancelBatch
 from services.gateway.use_cases.receive_batch import ReceiveBatch
 from services.gateway.views.batches import BatchView, LineResult, Progress
 from services.gateway.views.transfer_lists import ID_MAX
@@ -57,16 +58,20 @@ _RESULTS: Final[dict[int | str, dict[str, Any]]] = {
     }
 }
 _encode = msgspec.json.Encoder().encode
+BatchId = Annotated[str, Path(max_length=64, description="the batch's id")]
 _Count = Annotated[int, Field(ge=0)]
 
 
 class BatchProgress(BaseModel):
-    """A file of transfers and how far it is carried out. The counts add up to `lines` once `status` is `done`."""
+    """A file of transfers and how far it is carried out. The counts add up to `lines` once `finished_at` is there."""
 
     batch_id: Annotated[str, Field(description="The batch's id.", examples=["0198c8a2-6a57-7b0e-8d6e-333333333333"])]
     status: Annotated[
         Literal["queued", "running", "done", "cancelled"],
-        Field(description="`done`: every line has been taken; what is held or accepted may still be decided."),
+        Field(
+            description="`done`: every line has been taken; what is held or accepted may still be decided. "
+            "`cancelled`: no line is taken any more."
+        ),
     ]
     lines: Annotated[_Count, Field(description="How many transfers the file has.", examples=[2000])]
     accepted: Annotated[_Count, Field(description="Durable, not decided yet.", examples=[0])]
@@ -75,8 +80,11 @@ class BatchProgress(BaseModel):
     blocked: Annotated[_Count, Field(description="Blocked by screening, or voided.", examples=[3])]
     refused: Annotated[_Count, Field(description="Refused by the ledger.", examples=[2])]
     failed: Annotated[_Count, Field(description="Never became a transfer; the results say why.", examples=[1])]
+    cancelled: Annotated[_Count, Field(description="Not taken when the batch was cancelled.", examples=[0])]
     created_at: Annotated[datetime, Field(description="When it was accepted.")]
-    finished_at: Annotated[datetime | None, Field(description="When its last line was taken; null until then.")]
+    finished_at: Annotated[
+        datetime | None, Field(description="When its last line was taken, or it was cancelled; null until then.")
+    ]
 
 
 class BatchPage(BaseModel):
@@ -86,7 +94,7 @@ class BatchPage(BaseModel):
     next: Annotated[str | None, Field(description="Asks for older ones as `cursor`; null: there are none.")]
 
 
-def batch_files_router(parts: MoneyRoutes, receive: ReceiveBatch, view: BatchView) -> APIRouter:
+def batch_files_router(parts: MoneyRoutes, receive: ReceiveBatch, cancel: CancelBatch, view: BatchView) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix=BATCHES_AT, tags=["transfers"])
 
@@ -136,8 +144,30 @@ def batch_files_router(parts: MoneyRoutes, receive: ReceiveBatch, view: BatchVie
             headers["Idempotency-Replayed"] = "true"
         return JSONResponse(shown.model_dump(mode="json"), status_code=202, headers=headers)
 
+    _add_cancelling(router, cancel, view)
     _add_reading(router, view)
     return router
+
+
+def _add_cancelling(router: APIRouter, cancel: CancelBatch, view: BatchView) -> None:
+    @router.post(
+        "/{batch_id}/cancel",
+        summary="Cancel a batch",
+        responses=refusals("batch_not_found", "batch_done"),
+    )
+    async def cancel_batch(
+        batch_id: BatchId, principal: Annotated[Principal, permitted("batch.cancel")]
+    ) -> BatchProgress:
+        """Take no further line of a file of yours. What was taken stays: it is posted, held or refused as ever.
+
+        Once this is answered nothing more is sent. A copy is answered alike.
+        """
+        await _own(view, principal, batch_id)
+        await cancel(batch_id, principal.user_id)
+        progress = await _own(view, principal, batch_id)
+        if progress.batch.status == "done":
+            raise Conflict("batch_done", "Every line of this batch has been taken; nothing is left to cancel.")
+        return _shown(progress)
 
 
 def _add_reading(router: APIRouter, view: BatchView) -> None:
@@ -163,7 +193,7 @@ def _add_reading(router: APIRouter, view: BatchView) -> None:
         responses=refusals("batch_not_found"),
     )
     async def show(
-        batch_id: Annotated[str, Path(max_length=64, description="the batch's id")],
+        batch_id: BatchId,
         principal: Annotated[Principal, permitted("batch.read")],
     ) -> BatchProgress:
         """Return how far a file of yours is carried out."""
@@ -177,7 +207,7 @@ def _add_reading(router: APIRouter, view: BatchView) -> None:
     )
     async def results(
         request: Request,
-        batch_id: Annotated[str, Path(max_length=64, description="the batch's id")],
+        batch_id: BatchId,
         principal: Annotated[Principal, permitted("batch.read")],
     ) -> StreamingResponse:
         """Return what became of each line, in their order: line, idempotency_key, transfer_id, status and code.
@@ -226,6 +256,7 @@ def _shown(progress: Progress, status: str = "") -> BatchProgress:
             "blocked": counts.get("blocked", 0) + counts.get("voided", 0),
             "refused": counts.get("refused", 0),
             "failed": counts.get("failed", 0),
+            "cancelled": progress.cancelled_lines(),
             "created_at": batch.created_at,
             "finished_at": batch.finished_at,
         }

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Path, Request
 from starlette.responses import Response
 
 from libs.common.contracts.gateway import CaptureTransfer, ReverseTransfer, VoidTransfer
-from libs.common.errors import NotFound, Unprocessable
+from libs.common.errors import Conflict, NotFound, Unprocessable
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
@@ -20,7 +20,7 @@ from services.gateway.domain.leg_amounts import amounts_by_leg
 from services.gateway.use_cases.accept_commands import AskedCommand
 from services.gateway.use_cases.prepare_transfer import commit_to
 from services.gateway.views.known_transfers import REVERSAL, KnownTransfer, find_transfer, reversal_of
-from services.gateway.views.ledger_states import await_reversal_amounts, await_transfer_state
+from services.gateway.views.ledger_states import await_first_outcome, await_reversal_amounts, await_transfer_state
 
 _HoldEnder = Annotated[Principal, permitted("hold.end")]
 
@@ -33,6 +33,7 @@ _COMMON: Final = (
     "idempotency_key_invalid",
     "idempotency_key_reused",
     "transfer_not_found",
+    "transfer_undecided",
     "amount_or_amounts",
     "amounts_by_leg",
     "account_closed",
@@ -89,7 +90,7 @@ def _add_holds(router: APIRouter, commands: "_TransferCommands") -> None:
         responses={
             200: {"description": "Ended: the transfer as it is then.", **_VIEW},
             202: {"description": "Durable, not decided yet.", "model": CommandAccepted},
-            **refusals(*_COMMON[:4], "not_the_payer", "held_by_review", "transfer_not_held"),
+            **refusals(*_COMMON[:5], "not_the_payer", "held_by_review", "transfer_not_held"),
         },
         openapi_extra=COMMAND_HEADERS,
     )
@@ -169,7 +170,7 @@ class _TransferCommands:
                 requested_at=requested_at,
             ),
         )
-        return await self._answer_hold(transfer, await self._parts.submit(request, principal, asked))
+        return await self._answer_hold(transfer, await self._submit(request, principal, transfer, asked))
 
     async def void(self, request: Request, principal: Principal, transfer_id: str, key: str) -> Response:
         transfer = await self._hold(principal, transfer_id)
@@ -186,7 +187,7 @@ class _TransferCommands:
                 requested_at=requested_at,
             ),
         )
-        return await self._answer_hold(transfer, await self._parts.submit(request, principal, asked))
+        return await self._answer_hold(transfer, await self._submit(request, principal, transfer, asked))
 
     async def reverse(
         self, request: Request, principal: Principal, transfer_id: str, key: str, body: ReversalIn
@@ -218,7 +219,7 @@ class _TransferCommands:
             memo,
             salt,
         )
-        decided = await self._parts.submit(request, principal, asked)
+        decided = await self._submit(request, principal, transfer, asked)
         command = decided.taken.command
         location = _location_of(command.command_id)
         if command.outcome.status == "refused":
@@ -230,6 +231,26 @@ class _TransferCommands:
         if moved_minor is None:
             return decided.accepted(location)
         return decided.answer(201, reversal_of(transfer, command, moved_minor).render(), location=location)
+
+    async def _submit(
+        self, request: Request, principal: Principal, transfer: KnownTransfer, asked: AskedCommand
+    ) -> Decided:
+        """Hand on what is asked about a transfer once the ledger knows the transfer.
+
+        A command must not overtake it on the bus: the ledger would refuse what it has never heard of, and the key would
+        keep that refusal. Raises: Conflict transfer_undecided, which the key does not keep; and as `submit`.
+        """
+        if (
+            transfer.outcome.version == 0
+            and not await self._parts.intake.is_replay(asked)
+            and await await_first_outcome(self._parts.states, transfer.transfer_id) is None
+        ):
+            raise Conflict(
+                "transfer_undecided",
+                "The transfer itself is not decided yet; send this again in a moment.",
+                retry_after_seconds=1,
+            )
+        return await self._parts.submit(request, principal, asked)
 
     async def _find(self, principal: Principal, transfer_id: str) -> KnownTransfer:
         """Return the transfer. Raises: NotFound, also when it is not his to know of."""

@@ -17,8 +17,10 @@ from services.gateway.api.rate_limits import RateLimits, store_address
 from services.gateway.settings import GatewaySettings
 from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
 from services.gateway.use_cases.accept_commands import CommandIntake
+from services.gateway.use_cases.accept_piece import PieceIntake
 from services.gateway.use_cases.accept_transfers import Intake
 from services.gateway.use_cases.await_outcomes import Waiters
+from services.gateway.use_cases.cancel_batch import CancelBatch
 from services.gateway.use_cases.foresee_transfer import ForeseeTransfer
 from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.receive_batch import ReceiveBatch
@@ -57,11 +59,15 @@ def make_money(
     )
 
 
-def make_files(money: MoneyRoutes, connections: Mapping[str, HotConnection]) -> Files:
+def make_files(
+    money: MoneyRoutes, connections: Mapping[str, HotConnection], publisher: Publisher, waiters: Waiters
+) -> Files:
     """Return what the routes for files and their worker use."""
-    receive = ReceiveBatch(connections["uploads"], money.clock)
-    work = RunBatches(connections["batches"], money.intake, money.directory, money.halt, money.clock)
-    return Files(receive, work, batch_files_router(money, receive, BatchView(connections["batches"])))
+    batches = connections["batches"]
+    receive, cancel = ReceiveBatch(connections["uploads"], money.clock), CancelBatch(batches, money.clock)
+    pieces = PieceIntake(batches, publisher, waiters, money.clock)
+    work = RunBatches(batches, pieces, money.intake, money.directory, money.halt, money.clock)
+    return Files(receive, work, batch_files_router(money, receive, cancel, BatchView(batches)))
 
 
 def make_commands(

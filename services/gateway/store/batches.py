@@ -52,10 +52,19 @@ _NOTE_PIECE: Final = """
 UPDATE gateway.batch_pieces SET transfer_ids = $3::uuid[], failures = $4
 WHERE batch_id = $1::uuid AND number = $2 AND transfer_ids IS NULL
 """
-_RELEASE: Final = "UPDATE gateway.batches SET leased_until = NULL WHERE batch_id = $1::uuid"
+_RELEASE: Final = """
+UPDATE gateway.batches SET leased_until = NULL WHERE batch_id = $1::uuid AND finished_at IS NULL
+"""
+_HOLD: Final = "SELECT finished_at IS NULL FROM gateway.batches WHERE batch_id = $1::uuid FOR UPDATE"
+# A statement of its own: it must see what was committed while the row above was waited for.
+_IS_OPEN: Final = "SELECT transfer_ids IS NULL FROM gateway.batch_pieces WHERE batch_id = $1::uuid AND number = $2"
 _FINISH: Final = """
 UPDATE gateway.batches SET status = $2, finished_at = $3, leased_until = NULL
 WHERE batch_id = $1::uuid AND finished_at IS NULL
+"""
+_CANCEL: Final = """
+UPDATE gateway.batches SET status = 'cancelled', finished_at = $3, leased_until = NULL
+WHERE batch_id = $1::uuid AND principal_id = $2::uuid AND finished_at IS NULL
 """
 _COUNT: Final = """
 SELECT coalesce(o.status, 'accepted') AS status, count(*)
@@ -175,14 +184,29 @@ async def note_piece(
     transfer_ids: Sequence[str | None],
     failures: dict[str, str],
 ) -> None:
-    """Keep what became of a piece, once, and let go of the batch."""
+    """Keep what became of a piece, once."""
     await connection.execute(_NOTE_PIECE, batch_id, number, list(transfer_ids), _encode(failures))
+
+
+async def hold_open_piece(connection: asyncpg.Connection, batch_id: str, number: int) -> bool:
+    """Tell whether a piece is still to be done; its batch neither ends nor goes on until the transaction ends."""
+    is_open = await connection.fetchval(_HOLD, batch_id)
+    return bool(is_open and await connection.fetchval(_IS_OPEN, batch_id, number))
+
+
+async def release_batch(connection: asyncpg.Connection, batch_id: str) -> None:
+    """Let whoever comes next go on with it."""
     await connection.execute(_RELEASE, batch_id)
 
 
 async def finish_batch(connection: asyncpg.Connection, batch_id: str, status: str, now: datetime) -> None:
     """End a batch that is not ended yet."""
     await connection.execute(_FINISH, batch_id, status, now)
+
+
+async def cancel_batch(connection: asyncpg.Connection, batch_id: str, principal_id: str, now: datetime) -> None:
+    """End somebody's batch that is not ended yet, once nobody is keeping a piece of it."""
+    await connection.execute(_CANCEL, batch_id, principal_id, now)
 
 
 async def count_outcomes(connection: asyncpg.Connection, batch_id: str) -> dict[str, int]:

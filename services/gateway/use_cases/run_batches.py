@@ -1,25 +1,23 @@
-"""Works through files of transfers: a piece at a time through the ordinary intake, each line under a key of its own.
+"""Works through files of transfers: a piece at a time, each line under a key of its own.
 
 Any api process takes whichever batch has waited longest, under a lease that ends by itself. What a killed process left
-is done again: the keys make the effect once.
+is gone on with by another: a piece is done whole or not at all.
 """
 
 import asyncio
-from collections.abc import Sequence
 from typing import Final
 
 import structlog
 
 from libs.common.clock import Clock
-from libs.common.crash_points import reached
 from libs.common.db.hot import HotConnection
-from libs.common.errors import Conflict, Forbidden, Malformed, NotFound, TallystickError, Unavailable
+from libs.common.errors import Conflict, Forbidden, Malformed, NotFound, Unavailable
 from libs.common.http.auth import Principal
 from services.gateway.domain.batch_files import FileLine
 from services.gateway.domain.idempotency import hash_body
-from services.gateway.domain.outcomes import Outcome
 from services.gateway.domain.requests import hold_seconds_of, legs_of, memo_of
-from services.gateway.store.batches import finish_batch, next_piece, note_piece, take_batch
+from services.gateway.store.batches import finish_batch, next_piece, release_batch, take_batch
+from services.gateway.use_cases.accept_piece import PieceIntake, PieceLine
 from services.gateway.use_cases.accept_transfers import Intake, Submission
 from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.prepare_transfer import prepare_transfer
@@ -39,14 +37,16 @@ class RunBatches:
     def __init__(
         self,
         connection: HotConnection,
+        pieces: PieceIntake,
         intake: Intake,
         directory: Directory,
         halt: LedgerHalt,
         clock: Clock,
         outcome_seconds: float = _OUTCOME_SECONDS,
     ) -> None:
-        """Submit through this process's intake, and wait so long for the outcomes of a piece."""
+        """Submit while the ordinary intake has room, and wait so long for the outcomes of a piece."""
         self._connection = connection
+        self._pieces = pieces
         self._intake = intake
         self._directory = directory
         self._halt = halt
@@ -66,7 +66,7 @@ class RunBatches:
                 await asyncio.sleep(_IDLE_SECONDS)
 
     async def work(self) -> bool:
-        """Do one piece; tell whether there was any. Raises: Unavailable, Conflict: nothing is noted then."""
+        """Do one piece; tell whether there was any. Raises: Unavailable, Conflict: nothing of it is kept then."""
         async with self._connection.autocommit() as connection:
             taken = await take_batch(connection, self._clock(), _LEASE_SECONDS)
             if taken is None:
@@ -77,36 +77,24 @@ class RunBatches:
                 await finish_batch(connection, batch_id, "done", self._clock())
                 return True
         number, lines = piece
-        transfer_ids, failures = await self._carry_out(principal_id, lines)
-        reached("gateway.batch_piece_before_note")
+        outcomes = await self._pieces.submit(batch_id, number, await self._prepare(principal_id, lines))
+        # All of a piece have one deadline; the batch stays leased until then, so that nobody begins the next piece.
+        await asyncio.gather(*outcomes)
         async with self._connection.autocommit() as connection:
-            await note_piece(connection, batch_id, number, transfer_ids, failures)
+            await release_batch(connection, batch_id)
         return True
 
-    async def _carry_out(self, principal_id: str, lines: Sequence[FileLine]) -> tuple[list[str | None], dict[str, str]]:
-        """Submit the lines; return their transfers' ids in order, and line → code of what never became one."""
+    async def _prepare(self, principal_id: str, lines: list[FileLine]) -> list[PieceLine]:
+        """Draft what the lines ask for."""
         principal = Principal(principal_id, frozenset({"customer"}), "", float("inf"))
         legs = [leg for line in lines for leg in legs_of(line.item)]
         account_ids = {leg.source_account_id for leg in legs} | {leg.destination_account_id for leg in legs}
         await self._directory.fetch(account_ids, principal_id)
         self._intake.require_room(len(lines))
-        entries = [await self._submit(principal, line) for line in lines]
-        transfer_ids: list[str | None] = []
-        failures: dict[str, str] = {}
-        for line, entry in zip(lines, entries, strict=True):
-            try:
-                if isinstance(entry, str):
-                    failures[str(line.line)] = entry
-                    transfer_ids.append(None)
-                else:
-                    transfer_ids.append((await entry).transfer_id)
-            except TallystickError as error:
-                failures[str(line.line)] = _permanent(error)
-                transfer_ids.append(None)
-        return transfer_ids, failures
+        return [PieceLine(line.line, await self._drafted(principal, line)) for line in lines]
 
-    async def _submit(self, principal: Principal, line: FileLine) -> asyncio.Future[Outcome] | str:
-        """Return what will have the outcome, or the code of a refusal that will not change."""
+    async def _drafted(self, principal: Principal, line: FileLine) -> Submission | str:
+        """Return what is to be kept, or the code of a refusal that will not change."""
         item = line.item
         try:
             draft = await prepare_transfer(
@@ -118,15 +106,11 @@ class RunBatches:
             )
         except (Malformed, Forbidden, NotFound) as refusal:
             return refusal.code
-        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._intake.submit(
-            Submission("batch", item.idempotency_key, hash_body(item), draft, self._outcome_seconds, answer)
+        return Submission(
+            "batch",
+            item.idempotency_key,
+            hash_body(item),
+            draft,
+            self._outcome_seconds,
+            asyncio.get_running_loop().create_future(),
         )
-        return answer
-
-
-def _permanent(error: TallystickError) -> str:
-    """Return the code of what will not change; what may pass is raised, and the piece done again."""
-    if isinstance(error, Unavailable | Conflict):
-        raise error
-    return error.code

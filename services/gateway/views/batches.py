@@ -18,9 +18,16 @@ class Progress:
     batch: Batch
     counts: dict[str, int]
 
+    def cancelled_lines(self) -> int:
+        """Return how many lines never will be taken."""
+        return self.batch.lines - sum(self.counts.values()) if self.batch.status == "cancelled" else 0
+
 
 class LineResult(NamedTuple):
-    """What became of a line: `waiting` until it is taken, `failed` with a code if it never became a transfer."""
+    """What became of a line: `waiting` until it is taken, `failed` with a code if it never became a transfer.
+
+    `cancelled` if its batch was before anything came of it.
+    """
 
     line: int
     idempotency_key: str
@@ -62,7 +69,8 @@ class BatchView:
             known = [one for one in piece.transfer_ids or () if one is not None]
             outcomes = {outcome.transfer_id: outcome for outcome in await load_outcomes(connection, known)}
         if piece.transfer_ids is None:
-            return [LineResult(one.line, one.item.idempotency_key, "", "waiting", "") for one in piece.lines]
+            status = "cancelled" if batch.status == "cancelled" else "waiting"
+            return [LineResult(one.line, one.item.idempotency_key, "", status, "") for one in piece.lines]
         results = []
         for one, transfer_id in zip(piece.lines, piece.transfer_ids, strict=True):
             key = one.item.idempotency_key

@@ -11,6 +11,7 @@ from libs.common.db.hot import HotConnection
 from services.gateway.domain.outcomes import Outcome
 from services.gateway.store.commands import StoredCommand
 from services.gateway.store.later_states import AccountState, load_account_state_at, load_state_at
+from services.gateway.store.transfers import load_outcomes
 from services.gateway.views.known_transfers import amounts_of
 
 _PATIENCE_SECONDS: Final = 2.0
@@ -19,6 +20,16 @@ _FIRST_PAUSE_SECONDS: Final = 0.005
 _LONGEST_PAUSE_SECONDS: Final = 0.1
 
 _State = TypeVar("_State")
+
+
+async def await_first_outcome(connection: HotConnection, transfer_id: str) -> Outcome | None:
+    """Return what the ledger made of a transfer; None if it has not said so in time. Raises: Unavailable."""
+
+    async def load(database: asyncpg.Connection) -> Outcome | None:
+        outcomes = await load_outcomes(database, [transfer_id])
+        return next((outcome for outcome in outcomes if outcome.version > 0), None)
+
+    return await _until_there(connection, load)
 
 
 async def await_transfer_state(connection: HotConnection, transfer_id: str, journal_index: int) -> Outcome | None:

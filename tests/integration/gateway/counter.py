@@ -44,6 +44,7 @@ from services.gateway.use_cases.accept_atomic_batch import AtomicIntake
 from services.gateway.use_cases.accept_commands import CommandIntake
 from services.gateway.use_cases.accept_transfers import Intake, Submission
 from services.gateway.use_cases.await_outcomes import Waiters
+from services.gateway.use_cases.cancel_batch import CancelBatch
 from services.gateway.use_cases.foresee_transfer import ForeseeTransfer
 from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.prepare_transfer import Draft
@@ -115,6 +116,7 @@ class Counter:
         self.commands = CommandIntake(self.connections["commands"], self.publisher, self.waiters, self.clock)
         self.limits = RateLimits(bounds, enabled=rate_limits, store=limits_store)
         self.receive = ReceiveBatch(self.connections["uploads"], self.clock)
+        self.cancel = CancelBatch(self.connections["uploads"], self.clock)
         self.payer, self.payee = self.knows_customer(), self.knows_customer()
 
     def connect(self, name: str) -> HotConnection:
@@ -204,7 +206,7 @@ class Counter:
                 account_commands_router(commands),
                 account_closing_router(commands),
                 fee_schedules_router(commands),
-                batch_files_router(money, self.receive, BatchView(self.connections["batches"])),
+                batch_files_router(money, self.receive, self.cancel, BatchView(self.connections["batches"])),
             ],
             hot={**money_endpoints(money), **batch_endpoint(money)},
             readable=(LISTED_AT,),

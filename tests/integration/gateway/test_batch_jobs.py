@@ -1,31 +1,40 @@
 """A file of transfers: taken whole or not at all, carried out in pieces, each line once however often it is tried."""
 
+import asyncio
 import csv
 import io
 import json
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
+import asyncpg
 import httpx2
 import pytest
 
+from libs.common.crash_points import install
 from libs.common.errors import Unavailable
 from libs.common.ids import new_id
+from services.gateway.store.batches import hold_open_piece, note_piece
+from services.gateway.use_cases.accept_piece import PieceIntake
+from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.run_batches import RunBatches
 from services.gateway.use_cases.watch_ledger import LedgerHalt
 from tests.integration.gateway.counter import Counter
 
 HEADER = "source_account_id,destination_account_id,amount_minor,asset,idempotency_key\n"
 ADDRESS = "/api/v1/batches"
+LINES_KEPT = "SELECT count(*) FROM gateway.transfers WHERE idempotency_key LIKE $1"
 
 
 def row(counter: Counter, amount_minor: int = 1, key: str = "", source: str = "") -> str:
     return f"{source or counter.payer.account_id},{counter.payee.account_id},{amount_minor},USD,{key}\n"
 
 
-def worker(counter: Counter) -> RunBatches:
-    return RunBatches(
-        counter.connections["batches"], counter.intake, counter.directory, LedgerHalt(), counter.clock, 0.0
-    )
+def worker(counter: Counter, connection: str = "batches", directory: Directory | None = None) -> RunBatches:
+    own = counter.connections[connection]
+    pieces = PieceIntake(own, counter.publisher, counter.waiters, counter.clock)
+    return RunBatches(own, pieces, counter.intake, directory or counter.directory, LedgerHalt(), counter.clock, 0.0)
 
 
 async def send(
@@ -44,6 +53,45 @@ async def run_all(counter: Counter) -> None:
     running = worker(counter)
     while await running.work():
         pass
+
+
+async def cancel(counter: Counter, http: httpx2.AsyncClient, batch_id: str, who: str = "") -> httpx2.Response:
+    return await http.post(f"{ADDRESS}/{batch_id}/cancel", headers=counter.keys.bearer(who or counter.payer.owner_id))
+
+
+class SlowDirectory(Directory):
+    """Keeps a worker at a piece for as long as the test wants, as a process that gets no time does."""
+
+    def __init__(self, counter: Counter) -> None:
+        super().__init__(counter.connections["lookup"], counter.client, "sister to sister")
+        self.accounts, self.customers = counter.directory.accounts, counter.directory.customers
+        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+
+    def fetch(self, account_ids: Collection[str], user_id: str) -> asyncio.Task[None]:
+        return asyncio.create_task(self._fetch_late(account_ids, user_id))
+
+    async def _fetch_late(self, account_ids: Collection[str], user_id: str) -> None:
+        self.asked.set()
+        await self.go_on.wait()
+        await super().fetch(account_ids, user_id)
+
+
+class Killed(BaseException):
+    """Ends whatever is under way, as the death of a process does."""
+
+
+@contextmanager
+def dying_at(point: str) -> Iterator[None]:
+    def die(reached: str) -> None:
+        if reached == point:
+            raise Killed
+
+    install(die)
+    try:
+        with pytest.raises(Killed):
+            yield
+    finally:
+        install(lambda _: None)
 
 
 async def pieces_of(counter: Counter, batch_id: str) -> int:
@@ -91,22 +139,104 @@ async def test_a_file_is_carried_out_in_pieces_and_its_results_are_downloaded(co
         assert (len(table), table[1]["status"], table[1]["code"]) == (1100, "refused", "insufficient_funds")
 
 
-async def test_a_piece_that_is_tried_again_has_one_effect(counter: Counter) -> None:
+async def test_a_piece_is_kept_with_its_note_or_not_at_all(counter: Counter) -> None:
     async with counter.http() as http:
         body = HEADER + "".join(row(counter) for _ in range(600))
         batch_id = (await send(counter, http, body)).json()["batch_id"]
-        await worker(counter).work()
-        # As if the process had died after the intake and before the note.
-        async with counter.connections["projection"].autocommit() as connection:
-            await connection.execute(
-                "UPDATE gateway.batch_pieces SET transfer_ids = NULL, failures = NULL WHERE batch_id = $1::uuid",
-                batch_id,
-            )
+        for point, kept in (("before", 0), ("after", 500)):
+            with dying_at(f"gateway.batch_piece_{point}_commit"):
+                await worker(counter).work()
+            stored = await counter.rows(LINES_KEPT, f"{batch_id}:%")
+            progress = (await get(counter, http, f"/{batch_id}")).json()
+            assert (stored[0]["count"], progress["accepted"]) == (kept, kept)
+            counter.clock.move(timedelta(seconds=30))
         await run_all(counter)
         assert (await get(counter, http, f"/{batch_id}")).json()["accepted"] == 600
-    stored = await counter.rows("SELECT count(*) FROM gateway.transfers WHERE idempotency_key LIKE $1", f"{batch_id}:%")
-    assert stored[0]["count"] == 600
-    assert len(set(counter.sent_ids())) == len(counter.sent_ids()) >= 600
+    assert (await counter.rows(LINES_KEPT, f"{batch_id}:%"))[0]["count"] == 600
+
+
+async def test_two_workers_at_one_piece_keep_it_once(counter: Counter) -> None:
+    async with counter.http() as http:
+        batch_id = (await send(counter, http, HEADER + row(counter) + row(counter))).json()["batch_id"]
+        late = SlowDirectory(counter)
+        first = asyncio.create_task(worker(counter, "uploads", late).work())
+        await late.asked.wait()
+        counter.clock.move(timedelta(seconds=30))
+        await run_all(counter)
+        late.go_on.set()
+        await first
+        assert (await get(counter, http, f"/{batch_id}")).json()["accepted"] == 2
+    assert (await counter.rows(LINES_KEPT, f"{batch_id}:%"))[0]["count"] == 2
+    assert len(counter.sent_ids()) == 2
+
+
+async def test_a_cancelled_file_keeps_what_was_taken_and_takes_nothing_more(counter: Counter) -> None:
+    async with counter.http() as http:
+        body = HEADER + "".join(row(counter) for _ in range(700))
+        batch_id = (await send(counter, http, body)).json()["batch_id"]
+        await worker(counter).work()
+        for _ in range(2):
+            answer = await cancel(counter, http, batch_id)
+            shown = answer.json()
+            assert (answer.status_code, shown["status"]) == (200, "cancelled")
+            assert (shown["accepted"], shown["cancelled"], shown["lines"]) == (500, 200, 700)
+            assert shown["finished_at"] is not None
+        sent = len(counter.sent_ids())
+        counter.clock.move(timedelta(seconds=30))
+        await run_all(counter)
+        assert len(counter.sent_ids()) == sent == 500
+        results = (await get(counter, http, f"/{batch_id}/results")).text.splitlines()
+        statuses = [json.loads(line)["status"] for line in results]
+        assert statuses == ["accepted"] * 500 + ["cancelled"] * 200
+    assert (await counter.rows(LINES_KEPT, f"{batch_id}:%"))[0]["count"] == 500
+
+
+async def test_whoever_works_on_a_piece_while_its_file_is_cancelled_sends_none_of_it(counter: Counter) -> None:
+    async with counter.http() as http:
+        batch_id = (await send(counter, http, HEADER + row(counter))).json()["batch_id"]
+        late = SlowDirectory(counter)
+        working = asyncio.create_task(worker(counter, "uploads", late).work())
+        await late.asked.wait()
+        assert (await cancel(counter, http, batch_id)).json()["cancelled"] == 1
+        late.go_on.set()
+        await working
+        assert (await get(counter, http, f"/{batch_id}")).json()["status"] == "cancelled"
+    assert (await counter.rows(LINES_KEPT, f"{batch_id}:%"))[0]["count"] == 0
+    assert counter.sent_ids() == []
+
+
+async def test_cancelling_waits_for_the_piece_that_is_being_kept(counter: Counter) -> None:
+    async with counter.http() as http:
+        batch_id = (await send(counter, http, HEADER + row(counter))).json()["batch_id"]
+        async with counter.connections["projection"].transaction() as connection:
+            assert await hold_open_piece(connection, batch_id, 0)
+            cancelling = asyncio.create_task(cancel(counter, http, batch_id))
+            await asyncio.sleep(0.2)
+            assert not cancelling.done()
+            await note_piece(connection, batch_id, 0, [None], {"2": "source_account_not_yours"})
+        shown = (await cancelling).json()
+    assert (shown["status"], shown["failed"], shown["cancelled"]) == ("cancelled", 1, 0)
+
+
+async def test_a_file_that_is_done_and_one_of_somebody_else_are_not_cancelled(counter: Counter) -> None:
+    async with counter.http() as http:
+        batch_id = (await send(counter, http, HEADER + row(counter))).json()["batch_id"]
+        stranger = await cancel(counter, http, batch_id, who=new_id())
+        assert (stranger.status_code, stranger.json()["code"]) == (404, "batch_not_found")
+        await run_all(counter)
+        done = await cancel(counter, http, batch_id)
+        assert (done.status_code, done.json()["code"]) == (409, "batch_done")
+        assert (await get(counter, http, f"/{batch_id}")).json()["status"] == "done"
+
+
+async def test_the_database_lets_nothing_of_an_ended_batch_change(counter: Counter) -> None:
+    async with counter.http() as http:
+        batch_id = (await send(counter, http, HEADER + row(counter))).json()["batch_id"]
+        await cancel(counter, http, batch_id)
+    with pytest.raises(asyncpg.PostgresError, match="never changed"):
+        await counter.rows("UPDATE gateway.batches SET status = 'queued' WHERE batch_id = $1", batch_id)
+    with pytest.raises(asyncpg.PostgresError, match="the batch has ended"):
+        await counter.rows("UPDATE gateway.batch_pieces SET transfer_ids = '{}' WHERE batch_id = $1", batch_id)
 
 
 async def test_a_lease_keeps_others_away_and_ends_by_itself(counter: Counter) -> None:
@@ -179,7 +309,7 @@ async def test_what_never_came_whole_is_forgotten_after_an_hour(counter: Counter
 
 async def test_a_line_never_changes(counter: Counter) -> None:
     async with counter.http() as http:
-        await send(counter, http, HEADER + row(counter))
-    with pytest.raises(Exception, match="never changed"):
-        await counter.rows("UPDATE gateway.batch_pieces SET lines = '[]'")
+        batch_id = (await send(counter, http, HEADER + row(counter))).json()["batch_id"]
+    with pytest.raises(asyncpg.PostgresError, match="never changed"):
+        await counter.rows("UPDATE gateway.batch_pieces SET lines = '[]' WHERE batch_id = $1", batch_id)
     await run_all(counter)

@@ -78,6 +78,12 @@ async def held_till(counter: Counter, http: httpx2.AsyncClient, *amounts_minor: 
     return at
 
 
+async def posted_till(counter: Counter, http: httpx2.AsyncClient, *amounts_minor: int, **body: Any) -> Till:
+    at = await till(counter, http, *amounts_minor, **body)
+    await counter.hear_all(changed(at.transfer_id, "posted"))
+    return at
+
+
 def captured(at: Till, amount_minor: int, version: int, *, last: bool = False) -> TransferChanged:
     return changed(at.transfer_id, "posted" if last else "held", version, captured_minor=(amount_minor,), **HELD)
 
@@ -186,6 +192,29 @@ async def test_a_void_needs_no_body_and_ends_the_hold(counter: Counter) -> None:
     assert (answer.status_code, answer.json()["status"], answer.json()["code"]) == (200, "voided", "voided_by_caller")
 
 
+@pytest.mark.parametrize("action", ["capture", "void", "reversals"])
+async def test_a_command_never_overtakes_its_transfer_and_its_key_stays_free(action: str, counter: Counter) -> None:
+    key, body = (
+        new_id(),
+        None if action == "void" else {"amount_minor": 200} | (REASON if action == "reversals" else {}),
+    )
+    async with counter.http() as http:
+        at = await till(counter, http, hold=True)
+        early = await at.ask(action, body, key=key)
+        assert (early.status_code, early.json()["code"]) == (409, "transfer_undecided")
+        assert early.headers["retry-after"] == "1"
+        assert at.sent() == []
+        asking = asyncio.create_task(at.ask(action, body, key=key))
+        await asyncio.sleep(0.1)
+        assert not asking.done()
+        assert at.sent() == []
+        await counter.hear_all(changed(at.transfer_id, "held", 1, **HELD))
+        assert (await asking).status_code == 202
+        await counter.rows("DELETE FROM gateway.outcomes WHERE transfer_id = $1", at.transfer_id)
+        assert (await at.ask(action, body, key=key)).headers["idempotency-replayed"] == "true"
+    assert len(at.sent()) == 1
+
+
 async def test_the_state_a_command_made_is_waited_for_when_the_answer_comes_first(counter: Counter) -> None:
     async with counter.http() as http:
         at = await held_till(counter, http)
@@ -227,7 +256,7 @@ async def test_the_payer_and_operators_end_a_hold_and_nobody_else(action: str, c
 
 async def test_the_payee_and_operators_give_back_and_nobody_else(counter: Counter) -> None:
     async with counter.http() as http:
-        at = await till(counter, http)
+        at = await posted_till(counter, http)
         for who, status, code in (
             (at.bearer(counter.payer.owner_id), 403, "not_the_payee"),
             (at.bearer(new_id(), "compliance"), 403, "not_the_payee"),
@@ -244,7 +273,7 @@ async def test_who_received_only_a_part_does_not_give_all_of_it_back(counter: Co
     other = counter.knows_customer()
     async with counter.http() as http:
         shared = [counter.body(), counter.body(destination_account_id=other.account_id)]
-        at = await till(counter, http, 1, legs=shared)
+        at = await posted_till(counter, http, 1, legs=shared)
         for payee in (counter.payee, other):
             answer = await at.ask("reversals", REASON, who=at.bearer(payee.owner_id))
             assert (answer.status_code, answer.json()["code"]) == (403, "not_the_payee")
@@ -257,6 +286,7 @@ async def test_a_customer_does_not_take_a_withdrawal_back(counter: Counter) -> N
         operator = counter.keys.bearer(new_id(), "operator")
         answer = await http.post("/api/v1/withdrawals", json=body, headers={**headers, **operator})
         at = Till(counter, http, answer.json()["transfer_id"])
+        await counter.hear_all(changed(at.transfer_id, "posted"))
         mine = await at.ask("reversals", REASON, who=at.bearer(counter.payer.owner_id))
         assert (mine.status_code, mine.json()["code"]) == (403, "not_the_payee")
 
@@ -287,7 +317,8 @@ async def test_amounts_are_by_leg_and_bounded(
     legs: int, body: dict[str, Any], sent: tuple[int, ...] | str, action: str, counter: Counter
 ) -> None:
     async with counter.http() as http:
-        at = await till(counter, http, *([500] * legs), hold=action == "capture")
+        beside = held_till if action == "capture" else posted_till
+        at = await beside(counter, http, *([500] * legs))
         answer = await at.ask(action, {**body, **(REASON if action == "reversals" else {})})
     if isinstance(sent, str):
         assert (answer.status_code, answer.json()["code"], at.sent()) == (422, sent, [])
@@ -302,7 +333,7 @@ async def test_amounts_are_by_leg_and_bounded(
 async def test_a_command_needs_a_key_a_token_and_a_transfer(action: str, counter: Counter) -> None:
     body = REASON if action == "reversals" else {}
     async with counter.http() as http:
-        at = await till(counter, http)
+        at = await posted_till(counter, http)
         path, bearer = f"/api/v1/transfers/{at.transfer_id}/{action}", at.bearer(new_id(), "operator")
         assert (await http.post(path, json=body, headers=bearer)).json()["code"] == "idempotency_key_missing"
         bad = await http.post(path, json=body, headers={**bearer, "Idempotency-Key": "a b"})
@@ -318,14 +349,14 @@ async def test_a_command_needs_a_key_a_token_and_a_transfer(action: str, counter
 @pytest.mark.parametrize("reason", ["", "x" * 141, "a\nb", None, 1])
 async def test_a_reversal_has_a_reason(reason: object, counter: Counter) -> None:
     async with counter.http() as http:
-        at = await till(counter, http)
+        at = await posted_till(counter, http)
         assert (await at.ask("reversals", {"reason": reason})).json()["code"] == "invalid_request"
 
 
 async def test_fees_are_given_back_by_an_operator_alone(counter: Counter) -> None:
     body = {"with_fees": True, **REASON}
     async with counter.http() as http:
-        at = await till(counter, http)
+        at = await posted_till(counter, http)
         payee = await at.ask("reversals", body)
         assert (payee.status_code, payee.json()["code"], at.sent()) == (403, "role_required", [])
         assert (await at.ask("reversals", body, who=at.bearer(new_id(), "operator"))).status_code == 202
@@ -341,6 +372,7 @@ async def test_a_customer_does_not_send_his_deposit_back_past_the_withdrawals(co
         headers = {"Idempotency-Key": new_id(), "Prefer": "respond-async", **operator}
         answer = await http.post("/api/v1/deposits", json=body, headers=headers)
         at = Till(counter, http, answer.json()["transfer_id"])
+        await counter.hear_all(changed(at.transfer_id, "posted"))
         mine = await at.ask("reversals", REASON)
         assert (mine.status_code, mine.json()["code"]) == (403, "role_required")
         assert (await at.ask("reversals", REASON, who=operator)).status_code == 202
@@ -349,7 +381,7 @@ async def test_a_customer_does_not_send_his_deposit_back_past_the_withdrawals(co
 async def test_a_reversal_is_a_transfer_of_its_own(counter: Counter) -> None:
     key, body = new_id(), {"amount_minor": 200, **REASON}
     async with counter.http() as http:
-        at = await till(counter, http)
+        at = await posted_till(counter, http)
         asking = asyncio.create_task(at.ask("reversals", body, key=key, wait="wait=20"))
         await until(lambda: bool(at.sent()))
         [command] = at.sent()
@@ -395,7 +427,7 @@ async def test_a_reversal_is_a_transfer_of_its_own(counter: Counter) -> None:
 async def test_how_much_all_that_is_left_was_is_what_the_original_says_then(counter: Counter) -> None:
     key = new_id()
     async with counter.http() as http:
-        at = await till(counter, http, 500, 300)
+        at = await posted_till(counter, http, 500, 300)
         answer = await at.ask("reversals", REASON, key=key)
         assert (answer.status_code, answer.json()["status"], answer.json()["legs"]) == (202, "accepted", [])
         reversal_id = answer.json()["transfer_id"]
@@ -424,7 +456,7 @@ async def test_what_is_missing_of_the_original_s_states_is_not_guessed(
     known: tuple[int, ...], counter: Counter
 ) -> None:
     async with counter.http() as http:
-        at = await till(counter, http)
+        at = await posted_till(counter, http)
         reversal_id = (await at.ask("reversals", REASON)).json()["transfer_id"]
         for version in known:
             state = changed(at.transfer_id, "posted", version, reversed_minor=(version,), journal_index=version * 10)
@@ -437,7 +469,7 @@ async def test_what_is_missing_of_the_original_s_states_is_not_guessed(
 async def test_a_refused_reversal_is_a_problem_and_a_transfer_too(counter: Counter) -> None:
     key = new_id()
     async with counter.http() as http:
-        at = await till(counter, http)
+        at = await posted_till(counter, http)
         await at.ask("reversals", REASON, key=key)
         reversal_id = counter.sent_ids()[0]
         refusal = changed(reversal_id, "refused", 1, "insufficient_funds", reverses=at.transfer_id)
@@ -451,7 +483,7 @@ async def test_a_refused_reversal_is_a_problem_and_a_transfer_too(counter: Count
 
 async def test_a_reversal_is_neither_reversed_nor_captured(counter: Counter) -> None:
     async with counter.http() as http:
-        at = await till(counter, http)
+        at = await posted_till(counter, http)
         reversal = Till(counter, http, (await at.ask("reversals", REASON)).json()["transfer_id"])
         operator = at.bearer(new_id(), "operator")
         for action, body, code in (
@@ -499,7 +531,7 @@ async def test_a_capture_is_sent_again_until_the_state_it_made_has_come_too(coun
 
 async def test_a_reversal_is_sent_again_until_the_gateway_knows_what_it_made_of_the_original(counter: Counter) -> None:
     async with counter.http() as http:
-        at = await till(counter, http)
+        at = await posted_till(counter, http)
         await counter.hear_all(changed(at.transfer_id, "posted", 1, journal_index=3))
         await counter.rows("DELETE FROM gateway.repeats")
         await at.ask("reversals", REASON)

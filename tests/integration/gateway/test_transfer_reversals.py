@@ -11,7 +11,7 @@ from libs.common.ids import new_id
 from services.gateway.api.merged_openapi import merge
 from services.gateway.domain.outcomes import Outcome
 from tests.integration.gateway.counter import AT, Counter, changed
-from tests.integration.gateway.test_transfer_commands import REASON, Till, till
+from tests.integration.gateway.test_transfer_commands import REASON, Till, posted_till
 
 SHORT: dict[str, int | str] = {"needed_minor": 5_000, "available_minor": 1_250}
 
@@ -30,7 +30,7 @@ async def ask(at: Till, body: dict[str, Any], who: dict[str, str] | None = None)
 
 async def test_reversals_are_listed_oldest_first_with_what_became_of_each(counter: Counter) -> None:
     async with counter.http() as http:
-        at = await till(counter, http)
+        at = await posted_till(counter, http)
         await counter.hear_all(changed(at.transfer_id, "posted", 1, journal_index=10, fee_minor=3))
         assert (await listed(at)).json() == {"reversals": [], "next": None}
         operator_id = new_id()
@@ -95,7 +95,7 @@ async def test_reversals_are_listed_oldest_first_with_what_became_of_each(counte
 
 async def test_of_several_legs_each_has_its_amount(counter: Counter) -> None:
     async with counter.http() as http:
-        at = await till(counter, http, 500, 300)
+        at = await posted_till(counter, http, 500, 300)
         await ask(at, {"amounts_minor": [100, 0]})
         [one] = (await listed(at)).json()["reversals"]
     assert (one["amounts_minor"], one["amount_minor"]) == ([100, 0], 100)
@@ -103,7 +103,7 @@ async def test_of_several_legs_each_has_its_amount(counter: Counter) -> None:
 
 async def test_reversals_are_for_the_parties_and_staff(counter: Counter) -> None:
     async with counter.http() as http:
-        at = await till(counter, http)
+        at = await posted_till(counter, http)
         await ask(at, {})
         for who in (counter.payer.owner_id, counter.payee.owner_id):
             assert len((await listed(at, at.bearer(who))).json()["reversals"]) == 1
@@ -116,7 +116,7 @@ async def test_reversals_are_for_the_parties_and_staff(counter: Counter) -> None
 
 async def test_what_the_payee_holds_is_in_no_list_but_staff_s(counter: Counter) -> None:
     async with counter.http() as http:
-        at = await till(counter, http)
+        at = await posted_till(counter, http)
         refused = changed((await ask(at, {})).command_id, "refused", 1, "insufficient_funds")
         await counter.hear_all(msgspec.structs.replace(refused, facts=SHORT))
         [payer] = (await listed(at)).json()["reversals"]
@@ -129,7 +129,7 @@ async def test_what_the_payee_holds_is_in_no_list_but_staff_s(counter: Counter) 
 
 async def test_pages_go_on_where_the_one_before_ended(counter: Counter) -> None:
     async with counter.http() as http:
-        at, other = await till(counter, http), await till(counter, http)
+        at, other = await posted_till(counter, http), await posted_till(counter, http)
         ids = []
         for amount_minor in range(1, 6):
             ids.append((await ask(at, {"amount_minor": amount_minor})).command_id)
@@ -154,7 +154,7 @@ async def test_pages_go_on_where_the_one_before_ended(counter: Counter) -> None:
 
 async def test_who_was_just_answered_sees_it_before_the_projection_has_it(counter: Counter) -> None:
     async with counter.http() as http:
-        at = await till(counter, http)
+        at = await posted_till(counter, http)
         command = await ask(at, {"amount_minor": 7})
         counter.waiters.expect(command.command_id, asyncio.get_running_loop().create_future())
         counter.waiters.resolve(Outcome(command.command_id, "posted", 1, "", (), {}, 9, AT))

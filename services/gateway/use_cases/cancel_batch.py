@@ -1,0 +1,22 @@
+"""Somebody wants no more of a file of his carried out."""
+
+from libs.common.clock import Clock
+from libs.common.db.hot import HotConnection
+from services.gateway.store.batches import cancel_batch
+
+
+class CancelBatch:
+    """Ends batches. What was taken of one stays; once this returns nothing more is, by no process."""
+
+    def __init__(self, connection: HotConnection, clock: Clock) -> None:
+        """Use this connection."""
+        self._connection = connection
+        self._clock = clock
+
+    async def __call__(self, batch_id: str, principal_id: str) -> None:
+        """Cancel the batch if it is his and has not ended.
+
+        Idempotent by: the batch. Locks: the batch, which waits for a piece that is being kept. Raises: Unavailable.
+        """
+        async with self._connection.autocommit() as connection:
+            await cancel_batch(connection, batch_id, principal_id, self._clock())
