@@ -6,6 +6,13 @@ from typing import Final
 from libs.common.errors import Malformed
 from libs.common.field_errors import field_error
 
+KEY_SCHEMA: Final[dict[str, object]] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 255,
+    "pattern": '^("[!-~]{2,254}|[!#-~][!-~]{0,254})$',
+}
+"""For OpenAPI: what `read_key` takes."""
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 

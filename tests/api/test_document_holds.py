@@ -12,8 +12,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
+from services.gateway.api.complete_document import operations_of
 from tests.support.stack import ROOT, RunningStack
 
 IS_LONG = "TALLYSTICK_API_SECONDS" in os.environ
@@ -45,6 +47,7 @@ def test_every_operation_does_what_the_document_says(stack: RunningStack, princi
         *("--seed", str(SEED), "--workers", "1", "--continue-on-failure", "--no-color"),
         *("--max-time", str(SECONDS // len(PRINCIPALS))),
     ]
+    tried = tmp_path / "tried"
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -52,8 +55,15 @@ def test_every_operation_does_what_the_document_says(stack: RunningStack, princi
         "TALLYSTICK_API": stack.api,
         "TALLYSTICK_API_KEYS": str(stack.folder / "keys"),
         "TALLYSTICK_API_PRINCIPAL": principal,
+        "TALLYSTICK_API_TRIED": str(tried),
     }
     found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     sys.stdout.write(f"as {principal}, seed {SEED}\n{found.stdout}")
     assert found.returncode == 0, f"TALLYSTICK_API_SEED={SEED} repeats it"
+    assert _operations(stack) - set(tried.read_text().splitlines()) == set(), "not tried before the time was up"
     assert "request_failed" not in "".join(path.read_text() for path in (stack.folder / "logs").glob("*.log"))
+
+
+def _operations(stack: RunningStack) -> set[str]:
+    document = httpx2.get(f"{stack.api}/openapi.json", timeout=30).raise_for_status().json()
+    return {f"{method.upper()} {path}" for path, method, _ in operations_of(document)}

@@ -23,7 +23,7 @@ from libs.common.db.kept_answers import KeptAnswer, RequestKey, find_answer, ins
 from libs.common.db.unit_of_work import Transaction, UnitOfWork
 from libs.common.errors import Conflict, Forbidden, Malformed, NotFound, Rejected, TallystickError, Unprocessable
 from libs.common.http.problems import error_response
-from libs.common.idempotency_keys import read_key
+from libs.common.idempotency_keys import KEY_SCHEMA, read_key
 from libs.common.invariants import check
 
 _FINAL: Final = (Rejected, Forbidden, NotFound, Conflict, Malformed)
@@ -135,6 +135,7 @@ async def _keyed_request(
         str | None,
         Header(
             description="Yours, 1 to 255 printable ASCII characters; a copy with the same key is answered alike.",
+            json_schema_extra=KEY_SCHEMA,
             examples=["5f0c3a1e-6f4d-4b0e-9f0a-3d1c8a1f2b77"],
         ),
     ] = None,

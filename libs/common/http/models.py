@@ -1,8 +1,13 @@
-"""Request bodies: strict types, no unknown fields, every text bounded."""
+"""Request bodies: strict types, no unknown fields, every text bounded.
 
-from typing import Annotated, Final
+Each pattern here stands in the OpenAPI document and is what the validation does, so that whoever keeps to the document
+is understood. Patterns mean the same to Python, to ECMA-262 and to Rust.
+"""
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+import re
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from libs.common.ids import is_id
 
@@ -15,12 +20,30 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+PRINTABLE_SCHEMA: Final = {"pattern": r"^[^\x00-\x1f\x7f]*$"}
+"""For OpenAPI: what `is_printable` takes."""
+# Python's idea of space among what is printable; with it, text would be empty once stripped.
+_SPACES: Final = r" \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_NAME_PATTERN: Final = rf"^[^\x00-\x1f\x7f]*[^\x00-\x1f\x7f{_SPACES}][^\x00-\x1f\x7f]*$"
+_EMAIL_PATTERN: Final = rf"^ *[^@\x00-\x1f\x7f{_SPACES}]+@[^@\x00-\x1f\x7f{_SPACES}]+ *$"
+_find_control: Final = re.compile(r"[\x00-\x1f\x7f]").search
+
+
+def is_printable(text: str) -> bool:
+    """Tell whether there is no control character; lone surrogates are refused before this, since they are no text."""
+    return _find_control(text) is None
+
+
 def _printable(text: str) -> str:
-    """Refuse control characters; lone surrogates are refused before this, since they are no text at all."""
-    if any(character < " " or character == "\x7f" for character in text):
+    if not is_printable(text):
         message = "must not contain control characters"
         raise ValueError(message)
     return text
+
+
+def _whole(number: Any) -> Any:
+    """Return a whole number however it is written: to JSON Schema, as to JavaScript, 320.0 is an integer."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def _canonical_id(text: str) -> str:
@@ -30,17 +53,20 @@ def _canonical_id(text: str) -> str:
     return text
 
 
-ShortText = Annotated[str, StringConstraints(min_length=1, max_length=140), AfterValidator(_printable)]
+Printable = AfterValidator(_printable)
+ShortText = Annotated[
+    str, StringConstraints(min_length=1, max_length=140), Printable, Field(json_schema_extra=PRINTABLE_SCHEMA)
+]
 NameText = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(_printable)
+    str, StringConstraints(min_length=1, max_length=200, pattern=_NAME_PATTERN), AfterValidator(str.strip)
 ]
 EmailText = Annotated[
     str,
-    StringConstraints(
-        min_length=3, max_length=_EMAIL_CHARACTERS_MAX, strip_whitespace=True, pattern=r"^[^@\s]+@[^@\s]+$"
-    ),
-    AfterValidator(_printable),
+    StringConstraints(min_length=3, max_length=_EMAIL_CHARACTERS_MAX, pattern=_EMAIL_PATTERN),
+    AfterValidator(str.strip),
 ]
+WholeNumber = BeforeValidator(_whole)
+"""For the integers of a body, behind their bounds: `Annotated[int, Field(ge=0), WholeNumber]`."""
 ID_SCHEMA: Final = {"format": "uuid", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
 """For OpenAPI: what `is_id` takes."""
 IdText = Annotated[
@@ -49,12 +75,20 @@ IdText = Annotated[
     AfterValidator(_canonical_id),
     Field(json_schema_extra=ID_SCHEMA),
 ]
+_METADATA_SCHEMA: Final = {
+    "additionalProperties": {"type": "string", "maxLength": 200, **PRINTABLE_SCHEMA},
+    "propertyNames": {"minLength": 1, "maxLength": 40, **PRINTABLE_SCHEMA},
+}
 MetadataMap = Annotated[
     dict[
-        Annotated[str, StringConstraints(min_length=1, max_length=40), AfterValidator(_printable)],
-        Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)],
+        Annotated[str, StringConstraints(min_length=1, max_length=40), Printable],
+        Annotated[str, StringConstraints(max_length=200), Printable],
     ],
-    Field(max_length=20, description="Up to 20 pairs of your own words: keys of 1 to 40 characters, values up to 200."),
+    Field(
+        max_length=20,
+        description="Up to 20 pairs of your own words: keys of 1 to 40 characters, values up to 200.",
+        json_schema_extra=_METADATA_SCHEMA,
+    ),
 ]
 AssetCode = Annotated[str, StringConstraints(min_length=3, max_length=12, pattern=r"^[A-Z][A-Z0-9]*$")]
-AmountMinor = Annotated[int, Field(gt=0, le=2**53 - 1)]
+AmountMinor = Annotated[int, Field(gt=0, le=2**53 - 1), WholeNumber]

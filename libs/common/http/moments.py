@@ -9,33 +9,47 @@ from pydantic import BeforeValidator, Field
 from libs.common.errors import Unprocessable
 
 _CHARACTERS_MAX: Final = 40
-_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_YEARS: Final = "(19[7-9][0-9]|[2-9][0-9]{3})"
+"""No ledger is older than 1970, and the tick before year 1 does not exist."""
 _RFC_3339: Final = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,6})?[0-9]*([Zz]|[+-][0-9]{2}:[0-9]{2})"
+    rf"({_YEARS}-[0-9]{{2}}-[0-9]{{2}})[Tt]([0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}})"
+    r"(?:(\.[0-9]{1,6})[0-9]*)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def read_moment(text: Any) -> datetime:
-    """Read RFC 3339 (5.6) to the microsecond, finer digits cut off; aware, UTC. Raises: ValueError."""
+    """Read RFC 3339 (5.6) to the microsecond, finer digits cut off; aware, UTC. Raises: ValueError.
+
+    What is written with an offset may come out a day before 1970; beyond the year 9999 it is the last moment of that.
+    """
     found = _RFC_3339.fullmatch(text) if isinstance(text, str) and len(text) <= _CHARACTERS_MAX else None
     if found is None:
-        message = "must be RFC 3339 with its offset, such as 2026-03-01T09:30:00Z; write + as %2B"
+        message = "must be RFC 3339 with its offset, from 1970 on, such as 2026-03-01T09:30:00Z; write + as %2B"
         raise ValueError(message)
-    date, time, fraction, offset = found.groups()
+    date, _, time, fraction, offset = found.groups()
     try:
-        text = f"{date}T{time}{(fraction or '.0').ljust(7, '0')}{offset.upper()}"
-        moment = datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError) as failure:
+        moment = datetime.fromisoformat(f"{date}T{time}{(fraction or '.0').ljust(7, '0')}{offset.upper()}")
+    except ValueError as failure:
         message = "is not a date and time that exists"
         raise ValueError(message) from failure
-    if moment < _EARLIEST:
-        message = "must be 1970 or later"  # no ledger is older, and the tick before year 1 does not exist
-        raise ValueError(message)
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return _LAST
 
 
 Moment = Annotated[
-    datetime, BeforeValidator(read_moment), Field(json_schema_extra={"type": "string", "format": "date-time"})
+    datetime,
+    BeforeValidator(read_moment),
+    Field(
+        json_schema_extra={
+            "type": "string",
+            "format": "date-time",
+            "pattern": f"^{_YEARS}-",
+            "maxLength": _CHARACTERS_MAX,
+        }
+    ),
 ]
 """A query parameter that is a moment."""
 

@@ -26,7 +26,7 @@ _ID_MAX: Final = 2**128 - 1
 PageSize = Annotated[int, Query(ge=1, le=_PAGE_MAX, description="entries in one answer")]
 PageCursor = Annotated[str | None, Query(max_length=CURSOR_CHARACTERS, description="`next` of another page")]
 IdInPath = Annotated[str, Path(max_length=64)]
-REFUSED_KEYS: Final = ("scope_not_allowed", "expiry_not_later", "too_many_api_keys", *REFUSED_COPIES)
+REFUSED_KEYS: Final = ("scope_not_allowed", "network_invalid", "expiry_not_later", "too_many_api_keys", *REFUSED_COPIES)
 
 
 def api_keys_router(create_api_key: CreateApiKey, revoke_api_key: RevokeApiKey, keys: ApiKeyView) -> APIRouter:

@@ -1,15 +1,14 @@
 """Proving that an e-mail is one's own."""
 
 import asyncio
-from typing import Annotated, Final
+from typing import Final
 
 from fastapi import APIRouter, Response
-from pydantic import AfterValidator, Field, SecretStr
 
 from libs.common.http.gate import permitted
 from libs.common.http.models import EmailText, StrictModel
 from libs.common.http.openapi import refusals
-from services.accounts.api.models import printable_secret
+from services.accounts.api.models import MailedTokenText
 from services.accounts.use_cases.ask_to_verify_email import AskToVerifyEmail
 from services.accounts.use_cases.verify_email import VerifyEmail
 
@@ -20,7 +19,7 @@ ANSWERED_AFTER_SECONDS: Final = 0.2
 class VerificationToken(StrictModel):
     """The token from the mail."""
 
-    token: Annotated[SecretStr, Field(min_length=1, max_length=100), AfterValidator(printable_secret)]
+    token: MailedTokenText
 
 
 class EmailToVerify(StrictModel):

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from libs.common.clock import to_rfc3339
 from libs.common.http.models import ShortText, StrictModel
@@ -13,15 +13,16 @@ from services.accounts.domain.service_account import ServiceAccount
 
 _NETWORKS_MAX = 20
 
-Network = Annotated[str, StringConstraints(min_length=2, max_length=43), AfterValidator(read_network)]
+Network = Annotated[
+    str, StringConstraints(min_length=2, max_length=43), Field(pattern=r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$")
+]
 
 
 class ApiKeyRequest(StrictModel):
     """What a new key is for, where it may be used from and until when."""
 
     name: ShortText
-    # Not strict: JSON has no set, and the order of a list says nothing here.
-    scopes: Annotated[frozenset[Scope], Field(strict=False, min_length=1, description="What the key may be used for.")]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=50, description="What the key may be used for.")]
     allowed_networks: Annotated[
         tuple[Network, ...],
         Field(
@@ -34,8 +35,9 @@ class ApiKeyRequest(StrictModel):
     expires_at: Annotated[Moment | None, Field(description="When it ends; never, if left out.")] = None
 
     def wanted(self) -> WantedKey:
-        """Return this as the use case takes it."""
-        return WantedKey(self.name, frozenset(self.scopes), self.allowed_networks, self.expires_at)
+        """Return this as the use case takes it. Raises: Unprocessable `network_invalid`."""
+        networks = tuple(read_network(text) for text in self.allowed_networks)
+        return WantedKey(self.name, frozenset(self.scopes), networks, self.expires_at)
 
 
 class ApiKeyAnswer(BaseModel):
@@ -88,7 +90,7 @@ class ServiceAccountRequest(StrictModel):
     """What a service account is called, and what it may do."""
 
     name: ShortText
-    roles: Annotated[frozenset[Role], Field(strict=False, min_length=1, description="Any role but `admin`.")]
+    roles: Annotated[list[Role], Field(min_length=1, max_length=50, description="Any role but `admin`.")]
 
 
 class ServiceAccountAnswer(BaseModel):

@@ -5,7 +5,16 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from libs.common.clock import to_rfc3339
-from libs.common.http.models import AssetCode, EmailText, MetadataMap, NameText, ShortText, StrictModel
+from libs.common.http.models import (
+    PRINTABLE_SCHEMA,
+    AssetCode,
+    EmailText,
+    MetadataMap,
+    NameText,
+    ShortText,
+    StrictModel,
+    is_printable,
+)
 from services.accounts.domain.account import Account, ShownStatus
 from services.accounts.domain.customer import Customer, CustomerStatus, Profile
 from services.accounts.domain.session import Session
@@ -13,11 +22,11 @@ from services.accounts.domain.session import Session
 _ROLES_MAX = 20
 
 
-def printable_secret(secret: SecretStr) -> SecretStr:
+def _printable_secret(secret: SecretStr) -> SecretStr:
     """Refuse what no keyboard types and no hash takes. Raises: ValueError, which does not repeat it."""
     text = secret.get_secret_value()
     # Unlike a plain str field, a secret one lets lone surrogates through, which no hash can take.
-    if any(character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff" for character in text):
+    if not is_printable(text) or any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("must not contain control characters or lone surrogates")
     return secret
 
@@ -30,14 +39,20 @@ def _digits(secret: SecretStr) -> SecretStr:
 
 
 # Secret: neither a log line nor a validation error may repeat what somebody typed here.
-NewPassword = Annotated[SecretStr, Field(min_length=12, max_length=200), AfterValidator(printable_secret)]
-PasswordAttempt = Annotated[SecretStr, Field(max_length=200), AfterValidator(printable_secret)]
-RefreshTokenText = Annotated[SecretStr, Field(min_length=1, max_length=100), AfterValidator(printable_secret)]
+_Secret = Annotated[SecretStr, AfterValidator(_printable_secret), Field(json_schema_extra=PRINTABLE_SCHEMA)]
+NewPassword = Annotated[_Secret, Field(min_length=12, max_length=200)]
+PasswordAttempt = Annotated[_Secret, Field(max_length=200)]
+RefreshTokenText = Annotated[_Secret, Field(min_length=1, max_length=100)]
+MailedTokenText = Annotated[_Secret, Field(min_length=1, max_length=100)]
 
 
 # Exactly digits: what is no code at all is not a guess.
-TotpCodeText = Annotated[SecretStr, Field(min_length=6, max_length=6), AfterValidator(_digits)]
-RecoveryCodeText = Annotated[SecretStr, Field(min_length=16, max_length=40), AfterValidator(printable_secret)]
+TotpCodeText = Annotated[
+    SecretStr,
+    Field(min_length=6, max_length=6, json_schema_extra={"pattern": "^[0-9]{6}$"}),
+    AfterValidator(_digits),
+]
+RecoveryCodeText = Annotated[_Secret, Field(min_length=16, max_length=40)]
 
 
 class Registration(StrictModel):

@@ -3,14 +3,13 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from pydantic import AfterValidator, Field, SecretStr
 
 from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
 from libs.common.http.models import EmailText, StrictModel
 from libs.common.http.openapi import refusals
-from services.accounts.api.models import NewPassword, PasswordAttempt, printable_secret
+from services.accounts.api.models import MailedTokenText, NewPassword, PasswordAttempt
 from services.accounts.use_cases.change_password import ChangePassword
 from services.accounts.use_cases.request_password_reset import RequestPasswordReset
 from services.accounts.use_cases.reset_password import ResetPassword
@@ -32,7 +31,7 @@ class ForgottenPassword(StrictModel):
 class PasswordReset(StrictModel):
     """The token from the mail, and the password that holds from now on."""
 
-    token: Annotated[SecretStr, Field(min_length=1, max_length=100), AfterValidator(printable_secret)]
+    token: MailedTokenText
     new_password: NewPassword
 
 

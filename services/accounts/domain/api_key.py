@@ -49,5 +49,10 @@ def judge_wanted(wanted: WantedKey, allowed: Collection[str], now: datetime) -> 
 
 
 def read_network(text: str) -> str:
-    """Return a network, or a single address, in its one spelling (CIDR). Raises: ValueError."""
-    return str(ip_network(text))
+    """Return a network, or a single address, in its one spelling (CIDR). Raises: Unprocessable `network_invalid`."""
+    try:
+        return str(ip_network(text))
+    except ValueError as failure:
+        raise Unprocessable(
+            "network_invalid", "A network is an address, or one with a prefix and no bit set behind it.", network=text
+        ) from failure

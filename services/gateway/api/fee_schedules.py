@@ -9,7 +9,7 @@ from starlette.responses import Response
 from libs.common.contracts.gateway import FeeRule, FeeTier, PublishFeeSchedule
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
-from libs.common.http.models import IdText, StrictModel
+from libs.common.http.models import IdText, StrictModel, WholeNumber
 from libs.common.http.openapi import refusals
 from libs.common.idempotency_keys import read_key
 from libs.common.money import MAX_AMOUNT_MINOR
@@ -20,7 +20,7 @@ from services.gateway.use_cases.accept_commands import AskedCommand
 
 _SCOPE: Final = "fee-schedules"
 _LOCATION: Final = "/api/v1/fee-schedules/current"
-Minor = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR)]
+Minor = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR), WholeNumber]
 
 
 class TierIn(StrictModel):
@@ -28,7 +28,7 @@ class TierIn(StrictModel):
 
     from_minor: Minor
     flat_minor: Minor = 0
-    rate_per_million: Annotated[int, Field(ge=0, le=1_000_000, description="2,500 is 2.5 per mille.")] = 0
+    rate_per_million: Annotated[int, Field(ge=0, le=1_000_000, description="2,500 is 2.5 per mille."), WholeNumber] = 0
 
 
 class RuleIn(StrictModel):

@@ -7,6 +7,7 @@ import msgspec
 
 from libs.common.http.error_codes import codes_of, error_codes
 from libs.common.http.openapi import ACTION_MEMBER, problem_of
+from libs.common.idempotency_keys import KEY_SCHEMA
 from services.gateway.api.batches import BatchOut
 from services.gateway.domain.requests import BatchIn, DepositIn, TransferIn, WithdrawalIn
 from services.gateway.views.reversals import ReversalPage
@@ -24,7 +25,7 @@ KEY_HEADER: Final[dict[str, Any]] = {
     "in": "header",
     "required": True,
     "description": "1 to 255 printable ASCII characters, kept for ever. Same key, same body: the first outcome again.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~][!-~]*$"},
+    "schema": KEY_SCHEMA,
     "example": "rent-2026-03",
 }
 _KEY_UNLESS_DRY: Final[dict[str, Any]] = {

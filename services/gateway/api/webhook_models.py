@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, StringConstraints
 
 from libs.common.clock import to_rfc3339
-from libs.common.http.models import IdText, ShortText, StrictModel
-from libs.common.http.moments import Moment
+from libs.common.errors import Unprocessable
+from libs.common.http.models import IdText, ShortText, StrictModel, WholeNumber
+from libs.common.http.moments import Moment, require_period
 from services.gateway.domain.events import EventType
 from services.gateway.domain.webhooks import OVERLAP_SECONDS_MAX, URL_CHARACTERS_MAX, Delivery, DisabledBecause, Webhook
 
@@ -50,7 +51,7 @@ class WebhookChangeIn(StrictModel):
 class RotationIn(StrictModel):
     """How long the secret before signs too, beside the new one."""
 
-    overlap_seconds: Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX)] = _A_DAY_SECONDS
+    overlap_seconds: Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX), WholeNumber] = _A_DAY_SECONDS
 
 
 class ReplayIn(StrictModel):
@@ -60,11 +61,11 @@ class ReplayIn(StrictModel):
     begins_at: Annotated[Moment | None, Field(alias="from")] = None
     ends_before: Annotated[Moment | None, Field(alias="to")] = None
 
-    @model_validator(mode="after")
-    def _is_one_or_the_other(self) -> Self:
+    def require_one_or_the_other(self) -> None:
+        """Let pass what names an event or a time. Raises: Unprocessable conflicting_parameters."""
         if (self.event_id is None) == (self.begins_at is None) or (self.event_id and self.ends_before):
-            raise ValueError("send event_id alone, or from and maybe to")
-        return self
+            raise Unprocessable("conflicting_parameters", "Send event_id alone, or from and maybe to.")
+        require_period(self.begins_at, self.ends_before)
 
 
 def _shown(moment: datetime | None) -> str | None:

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Path, Query, Response
 from libs.common.http.auth import Principal
 from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
 from libs.common.http.gate import permitted
-from libs.common.http.moments import require_period
 from libs.common.http.openapi import refusals
 from services.gateway.api.webhook_models import (
     DeliveryPage,
@@ -134,10 +133,10 @@ def _add_sending(router: APIRouter, replay: ReplayEvents) -> None:
 
         They have the ids they had, so a receiver that remembers ids recognises them.
         """
+        body.require_one_or_the_other()
         if body.event_id is not None:
             return Replayed(replayed=await replay.one(principal.user_id, webhook_id, body.event_id))
         assert body.begins_at is not None  # noqa: S101 -- the body has one or the other
-        require_period(body.begins_at, body.ends_before)
         sent = await replay.of_time(principal.user_id, webhook_id, body.begins_at, body.ends_before)
         return Replayed(replayed=sent)
 

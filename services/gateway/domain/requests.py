@@ -88,6 +88,9 @@ class WithdrawalIn(DepositIn, frozen=True, gc=False, forbid_unknown_fields=True,
     """Money that goes out: debited from the account to the asset's reserve."""
 
 
+_REREAD_BYTES_MAX: Final = 65_536
+"""Whole numbers with a fraction are read of bodies up to this: reading again, piece by piece, takes its time."""
+_encode = msgspec.json.Encoder().encode
 _decode_transfer = msgspec.json.Decoder(TransferIn).decode
 _decode_batch = msgspec.json.Decoder(BatchIn).decode
 _decode_deposit = msgspec.json.Decoder(DepositIn).decode
@@ -201,9 +204,31 @@ def _legs_or_single() -> Unprocessable:
     )
 
 
-def _read(decode: Any, body: bytes) -> Any:
+def _decoded(decode: Any, body: bytes) -> Any:
     try:
         return decode(body)
+    except msgspec.ValidationError as failure:
+        if "got `float`" not in str(failure) or len(body) > _REREAD_BYTES_MAX:
+            raise
+        return decode(_encode(_with_whole_numbers(msgspec.json.decode(body))))
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    """Write 320.0 as 320: to JSON Schema, as to JavaScript, they are one integer. msgspec tells them apart."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case list():
+            return [_with_whole_numbers(item) for item in value]
+        case dict():
+            return {name: _with_whole_numbers(item) for name, item in value.items()}
+        case _:
+            return value
+
+
+def _read(decode: Any, body: bytes) -> Any:
+    try:
+        return _decoded(decode, body)
     except msgspec.ValidationError as failure:
         raise Unprocessable(
             "invalid_request",

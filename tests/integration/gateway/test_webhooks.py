@@ -277,8 +277,8 @@ async def test_events_are_replayed_by_id_and_by_time_in_order(hooked: Hooked) ->
     assert sorted(hooked.transfers_taken()[4:]) == sorted((one, "transfer.posted") for one in happened)
     for body, code in (
         ({"event_id": new_id()}, "event_not_found"),
-        ({}, "invalid_request"),
-        ({"event_id": first["id"], "from": begins}, "invalid_request"),
+        ({}, "conflicting_parameters"),
+        ({"event_id": first["id"], "from": begins}, "conflicting_parameters"),
         ({"from": begins, "to": "2026-01-01T00:00:00Z"}, "conflicting_parameters"),
     ):
         assert (await hooked.http.post(path, json=body)).json()["code"] == code

@@ -38,8 +38,9 @@ def test_a_moment_has_many_spellings(text: str) -> None:
         "2026-02-29T09:30:05Z",
         "2026-03-01T24:30:05Z",
         "2026-03-01T09:30:05Z\n",
+        "2026-03-01T09:30:0512Z",
+        "1969-12-31T23:59:59Z",
         "0001-01-01T00:00:00+14:00",
-        "9999-12-31T23:59:59-14:00",
         "٢٠٢٦-03-01T09:30:05Z",
         "2026-03-01T09:30:05." + "1" * 30 + "Z",
         7,
@@ -49,6 +50,11 @@ def test_a_moment_has_many_spellings(text: str) -> None:
 def test_what_only_looks_like_a_moment_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match=r"must be RFC 3339|is not a date"):
         read_moment(text)
+
+
+def test_an_offset_takes_no_moment_out_of_the_calendar() -> None:
+    assert read_moment("9999-12-31T23:59:59-14:00") == datetime.max.replace(tzinfo=UTC)
+    assert read_moment("1970-01-01T00:00:00+14:00") == datetime(1969, 12, 31, 10, tzinfo=UTC)
 
 
 def test_nobody_asks_about_the_future() -> None:

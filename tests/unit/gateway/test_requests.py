@@ -46,12 +46,16 @@ def test_legs_keep_their_order() -> None:
     assert [leg.amount_minor for leg in read] == [3, 1, 2]
 
 
-@pytest.mark.parametrize("amount_minor", [1, MAX_AMOUNT_MINOR])
+@pytest.mark.parametrize("amount_minor", [1, MAX_AMOUNT_MINOR, 320.0, float(MAX_AMOUNT_MINOR)])
 def test_amounts_at_their_bounds_are_read(amount_minor: int) -> None:
     assert read_transfer(body(amount_minor=amount_minor)).amount_minor == amount_minor
 
 
-@pytest.mark.parametrize("amount_minor", [0, -1, MAX_AMOUNT_MINOR + 1, 10**30, 1.0, "1", True, None, [1]])
+def test_320_0_is_another_spelling_of_the_same_request() -> None:
+    assert hash_body(read_transfer(body(amount_minor=320.0))) == hash_body(read_transfer(body(amount_minor=320)))
+
+
+@pytest.mark.parametrize("amount_minor", [0, -1, MAX_AMOUNT_MINOR + 1, 10**30, 1.5, float(2**53), "1", True, None, [1]])
 def test_other_amounts_are_not(amount_minor: Any) -> None:
     wanted = "legs_or_single" if amount_minor is None else "invalid_request"
     content = body(amount_minor=amount_minor)
