@@ -25,6 +25,7 @@ COMMANDS = {
     "verify-receipt": "tallystick.commands.verify_receipt:verify_receipt_command",
     "new-origin": "tallystick.commands.new_origin:new_origin_command",
     "dead-letters": "tallystick.commands.dead_letters:app",
+    "admin": "tallystick.commands.admin:app",
     "keys": "tallystick.commands.keys:app",
     "bench": "tallystick.commands.bench:bench_command",
 }

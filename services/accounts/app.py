@@ -63,6 +63,7 @@ from services.accounts.use_cases.change_profile import ChangeProfile
 from services.accounts.use_cases.choose_primary import ChoosePrimary
 from services.accounts.use_cases.close_customer import CloseCustomer
 from services.accounts.use_cases.close_service_account import CloseServiceAccount
+from services.accounts.use_cases.create_admin import CreateAdmin
 from services.accounts.use_cases.create_api_key import CreateApiKey
 from services.accounts.use_cases.create_service_account import CreateServiceAccount
 from services.accounts.use_cases.describe_account import DescribeAccount
@@ -276,5 +277,5 @@ def _digests(settings: AccountsSettings, digesting: HotConnection) -> APIRouter:
 async def _register_first_admin(settings: AccountsSettings, uow: UnitOfWork, passwords: Passwords) -> None:
     if settings.admin_email is None or settings.admin_password is None:
         return
-    register_first_admin = RegisterFirstAdmin(uow, RegisterCustomer(uow, passwords, system_clock))
+    register_first_admin = RegisterFirstAdmin(uow, CreateAdmin(uow, passwords, system_clock))
     await register_first_admin(email=settings.admin_email, password=settings.admin_password.get_secret_value())

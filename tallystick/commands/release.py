@@ -18,8 +18,8 @@ from services.ledger.use_cases.record_decisions import Signer
 from services.ledger.use_cases.release_finding import ReleaseFinding
 from tallystick.stack.administrators import BY_HELP, require_administrator
 from tallystick.stack.errors import StackError
-from tallystick.stack.ledger_outbox import LedgerOutbox
 from tallystick.stack.ledger_trust import signing_key
+from tallystick.stack.left_outbox import LeftOutbox
 from tallystick.stack.stack_file import find_stack
 from tallystick.stack.stack_secrets import load_or_make_secrets
 
@@ -75,7 +75,7 @@ async def _open_findings(dsn: str) -> list[dict[str, object]]:
 async def _release(dsn: str, signer: Signer, finding_id: str, actor_id: str, reason: str) -> int:
     hot = HotConnection(dsn, "tallystick-release")
     try:
-        release = ReleaseFinding(hot, LedgerOutbox(hot, "tallystick-release"), signer, system_clock, _SHARD)
+        release = ReleaseFinding(hot, LeftOutbox("ledger", hot, "tallystick-release"), signer, system_clock, _SHARD)
         return await release(finding_id, actor_id=actor_id, reason=reason)
     except TallystickError as failure:
         raise StackError(str(failure)) from failure

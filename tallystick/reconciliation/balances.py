@@ -13,8 +13,8 @@ from services.ledger.use_cases.record_verification import RecordVerification
 from services.ledger.use_cases.repair_accounts import BalancePlan, RepairAccounts
 from services.ledger.use_cases.verify_ledger import verify_ledger
 from tallystick.commands.verify import SHARD, hear_witness
-from tallystick.stack.ledger_outbox import LedgerOutbox
 from tallystick.stack.ledger_trust import CHECKPOINTS, signing_key, trusted_vkeys
+from tallystick.stack.left_outbox import LeftOutbox
 from tallystick.stack.stack_secrets import load_or_make_secrets
 
 _NAME: Final = "tallystick-repair"
@@ -34,7 +34,7 @@ async def accounts_repair(dsn: str, folder: Path) -> AsyncIterator[RepairAccount
 
     hot = HotConnection(dsn, _NAME)
     try:
-        record = RecordVerification(hot, LedgerOutbox(hot, _NAME), signer, system_clock, SHARD)
+        record = RecordVerification(hot, LeftOutbox("ledger", hot, _NAME), signer, system_clock, SHARD)
         yield RepairAccounts(hot, verify, record, signer, system_clock, SHARD)
     finally:
         await hot.close()

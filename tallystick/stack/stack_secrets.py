@@ -49,7 +49,7 @@ class KeyFiles:
     jwks: Path
     accounts_master: Path
     kyc_master: Path
-    """Master keys that seal personal data, base64, one a line."""
+    """Master keys that seal personal data, base64, one a line; the first seals."""
     webhooks: Path
     """A Fernet key, which encrypts the secrets of webhooks."""
     metrics: Path
@@ -94,9 +94,10 @@ def load_or_make_keys(folder: Path) -> KeyFiles:
         webhooks=folder / "webhooks.keys",
         metrics=folder / "metrics.token",
     )
-    for path in (files.accounts_master, files.kyc_master):
+    # Accounts' last key only finds e-mails and wraps nothing, so that every key that wraps can be replaced.
+    for path, keys in ((files.accounts_master, 2), (files.kyc_master, 1)):
         if not path.exists():
-            write_private(path, base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
+            write_private(path, "".join(f"{base64.b64encode(secrets.token_bytes(32)).decode()}\n" for _ in range(keys)))
     if not files.webhooks.exists():
         write_private(files.webhooks, Fernet.generate_key().decode())
     if not files.metrics.exists():

@@ -30,7 +30,8 @@ class Sealer:
     def __init__(self, master_keys: Sequence[bytes]) -> None:
         """Take the master keys, newest first; see `MasterKeys.load`."""
         self._wrapping: Final = {_key_id(key): AESGCM(_derive(key, b"wrap")) for key in master_keys}
-        self._newest: Final = _key_id(master_keys[0])
+        self.newest_id: Final = _key_id(master_keys[0])
+        """With what everything begins that the newest master key sealed."""
         self._search_key: Final = _derive(master_keys[-1], b"search")
 
     def new_key(self, person_id: str) -> bytes:
@@ -40,10 +41,6 @@ class Sealer:
     def rewrap(self, wrapped: bytes, person_id: str) -> bytes:
         """Return the same key wrapped by the newest master key; what is sealed under it stays as it is."""
         return self._wrap(self._unwrap(wrapped, person_id), person_id)
-
-    def is_newest(self, wrapped: bytes) -> bool:
-        """Tell whether the newest master key wrapped it."""
-        return wrapped[:_KEY_ID_BYTES] == self._newest
 
     def seal(self, wrapped: bytes, person_id: str, field: str, text: str) -> bytes:
         """Return the text sealed under the person's key; it opens only as this field of this person."""
@@ -55,18 +52,22 @@ class Sealer:
 
     def seal_in_passing(self, row_id: str, content: bytes) -> bytes:
         """Return the content of a row that is deleted soon, sealed under the newest master key itself."""
-        return self._newest + _seal(self._wrapping[self._newest], content, f"row|{row_id}")
+        return self.newest_id + _seal(self._wrapping[self.newest_id], content, f"row|{row_id}")
 
     def open_in_passing(self, row_id: str, sealed: bytes) -> bytes:
         """Return the content of such a row. Raises: InvariantBroken as `open`."""
         return _open(self._master(sealed), sealed[_KEY_ID_BYTES:], f"row|{row_id}")
+
+    def reseal_in_passing(self, row_id: str, sealed: bytes) -> bytes:
+        """Return the content of such a row sealed under the newest master key. Raises: InvariantBroken as `open`."""
+        return self.seal_in_passing(row_id, self.open_in_passing(row_id, sealed))
 
     def search_hash(self, text: str) -> bytes:
         """Return by what the text is found: the same for the same text, and a riddle without the master key."""
         return hmac.digest(self._search_key, text.encode(), hashlib.sha256)
 
     def _wrap(self, key: bytes, person_id: str) -> bytes:
-        return self._newest + _seal(self._wrapping[self._newest], key, f"key|{person_id}")
+        return self.newest_id + _seal(self._wrapping[self.newest_id], key, f"key|{person_id}")
 
     def _unwrap(self, wrapped: bytes, person_id: str) -> bytes:
         return _open(self._master(wrapped), wrapped[_KEY_ID_BYTES:], f"key|{person_id}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, any_, literal, select, tuple_, update
+from sqlalchemy import Row, any_, func, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -83,6 +83,11 @@ async def lock_admins(connection: AsyncConnection) -> frozenset[str]:
     )
     rows = await connection.execute(statement.order_by(CUSTOMERS.c.user_id).with_for_update(key_share=True))
     return frozenset(row.user_id for row in rows)
+
+
+async def lock_creating_admins(connection: AsyncConnection) -> None:
+    """Let one at a time create an admin until the commit: where there is none yet, no row would keep two apart."""
+    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("accounts.create-admin", 0))))
 
 
 async def find_credentials(connection: AsyncConnection, email: str) -> tuple[Customer, str] | None:

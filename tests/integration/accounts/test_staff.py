@@ -8,7 +8,7 @@ import pytest
 
 from libs.common.contracts.accounts import CustomerChanged
 from libs.common.ids import new_id
-from services.accounts.use_cases.register_customer import RegisterCustomer
+from services.accounts.use_cases.create_admin import CreateAdmin
 from services.accounts.use_cases.register_first_admin import RegisterFirstAdmin
 from tests.integration.accounts.conftest import INTERNAL_TOKEN, PASSWORD, World
 from tests.support.api_world import SEALER, admin_connection
@@ -110,7 +110,7 @@ async def test_not_even_the_owner_rewrites_the_trail(world: World, statement: st
 
 
 async def test_the_first_admin_is_made_once_with_every_role_and_can_log_in(world: World) -> None:
-    first = RegisterFirstAdmin(world.uow, RegisterCustomer(world.uow, world.passwords, world.clock))
+    first = RegisterFirstAdmin(world.uow, CreateAdmin(world.uow, world.passwords, world.clock))
     for _ in range(2):
         await first(email="Root@example.com", password=PASSWORD)
     [row] = await world.rows(
@@ -122,7 +122,7 @@ async def test_the_first_admin_is_made_once_with_every_role_and_can_log_in(world
 
 async def test_who_registered_with_the_admins_email_is_not_promoted_by_a_restart(world: World) -> None:
     user_id = await world.register("early@example.com")
-    first = RegisterFirstAdmin(world.uow, RegisterCustomer(world.uow, world.passwords, world.clock))
+    first = RegisterFirstAdmin(world.uow, CreateAdmin(world.uow, world.passwords, world.clock))
     await first(email="early@example.com", password=PASSWORD)
     [row] = await world.rows("SELECT roles FROM accounts.customers WHERE user_id = $1", user_id)
     assert row["roles"] == ["customer"]

@@ -5,12 +5,14 @@ from aiokafka import ConsumerRecord
 from libs.common.contracts.accounts import CustomerErased
 from libs.common.ids import new_id
 from libs.common.messaging.records import Received
+from libs.common.personal.sealing import Sealer
 from services.kyc.consumers.on_customer_erased import OnCustomerErased
 from services.kyc.use_cases.forget_applicants import ForgetApplicants
 from services.kyc.use_cases.seal_stored import SealStored
 from services.kyc.views.verification_status import VerificationStatusView
+from tallystick.stack.rewrapping import PERSONAL, rewrap
 from tests.integration.kyc.conftest import World
-from tests.support.api_world import admin_connection
+from tests.support.api_world import MASTER_KEY, admin_connection
 
 
 async def test_no_table_of_the_service_has_what_was_applied_with(world: World) -> None:
@@ -58,3 +60,16 @@ async def test_an_erased_customer_s_application_is_gone_and_the_decision_stays(w
     assert (await world.status(user_id))["tier"] == 1
     [kept] = await world.rows("SELECT * FROM kyc.verifications WHERE user_id = $1", other)
     assert kept["personal_key"] is not None
+
+
+async def test_an_application_goes_over_to_a_newer_master_key_and_stays_as_it_is(world: World) -> None:
+    user_id, erased = new_id(), new_id()
+    for one in (user_id, erased):
+        await world.apply(one)
+    await ForgetApplicants(world.uow, world.clock)([erased])
+    newer = b"a newer master key for a test!!!"
+    renewed, left = await rewrap(world.admin_dsn, Sealer([newer, MASTER_KEY]), PERSONAL["kyc"][0])
+    assert (renewed >= 1, left) == (True, 0)
+    [row] = await world.rows("SELECT * FROM kyc.verifications WHERE user_id = $1", user_id)
+    opened = Sealer([newer]).open(row["personal_key"], user_id, "application", row["application_sealed"])
+    assert "Ada Lovelace" in opened

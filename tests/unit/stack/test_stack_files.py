@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from libs.common.personal.master_keys import MasterKeyFile
 from tallystick.commands.up import curl_lines, ready_line
 from tallystick.stack.errors import StackAlreadyRunning, StackError, StackNotRunning
 from tallystick.stack.folder_lock import folder_lock, is_locked
@@ -56,7 +57,8 @@ def test_keys_are_made_once(tmp_path: Path) -> None:
     load_or_make_keys(tmp_path / "keys")
     assert {path: path.read_bytes() for path in kept} == kept
     load_pem_private_key(kept[first.ledger_signing], password=None)
-    assert len(base64.b64decode(kept[first.accounts_master])) == 32
+    assert len(MasterKeyFile(first.accounts_master).load()) == 2
+    assert len(MasterKeyFile(first.kyc_master).load()) == 1
 
 
 def test_a_key_s_id_is_its_thumbprint() -> None:
