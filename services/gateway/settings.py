@@ -30,7 +30,7 @@ class Bounds(BaseModel):
     registrations: PerMinute = 10
     """Registrations and requests for a new password, by address; each costs as much as a log-in, or a mail."""
     auth: PerMinute = 30
-    """Whatever else of `/auth` changes something, by address, and by principal where one is known: machines, too."""
+    """Whatever else of `/auth` and `/me/email` changes something, by address, and by principal where one is known."""
     transfers: PerMinute = 20
     """Money requests, by principal; a batch is one."""
     people_per_address: PerMinute = 10

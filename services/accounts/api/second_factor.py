@@ -62,7 +62,7 @@ def second_factor_router(set_second_factor: SetSecondFactor, refresh_proof: Refr
         """Make a secret for an authenticator app (RFC 6238: SHA-1, 6 digits, 30 seconds). Nothing asks for it yet.
 
         Needs a log-in or a step-up within ten minutes. Beginning again replaces what was not confirmed,
-        so a lost answer costs nothing; an `Idempotency-Key` has no meaning here, since no secret is kept to be shown again.
+        so a lost answer costs nothing. An `Idempotency-Key` means nothing here: no secret is kept to be shown again.
         """
         require_recent(principal.authenticated_at, clock())
         begun = await set_second_factor.offer(asker_of(request))

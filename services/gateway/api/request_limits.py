@@ -19,7 +19,7 @@ from services.gateway.api.rate_limits import Limits, RateLimits
 
 _READS: Final = frozenset({"GET", "HEAD"})
 _API: Final = "/api/"
-_AUTH: Final = "/api/v1/auth/"
+_AUTH: Final = ("/api/v1/auth/", "/api/v1/me/email")
 _DOCUMENTS: Final = ("/openapi.json", "/docs", "/errors")
 _COUNT_THEMSELVES: Final = re.compile(
     r"/api/v1/(accounts/[^/]*/close|transfers/[^/]*/(capture|void|reversals)|batches"
