@@ -1,13 +1,14 @@
 """What each operation answers to whom: every operation of the merged document has its line here.
 
 The seven cells of a line are for the owner of what it is about, another customer, and one of each staff role: support,
-compliance, operator, auditor, admin. Three more follow from the line: without a valid credential a public operation
-answers as to everybody, and any other one 401.
+compliance, operator, auditor, admin. Four more follow from the line: an API key of the owner's, with all scopes that he
+may give it, is answered as he is, but 403 where only people who logged in are let in; without a valid credential a
+public operation answers as to everybody, and any other one 401.
 
 A cell of 401, 403 or 404 is tried with a request that would do its work for somebody else. With any other status a
-change is tried so that it does nothing: with a body that is refused after the gate, or about what does not exist
-(`absent`, which is answered 404). A dash is not tried, and the line says why. `200|202|409` is any of the three: such
-work may be done, be under way, or wait for another's.
+change is tried so that it does nothing: with a body that is refused after the gate, with a parameter that is refused
+(422), or about what does not exist (`absent`, which is answered 404). `200|202|409` is any of the three: such work may
+be done, be under way, or wait for another's.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from uuid import uuid4
 
 STAFF = ("support", "compliance", "operator", "auditor", "admin")
 COLUMNS = ("owner", "other", *STAFF)
-NOT_TRIED = "-"
+API_KEY = "api key"
 ABSENT = "absent"
 
 
@@ -50,25 +51,30 @@ class Line:
     about: Mapping[str, str] | None = None
     """Path parameter → attribute of `Resources`, or a value of its own after `=`."""
     query: str = ""
+    refused_query: str = ""
+    """What keeps an operation without a body from doing anything where 422 is expected."""
     public: bool = False
-    why_not: str = ""
+    person_only: bool = False
+    """Whether an API key is refused, whatever its scopes."""
 
     def status(self, column: str) -> str:
-        """Return the status of a column."""
+        """Return the status of a column, or of the owner's API key."""
+        if column == API_KEY:
+            return "403" if self.person_only else self.status("owner")
         cells = self.statuses.split()
         return cells[0] if len(cells) == 1 else cells[COLUMNS.index(column)]
 
 
-def path_of(template: str, line: Line, has: Resources, *, unknown: bool) -> str:
-    """Return the path with the parameters filled in."""
-    path = template
+def path_of(template: str, line: Line, has: Resources, expected: str) -> str:
+    """Return the path with the parameters filled in, as it is tried where this status is expected."""
+    path, unknown = template, expected == ABSENT
     for part in template.split("/"):
         if part.startswith("{"):
             name = part.strip("{}")
             place = (line.about or {}).get(name, name)
             value = place[1:] if place.startswith("=") else str(uuid4()) if unknown else getattr(has, place)
             path = path.replace(part, value)
-    return path + line.query
+    return path + line.query + (line.refused_query if expected == "422" else "")
 
 
 def _money(has: Resources) -> dict[str, Any]:
@@ -85,6 +91,7 @@ def _cash(has: Resources) -> dict[str, Any]:
 
 
 _ANYBODY = {"email": "nobody@example.com", "password": "a password of nobody"}
+_NO_PARAMETER = "?nobody_knows_this_parameter=1"
 _KEY = {"name": "a key", "scopes": ["accounts:read"]}
 _TRANSFER = {"transfer_id": "transfer_id"}
 _HOLD = {"transfer_id": "hold_id"}
@@ -96,30 +103,31 @@ TABLE: Mapping[str, Line] = {
     # Customers and their log-ins
     "POST /api/v1/users": Line("422", public=True),
     "GET /api/v1/me": Line("200"),
-    "PATCH /api/v1/me": Line("422"),
-    "POST /api/v1/me/email": Line("422"),
-    "POST /api/v1/me/email/confirm": Line("422"),
-    "DELETE /api/v1/me": Line("-", why_not="it would close who asks"),
+    "PATCH /api/v1/me": Line("422", body=lambda _: {"full_name": "Mallory"}, person_only=True),
+    "POST /api/v1/me/email": Line("422", body=lambda _: {"email": "mallory@example.com"}, person_only=True),
+    "POST /api/v1/me/email/confirm": Line("422", person_only=True),
+    # The owner has money; nobody else has, and would be closed.
+    "DELETE /api/v1/me": Line("409 422 422 422 422 422 422", refused_query=_NO_PARAMETER, person_only=True),
     "GET /api/v1/auth/jwks": Line("200", public=True),
     "POST /api/v1/auth/login": Line("422", public=True),
     "POST /api/v1/auth/logout": Line("422", public=True),
     "POST /api/v1/auth/refresh": Line("422", public=True),
     "POST /api/v1/auth/verify-email": Line("422", public=True),
     "POST /api/v1/auth/verify-email/resend": Line("422", public=True),
-    "POST /api/v1/auth/password": Line("422"),
+    "POST /api/v1/auth/password": Line("422", person_only=True),
     "POST /api/v1/auth/password-reset": Line("422", public=True),
     "POST /api/v1/auth/password-reset/confirm": Line("422", public=True),
-    "GET /api/v1/auth/sessions": Line("200"),
-    "DELETE /api/v1/auth/sessions": Line("204"),
-    "DELETE /api/v1/auth/sessions/{session_id}": Line("absent 404 404 404 404 404 404"),
-    "POST /api/v1/auth/step-up": Line("422"),
-    "POST /api/v1/auth/totp": Line("-", why_not="it would begin a second factor"),
-    "POST /api/v1/auth/totp/confirm": Line("422"),
-    "DELETE /api/v1/auth/totp": Line("403"),
+    "GET /api/v1/auth/sessions": Line("200", person_only=True),
+    "DELETE /api/v1/auth/sessions": Line("204", person_only=True),
+    "DELETE /api/v1/auth/sessions/{session_id}": Line("absent 404 404 404 404 404 404", person_only=True),
+    "POST /api/v1/auth/step-up": Line("422", person_only=True),
+    "POST /api/v1/auth/totp": Line("422", refused_query=_NO_PARAMETER, person_only=True),
+    "POST /api/v1/auth/totp/confirm": Line("422", person_only=True),
+    "DELETE /api/v1/auth/totp": Line("403", person_only=True),
     # API keys
-    "GET /api/v1/api-keys": Line("200"),
-    "POST /api/v1/api-keys": Line("422"),
-    "DELETE /api/v1/api-keys/{key_id}": Line("absent 404 404 404 404 404 404"),
+    "GET /api/v1/api-keys": Line("200", person_only=True),
+    "POST /api/v1/api-keys": Line("422", body=lambda _: _KEY, person_only=True),
+    "DELETE /api/v1/api-keys/{key_id}": Line("absent 404 404 404 404 404 404", person_only=True),
     "GET /api/v1/admin/service-accounts": Line("403 403 403 403 403 200 200"),
     "POST /api/v1/admin/service-accounts": Line(
         "403 403 403 403 403 403 422", body=lambda _: {"name": "x", "roles": ["customer"]}
