@@ -35,6 +35,8 @@ log = structlog.get_logger()
 _SWEEP_SECONDS: Final = 3.0
 _AROUND_HEADER_BYTES: Final = len(b": \r\n")
 
+_ONCE: Final = frozenset({b"authorization", b"host", b"idempotency-key", b"transfer-encoding"})
+"""Of two of these one server takes the first and another the last: who stood before us may have judged by the other."""
 _STANDING: Final = b"".join(b"%b: %b\r\n" % pair for pair in SECURITY_HEADERS)
 _swept: Final[WeakSet[ServerState]] = WeakSet()
 """The servers whose connections a sweep looks at."""
@@ -56,6 +58,10 @@ class _UrlTooLongError(Exception):
     """As above."""
 
 
+class _AmbiguousError(Exception):
+    """As above."""
+
+
 class _ClosedError(Exception):
     """Stops the parser: what comes after the last answer is not looked at (RFC 9112, 9.6)."""
 
@@ -72,6 +78,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._body_bytes = 0
         self._is_refused = False
+        self._said_once: set[bytes] = set()
         self._unheard_bytes = 0
         """Bytes since the parser last told us anything: it keeps a header to itself until that is complete."""
 
@@ -122,6 +129,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             raise _ClosedError
         self.url, self.headers, self.expect_100_continue = b"", [], False
+        self._said_once.clear()
         self._awaited = _Awaited.HEAD
         self._waits_since = monotonic_seconds()
         self._head_bytes = self._body_bytes = self._unheard_bytes = 0
@@ -138,9 +146,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._count(len(name) + len(value) + _AROUND_HEADER_BYTES)
         # A trailer is counted and dropped: as a header it could name another principal or length (RFC 9110, 6.5.1).
         if self._awaited is _Awaited.HEAD:
-            name = name.lower()
-            self.headers.append((name, value.strip(b" \t")))
-            if name == b"expect" and value.strip(b" \t").lower() == b"100-continue":
+            name, value = name.lower(), value.strip(b" \t")
+            self.headers.append((name, value))
+            if name in _ONCE:
+                self._count_once(name, value)
+            elif name == b"expect" and value.lower() == b"100-continue":
                 self.expect_100_continue = True
             if len(self.headers) > MAX_HEADERS:
                 raise _HeadTooLargeError
@@ -223,6 +233,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 self.transport.close()
         elif now - self._waits_since > ARRIVAL_SECONDS + self._body_bytes / LEAST_BYTES_PER_SECOND:
             self._refuse(request_timeout)
+
+    def _count_once(self, name: bytes, value: bytes) -> None:
+        """Refuse a second one, and any coding of a body but the one we know (RFC 9112, 6.1)."""
+        if name in self._said_once or (name == b"transfer-encoding" and value.lower() != b"chunked"):
+            raise _AmbiguousError
+        self._said_once.add(name)
 
     def _count(self, length: int) -> None:
         self._unheard_bytes = 0

@@ -21,6 +21,9 @@ _LONGEST_REST_SECONDS: Final = 300
 _GONE: Final = 410
 _HOST: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,62})(\.[a-z0-9-]{1,63})*\.?")
 _PORTS: Final = range(1, 65_536)
+# What resolvers take for an IPv4 address in some spelling (WHATWG URL, "ends in a number"), or for the machine itself
+# (RFC 6761, 6.3), names no host of the internet.
+_NO_NAME: Final = re.compile(r"(.*\.)?(0x[0-9a-f]*|[0-9]+|localhost)\.?")
 
 DisabledBecause = Literal["", "by_owner", "gone", "failed_for_three_days"]
 
@@ -114,7 +117,7 @@ def require_url(url: str, allowed_hosts: Collection[str]) -> None:
         return
     if parts.scheme != "https":
         raise _refused("Use https.")
-    if _is_private(host) or not (_is_address(host) or _HOST.fullmatch(host)):
+    if not _is_public_address(host) and (not _HOST.fullmatch(host) or _NO_NAME.fullmatch(host)):
         raise _refused("Name a host of the public internet, in ASCII.")
 
 
@@ -133,17 +136,9 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _is_address(host: str) -> bool:
+def _is_public_address(host: str) -> bool:
     try:
-        is_public(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_private(host: str) -> bool:
-    try:
-        return not is_public(host)
+        return is_public(host)
     except ValueError:
         return False
 

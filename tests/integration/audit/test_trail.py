@@ -247,6 +247,16 @@ async def test_beyond_its_bound_the_trail_refuses_to_keep(world: World) -> None:
         await world.trail.keep(_entry(world, new_id()))
 
 
+async def test_who_is_beyond_his_limit_fills_no_log_however_many_paths_he_asks_for(world: World) -> None:
+    caller = new_id()
+    for path in ("/api/v1/a", "/api/v1/b", "/api/v1/c"):
+        beyond = {"action": "request.admit", "outcome": "refused", "reason": "rate_limited", "resource_id": path}
+        world.trail.note(_with(_entry(world, caller), **beyond))
+    await world.trail.stop()
+    [entry] = await world.entries(caller)
+    assert (entry["resource_id"], entry["facts"]) == ("/api/v1/a", '{"times":3}')
+
+
 async def _repeat(world: World, minutes: int) -> None:
     while await world.log.repeat(world.clock() + timedelta(minutes=minutes)):
         pass

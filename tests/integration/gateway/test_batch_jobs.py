@@ -139,6 +139,16 @@ async def test_a_file_is_carried_out_in_pieces_and_its_results_are_downloaded(co
         assert (len(table), table[1]["status"], table[1]["code"]) == (1100, "refused", "insufficient_funds")
 
 
+async def test_no_cell_of_results_is_a_formula(counter: Counter) -> None:
+    key = f"=1+1-{new_id()}"
+    async with counter.http() as http:
+        batch_id = (await send(counter, http, HEADER + row(counter, key=key))).json()["batch_id"]
+        as_csv = await get(counter, http, f"/{batch_id}/results", accept="text/csv")
+        as_json = await get(counter, http, f"/{batch_id}/results")
+    assert [line["idempotency_key"] for line in csv.DictReader(io.StringIO(as_csv.text))] == [f"'{key}"]
+    assert as_json.json()["idempotency_key"] == key
+
+
 async def test_a_piece_is_kept_with_its_note_or_not_at_all(counter: Counter) -> None:
     async with counter.http() as http:
         body = HEADER + "".join(row(counter) for _ in range(600))

@@ -104,6 +104,13 @@ def test_what_is_no_number_of_json_is_refused(raw: str) -> None:
         read(raw)
 
 
+@pytest.mark.parametrize("part", [{f"m{number}": 1 for number in range(1001)}, {"short": [1] * 1001}])
+def test_what_has_more_parts_than_any_body_gets_one_error_and_not_one_for_each(part: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="more than 1000 members or items") as refused:
+        Body.model_validate(part)
+    assert refused.value.error_count() == 1
+
+
 def test_white_space_around_names_and_addresses_is_nobodys_wish() -> None:
     assert read('{"name": "  Ada  "}').name == "Ada"
     assert read('{"email": " ada@example.com "}').email == "ada@example.com"

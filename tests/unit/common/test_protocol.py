@@ -32,6 +32,34 @@ async def test_what_is_no_http_gets_a_problem_document(server: Server, garbage: 
     assert_refused(wire, 400, "malformed_http")
 
 
+@pytest.mark.parametrize("path", ["/size", "/hot"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("Authorization: Bearer a", "authorization: Bearer b"),
+        ("Idempotency-Key: a", "Idempotency-Key: a"),
+        ("Host: y",),
+        ("Transfer-Encoding: gzip, chunked",),
+        ("Transfer-Encoding: chunked", "Transfer-Encoding: chunked"),
+    ],
+)
+async def test_what_two_servers_would_read_differently_is_refused(
+    path: str, headers: tuple[str, ...], server: Server
+) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(head(path, "POST", *headers) + b"2\r\n{}\r\n0\r\n\r\n")
+    status, _, body = await answered(wire)
+    assert (status, b'"code":"malformed_http"' in body, server.heard, server.sized) == (400, True, [], [])
+
+
+async def test_two_requests_may_say_the_same(server: Server) -> None:
+    protocol, _ = server.connect()
+    for _ in range(2):
+        protocol.data_received(head("/hot", "POST", "Authorization: Bearer a", "Transfer-Encoding: Chunked"))
+        protocol.data_received(b"2\r\n{}\r\n0\r\n\r\n")
+    await until(lambda: len(server.heard) == 2)
+
+
 async def test_garbage_after_an_answer_is_refused_too(server: Server) -> None:
     protocol, wire = server.connect()
     protocol.data_received(head("/hot", "POST", "Content-Length: 1") + b"x")

@@ -93,3 +93,9 @@ def test_a_file_without_a_transfer_or_with_too_many_is_refused(monkeypatch: pyte
     monkeypatch.setattr("services.gateway.domain.batch_files.MAX_LINES", 3)
     assert len(read(HEADER + ROW * 3)) == 3
     assert refused(HEADER + ROW * 4).code == "batch_file_too_long"
+
+
+def test_empty_lines_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.gateway.domain.batch_files._LINES_READ_MAX", 6)
+    assert len(read(HEADER + ROW + "\n" * 3)) == 1
+    assert refused(HEADER + ROW + "\n" * 6).code == "batch_file_too_long"
