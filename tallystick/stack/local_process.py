@@ -10,14 +10,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from tallystick.stack.errors import StartFailed
+from tallystick.stack.forked_process import ForkedProcess
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _LOG_BYTES_MAX = 20 * 1024 * 1024
 _LOG_TAIL_LINES = 15
 _READY_POLL_SECONDS = 0.02
+
+
+Command = Sequence[str] | Callable[[], object]
+"""A program with its arguments, or what a fork of this process does."""
+Running = subprocess.Popen[bytes] | ForkedProcess
 
 
 class LocalProcess(ABC):
@@ -36,13 +43,13 @@ class LocalProcess(ABC):
         """Name the process and its log; nothing is started."""
         self.name = name
         self.log_file = log_file
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Running | None = None
         self.exit_code: int | None = None
         """Of the last process that ended; negative: the signal that ended it."""
 
     @abstractmethod
-    def command(self) -> Sequence[str]:
-        """Return the program and its arguments."""
+    def command(self) -> Command:
+        """Return the program and its arguments, or a function for a fork of this process."""
 
     @abstractmethod
     def environment(self) -> Mapping[str, str]:
@@ -70,17 +77,26 @@ class LocalProcess(ABC):
         """Start the process without waiting for readiness."""
         self.prepare()
         with self.log_file.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command(),
-                env=dict(self.environment()),
-                cwd=self.working_folder(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                # Only prctl runs in the child, through a library handle opened before the fork.
-                preexec_fn=self.before_exec(),  # noqa: PLW1509 -- see above
+            self.process = self._launch(log)
+
+    def _launch(self, log: IO[bytes]) -> Running:
+        command, environment, folder = self.command(), dict(self.environment()), self.working_folder()
+        # Only prctl runs in the child, through a library handle opened before the fork.
+        before = self.before_exec()
+        if callable(command):
+            return ForkedProcess(
+                command, name=self.name, environment=environment, folder=folder, log=log.fileno(), before=before
             )
+        return subprocess.Popen(
+            command,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=before,  # noqa: PLW1509 -- see above
+        )
 
     def start(self, timeout_seconds: float = 30.0) -> None:
         """Start the process and return when it serves. Raises: StartFailed with the end of its log."""

@@ -1,8 +1,7 @@
 """`tallystick up`: PostgreSQL, the broker and the five services over one data folder, from start to stop."""
 
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,14 @@ from tallystick.stack.ledger_trust import CHECKPOINTS
 from tallystick.stack.local_process import LocalProcess
 from tallystick.stack.ports import LOOPBACK, free_ports, is_free
 from tallystick.stack.postgres import LocalPostgres
-from tallystick.stack.service import LocalService, Migration, ServiceCommand
+from tallystick.stack.service import LocalService, Migration
+from tallystick.stack.service_commands import (
+    MigrateCommand,
+    ServiceCommand,
+    import_what_services_need,
+    migrate_command,
+    serve_command,
+)
 from tallystick.stack.service_settings import StackPlan, service_settings
 from tallystick.stack.stack_file import Admin, ServiceAddress, Stack, remove_stack, write_stack
 from tallystick.stack.stack_secrets import SERVICES, load_or_make_keys, load_or_make_secrets
@@ -44,14 +50,6 @@ class StackOptions:
     velocity_limits: bool = True
 
 
-def serve_command(service: str) -> Sequence[str]:
-    """Return the command line that runs a service's api and worker on one event loop."""
-    return [sys.executable, "-m", f"services.{service}", "serve"]
-
-
-MIGRATE_COMMAND = (sys.executable, "-m", "tallystick.cli", "migrate")
-
-
 class LocalStack:
     """One run of the stack: started, kept alive and stopped by `run`."""
 
@@ -62,7 +60,7 @@ class LocalStack:
         announce: Callable[[Stack], None],
         say: Callable[[str], None],
         service_command: ServiceCommand = serve_command,
-        migrate_command: Sequence[str] = MIGRATE_COMMAND,
+        migrate_command: MigrateCommand = migrate_command,
     ) -> None:
         """Describe the run. `announce` is called once, when everything is ready; `say` with what happens later."""
         self._options = options
@@ -133,6 +131,8 @@ class LocalStack:
             self._spawn(supervisor, broker)
             started.append(broker)
             kafka = broker.address
+        if self._service_command is serve_command:
+            import_what_services_need()
         supervisor.wait_until_ready(started, timeout_seconds=_INFRASTRUCTURE_PATIENCE_SECONDS)
         return postgres, kafka
 
@@ -150,7 +150,7 @@ class LocalStack:
         )
 
     def _migration(self, postgres: str) -> Migration:
-        command = [*self._migrate_command, "--data", str(self._folder)]
+        command = self._migrate_command(self._folder)
         return Migration(command, {"TALLYSTICK_POSTGRES": postgres}, self._logs)
 
     @property

@@ -2,14 +2,11 @@
 
 import http.client
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from tallystick.stack.local_process import LocalProcess
+from tallystick.stack.local_process import Command, LocalProcess
 from tallystick.stack.ports import LOOPBACK
-
-ServiceCommand = Callable[[str], Sequence[str]]
-"""Service name → the command line that serves it."""
 
 ROOT = Path(__file__).parents[2]
 """The folder from which `services` and `libs` are imported."""
@@ -20,17 +17,15 @@ _PROBE_SECONDS = 2.0
 class LocalService(LocalProcess):
     """One service on a fixed port, configured by environment variables alone."""
 
-    def __init__(
-        self, name: str, *, port: int, command: Sequence[str], settings: Mapping[str, str], logs: Path
-    ) -> None:
+    def __init__(self, name: str, *, port: int, command: Command, settings: Mapping[str, str], logs: Path) -> None:
         """Describe the process; nothing is started."""
         super().__init__(name, logs / f"{name}.log")
         self.port = port
         self._command = command
         self._settings = settings
 
-    def command(self) -> Sequence[str]:
-        """Return the command line given."""
+    def command(self) -> Command:
+        """Return the command given."""
         return self._command
 
     def environment(self) -> Mapping[str, str]:
@@ -56,14 +51,14 @@ class LocalService(LocalProcess):
 class Migration(LocalProcess):
     """Brings every schema up to date, then ends."""
 
-    def __init__(self, command: Sequence[str], settings: Mapping[str, str], logs: Path) -> None:
+    def __init__(self, command: Command, settings: Mapping[str, str], logs: Path) -> None:
         """Describe the process; nothing is started."""
         super().__init__("migrate", logs / "migrate.log")
         self._command = command
         self._settings = settings
 
-    def command(self) -> Sequence[str]:
-        """Return the command line given."""
+    def command(self) -> Command:
+        """Return the command given."""
         return self._command
 
     def environment(self) -> Mapping[str, str]:

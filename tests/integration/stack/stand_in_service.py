@@ -17,6 +17,8 @@ class Health(BaseHTTPRequestHandler):
 
 
 def main(name: str, endings: str) -> None:
+    """Be that service until SIGTERM, which is written into the file `endings`."""
+
     def end(*_: object) -> None:
         with open(endings, "a", encoding="ascii") as file:  # noqa: PTH123 -- appends of one line do not interleave
             file.write(f"{name}\n")
@@ -26,7 +28,3 @@ def main(name: str, endings: str) -> None:
         sys.exit(f"no settings for {name}")
     signal.signal(signal.SIGTERM, end)
     HTTPServer(("127.0.0.1", int(os.environ[f"{name.upper()}_HTTP_PORT"])), Health).serve_forever()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -10,8 +11,7 @@ import typer
 from tallystick.commands.up import ready_line
 from tallystick.stack.errors import StackError
 from tallystick.stack.local_stack import LocalStack, StackOptions
-
-SERVICE = Path(__file__).with_name("stand_in_service.py")
+from tests.integration.stack import stand_in_service
 
 
 def main(folder: Path) -> int:
@@ -22,8 +22,8 @@ def main(folder: Path) -> int:
         options,
         announce=lambda found: typer.echo(json.dumps(ready_line(found, options))),
         say=lambda text: typer.echo(text, err=True),
-        service_command=lambda name: [sys.executable, str(SERVICE), name, str(folder / "endings")],
-        migrate_command=[sys.executable, "-c", ""],
+        service_command=lambda name: partial(stand_in_service.main, name, str(folder / "endings")),
+        migrate_command=lambda _folder: [sys.executable, "-c", ""],
     )
     try:
         stack.run()
