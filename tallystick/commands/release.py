@@ -16,7 +16,7 @@ from libs.common.ids import is_id
 from services.ledger.store.verifications import load_open_findings
 from services.ledger.use_cases.record_decisions import Signer
 from services.ledger.use_cases.release_finding import ReleaseFinding
-from tallystick.stack.administrators import BY_HELP, require_administrator
+from tallystick.stack.administrators import BY_HELP, at_the_console, require_administrator
 from tallystick.stack.errors import StackError
 from tallystick.stack.ledger_trust import signing_key
 from tallystick.stack.left_outbox import LeftOutbox
@@ -76,7 +76,7 @@ async def _release(dsn: str, signer: Signer, finding_id: str, actor_id: str, rea
     hot = HotConnection(dsn, "tallystick-release")
     try:
         release = ReleaseFinding(hot, LeftOutbox("ledger", hot, "tallystick-release"), signer, system_clock, _SHARD)
-        return await release(finding_id, actor_id=actor_id, reason=reason)
+        return await release(finding_id, asker=at_the_console(actor_id, "tallystick release"), reason=reason)
     except TallystickError as failure:
         raise StackError(str(failure)) from failure
     finally:

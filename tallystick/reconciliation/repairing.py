@@ -19,7 +19,7 @@ from services.ledger.use_cases.reconcile_books import GRACE_SECONDS
 from services.ledger.use_cases.verify_ledger import CannotVerify
 from tallystick.reconciliation.balances import accounts_repair, repair_sentences
 from tallystick.reconciliation.run import Tools
-from tallystick.stack.administrators import BY_HELP
+from tallystick.stack.administrators import BY_HELP, at_the_console
 from tallystick.stack.errors import StackError, TheyDiffer
 from tallystick.stack.ledger_trust import signing_key_file
 
@@ -71,7 +71,8 @@ async def _repair_balances(dsn: str, folder: Path, leave: Leave) -> bool:
                 _say(said)
                 raise StackError(f"nothing was changed, because --by is missing. {BY_HELP}")
             _ask(said, leave)
-            found = await accounts.carry_out(plan, actor_id=leave.actor_id, reason=leave.reason)
+            asker = at_the_console(leave.actor_id, "tallystick reconcile --repair")
+            found = await accounts.carry_out(plan, asker=asker, reason=leave.reason)
         except CannotVerify as failure:
             raise StackError(f"no balance is repaired, because nothing could be verified: {failure}") from failure
     if not found.is_good:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from libs.common.contracts.audit import ActorKind
+from libs.common.contracts.audit import ActorKind, AskedFrom
 
 _USER_AGENT_CHARACTERS_MAX: Final = 200
 
@@ -22,6 +22,8 @@ class Asker:
     address: str = ""
     user_agent: str = ""
     request_id: str = ""
+    key_id: str = ""
+    """The API key that was used; empty for a person who logged in."""
     is_staff: bool = False
     action: str = ""
     resource_type: str = ""
@@ -29,15 +31,33 @@ class Asker:
     reason: str = ""
     is_recorded: bool = False
     is_noted_by_owner: bool = False
-    """Whether the gateway has handed the request on: whoever answered writes the entry."""
+    """Whether the gateway has handed on what was asked: whoever decides it writes the entry."""
 
     def is_person(self, user_id: str) -> None:
         """Say who it turned out to be, as a log-in does."""
         self.actor_id, self.actor_kind = user_id, "person"
 
+    def used_key(self, key_id: str) -> None:
+        """Say that an API key was used, not a log-in: it was a machine, whosever the key is. Empty: it was not."""
+        self.key_id, self.actor_kind = key_id, "machine" if key_id else "person"
+
+    def asked_from(self) -> AskedFrom:
+        """Return from where, for a command that somebody else decides."""
+        return AskedFrom(
+            address=self.address, user_agent=self.user_agent, request_id=self.request_id, key_id=self.key_id
+        )
+
     def concerns(self, resource_type: str, resource_id: str) -> None:
         """Say what this is about, for an entry that the edge writes: a failed log-in names the customer meant."""
         self.resource_type, self.resource_id = resource_type, resource_id
+
+
+def asker_of_command(actor_id: str, asked_from: AskedFrom | None) -> Asker:
+    """Return who asked for a command that came over the bus; None says that it was no request of his own."""
+    said = asked_from or AskedFrom()
+    asker = Asker(actor_id, address=said.address, user_agent=said.user_agent, request_id=said.request_id)
+    asker.used_key(said.key_id)
+    return asker
 
 
 def by_itself(service: str) -> Asker:

@@ -1,8 +1,9 @@
-"""A service's audit log, appended to outside of any use case, and said again to the collector."""
+"""A service's audit log: how entries get into it and are said to the collector, and said again."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from functools import cache
+from typing import Final
 
 import asyncpg
 
@@ -11,8 +12,8 @@ from libs.common.contracts.audit import AuditEntry, AuditRecorded
 from libs.common.contracts.topics import audit_entries_of
 from libs.common.db.hot import HotConnection
 from libs.common.ids import first_id_at
-from libs.common.messaging.outbox import Outbox, OutboxRow
-from libs.common.messaging.outgoing_message import outgoing
+from libs.common.messaging.outbox import Outbox
+from libs.common.messaging.outgoing_message import Outgoing, outgoing
 from libs.common.telemetry.metrics import AUDIT_ENTRIES
 
 ENTRIES_MAX: Final = 100
@@ -32,6 +33,29 @@ WHERE entry_id > (SELECT upto FROM {schema}.audit_repeats) AND entry_id < $1 ORD
 _ADVANCE: Final = "UPDATE {schema}.audit_repeats SET upto = $1 WHERE upto < $1 RETURNING true"
 
 
+async def append_entries(connection: asyncpg.Connection, service: str, entries: Sequence[AuditEntry]) -> None:
+    """Append entries in the caller's transaction, who then says them to the collector. Idempotent by: entry id.
+
+    Counted here: an entry whose transaction fails counts, too, and again with its next try.
+    """
+    rows = [as_row(entry) for entry in entries]
+    await connection.execute(_append_sql(service), *([row[name] for row in rows] for name in COLUMNS))
+    for entry in entries:
+        AUDIT_ENTRIES.labels(entry.service, entry.action, entry.outcome).inc()
+
+
+def audit_recorded(service: str, entries: Sequence[AuditEntry]) -> Outgoing:
+    """Return the message that tells the collector of entries, one to a hundred, once they are committed."""
+    return outgoing(audit_entries_of(service), entries[0].entry_id, AuditRecorded(entries=tuple(entries)))
+
+
+@cache
+def _append_sql(service: str) -> str:
+    types = ("uuid[]", "timestamptz[]", *["text[]"] * (len(COLUMNS) - 2))
+    arrays = ", ".join(f"${number}::{kind}" for number, kind in enumerate(types, start=1))
+    return _APPEND.format(schema=service, columns=", ".join(COLUMNS), arrays=arrays)
+
+
 class AuditLog:
     """The table `<service>.audit_log`, by a connection of its own."""
 
@@ -40,11 +64,7 @@ class AuditLog:
         self.service: Final = service
         self._hot = HotConnection(dsn, f"{service}-audit")
         self._outbox = outbox
-        types = ("uuid[]", "timestamptz[]", *["text[]"] * (len(COLUMNS) - 2))
-        arrays = ", ".join(f"${number}::{kind}" for number, kind in enumerate(types, start=1))
-        names = ", ".join(COLUMNS)
-        self._append_sql = _APPEND.format(schema=service, columns=names, arrays=arrays)
-        self._unrepeated_sql = _UNREPEATED.format(schema=service, columns=names)
+        self._unrepeated_sql = _UNREPEATED.format(schema=service, columns=", ".join(COLUMNS))
         self._advance_sql = _ADVANCE.format(schema=service)
 
     async def close(self) -> None:
@@ -60,16 +80,14 @@ class AuditLog:
 
         Idempotent by: entry id. Emits: AuditRecorded. Raises: Unavailable.
         """
-        rows = [as_row(entry) for entry in entries]
         # tidy: allow commit-outside-unit-of-work: what it tells of had no transaction, or was refused one
         async with self._hot.transaction() as connection:
             if before is not None:
                 await before(connection)
-            await connection.execute(self._append_sql, *([row[name] for row in rows] for name in COLUMNS))
-            row = await self._leave(connection, entries)
+            await append_entries(connection, self.service, entries)
+            row = self._outbox.row([audit_recorded(self.service, entries)])
+            await self._outbox.insert(connection, row)
         await self._outbox.publish(row)
-        for entry in entries:
-            AUDIT_ENTRIES.labels(entry.service, entry.action, entry.outcome).inc()
 
     async def repeat(self, now: datetime) -> bool:
         """Say entries again that are some minutes old, a hundred at most; return whether there may be more.
@@ -83,12 +101,7 @@ class AuditLog:
             entries = [from_row(self.service, row) for row in found]
             if not entries or not await connection.fetchval(self._advance_sql, entries[-1].entry_id):
                 return False
-            row = await self._leave(connection, entries)
+            row = self._outbox.row([audit_recorded(self.service, entries)])
+            await self._outbox.insert(connection, row)
         await self._outbox.publish(row)
         return len(entries) == ENTRIES_MAX
-
-    async def _leave(self, connection: asyncpg.Connection, entries: Sequence[AuditEntry]) -> OutboxRow:
-        message: Any = AuditRecorded(entries=tuple(entries))
-        row = self._outbox.row([outgoing(audit_entries_of(self.service), entries[0].entry_id, message)])
-        await self._outbox.insert(connection, row)
-        return row

@@ -29,8 +29,12 @@ def new_entry(
     reason: str = "",
     facts: Mapping[str, object] | None = None,
 ) -> AuditEntry:
-    """Return an entry of this moment about `resource`, a type and an id. `reason` is the code of a refusal."""
-    text = canonical(dict(facts)).decode("utf-8") if facts else "{}"
+    """Return an entry of this moment about `resource`, a type and an id. `reason` is the code of a refusal.
+
+    An API key that was used is named in the facts.
+    """
+    said = {**(facts or {}), **({"key_id": asker.key_id} if asker.key_id else {})}
+    text = canonical(said).decode("utf-8")
     check(len(text) <= FACTS_CHARACTERS_MAX, "facts of an audit entry are small", action=action, characters=len(text))
     return AuditEntry(
         entry_id=new_id(),

@@ -2,16 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cache
-
-from sqlalchemy import Column, DateTime, MetaData, Table, Text, Uuid, insert
 
 from libs.common.audit.asker import Asker
-from libs.common.audit.entry import COLUMNS, as_row, new_entry
-from libs.common.contracts.audit import AuditEntry, AuditRecorded, Outcome
-from libs.common.contracts.topics import audit_entries_of
+from libs.common.audit.audit_log import append_entries, audit_recorded
+from libs.common.audit.entry import new_entry
+from libs.common.contracts.audit import AuditEntry, Outcome
 from libs.common.db.unit_of_work import Transaction
-from libs.common.telemetry.metrics import AUDIT_ENTRIES
 
 
 async def record(
@@ -38,19 +34,5 @@ async def record(
 
 async def record_entries(tx: Transaction, entries: Sequence[AuditEntry]) -> None:
     """Append entries, one to a hundred, to the service's audit log, in this transaction. Emits: AuditRecorded."""
-    await tx.connection.execute(insert(_audit_log(tx.service)), [as_row(entry) for entry in entries])
-    tx.emit(audit_entries_of(tx.service), entries[0].entry_id, AuditRecorded(entries=tuple(entries)))
-    for entry in entries:
-        AUDIT_ENTRIES.labels(entry.service, entry.action, entry.outcome).inc()
-
-
-@cache
-def _audit_log(service: str) -> Table:
-    texts = (Column(name, Text) for name in COLUMNS if name not in {"entry_id", "at"})
-    return Table(
-        "audit_log",
-        MetaData(schema=service),
-        Column("entry_id", Uuid(as_uuid=False), primary_key=True),
-        Column("at", DateTime(timezone=True)),
-        *texts,
-    )
+    await append_entries(await tx.driver(), tx.service, entries)
+    tx.messages.append(audit_recorded(tx.service, entries))

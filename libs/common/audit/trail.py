@@ -17,6 +17,7 @@ from libs.common.audit.what_to_note import NOT_ADMITTED
 from libs.common.clock import Clock, monotonic_seconds
 from libs.common.contracts.audit import AuditEntry
 from libs.common.errors import Unavailable
+from libs.common.proof.canonical_json import canonical
 from libs.common.telemetry.metrics import AUDIT_LOST
 
 log = structlog.get_logger()
@@ -41,7 +42,10 @@ class _Waiting:
 
     def whole(self) -> AuditEntry:
         """Return the entry, with how often it happened if more than once."""
-        return self.entry if self.times == 1 else msgspec.structs.replace(self.entry, facts=f'{{"times":{self.times}}}')
+        if self.times == 1:
+            return self.entry
+        facts = canonical({**msgspec.json.decode(self.entry.facts), "times": self.times})
+        return msgspec.structs.replace(self.entry, facts=facts.decode("utf-8"))
 
 
 class AuditTrail:
@@ -175,4 +179,5 @@ def _alike(entry: AuditEntry) -> _Alike:
         entry.address,
         entry.outcome,
         entry.reason,
+        entry.facts,
     )

@@ -10,11 +10,24 @@ ActorKind = Literal["nobody", "person", "machine", "system"]
 Outcome = Literal["done", "refused", "failed"]
 
 
+class AskedFrom(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """From where something was asked for, carried by a command so that whoever decides it can say so in his audit log.
+
+    `key_id` is the API key's; without one a person had logged in.
+    """
+
+    address: str = ""
+    user_agent: str = ""
+    request_id: str = ""
+    key_id: str = ""
+
+
 class AuditEntry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Who did what to which resource, from where, and what came of it.
 
-    `at` is RFC 3339 in UTC. `action` is one of the permission matrix, or begins with `request.` or `audit.`. `reason`
-    is the code of a refusal. `facts` is canonical JSON (RFC 8785): small, and without personal data.
+    `at` is RFC 3339 in UTC. `actor_kind` is `machine` for whoever used an API key, which `facts` names then. `action`
+    is one of the permission matrix, or begins with `request.` or `audit.`. `reason` is the code of a refusal.
+    `facts` is canonical JSON (RFC 8785): small, and without personal data.
     """
 
     entry_id: str

@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from libs.common.contracts.audit import AskedFrom
 from libs.common.contracts.base import Message
 from libs.common.contracts.transfers import CanonicalId, TransferCommand, TransferKind
 
@@ -48,7 +49,13 @@ class FeeRule(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True,
     rounding: Literal["down", "up", "half_even"]
 
 
-class PublishFeeSchedule(Message, frozen=True, gc=False, kw_only=True):
+class AskedOfLedger(Message, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """A word about what the ledger holds already. `asked_from` is for its audit log alone, no record holds it."""
+
+    asked_from: AskedFrom | None = None
+
+
+class PublishFeeSchedule(AskedOfLedger, frozen=True, gc=False, kw_only=True):
     """Staff put the next version of the fee schedule in force; legs from or to an exempt account pay nothing."""
 
     TYPE: ClassVar[str] = "tallystick.gateway.publish-fee-schedule.v1"
@@ -59,7 +66,7 @@ class PublishFeeSchedule(Message, frozen=True, gc=False, kw_only=True):
     requested_at: str
 
 
-class CaptureTransfer(Message, frozen=True, gc=False, kw_only=True):
+class CaptureTransfer(AskedOfLedger, frozen=True, gc=False, kw_only=True):
     """Post a part of what a caller's hold reserves, or all of it.
 
     `amounts_minor` is what each leg moves, in the order of the legs; empty for all that is left. With `is_final` the
@@ -75,7 +82,7 @@ class CaptureTransfer(Message, frozen=True, gc=False, kw_only=True):
     requested_at: str
 
 
-class VoidTransfer(Message, frozen=True, gc=False, kw_only=True):
+class VoidTransfer(AskedOfLedger, frozen=True, gc=False, kw_only=True):
     """End a caller's hold; what it still reserves is given back. Has its effect once per `command_id`."""
 
     TYPE: ClassVar[str] = "tallystick.gateway.void-transfer.v1"
@@ -85,7 +92,7 @@ class VoidTransfer(Message, frozen=True, gc=False, kw_only=True):
     requested_at: str
 
 
-class ReverseTransfer(Message, frozen=True, gc=False, kw_only=True):
+class ReverseTransfer(AskedOfLedger, frozen=True, gc=False, kw_only=True):
     """Move a posted transfer's money back, in part or in full; never more than it moved, over all its reversals.
 
     The reversal is a transfer of its own, and `command_id` is its id. `amounts_minor` is what each leg gives back;
@@ -103,7 +110,7 @@ class ReverseTransfer(Message, frozen=True, gc=False, kw_only=True):
     requested_at: str
 
 
-class ChangeAccount(Message, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+class ChangeAccount(AskedOfLedger, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """Change what an account may do: its status, the least and the most it may hold. None leaves as it is.
 
     `only_while` is the status that it must have: an owner closes what is active, and so undoes nothing that staff

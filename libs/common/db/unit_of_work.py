@@ -29,6 +29,13 @@ class Transaction:
         """Say this once the transaction has committed, and only then."""
         self.messages.append(outgoing(topic, key, message))
 
+    async def driver(self) -> asyncpg.Connection:
+        """Return asyncpg's connection inside this transaction; SQLAlchemy begins lazily, so it must have begun."""
+        await self.connection.exec_driver_sql("SELECT 1")
+        raw = await self.connection.get_raw_connection()
+        driver: asyncpg.Connection = raw.driver_connection
+        return driver
+
     @asynccontextmanager
     async def undone_by_failure(self) -> AsyncIterator[None]:
         """Undo what the block did if it raises, and say nothing of it; what came before may still commit."""
@@ -59,7 +66,7 @@ class UnitOfWork:
                 yield transaction
                 if transaction.messages:
                     row = self._outbox.row(transaction.messages)
-                    await self._outbox.insert(await _driver_of(connection), row)
+                    await self._outbox.insert(await transaction.driver(), row)
         except PoolTimeout as failure:
             raise Unavailable("database_busy", "All database connections are in use; try again.") from failure
         except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as failure:
@@ -69,11 +76,3 @@ class UnitOfWork:
             raise unavailable from failure
         if row is not None:
             await self._outbox.publish(row)
-
-
-async def _driver_of(connection: AsyncConnection) -> asyncpg.Connection:
-    """Return asyncpg's connection inside this transaction; SQLAlchemy begins lazily, so it must have begun."""
-    await connection.exec_driver_sql("SELECT 1")
-    raw = await connection.get_raw_connection()
-    driver: asyncpg.Connection = raw.driver_connection
-    return driver

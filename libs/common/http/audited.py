@@ -97,7 +97,7 @@ def note_hot_refusal(trail: AuditTrail, action: str, request: HotRequest, error:
     principal = getattr(request, "principal", None)  # not set if the gate refused it
     if principal is not None:
         asker.actor_id = principal.user_id
-        asker.actor_kind = "machine" if principal.is_machine else "person"
+        asker.used_key(principal.key_id)
     asker.reason = error.code
     outcome = outcome_of(asker, is_read=False, status=error.http_status, staff_may=False)
     if outcome is not None:

@@ -82,7 +82,7 @@ def permitted(action: str) -> Any:
 def note_principal(asker: Asker, principal: Principal) -> None:
     """Say in the audit log who asks."""
     asker.actor_id, asker.is_staff = principal.user_id, principal.is_staff()
-    asker.actor_kind = "machine" if principal.is_machine else "person"
+    asker.used_key(principal.key_id)
 
 
 def admit(principal: Principal, permission: Permission, verifier: Verifier) -> Principal:

@@ -152,6 +152,7 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
         "verify the ledger, and see what was found", _of("auditor", "admin"), scope="ledger:read"
     ),
     "ledger.release": Permission("let a halted ledger go on", _of("admin"), fresh=True),
+    "ledger.repair": Permission("set an account's row to what the journal proves, at the console", _of("admin")),
     "reconciliation.run": Permission(
         "start reconciliations and see their reports", _of("auditor", "admin"), scope="ledger:read"
     ),

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from libs.common.errors import Conflict, NotFound
+from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
 from libs.common.http.gate import permitted
@@ -130,10 +131,12 @@ def batch_files_router(parts: MoneyRoutes, receive: ReceiveBatch, cancel: Cancel
         """
         key, kind = read_key(idempotency_key), _kind_of(request)
         counted = await parts.count(address_of(request), principal)
+        asker = asker_of(request)
         try:
-            received = await receive(principal.user_id, key, kind, request.stream())
+            received = await receive(principal.user_id, key, kind, request.stream(), asker.asked_from())
         except ClientDisconnect:
             return Response(status_code=400)  # for the log; nobody reads it
+        asker.concerns("batch", received.batch.batch_id)
         if counted is not None and received.is_replay:
             await parts.limits.give_back(counted)
         elif counted is not None:

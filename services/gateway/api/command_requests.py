@@ -1,7 +1,7 @@
 """What the routes for commands share: key, wait, rate limits, and the answers that are no success."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from libs.common.db.hot import HotConnection
 from libs.common.errors import TooManyRequests
+from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.problems import problem_response
 from libs.common.sentences import detail_of
@@ -47,7 +48,9 @@ class CommandRoutes:
         except TooManyRequests:
             if not await self.intake.is_replay(asked):
                 raise
-        taken = await self.intake.submit(asked, wait_seconds)
+        asker = asker_of(request)
+        taken = await self.intake.submit(replace(asked, asked_from=asker.asked_from()), wait_seconds)
+        asker.is_noted_by_owner = True  # the ledger, in the transaction in which it decides; a copy is no new action
         if counted is not None and taken.is_replay:
             await self.money.limits.give_back(counted)
         elif counted is not None:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
+from libs.common.contracts.audit import AskedFrom
 from services.gateway.domain.batch_files import FileLine
 
 _ADD_PIECE: Final = "INSERT INTO gateway.batch_pieces (batch_id, number, lines) VALUES ($1::uuid, $2, $3)"
@@ -21,8 +22,9 @@ WHERE p.batch_id < $1::uuid AND NOT EXISTS (SELECT FROM gateway.batches b WHERE 
 _LOCK_PRINCIPAL: Final = "SELECT pg_advisory_xact_lock(hashtextextended('gateway.batches ' || $1, 0))"
 _COUNT_OPEN: Final = "SELECT count(*) FROM gateway.batches WHERE principal_id = $1::uuid AND finished_at IS NULL"
 _ADD: Final = """
-INSERT INTO gateway.batches (batch_id, principal_id, idempotency_key, body_hash, lines, pieces, created_at, worked_at)
-VALUES ($1::uuid, $2::uuid, $3, $4, $5, $6, $7, $7)
+INSERT INTO gateway.batches (batch_id, principal_id, idempotency_key, body_hash, lines, pieces, created_at, worked_at,
+    asked_from)
+VALUES ($1::uuid, $2::uuid, $3, $4, $5, $6, $7, $7, $8)
 """
 _COLUMNS: Final = """
 SELECT batch_id::text, principal_id::text, body_hash, lines, pieces, status, created_at, finished_at
@@ -42,7 +44,7 @@ WHERE batch_id = (
     SELECT batch_id FROM gateway.batches
     WHERE finished_at IS NULL AND (leased_until IS NULL OR leased_until < $1)
     ORDER BY worked_at, batch_id LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING batch_id::text, principal_id::text
+RETURNING batch_id::text, principal_id::text, asked_from
 """
 _NEXT_PIECE: Final = """
 SELECT number, lines FROM gateway.batch_pieces
@@ -81,6 +83,7 @@ SELECT lines, transfer_ids::text[], failures FROM gateway.batch_pieces WHERE bat
 
 _encode = msgspec.json.Encoder().encode
 _decode_lines = msgspec.json.Decoder(list[FileLine]).decode
+_decode_asked_from = msgspec.json.Decoder(AskedFrom).decode
 _decode_failures = msgspec.json.Decoder(dict[str, str]).decode
 
 
@@ -132,7 +135,7 @@ async def lock_principal(connection: asyncpg.Connection, principal_id: str) -> N
     await connection.execute(_LOCK_PRINCIPAL, principal_id)
 
 
-async def add_batch(connection: asyncpg.Connection, batch: Batch, idempotency_key: str) -> None:
+async def add_batch(connection: asyncpg.Connection, batch: Batch, idempotency_key: str, asked_from: AskedFrom) -> None:
     """Keep a batch whose pieces are there."""
     await connection.execute(
         _ADD,
@@ -143,6 +146,7 @@ async def add_batch(connection: asyncpg.Connection, batch: Batch, idempotency_ke
         batch.lines,
         batch.pieces,
         batch.created_at,
+        _encode(asked_from),
     )
 
 
@@ -165,10 +169,18 @@ async def read_batches_of(
     return [Batch(*row) for row in await connection.fetch(_PAGE, principal_id, before, limit)]
 
 
-async def take_batch(connection: asyncpg.Connection, now: datetime, lease_seconds: float) -> tuple[str, str] | None:
-    """Take the batch that has waited longest, for so long; return its id and whose it is."""
+class TakenBatch(NamedTuple):
+    """A batch that is to be worked on: whose it is, and from where he sent it."""
+
+    batch_id: str
+    principal_id: str
+    asked_from: AskedFrom
+
+
+async def take_batch(connection: asyncpg.Connection, now: datetime, lease_seconds: float) -> TakenBatch | None:
+    """Take the batch that has waited longest, for so long."""
     row = await connection.fetchrow(_TAKE, now, lease_seconds)
-    return None if row is None else (row[0], row[1])
+    return None if row is None else TakenBatch(row[0], row[1], _decode_asked_from(row[2]))
 
 
 async def next_piece(connection: asyncpg.Connection, batch_id: str) -> tuple[int, list[FileLine]] | None:

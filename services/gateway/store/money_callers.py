@@ -25,11 +25,19 @@ CROSS JOIN LATERAL (
 """
 
 
+class Caller(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """From where, by which client, with which API key; without one, a person had logged in."""
+
+    address: str
+    user_agent: str
+    key_id: str = ""
+
+
 class Said(msgspec.Struct, frozen=True, gc=False):
-    """The JSON of a lump: (transfer id, request id, place in `callers`), and (address, client)."""
+    """The JSON of a lump: (transfer id, request id, place in `callers`), and the callers."""
 
     requests: list[tuple[str, str, int]]
-    callers: list[tuple[str, str]]
+    callers: list[Caller]
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -56,9 +64,10 @@ class CallerOf(NamedTuple):
     request_id: str
     address: str
     user_agent: str
+    key_id: str
 
 
-def lump_of(lump_id: str, requests: list[tuple[str, str, int]], callers: Sequence[tuple[str, str]]) -> Lump:
+def lump_of(lump_id: str, requests: list[tuple[str, str, int]], callers: Sequence[Caller]) -> Lump:
     """Return these as a lump; there is at least one."""
     first_id, last_id = min(requests)[0], max(requests)[0]
     return Lump(lump_id, first_id, last_id, len(requests), _encode(Said(requests, list(callers))))
@@ -77,5 +86,5 @@ async def find_callers(connection: asyncpg.Connection, transfer_ids: Sequence[st
         said = _decode(text)
         for transfer_id, request_id, place in said.requests:
             if transfer_id in wanted:
-                found[transfer_id] = CallerOf(request_id, *said.callers[place])
+                found[transfer_id] = CallerOf(request_id, *msgspec.structs.astuple(said.callers[place]))
     return found

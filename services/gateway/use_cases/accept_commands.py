@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from libs.common.clock import Clock, to_rfc3339
+from libs.common.contracts.audit import AskedFrom
 from libs.common.contracts.gateway import (
     CaptureTransfer,
     ChangeAccount,
@@ -50,6 +51,7 @@ class AskedCommand:
     build: Callable[[str, str], LedgerCommand]
     memo: bytes | None = None
     memo_salt: bytes | None = None
+    asked_from: AskedFrom | None = None
 
     @property
     def key(self) -> CommandKey:
@@ -118,12 +120,13 @@ class CommandIntake:
         """Return the command as it is kept: this one, or the one that has its key."""
         async with self._connection.autocommit() as database:
             now = self._clock()
+            message = msgspec.structs.replace(asked.build(command_id, to_rfc3339(now)), asked_from=asked.asked_from)
             new = NewCommand(
                 command_id,
                 *asked.key,
                 asked.body_hash,
                 asked.subject_id,
-                _encode(asked.build(command_id, to_rfc3339(now))),
+                _encode(message),
                 asked.memo,
                 asked.memo_salt,
             )

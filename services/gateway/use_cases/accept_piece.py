@@ -11,17 +11,22 @@ from typing import Final
 
 import asyncpg
 
+from libs.common.audit.audit_log import append_entries, audit_recorded
 from libs.common.clock import Clock, to_rfc3339
+from libs.common.contracts.audit import AskedFrom
 from libs.common.crash_points import reached
 from libs.common.db.hot import HotConnection
 from libs.common.ids import new_id
+from libs.common.messaging.outgoing_message import Outgoing
 from libs.common.messaging.publisher import Publisher
 from services.gateway.domain.outcomes import Outcome
 from services.gateway.messages import transfer_requested
 from services.gateway.store.batches import hold_open_piece, note_piece
+from services.gateway.store.money_callers import Caller, lump_of, save_lump
 from services.gateway.store.transfers import NewRequest, find_by_keys, insert_requests
 from services.gateway.use_cases.accept_transfers import Submission, as_row
 from services.gateway.use_cases.await_outcomes import Waiters
+from services.gateway.use_cases.record_callers import proof_of
 
 _KEY_REUSED: Final = "idempotency_key_reused"
 
@@ -44,8 +49,12 @@ class PieceIntake:
         self._waiters = waiters
         self._clock = clock
 
-    async def submit(self, batch_id: str, number: int, lines: Sequence[PieceLine]) -> list[asyncio.Future[Outcome]]:
+    async def submit(
+        self, batch_id: str, number: int, lines: Sequence[PieceLine], asked_from: AskedFrom
+    ) -> list[asyncio.Future[Outcome]]:
         """Keep the piece and publish its transfers; return what will have the outcome of each new one.
+
+        From where the file was sent is kept with its transfers, as if each had been asked for from there.
 
         Nothing is kept of a piece that is done already, or whose batch has ended. Idempotent by: (batch, piece), and
         the lines' keys. Locks: the batch, then the keys in their order. Emits: TransferRequested. Raises: Unavailable.
@@ -61,11 +70,13 @@ class PieceIntake:
                 kept = await find_by_keys(connection, [submission.key for submission in asked])
                 found = {key: (earlier.transfer_id, earlier.body_hash) for key, earlier in kept.items()}
                 await note_piece(connection, batch_id, number, *_results(lines, found))
+                stored = {transfer_id for transfer_id, _ in found.values()}
+                new = [submission for submission in asked if submission.transfer_id in stored]
+                proof = await self._keep_callers(connection, new, asked_from)
         except BaseException:
             self._drop(asked)
             raise
         reached("gateway.batch_piece_after_commit")
-        stored = {transfer_id for transfer_id, _ in found.values()}
         self._drop(submission for submission in asked if submission.transfer_id not in stored)
         await self._publisher.send(
             [
@@ -73,8 +84,23 @@ class PieceIntake:
                 for row in rows
                 if row.transfer_id in stored
             ]
+            + proof
         )
-        return self._waited_for([submission for submission in asked if submission.transfer_id in stored])
+        return self._waited_for(new)
+
+    async def _keep_callers(
+        self, connection: asyncpg.Connection, new: Sequence[Submission], asked_from: AskedFrom
+    ) -> list[Outgoing]:
+        """Keep from where these were asked for; return what tells of the proof."""
+        if not new:
+            return []
+        caller = Caller(asked_from.address, asked_from.user_agent, asked_from.key_id)
+        requests = [(submission.transfer_id, asked_from.request_id, 0) for submission in new]
+        lump = lump_of(new_id(), requests, [caller])
+        entries = [proof_of(lump, self._clock())]
+        await save_lump(connection, lump)
+        await append_entries(connection, "gateway", entries)
+        return [audit_recorded("gateway", entries)]
 
     async def _insert(self, connection: asyncpg.Connection, asked: Sequence[Submission]) -> list[NewRequest]:
         now = self._clock()

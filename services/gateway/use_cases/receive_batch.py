@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from libs.common.clock import Clock
+from libs.common.contracts.audit import AskedFrom
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Conflict, Unprocessable
 from libs.common.ids import first_id_at, new_id
@@ -44,7 +45,9 @@ class ReceiveBatch:
         self._connection = connection
         self._clock = clock
 
-    async def __call__(self, principal_id: str, key: str, kind: FileKind, body: AsyncIterator[bytes]) -> Received:
+    async def __call__(
+        self, principal_id: str, key: str, kind: FileKind, body: AsyncIterator[bytes], asked_from: AskedFrom
+    ) -> Received:
         """Keep the file whole, or nothing of it.
 
         Idempotent by: the key; another file under it is refused. Raises: Unprocessable (batch_file_unreadable,
@@ -61,7 +64,7 @@ class ReceiveBatch:
             await writer.end()
             now = self._clock()
             batch = Batch(batch_id, principal_id, file.digest(), file.count, writer.number, "queued", now, None)
-            return await self._keep(batch, key)
+            return await self._keep(batch, key, asked_from)
         except BaseException:
             async with self._connection.autocommit() as connection:
                 await drop_pieces(connection, batch_id)
@@ -79,7 +82,7 @@ class ReceiveBatch:
                 raise _too_many()
         return known
 
-    async def _keep(self, batch: Batch, key: str) -> Received:
+    async def _keep(self, batch: Batch, key: str, asked_from: AskedFrom) -> Received:
         # tidy: allow commit-outside-unit-of-work: nothing is emitted; the batch is worked through from its own rows
         async with self._connection.transaction() as connection:
             await lock_principal(connection, batch.principal_id)
@@ -87,7 +90,7 @@ class ReceiveBatch:
             if known is None:
                 if await count_open(connection, batch.principal_id) >= OPEN_MAX:
                     raise _too_many()
-                await add_batch(connection, batch, key)
+                await add_batch(connection, batch, key, asked_from)
                 return Received(batch, is_replay=False)
             await drop_pieces(connection, batch.batch_id)
         if known.body_hash != batch.body_hash:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from contextlib import suppress
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -11,11 +12,12 @@ from libs.common.audit.asker import bounded_user_agent, by_itself
 from libs.common.audit.audit_log import AuditLog
 from libs.common.audit.entry import new_entry
 from libs.common.clock import Clock
+from libs.common.contracts.audit import AuditEntry
 from libs.common.errors import Unavailable
 from libs.common.http.hot import HotRequest
 from libs.common.ids import new_id
 from libs.common.telemetry.metrics import AUDIT_LOST
-from services.gateway.store.money_callers import RECORDED_AS, Lump, lump_of, save_lump
+from services.gateway.store.money_callers import RECORDED_AS, Caller, Lump, lump_of, save_lump
 
 log = structlog.get_logger()
 
@@ -30,11 +32,12 @@ class MoneyCallers:
     def __init__(self) -> None:
         """Begin with none."""
         self._requests: list[tuple[str, str, int]] = []
-        self._places: dict[tuple[str, bytes], int] = {}
+        self._places: dict[tuple[str, bytes, str], int] = {}
 
     def note(self, transfer_id: str, request: HotRequest) -> None:
         """Remember from where a transfer was asked for. Replays are not noted: their transfer was."""
-        place = self._places.setdefault((request.address, request.user_agent), len(self._places))
+        caller = (request.address, request.user_agent, request.principal.key_id)
+        place = self._places.setdefault(caller, len(self._places))
         self._requests.append((transfer_id, request.request_id, place))
 
     def take(self) -> Lump | None:
@@ -43,7 +46,20 @@ class MoneyCallers:
         if not requests:
             return None
         self._requests, self._places = [], {}
-        return lump_of(new_id(), requests, [(address, bounded_user_agent(client)) for address, client in places])
+        callers = [Caller(address, bounded_user_agent(client), key_id) for address, client, key_id in places]
+        return lump_of(new_id(), requests, callers)
+
+
+def proof_of(lump: Lump, at: datetime) -> AuditEntry:
+    """Return the audit entry that proves a lump by its digest."""
+    return new_entry(
+        "gateway",
+        by_itself("gateway"),
+        RECORDED_AS,
+        at=at,
+        resource=("money_callers", lump.lump_id),
+        facts={"requests": lump.requests, "sha256": lump.digest()},
+    )
 
 
 class RecordCallers:
@@ -84,12 +100,5 @@ class RecordCallers:
 
     async def _write(self, lump: Lump) -> None:
         """Commits: the lump and the entry that proves it."""
-        entry = new_entry(
-            "gateway",
-            by_itself("gateway"),
-            RECORDED_AS,
-            at=self._clock(),
-            resource=("money_callers", lump.lump_id),
-            facts={"requests": lump.requests, "sha256": lump.digest()},
-        )
+        entry = proof_of(lump, self._clock())
         await self._log.append([entry], before=lambda connection: save_lump(connection, lump))

@@ -71,13 +71,14 @@ class RunBatches:
             taken = await take_batch(connection, self._clock(), _LEASE_SECONDS)
             if taken is None:
                 return False
-            batch_id, principal_id = taken
+            batch_id = taken.batch_id
             piece = await next_piece(connection, batch_id)
             if piece is None:
                 await finish_batch(connection, batch_id, "done", self._clock())
                 return True
         number, lines = piece
-        outcomes = await self._pieces.submit(batch_id, number, await self._prepare(principal_id, lines))
+        prepared = await self._prepare(taken.principal_id, lines)
+        outcomes = await self._pieces.submit(batch_id, number, prepared, taken.asked_from)
         # All of a piece have one deadline; the batch stays leased until then, so that nobody begins the next piece.
         await asyncio.gather(*outcomes)
         async with self._connection.autocommit() as connection:

@@ -12,7 +12,8 @@ from libs.common.contracts.audit import AuditEntry
 from libs.common.db.reading import Reading
 from libs.common.http.cursors import Cursor
 from libs.common.ids import first_id_at, is_id
-from services.gateway.store.money_callers import RECORDED_AS, find_callers
+from libs.common.proof.canonical_json import canonical
+from services.gateway.store.money_callers import RECORDED_AS, CallerOf, find_callers
 
 ID_MAX: Final = 2**128 - 1
 
@@ -146,10 +147,18 @@ async def _with_callers(database: asyncpg.Connection, entries: list[AuditEntry])
     """Add to requests for money from where they came."""
     money = [entry.entry_id for entry in entries if entry.resource_id == entry.entry_id]
     callers = await find_callers(database, money) if money else {}
-    return [
-        msgspec.structs.replace(entry, **callers[entry.entry_id]._asdict()) if entry.entry_id in callers else entry
-        for entry in entries
-    ]
+    return [_asked_by(entry, callers.get(entry.entry_id)) for entry in entries]
+
+
+def _asked_by(entry: AuditEntry, caller: CallerOf | None) -> AuditEntry:
+    if caller is None:
+        return entry
+    request_id, address, user_agent, key_id = caller
+    shown = msgspec.structs.replace(entry, request_id=request_id, address=address, user_agent=user_agent)
+    if not key_id:
+        return shown
+    facts = canonical({**msgspec.json.decode(shown.facts), "key_id": key_id}).decode("utf-8")
+    return msgspec.structs.replace(shown, actor_kind="machine", facts=facts)
 
 
 def _first_id(moment: datetime | None, otherwise: int) -> int:

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from libs.common.clock import to_rfc3339
 from libs.common.errors import NotFound
+from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
@@ -66,9 +67,13 @@ def reconciliation_router(runs: ReconciliationView, run_reconciliations: RunReco
         summary="Start a reconciliation",
         responses=refusals("role_required", "reconciliation_running"),
     )
-    async def post_run(principal: Annotated[Principal, permitted("reconciliation.run")]) -> StartedAnswer:
+    async def post_run(
+        principal: Annotated[Principal, permitted("reconciliation.run")], request: Request
+    ) -> StartedAnswer:
         """Compare everything, in the background. One runs at a time; its result stays for ever."""
-        return StartedAnswer(run_id=await run_reconciliations.ask(principal.user_id))
+        run_id = await run_reconciliations.ask(principal.user_id)
+        asker_of(request).concerns("reconciliation", run_id)
+        return StartedAnswer(run_id=run_id)
 
     @router.get(
         "/{run_id}",

@@ -3,11 +3,11 @@
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from libs.common.errors import NotFound
-from libs.common.http.auth import Principal
+from libs.common.http.app import asker_of
 from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from libs.common.ids import is_id
@@ -84,9 +84,11 @@ def verifications_router(verify: VerifyOnRequest, findings: FindingsView, releas
         dependencies=_VERIFYING,
         responses=statuses | refusals("verification_running"),
     )
-    async def verify_ledger(body: VerifyRequest, response: Response) -> VerificationAnswer:
+    async def verify_ledger(body: VerifyRequest, request: Request, response: Response) -> VerificationAnswer:
         """Verify in the background; a short one is answered at once."""
-        return _answer(await verify.start(body.scope, "", wait_seconds=_WAIT_SECONDS), response)
+        running = await verify.start(body.scope, "", wait_seconds=_WAIT_SECONDS)
+        asker_of(request).concerns("verification", running.verification_id)
+        return _answer(running, response)
 
     @router.post(
         "/verify/{account_id}",
@@ -124,17 +126,15 @@ def verifications_router(verify: VerifyOnRequest, findings: FindingsView, releas
     @router.post(
         "/release",
         summary="Let the ledger go on in spite of a finding",
+        dependencies=(permitted("ledger.release"),),
         responses=refusals("finding_not_found", "ledger_not_halted", "reason_missing"),
     )
-    async def release_finding(
-        body: ReleaseRequest, principal: Annotated[Principal, permitted("ledger.release")]
-    ) -> ReleaseAnswer:
+    async def release_finding(body: ReleaseRequest, request: Request) -> ReleaseAnswer:
         """Release one finding; the journal keeps who did and a commitment to the reason."""
         if not is_id(body.finding_id):
             raise NotFound("finding_not_found", "There is no such finding, or it was released before.")
-        return ReleaseAnswer(
-            open_findings=await release(body.finding_id, actor_id=principal.user_id, reason=body.reason)
-        )
+        open_findings = await release(body.finding_id, asker=asker_of(request), reason=body.reason)
+        return ReleaseAnswer(open_findings=open_findings)
 
     return router
 

@@ -18,6 +18,7 @@ from libs.common.contracts.fraud import HoldResolved, TransferBatchScreened, Tra
 
 # tidy: allow impure-value-code: a message's frozen structs are the commands; a copy of them would only drift
 from libs.common.contracts.gateway import (
+    AskedOfLedger,
     CaptureTransfer,
     ChangeAccount,
     FeeRule,
@@ -34,6 +35,7 @@ from libs.common.money import ASSET_EXPONENTS, MAX_AMOUNT_MINOR
 __all__ = [
     "BATCH_MAX",
     "LEGS_MAX",
+    "AskedOfLedger",
     "CaptureTransfer",
     "ChangeAccount",
     "Command",

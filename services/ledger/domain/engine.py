@@ -11,6 +11,7 @@ from typing import Final
 from services.ledger.domain.account import Account
 from services.ledger.domain.change_account import change_account
 from services.ledger.domain.commands import (
+    AskedOfLedger,
     CaptureTransfer,
     ChangeAccount,
     Command,
@@ -55,6 +56,7 @@ def decide(
         if isinstance(command, TransferScreened):  # nearly all of them
             post_screened(run, command)
         else:
+            run.decisions.has_words |= isinstance(command, AskedOfLedger)
             _decide_rare(run, command)
     return run.decisions
 

@@ -106,6 +106,8 @@ class Decisions:
     commands: list[CommandAnswer] = field(default_factory=list)
     limited: set[str] = field(default_factory=set)
     published: FeeAnswer | None = None
+    has_words: bool = False
+    """Whether any command was a caller's or staff's word about what was there already."""
 
     @property
     def only_inserts(self) -> bool:

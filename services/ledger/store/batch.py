@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple, TypeAlias
 
+from libs.common.contracts.audit import AuditEntry
 from libs.common.proof.tiles import FullTile
 from services.ledger.domain.run import Decisions
 from services.ledger.store.heads import JournalHead
@@ -30,12 +31,15 @@ class Batch:
     decisions: Decisions
     recorded_at: datetime
     published_size: int
+    audited: Sequence[AuditEntry] = ()
+    """What the audit log says of it; nothing of new transfers, which are the gateway's to tell of."""
 
     @property
     def fits_one_statement(self) -> bool:
-        """Whether nothing of it is copied, and it holds nothing but new transfers."""
+        """Whether nothing of it is copied, and it holds nothing but new transfers that nobody's word is audited for."""
         decisions = self.decisions
-        return max(len(decisions.books.entries), len(decisions.changes)) < COPIED_FROM and decisions.only_inserts
+        is_small = max(len(decisions.books.entries), len(decisions.changes)) < COPIED_FROM
+        return is_small and decisions.only_inserts and not self.audited
 
 
 class Sealed(NamedTuple):

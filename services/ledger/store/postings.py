@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from libs.common.audit.audit_log import append_entries
 from libs.common.crash_points import reached
 from libs.common.db.hot import HotConnection
 from services.ledger.store.batch import Batch, Sealed
@@ -14,7 +15,7 @@ from services.ledger.store.money import entry_columns, money_columns, write_mone
 async def write_batch(hot: HotConnection, batch: Batch, seal: Callable[[], Sealed]) -> Sealed:
     """Write the batch, all or nothing. `seal` is called once; of a large batch while PostgreSQL is busy with the money.
 
-    Commits: head, accounts, entries, transfers, journal, tiles, block, checkpoint, published mark.
+    Commits: head, accounts, entries, transfers, journal, tiles, block, checkpoint, published mark, audit entries.
     Raises: HeadMoved; asyncpg.UniqueViolationError of `TRANSFER_KNOWN` when one of the new transfers was decided
     before; Unavailable, after which it is not known whether it was written.
     """
@@ -33,6 +34,8 @@ async def write_batch(hot: HotConnection, batch: Batch, seal: Callable[[], Seale
         if not batch.decisions.only_inserts:
             await write_later_states(connection, batch)
         await write_journal(connection, batch, sealed)
+        if batch.audited:
+            await append_entries(connection, "ledger", batch.audited)
         reached("ledger.before_commit")
     return sealed
 

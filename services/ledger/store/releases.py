@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from libs.common.audit.audit_log import append_entries, audit_recorded
+from libs.common.contracts.audit import AuditEntry
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Conflict, NotFound
 from libs.common.messaging.outbox import Outbox, OutboxRow
@@ -32,6 +34,7 @@ class Release(NamedTuple):
     recorded_at: datetime
     say: Callable[[int], Outgoing]
     """Is told how many findings still halt the shard."""
+    entry: AuditEntry
 
 
 async def write_release(
@@ -43,8 +46,8 @@ async def write_release(
 ) -> tuple[int, OutboxRow]:
     """Write what `decide` makes of the finding and the halted head. Returns how many findings still halt the shard.
 
-    Locks: the head. Commits: record, block, tiles, checkpoint, head, release and the outbox row, which is returned to
-    be published. Raises: NotFound (finding_not_found); Conflict (ledger_not_halted); Unavailable.
+    Locks: the head. Commits: record, block, tiles, checkpoint, head, release, audit entry and the outbox row, which
+    is returned to be published. Raises: NotFound (finding_not_found); Conflict (ledger_not_halted); Unavailable.
     """
     async with hot.transaction() as connection:
         finding = await load_open_finding(connection, shard, finding_id)
@@ -67,6 +70,7 @@ async def write_release(
         )
         others: int = await connection.fetchval(_OTHERS, shard)
         await append_record(connection, shard, release.record, release.recorded_at, halted=others > 0)
-        row = outbox.row([release.say(others)])
+        await append_entries(connection, outbox.schema, [release.entry])
+        row = outbox.row([release.say(others), audit_recorded(outbox.schema, [release.entry])])
         await outbox.insert(connection, row)
     return others, row

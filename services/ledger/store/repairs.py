@@ -6,6 +6,8 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
+from libs.common.audit.audit_log import append_entries
+from libs.common.contracts.audit import AuditEntry
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Conflict
 from services.ledger.store.heads import JournalHead
@@ -47,6 +49,7 @@ class Repair(NamedTuple):
     reason: str
     salt: str
     recorded_at: datetime
+    entry: AuditEntry
 
 
 async def load_size(hot: HotConnection, shard: int) -> int:
@@ -66,8 +69,8 @@ async def write_repair(
 ) -> None:
     """Set the fields to what was computed, if the journal still ends at `size` and they are still what was stored.
 
-    Locks: the head, then the account. Commits: the account's row, record, block, tiles, checkpoint, head, repair. A
-    halted shard stays halted. Raises: Conflict (ledger_moved); Unavailable.
+    Locks: the head, then the account. Commits: the account's row, record, block, tiles, checkpoint, head, repair,
+    audit entry. A halted shard stays halted. Raises: Conflict (ledger_moved); Unavailable.
     """
     async with hot.transaction() as connection:
         head, halted = await lock_head(connection, shard)
@@ -79,6 +82,8 @@ async def write_repair(
             _REPAIR, shard, head.size, account_id, repair.actor_id, repair.reason, repair.salt, repair.recorded_at
         )
         await append_record(connection, shard, repair.record, repair.recorded_at, halted=halted)
+        # Nobody publishes it from here: the ledger says each entry again some minutes later, whoever wrote it.
+        await append_entries(connection, "ledger", [repair.entry])
 
 
 async def _set_fields(connection: asyncpg.Connection, account_id: str, fields: Sequence[RepairedField]) -> None:

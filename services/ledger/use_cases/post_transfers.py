@@ -27,6 +27,7 @@ from services.ledger.store.journal_record import TRANSFER_KIND
 from services.ledger.store.memory import Memory
 from services.ledger.store.money import TRANSFER_KNOWN
 from services.ledger.store.postings import write_batch
+from services.ledger.use_cases.note_commands import entries_of, messages_of
 from services.ledger.use_cases.publish_outcomes import PublishOutcomes
 from services.ledger.use_cases.record_decisions import Signer, record_decisions
 from services.ledger.use_cases.watch_clock import WatchClock
@@ -49,7 +50,8 @@ class PostTransfers:
     written, and the batch is decided again with what is known.
 
     Idempotent by: transfer_id; a known transfer is answered again. Locks: the shard's head, then the accounts.
-    Emits: TransferChanged for every transfer in the commands. Raises: Unavailable; InvariantBroken.
+    Emits: TransferChanged for every transfer in the commands, AuditRecorded for what was asked by callers and
+    staff. Raises: Unavailable; InvariantBroken.
     """
 
     def __init__(
@@ -145,7 +147,9 @@ class PostTransfers:
         books = decisions.books
         # Read now: while the batch is being written, an account may be forgotten.
         versions = [books.read[account_id].version for account_id in books.changed]
-        batch = Batch(self._shard, head, versions, decisions, recorded_at=from_rfc3339(now), published_size=marked)
+        at = from_rfc3339(now)
+        audited = entries_of(decisions, at)
+        batch = Batch(self._shard, head, versions, decisions, recorded_at=at, published_size=marked, audited=audited)
         with COMMIT_SECONDS.time(), self._attempts.trying(decisions):
             sealed = await write_batch(self._hot, batch, seal)
         reached("ledger.after_commit_before_publish")
@@ -158,6 +162,8 @@ class PostTransfers:
         _count(decisions)
         JOURNAL_RECORDS.labels(self._shard).set(sealed.after.size)
         await self._outcomes.publish(messages, first=head.size, size=sealed.after.size, marked=marked)
+        if audited:
+            await self._outcomes.tell(messages_of(audited))
 
 
 def _traceparent_of(answer: Answer, traceparents: Mapping[str, str]) -> str:

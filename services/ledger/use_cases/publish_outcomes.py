@@ -96,6 +96,10 @@ class PublishOutcomes:
             self._in_flight.append((size, future))
         future.add_done_callback(self._confirmed)
 
+    async def tell(self, messages: Sequence[Outgoing]) -> None:
+        """Send what is committed and is told a second time whatever becomes of this, such as audit entries."""
+        await self._sender.send(messages)
+
     async def repeat(self, answers: Sequence[Answer]) -> None:
         """Send answers that were given before; whoever does not get one asks again."""
         await self._sender.send([answer_message(answer, self._shard) for answer in answers])

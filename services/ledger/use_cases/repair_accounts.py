@@ -6,6 +6,8 @@ from hashlib import sha256
 from secrets import token_hex
 from typing import Final
 
+from libs.common.audit.asker import Asker
+from libs.common.audit.entry import new_entry
 from libs.common.clock import Clock, from_rfc3339, to_rfc3339
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Conflict, Unprocessable
@@ -14,12 +16,14 @@ from services.ledger.store.heads import JournalHead
 from services.ledger.store.journal_record import BALANCE_REPAIRED, RepairedField, RepairRecord
 from services.ledger.store.repairs import Repair, load_size, write_repair
 from services.ledger.store.verifications import would_halt
+from services.ledger.use_cases.note_commands import RECORDS
 from services.ledger.use_cases.record_alone import record_alone
 from services.ledger.use_cases.record_decisions import Signer
 from services.ledger.use_cases.record_verification import RecordVerification
 from services.ledger.use_cases.release_finding import REASON_MAX
 
 _SAID_MAX: Final = 5
+_SIDES: Final = (("before", "stored"), ("after", "computed"))
 
 Verify = Callable[[], Awaitable[Verification]]
 """Verifies everything there is, with keys that are trusted."""
@@ -61,7 +65,7 @@ class RepairAccounts:
         halts = await would_halt(self._hot, self._shard, [one.digest for one in found.findings])
         return BalancePlan(found, accounts, halts)
 
-    async def carry_out(self, plan: BalancePlan, *, actor_id: str, reason: str) -> Verification:
+    async def carry_out(self, plan: BalancePlan, *, asker: Asker, reason: str) -> Verification:
         """Do it, an account a commit, and verify everything again. Returns what is found then.
 
         Emits: LedgerIntegrityBroken for each finding that nobody has released. Raises: Unprocessable (reason_missing);
@@ -77,14 +81,14 @@ class RepairAccounts:
             size = again.found.size
             accounts = {account_id: again.accounts[account_id] for account_id in accounts.keys() & again.accounts}
         for account_id, fields in accounts.items():
-            await self._repair(size, account_id, fields, actor_id, reason)
+            await self._repair(size, account_id, fields, asker, reason)
             size += 1
         found = await self._verify()
         await self._record(found)
         return found
 
     async def _repair(
-        self, size: int, account_id: str, fields: Sequence[RepairedField], actor_id: str, reason: str
+        self, size: int, account_id: str, fields: Sequence[RepairedField], asker: Asker, reason: str
     ) -> None:
         await write_repair(
             self._hot,
@@ -92,17 +96,17 @@ class RepairAccounts:
             size=size,
             account_id=account_id,
             fields=fields,
-            decide=lambda head: self._decide(head, account_id, fields, actor_id, reason),
+            decide=lambda head: self._decide(head, account_id, fields, asker, reason),
         )
 
     def _decide(
-        self, head: JournalHead, account_id: str, fields: Sequence[RepairedField], actor_id: str, reason: str
+        self, head: JournalHead, account_id: str, fields: Sequence[RepairedField], asker: Asker, reason: str
     ) -> Repair:
         salt = token_hex(16)
         now = max(to_rfc3339(self._clock()), head.last_time)
         record = RepairRecord(
             account_id=account_id,
-            actor_id=actor_id,
+            actor_id=asker.actor_id,
             fields=list(fields),
             index=head.size,
             kind=BALANCE_REPAIRED,
@@ -110,7 +114,17 @@ class RepairAccounts:
             shard=self._shard,
             time=now,
         )
-        return Repair(record_alone(record, head, self._signer), actor_id, reason, salt, from_rfc3339(now))
+        at = from_rfc3339(now)
+        changed = {name: {one.field: getattr(one, value) for one in fields} for name, value in _SIDES}
+        entry = new_entry(
+            "ledger",
+            asker,
+            "ledger.repair",
+            at=at,
+            resource=("account", account_id),
+            facts={RECORDS: [head.size], **changed},
+        )
+        return Repair(record_alone(record, head, self._signer), asker.actor_id, reason, salt, at, entry)
 
 
 def _fields_to_set(findings: Sequence[Finding]) -> dict[str, list[RepairedField]]:

@@ -68,6 +68,8 @@ async def test_an_account_is_frozen_and_answered_with_the_state_the_ledger_decid
         assert isinstance(command, ChangeAccount)
         assert (command.status, command.minimum_minor, command.maximum_minor) == ("frozen", None, None)
         assert (command.actor_id, len(command.reason_commitment)) == (actor_id, 64)
+        assert command.asked_from is not None
+        assert (command.asked_from.address, bool(command.asked_from.request_id)) == ("192.0.2.1", True)
         assert b"court" not in counter.publisher.sent[0].payload, "free text stays here"
         await counter.hear_all(
             state(account_id, 7, status="frozen", minimum_minor=-50), decided(command.command_id, journal_index=7)

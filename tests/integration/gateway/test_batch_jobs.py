@@ -16,6 +16,7 @@ from libs.common.crash_points import install
 from libs.common.errors import Unavailable
 from libs.common.ids import new_id
 from services.gateway.store.batches import hold_open_piece, note_piece
+from services.gateway.store.money_callers import CallerOf, find_callers
 from services.gateway.use_cases.accept_piece import PieceIntake
 from services.gateway.use_cases.look_up_parties import Directory
 from services.gateway.use_cases.run_batches import RunBatches
@@ -323,3 +324,27 @@ async def test_a_line_never_changes(counter: Counter) -> None:
     with pytest.raises(asyncpg.PostgresError, match="never changed"):
         await counter.rows("UPDATE gateway.batch_pieces SET lines = '[]' WHERE batch_id = $1", batch_id)
     await run_all(counter)
+
+
+async def test_each_transfer_of_a_file_is_kept_with_who_sent_the_file(counter: Counter) -> None:
+    lines = [row(counter, 1, key="a"), row(counter, 1, key="b"), row(counter, 1, source=new_id())]
+    async with counter.http() as http:
+        sent = await send(counter, http, HEADER + "".join(lines))
+        await run_all(counter)
+    transfers = [
+        one["transfer_id"]
+        for one in await counter.rows(
+            "SELECT transfer_id::text FROM gateway.transfers WHERE principal_id = $1::uuid", counter.payer.owner_id
+        )
+    ]
+    async with counter.connections["lookup"].autocommit() as connection:
+        found = await find_callers(connection, transfers)
+        proofs = await connection.fetch(
+            "SELECT a.facts FROM gateway.audit_log a JOIN gateway.money_callers c ON c.lump_id::text = a.resource_id"
+            " WHERE c.first_id = $1",
+            min(transfers),
+        )
+    caller = CallerOf(sent.headers["x-request-id"], "192.0.2.1", http.headers["user-agent"], "")
+    assert found == dict.fromkeys(transfers, caller)
+    assert len(transfers) == 2
+    assert [json.loads(proof[0])["requests"] for proof in proofs] == [2]

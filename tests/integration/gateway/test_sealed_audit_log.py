@@ -16,6 +16,7 @@ from libs.common.clock import system_clock
 from libs.common.contracts.audit import AuditEntry
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
+from libs.common.http.auth import Principal
 from libs.common.http.hot import HotRequest
 from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
@@ -271,7 +272,10 @@ async def test_from_where_money_was_asked_for_is_proven_in_lumps(audit: Log) -> 
     ids = [new_id() for _ in range(4)]
     for number, transfer_id in enumerate(ids):
         address = "192.0.2.1" if number < 3 else "2001:db8::1"
-        callers.note(transfer_id, HotRequest(None, None, None, address, f"r{number}", user_agent=b"curl\t8"))
+        request = HotRequest(None, None, None, address, f"r{number}", user_agent=b"curl\t8")
+        key_id = "a key" if number == 2 else ""
+        request.principal = Principal("somebody", frozenset(), "", float("inf"), key_id=key_id)
+        callers.note(transfer_id, request)
     await recording.write()
     await recording.write()
     async with audit.hot.autocommit() as connection:
@@ -282,8 +286,9 @@ async def test_from_where_money_was_asked_for_is_proven_in_lumps(audit: Log) -> 
             for one in await connection.fetch(f"SELECT {', '.join(COLUMNS)} FROM gateway.audit_log")
         ]
         await save_entries(connection, entries)
-    assert found[ids[0]] == CallerOf("r0", "192.0.2.1", "curl8")
-    assert found[ids[3]] == CallerOf("r3", "2001:db8::1", "curl8")
+    assert found[ids[0]] == CallerOf("r0", "192.0.2.1", "curl8", "")
+    assert found[ids[2]] == CallerOf("r2", "192.0.2.1", "curl8", "a key")
+    assert found[ids[3]] == CallerOf("r3", "2001:db8::1", "curl8", "")
     assert set(found) == set(ids)
     await audit.sealer()()
     assert (await audit.verify()).is_good

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from libs.common.audit.asker import Asker
 from libs.common.clock import monotonic_seconds
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Conflict, NotFound, Unavailable, Unprocessable
@@ -138,10 +139,10 @@ async def test_a_finding_halts_the_shard_until_it_is_released_with_a_reason(
     async with admin_connection(admin_dsn) as connection:
         finding_id = await connection.fetchval("SELECT finding_id::text FROM ledger.findings")
     with pytest.raises(Unprocessable, match="reason_missing"):
-        await auditor.release(finding_id, actor_id=ADMIN, reason=" ")
+        await auditor.release(finding_id, asker=Asker(ADMIN, "person"), reason=" ")
     with pytest.raises(NotFound, match="finding_not_found"):
-        await auditor.release(id_of("no finding"), actor_id=ADMIN, reason="a")
-    assert await auditor.release(finding_id, actor_id=ADMIN, reason="corrected by hand, ticket 7") == 0
+        await auditor.release(id_of("no finding"), asker=Asker(ADMIN, "person"), reason="a")
+    assert await auditor.release(finding_id, asker=Asker(ADMIN, "person"), reason="corrected by hand, ticket 7") == 0
     assert (await auditor.round()).findings == found.findings
     await books.do(screened("t", leg("alice", "bob", 1)))
     await until_confirmed(4, books)
@@ -157,9 +158,9 @@ async def test_a_release_is_a_record_like_any_other(books: Books, auditor: Audit
     await auditor.round()
     async with admin_connection(admin_dsn) as connection:
         finding_id = await connection.fetchval("SELECT finding_id::text FROM ledger.findings")
-    await auditor.release(finding_id, actor_id=ADMIN, reason="a reason")
+    await auditor.release(finding_id, asker=Asker(ADMIN, "person"), reason="a reason")
     with pytest.raises(NotFound):
-        await auditor.release(finding_id, actor_id=ADMIN, reason="again")
+        await auditor.release(finding_id, asker=Asker(ADMIN, "person"), reason="again")
     await books.do(screened("t", leg("alice", "bob", 1)))
     await until_confirmed(4, books)
     await check(admin_dsn)
@@ -176,7 +177,7 @@ async def test_a_running_shard_has_nothing_to_release(books: Books, auditor: Aud
         await connection.execute("UPDATE ledger.heads SET halted = false")
         finding_id = await connection.fetchval("SELECT finding_id::text FROM ledger.findings")
     with pytest.raises(Conflict, match="ledger_not_halted"):
-        await auditor.release(finding_id, actor_id=ADMIN, reason="a")
+        await auditor.release(finding_id, asker=Asker(ADMIN, "person"), reason="a")
 
 
 async def test_one_account_and_one_transfer_are_verified_alone(books: Books, auditor: Auditor, admin_dsn: str) -> None:

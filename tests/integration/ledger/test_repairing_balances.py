@@ -7,6 +7,7 @@ from hashlib import sha256
 import asyncpg
 import pytest
 
+from libs.common.audit.asker import Asker
 from libs.common.clock import monotonic_seconds
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Conflict, Unavailable, Unprocessable
@@ -49,7 +50,7 @@ class Workshop:
                 "WHERE r.finding_id IS NULL"
             )
         for (finding_id,) in found:
-            await self.release(finding_id, actor_id=ADMIN, reason="it was repaired")
+            await self.release(finding_id, asker=Asker(ADMIN, "person"), reason="it was repaired")
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ async def test_every_field_of_an_account_that_records_prove_is_set_back_and_the_
     plan = await workshop.repair.plan()
     assert {account_id: len(fields) for account_id, fields in plan.accounts.items()} == {BOB: 7, id_of("alice"): 1}
     assert plan.halts
-    assert (await workshop.repair.carry_out(plan, actor_id=ADMIN, reason=REASON)).findings == []
+    assert (await workshop.repair.carry_out(plan, asker=Asker(ADMIN, "person"), reason=REASON)).findings == []
     repaired = await row_of(admin_dsn, BOB)
     assert dict(repaired) == dict(proven) | {"version": proven["version"] + 1}
     with pytest.raises(Unavailable, match="ledger_halted"):
@@ -108,7 +109,7 @@ async def test_a_repair_is_a_record_with_both_values_and_keeps_who_and_why(
     await books.fund(bob=50)
     await books.outcomes.flush()
     await do_as_owner(admin_dsn, f"UPDATE ledger.accounts SET posted_minor = 51 WHERE account_id = '{BOB}'")
-    await workshop.repair.carry_out(await workshop.repair.plan(), actor_id=ADMIN, reason=REASON)
+    await workshop.repair.carry_out(await workshop.repair.plan(), asker=Asker(ADMIN, "person"), reason=REASON)
     async with admin_connection(admin_dsn) as connection:
         index, kind, text = await connection.fetchrow(
             "SELECT journal_index, kind, record FROM ledger.journal ORDER BY journal_index DESC LIMIT 1"
@@ -135,7 +136,7 @@ async def test_a_repair_replays_to_the_same_books_after_a_history_of_everything(
     await do_as_owner(
         admin_dsn, f"UPDATE ledger.accounts SET pending_out_minor = 0 WHERE account_id = '{id_of('alice')}'"
     )
-    await workshop.repair.carry_out(await workshop.repair.plan(), actor_id="", reason=REASON)
+    await workshop.repair.carry_out(await workshop.repair.plan(), asker=Asker(), reason=REASON)
     await workshop.release_all()
     await books.do(screened("after", leg("alice", "bob", 1)))
     assert (await workshop.verify()).findings == []
@@ -152,7 +153,7 @@ async def test_a_balance_whose_finding_was_released_is_repaired_and_the_minute_g
     plan = await workshop.repair.plan()
     assert not plan.halts
     assert "halted" not in " ".join(repair_sentences(plan))
-    await workshop.repair.carry_out(plan, actor_id=ADMIN, reason=REASON)
+    await workshop.repair.carry_out(plan, asker=Asker(ADMIN, "person"), reason=REASON)
     async with admin_connection(admin_dsn) as connection:
         assert not await connection.fetchval("SELECT halted FROM ledger.heads")
         await connection.execute("SET session_replication_role = replica")
@@ -201,10 +202,10 @@ async def test_what_changed_since_it_was_planned_is_not_overwritten(
     await do_as_owner(admin_dsn, f"UPDATE ledger.accounts SET posted_minor = 51 WHERE account_id = '{BOB}'")
     plan = await workshop.repair.plan()
     with pytest.raises(Unprocessable, match="reason_missing"):
-        await workshop.repair.carry_out(plan, actor_id=ADMIN, reason=" ")
+        await workshop.repair.carry_out(plan, asker=Asker(ADMIN, "person"), reason=" ")
     await do_as_owner(admin_dsn, f"UPDATE ledger.accounts SET posted_minor = 52 WHERE account_id = '{BOB}'")
     with pytest.raises(Conflict, match="ledger_moved"):
-        await workshop.repair.carry_out(plan, actor_id=ADMIN, reason=REASON)
+        await workshop.repair.carry_out(plan, asker=Asker(ADMIN, "person"), reason=REASON)
     assert (await row_of(admin_dsn, BOB))["posted_minor"] == 52
 
 
@@ -215,7 +216,7 @@ async def test_a_ledger_that_posted_until_it_was_halted_is_repaired_to_what_is_p
     await do_as_owner(admin_dsn, f"UPDATE ledger.accounts SET posted_minor = 51 WHERE account_id = '{BOB}'")
     plan = await workshop.repair.plan()
     await books.do(screened("meanwhile", leg("alice", "carol", 1)))
-    assert (await workshop.repair.carry_out(plan, actor_id=ADMIN, reason=REASON)).findings == []
+    assert (await workshop.repair.carry_out(plan, asker=Asker(ADMIN, "person"), reason=REASON)).findings == []
     assert (await row_of(admin_dsn, BOB))["posted_minor"] == 50
 
 
@@ -228,7 +229,7 @@ async def test_who_remembered_the_account_decides_on_the_repaired_row(
     books.post.forget_account(BOB)
     await books.do(screened("refused", leg("bob", "alice", 6_000), payer="bob"))
     assert books.post._memory.accounts[BOB].posted_minor == 5_000
-    await workshop.repair.carry_out(await workshop.repair.plan(), actor_id=ADMIN, reason=REASON)
+    await workshop.repair.carry_out(await workshop.repair.plan(), asker=Asker(ADMIN, "person"), reason=REASON)
     await workshop.release_all()
     await books.do(
         screened("t", leg("bob", "alice", 51), payer="bob"), screened("all", leg("bob", "alice", 50), payer="bob")
