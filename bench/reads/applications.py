@@ -11,6 +11,7 @@ import httpx2
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import APIRouter, FastAPI
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench.reads.questions import Request
@@ -25,6 +26,7 @@ from services.ledger.api.accounts import accounts_router
 from services.ledger.api.statements import statements_router
 from services.ledger.api.transfers import transfers_router
 from services.ledger.api.trial_balance import trial_balance_router
+from services.ledger.sisters import ShownAccounts
 from services.ledger.views.accounts import AccountView
 from services.ledger.views.statements import StatementView
 from services.ledger.views.transfers import TransfersView
@@ -116,10 +118,11 @@ async def applications(engine: AsyncEngine, tokens: Tokens, said: Said | None = 
     """Give both applications around this pool. What is said to PostgreSQL is noted in `said`, if given."""
     reading = Reading(engine) if said is None else _Listening(engine, said)
     accounts = AccountView(reading, 0)
+    shown = ShownAccounts("http://accounts", SecretStr(""))  # asked about closed accounts alone, and none here is
     routers = (
-        accounts_router(accounts, system_clock),
-        statements_router(accounts, StatementView(accounts), system_clock),
-        transfers_router(accounts, TransfersView(reading, 0)),
+        accounts_router(accounts, shown, system_clock),
+        statements_router(accounts, shown, StatementView(accounts), system_clock),
+        transfers_router(accounts, shown, TransfersView(reading, 0)),
         trial_balance_router(TrialBalanceView(reading), system_clock),
     )
     async with (

@@ -98,7 +98,7 @@ def build(role: Role) -> FastAPI:
         title="Tallystick KYC",
         description="Who a customer is, and how far he is trusted because of it.",
         version="1",
-        routers=[] if role == "worker" else [*make_routers(uow, system_clock), _digests(settings, digesting)],
+        routers=[] if role == "worker" else [*make_routers(uow, sealer, system_clock), _digests(settings, digesting)],
         lifespan=lifespan,
         health=health,
         metrics_token_file=settings.metrics_token_file,
@@ -108,10 +108,10 @@ def build(role: Role) -> FastAPI:
     )
 
 
-def make_routers(uow: UnitOfWork, clock: Clock) -> Sequence[APIRouter]:
+def make_routers(uow: UnitOfWork, sealer: Sealer, clock: Clock) -> Sequence[APIRouter]:
     """Construct the routes with the use cases and views behind them."""
     return [
-        application_router(SubmitApplication(uow, clock), VerificationStatusView(uow)),
+        application_router(SubmitApplication(uow, clock), VerificationStatusView(uow), sealer.search_hash, clock),
         admin_reviews_router(DecideApplication(uow, clock)),
     ]
 

@@ -41,6 +41,7 @@ from services.ledger.command_batches import ledger_commands_handler, screenings_
 from services.ledger.consumers.on_account_changed import OnAccountChanged
 from services.ledger.keys import read_signing_key, read_vkeys
 from services.ledger.settings import LedgerSettings
+from services.ledger.sisters import ShownAccounts
 from services.ledger.store.reconciling import Looking
 from services.ledger.use_cases.ask_witness import AskWitness
 from services.ledger.use_cases.compare_projections import CompareProjections
@@ -92,7 +93,7 @@ def build(role: Role) -> FastAPI:
     signing_key = read_signing_key(settings)
     vkeys = read_vkeys(settings, signing_key)
     engine = make_engine(dsn, f"ledger-{role}")
-    watching = HotConnection(dsn, "ledger-watch")
+    watching, auditing = (HotConnection(dsn, f"ledger-{name}") for name in ("watch", "auditor"))
     bus, timers = Bus(settings, service="ledger", clock=system_clock), Timers()
     system_accounts = WatchSystemAccounts(watching)
     witness = WatchWitness(
@@ -112,13 +113,13 @@ def build(role: Role) -> FastAPI:
     )
     credentials = _credentials(settings, bus, health, role)
     writer = None if role == "api" else Writer(dsn, bus, signer, witness, timers, health)
-    auditing = HotConnection(dsn, "ledger-auditor")
     recording = RecordVerification(auditing, bus.outbox, signer, system_clock, SHARD)
     ask = AskWitness(auditing, settings.checkpoint_dir, parse_vkeys(vkeys), SHARD)
     run_verification = RunVerification(dsn, vkeys, recording, ask, SHARD)
     on_request = VerifyOnRequest(run_verification, monotonic_seconds)
     if role != "api":
         watch_integrity(WatchIntegrity(run_verification, auditing, system_clock, SHARD), timers)
+    shown = ShownAccounts(settings.accounts_url, settings.internal_token)
     reconciling = Reconciling(settings, None if role == "api" else timers)
 
     @asynccontextmanager
@@ -131,7 +132,7 @@ def build(role: Role) -> FastAPI:
                 await until_available(writer.outcomes.start)
             await until_available(bus.start)
             await timers.start()
-            async with reconciling, credentials:
+            async with reconciling, credentials, shown:
                 yield
         finally:
             await timers.stop()
@@ -156,7 +157,7 @@ def build(role: Role) -> FastAPI:
         version="1",
         routers=[]
         if role == "worker"
-        else [*make_routers(engine, vkeys, settings.internal_token), staff_routes, reconciling.router(engine)],
+        else [*make_routers(engine, vkeys, shown, settings.internal_token), staff_routes, reconciling.router(engine)],
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
@@ -281,14 +282,16 @@ def watch_integrity(watch: WatchIntegrity, timers: Timers) -> None:
     timers.every(_NIGHT_SECONDS, "verify-all", watch.check_all)
 
 
-def make_routers(engine: AsyncEngine, vkeys: str, internal_token: SecretStr) -> Sequence[APIRouter]:
+def make_routers(
+    engine: AsyncEngine, vkeys: str, shown: ShownAccounts, internal_token: SecretStr
+) -> Sequence[APIRouter]:
     """Construct the routes with the views behind them; `vkeys` is what `/transparency/key` answers."""
     reading = Reading(engine)
     accounts = AccountView(reading, SHARD)
     return [
-        accounts_router(accounts, system_clock),
-        statements_router(accounts, StatementView(accounts), system_clock),
-        transfers_router(accounts, TransfersView(reading, SHARD)),
+        accounts_router(accounts, shown, system_clock),
+        statements_router(accounts, shown, StatementView(accounts), system_clock),
+        transfers_router(accounts, shown, TransfersView(reading, SHARD)),
         trial_balance_router(TrialBalanceView(reading), system_clock),
         receipts_router(ReceiptView(reading)),
         transparency_router(TransparencyView(reading, SHARD), vkeys),

@@ -210,6 +210,7 @@ TABLE: Mapping[str, Line] = {
     "POST /api/v1/webhooks/{webhook_id}/test": Line("absent", about=_NO_WEBHOOK),
     # Screening and verification
     "GET /api/v1/kyc/status": Line("200"),
+    "GET /api/v1/kyc/application": Line("200 200 404 404 404 404 404"),
     "POST /api/v1/kyc/application": Line(
         "422 422 403 403 403 403 403",
         body=lambda _: {"full_name": "Mallory", "birth_date": "1990-01-01", "country": "DE"},

@@ -1,5 +1,6 @@
 """`<service>.kept_answers`: the first answer to each request with an idempotency key, for all copies of it."""
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
@@ -67,3 +68,9 @@ VALUES (CAST(:principal_id AS uuid), :route, :idempotency_key, :body_hash, :stat
     names = ("status", "media_type", "location", "body")
     values = dict(zip(names, astuple(answer), strict=True))
     await tx.connection.execute(statement, {**key._asdict(), "body_hash": body_hash, **values})
+
+
+async def forget_answers(tx: Transaction, principal_ids: Sequence[str]) -> None:
+    """Forget what these were answered, because they are erased."""
+    statement = text(f"DELETE FROM {tx.service}.kept_answers WHERE principal_id = ANY (CAST(:ids AS uuid[]))")  # noqa: S608 -- as above
+    await tx.connection.execute(statement, {"ids": list(principal_ids)})

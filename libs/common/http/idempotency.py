@@ -121,12 +121,19 @@ class KeyedRequest:
     body_hash: bytes
     request_id: str
 
-    def by(self, principal_id: str, render: Render[_Made]) -> Once[_Made]:
-        """Return the request for the use case; `render` makes the answer that copies get."""
+    def by(
+        self, principal_id: str, render: Render[_Made], *, hide: Callable[[str], bytes] | None = None
+    ) -> Once[_Made]:
+        """Return the request for the use case; `render` makes the answer that copies get.
+
+        `hide` is for a body that is personal data: a keyed hash (32 bytes) of what is kept otherwise, since whoever
+        has the plain one can try names and birth dates until he finds them.
+        """
         key = None
         if self.idempotency_key is not None:
             key = RequestKey(principal_id, self.route, self.idempotency_key)
-        return Once(key, self.body_hash, self.request_id, render)
+        body_hash = self.body_hash if hide is None else hide(self.body_hash.hex())
+        return Once(key, body_hash, self.request_id, render)
 
 
 async def _keyed_request(

@@ -169,6 +169,9 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "verification.read": Permission(
         "see how one's own verification stands", related="the customer himself", scope="kyc:read"
     ),
+    "verification.read_application": Permission(
+        "see what one said of oneself to be verified", related="the customer himself"
+    ),
     "verification.review": Permission("approve or reject somebody else", _of("compliance"), fresh=True),
     # The documents of the interface itself
     "api.read": Permission("read what the interface offers", public=True),

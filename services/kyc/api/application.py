@@ -1,24 +1,36 @@
 """The customer's side: applying, and asking how it stands."""
 
+from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
+from libs.common.clock import Clock
+from libs.common.db.kept_answers import KeptAnswer
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
+from libs.common.http.idempotency import REFUSED_COPIES, Keyed, answer_of, kept_response
 from libs.common.http.openapi import refusals
-from services.kyc.api.models import ApplicationBody, StatusAnswer
+from libs.common.http.policy import require_recent
+from services.kyc.api.models import ApplicationAnswer, ApplicationBody, StatusAnswer
+from services.kyc.domain.verification import Verification
 from services.kyc.use_cases.submit_application import SubmitApplication
 from services.kyc.views.verification_status import VerificationStatusView, status_of
 
 
-def application_router(submit_application: SubmitApplication, statuses: VerificationStatusView) -> APIRouter:
-    """Return the routes about the caller's own verification."""
+def application_router(
+    submit_application: SubmitApplication,
+    statuses: VerificationStatusView,
+    hide: Callable[[str], bytes],
+    clock: Clock,
+) -> APIRouter:
+    """Return the routes about the caller's own verification; `hide` is the keyed hash of what makes bodies copies."""
     router = APIRouter(prefix="/api/v1/kyc", tags=["kyc"])
 
     @router.post(
         "/application",
         status_code=201,
+        response_model=StatusAnswer,
         summary="Apply to be verified",
         responses=refusals(
             "role_required",
@@ -27,22 +39,39 @@ def application_router(submit_application: SubmitApplication, statuses: Verifica
             "under_age",
             "unknown_country",
             "application_exists",
+            *REFUSED_COPIES,
         ),
     )
     async def post_application(
-        body: ApplicationBody, principal: Annotated[Principal, permitted("verification.apply")]
-    ) -> StatusAnswer:
+        body: ApplicationBody, principal: Annotated[Principal, permitted("verification.apply")], asked: Keyed
+    ) -> Response:
         """Bring the caller's verification into review. Applicants are at least 18 years old.
 
         Whoever is in review or approved cannot apply again; whoever was rejected can.
         """
         verification = await submit_application(
+            asked.by(principal.user_id, _answer, hide=hide),
             user_id=principal.user_id,
             full_name=body.full_name,
             birth_date=body.birth_date,
             country=body.country,
         )
-        return StatusAnswer.of(status_of(verification))
+        return kept_response(_answer(verification), replayed=False)
+
+    @router.get(
+        "/application",
+        summary="See what I applied with",
+        responses=refusals("step_up_required", "application_not_found"),
+    )
+    async def get_application(
+        principal: Annotated[Principal, permitted("verification.read_application")],
+    ) -> ApplicationAnswer:
+        """Return what the caller said of himself when he last applied.
+
+        Needs a log-in or a step-up within ten minutes.
+        """
+        require_recent(principal.authenticated_at, clock())
+        return ApplicationAnswer.of(await statuses.application_of(principal.user_id))
 
     @router.get("/status", summary="See how my verification stands", responses=refusals())
     async def get_status(principal: Annotated[Principal, permitted("verification.read")]) -> StatusAnswer:
@@ -50,3 +79,7 @@ def application_router(submit_application: SubmitApplication, statuses: Verifica
         return StatusAnswer.of(await statuses.of(principal.user_id))
 
     return router
+
+
+def _answer(verification: Verification) -> KeptAnswer:
+    return answer_of(StatusAnswer.of(status_of(verification)), 201)

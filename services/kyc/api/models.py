@@ -1,12 +1,12 @@
-"""Bodies of requests and answers. What the customer says of himself goes in and never comes out again."""
+"""Bodies of requests and answers. What the customer says of himself is shown to nobody but himself."""
 
 from typing import Annotated
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from libs.common.clock import to_rfc3339
 from libs.common.http.models import NameText, ShortText, StrictModel
-from services.kyc.domain.verification import NextAction, Status
+from services.kyc.domain.verification import Application, NextAction, Status
 from services.kyc.views.verification_status import VerificationStatus
 
 # ASCII digits alone: `\d` would let other scripts' digits pass.
@@ -32,6 +32,23 @@ class RejectionBody(StrictModel):
     """Why it is rejected; kept in the record, not shown to the customer."""
 
     reason: ShortText
+
+
+class ApplicationAnswer(BaseModel):
+    """What a customer said of himself."""
+
+    full_name: Annotated[str, Field(description="As it was written.")]
+    birth_date: Annotated[str, Field(description="`YYYY-MM-DD`.")]
+    country: Annotated[str, Field(description="Country of residence, ISO 3166-1 alpha-2.")]
+
+    @classmethod
+    def of(cls, application: Application) -> "ApplicationAnswer":
+        """Return the answer about this application."""
+        return cls(
+            full_name=application.full_name,
+            birth_date=application.birth_date.isoformat(),
+            country=application.country,
+        )
 
 
 class StatusAnswer(BaseModel):

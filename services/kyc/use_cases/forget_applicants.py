@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from libs.common.clock import Clock
+from libs.common.db.kept_answers import forget_answers
 from libs.common.db.unit_of_work import UnitOfWork
 from services.kyc.store.verifications import erase_applications
 
@@ -19,3 +20,4 @@ class ForgetApplicants:
         """Destroy the keys of these customers' applications. Locks: their verifications. Raises: Unavailable."""
         async with self._uow.begin() as tx:
             await erase_applications(tx.connection, user_ids, self._clock())
+            await forget_answers(tx, user_ids)

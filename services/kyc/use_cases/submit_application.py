@@ -3,6 +3,7 @@
 from libs.common.clock import Clock
 from libs.common.contracts.topics import VERIFICATIONS
 from libs.common.db.unit_of_work import UnitOfWork
+from libs.common.http.idempotency import Once
 from services.kyc.domain.application import read_application
 from services.kyc.domain.verification import NEVER_APPLIED, Verification, move
 from services.kyc.messages import verification_changed
@@ -10,22 +11,27 @@ from services.kyc.store.verifications import lock_verification, save_verificatio
 
 
 class SubmitApplication:
-    """Brings a verification into review. Idempotent by: user_id; a second application is refused, not stored."""
+    """Brings a verification into review. Idempotent by: the request's key, and user_id: no second one is stored."""
 
     def __init__(self, uow: UnitOfWork, clock: Clock) -> None:
         """Take what it works with."""
         self._uow = uow
         self._clock = clock
 
-    async def __call__(self, *, user_id: str, full_name: str, birth_date: str, country: str) -> Verification:
+    async def __call__(
+        self, once: Once[Verification], *, user_id: str, full_name: str, birth_date: str, country: str
+    ) -> Verification:
         """Store the application and return the verification, in review.
 
-        Locks: the verification. Emits: VerificationChanged. Raises: Unprocessable `birth_date_invalid`,
-        `birth_date_in_future`, `under_age`, `unknown_country`; Conflict `application_exists`; Unavailable.
+        Locks: the request's key, the verification. Emits: VerificationChanged. Raises: AnsweredBefore; Unprocessable
+        `birth_date_invalid`, `birth_date_in_future`, `under_age`, `unknown_country`; Conflict `application_exists`;
+        Unavailable.
         """
-        now = self._clock()
-        application = read_application(full_name=full_name, birth_date=birth_date, country=country, today=now.date())
-        async with self._uow.begin() as tx:
+        async with once.work(self._uow) as tx:
+            now = self._clock()
+            application = read_application(
+                full_name=full_name, birth_date=birth_date, country=country, today=now.date()
+            )
             before = await lock_verification(tx.connection, user_id)
             state = before.state if before else NEVER_APPLIED
             verification = Verification(
@@ -40,4 +46,5 @@ class SubmitApplication:
             )
             await save_verification(tx.connection, verification, before=state.status, actor_id=user_id)
             tx.emit(VERIFICATIONS, user_id, verification_changed(verification))
+            tx.made(verification)
         return verification

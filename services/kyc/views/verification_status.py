@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from libs.common.db.unit_of_work import UnitOfWork
+from libs.common.errors import NotFound
 from services.kyc.domain.verification import (
     NEVER_APPLIED,
     NEXT_ACTIONS,
+    Application,
     NextAction,
     State,
     Verification,
@@ -47,3 +49,11 @@ class VerificationStatusView:
         """Return the customer's status. Raises: Unavailable."""
         async with self._uow.begin() as tx:
             return status_of(await find_verification(tx.connection, user_id))
+
+    async def application_of(self, user_id: str) -> Application:
+        """Return what the customer last applied with. Raises: NotFound `application_not_found`, Unavailable."""
+        async with self._uow.begin() as tx:
+            verification = await find_verification(tx.connection, user_id)
+        if verification is None or verification.application is None:
+            raise NotFound("application_not_found", "Nobody with this id has applied.")
+        return verification.application

@@ -15,6 +15,7 @@ from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_reader
 from libs.common.ids import is_id
 from libs.common.money import MAX_AMOUNT_MINOR
+from services.ledger.sisters import ShownAccounts
 from services.ledger.views.accounts import AccountState, AccountView, Balance, EntryState
 
 _Reader = Annotated[Principal, permitted("account.read")]
@@ -74,8 +75,8 @@ class EntriesAnswer(BaseModel):
     next_after_seq: int | None
 
 
-def accounts_router(accounts: AccountView, clock: Clock) -> APIRouter:
-    """Return the routes about accounts."""
+def accounts_router(accounts: AccountView, shown: ShownAccounts, clock: Clock) -> APIRouter:
+    """Return the routes about accounts; `shown` knows which of them were taken out of their owners' sight."""
     router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"])
 
     @router.get(
@@ -86,7 +87,7 @@ def accounts_router(accounts: AccountView, clock: Clock) -> APIRouter:
     )
     async def get_account(account_id: str, principal: _Reader) -> AccountAnswer:
         """Return what the account holds now, and the limits that staff set for it."""
-        return _answer(await readable_account(accounts, account_id, principal))
+        return _answer(await readable_account(accounts, shown, account_id, principal))
 
     @router.get(
         "/{account_id}/balance",
@@ -109,7 +110,7 @@ def accounts_router(accounts: AccountView, clock: Clock) -> APIRouter:
 
         A batch's time is taken just before it is committed: what is told of the last second may still be added to.
         """
-        account = await readable_account(accounts, account_id, principal)
+        account = await readable_account(accounts, shown, account_id, principal)
         if at is not None and index is not None:
             raise Unprocessable("conflicting_parameters", "Send at or index, not both.")
         require_past(at, clock())
@@ -133,7 +134,7 @@ def accounts_router(accounts: AccountView, clock: Clock) -> APIRouter:
         ] = None,
     ) -> EntriesAnswer:
         """Return entries, newest first: the newest of all, those right before one, or those right after one."""
-        account = await readable_account(accounts, account_id, principal)
+        account = await readable_account(accounts, shown, account_id, principal)
         if before_seq is not None and after_seq is not None:
             raise Unprocessable("conflicting_parameters", "Send before_seq or after_seq, not both.")
         oldest_first = after_seq is not None
@@ -155,13 +156,21 @@ def accounts_router(accounts: AccountView, clock: Clock) -> APIRouter:
     return router
 
 
-async def readable_account(accounts: AccountView, account_id: str, principal: Principal) -> AccountState:
-    """Return the account for its owner and for staff. Raises: NotFound account_not_found, Unavailable."""
+async def readable_account(
+    accounts: AccountView, shown: ShownAccounts, account_id: str, principal: Principal
+) -> AccountState:
+    """Return the account for its owner, unless it was deleted, and for staff. Raises: NotFound, Unavailable."""
     account = await accounts.one(account_id) if is_id(account_id) else None
     if account is None:
-        raise NotFound("account_not_found", "There is no such account, or it is not yours.")
+        raise _not_found()
     require_reader(principal, account.owner_id, what="account")
+    if not principal.is_staff() and account.status == "closed" and not await shown.among([account_id]):
+        raise _not_found()
     return account
+
+
+def _not_found() -> NotFound:
+    return NotFound("account_not_found", "There is no such account, or it is not yours.")
 
 
 async def _balance(accounts: AccountView, account_id: str, at: datetime | None, index: int | None) -> Balance:

@@ -14,6 +14,7 @@ from libs.common.http.moments import Moment, require_past, require_period
 from libs.common.http.openapi import refusals
 from services.ledger.api.accounts import EntryAnswer, entry_answer, readable_account
 from services.ledger.api.statement_csv import statement_csv
+from services.ledger.sisters import ShownAccounts
 from services.ledger.views.accounts import AccountState, AccountView, EntryState
 from services.ledger.views.statements import Period, StatementView
 
@@ -44,7 +45,9 @@ class StatementAnswer(BaseModel):
     prev: str | None
 
 
-def statements_router(accounts: AccountView, statements: StatementView, clock: Clock) -> APIRouter:
+def statements_router(
+    accounts: AccountView, shown: ShownAccounts, statements: StatementView, clock: Clock
+) -> APIRouter:
     """Return the route."""
     router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"])
 
@@ -76,7 +79,7 @@ def statements_router(accounts: AccountView, statements: StatementView, clock: C
         Its end is fixed with the first page: what is posted later does not come into the pages that follow. As CSV the
         cursors stand in `Link` (RFC 8288). A page of CSV has the same lines `opening` and `closing` as any other.
         """
-        account = await readable_account(accounts, account_id, principal)
+        account = await readable_account(accounts, shown, account_id, principal)
         require_period(begins_at, ends_before)
         require_past(ends_before, clock())
         question = {"of": account_id, "from": begins_at, "to": ends_before}

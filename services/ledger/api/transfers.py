@@ -6,14 +6,15 @@ from typing import Annotated, Final
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from libs.common.errors import NotFound, Unprocessable
+from libs.common.errors import Unprocessable
 from libs.common.http.auth import Principal
 from libs.common.http.cursors import Cursor, decode_cursor, encode_cursor
 from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from libs.common.http.permissions import PERMISSIONS
 from libs.common.http.transfer_filter import TransferFilterQuery
-from libs.common.ids import is_id
+from services.ledger.api.accounts import readable_account
+from services.ledger.sisters import ShownAccounts
 from services.ledger.views.accounts import AccountView
 from services.ledger.views.transfers import ACCOUNTS_MAX, Filter, ListedTransfer, TransfersView
 
@@ -71,7 +72,7 @@ class TransfersAnswer(BaseModel):
     prev: str | None
 
 
-def transfers_router(accounts: AccountView, transfers: TransfersView) -> APIRouter:
+def transfers_router(accounts: AccountView, shown: ShownAccounts, transfers: TransfersView) -> APIRouter:
     """Return the route."""
     router = APIRouter(prefix="/api/v1/transfers", tags=["transfers"])
 
@@ -90,7 +91,7 @@ def transfers_router(accounts: AccountView, transfers: TransfersView) -> APIRout
         """
         query.require_possible()
         asked = Filter(
-            await _accounts_of(principal, query.account_id, accounts, transfers),
+            await _accounts_of(principal, query.account_id, accounts, shown, transfers),
             not principal.roles.isdisjoint(_READ_ALL),
             query.status,
             query.begins_at,
@@ -111,21 +112,23 @@ def transfers_router(accounts: AccountView, transfers: TransfersView) -> APIRout
 
 
 async def _accounts_of(
-    principal: Principal, account_id: str | None, accounts: AccountView, transfers: TransfersView
+    principal: Principal,
+    account_id: str | None,
+    accounts: AccountView,
+    shown: ShownAccounts,
+    transfers: TransfersView,
 ) -> list[str] | None:
-    """Return the accounts whose transfers he may see; None for all. Raises: NotFound, Unprocessable."""
-    reads_all = not principal.roles.isdisjoint(_READ_ALL)
+    """Return the accounts whose transfers he may see; None for all. Raises: NotFound, Unprocessable, Unavailable."""
     if account_id is not None:
-        account = await accounts.one(account_id) if is_id(account_id) else None
-        if account is None or not (reads_all or account.owner_id == principal.user_id):
-            raise NotFound("account_not_found", "There is no such account, or it is not yours.")
-        return [account_id]
-    if reads_all:
+        return [(await readable_account(accounts, shown, account_id, principal)).account_id]
+    if not principal.roles.isdisjoint(_READ_ALL):
         return None
     owned = await transfers.accounts_of(principal.user_id)
     if len(owned) > ACCOUNTS_MAX:
         raise Unprocessable("too_many_accounts", f"You have more than {ACCOUNTS_MAX} accounts: send account_id.")
-    return owned
+    closed = [one.account_id for one in owned if one.is_closed]
+    hidden = frozenset(closed) - await shown.among(closed)
+    return [one.account_id for one in owned if one.account_id not in hidden]
 
 
 def _answer(transfer: ListedTransfer) -> ListedTransferAnswer:

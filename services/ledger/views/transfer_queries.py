@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 ACCOUNTS_OF_OWNER: Final = """
-SELECT account_id::text FROM ledger.accounts WHERE owner_id = $1 ORDER BY account_id LIMIT $2
+SELECT account_id::text, status = 'closed' FROM ledger.accounts WHERE owner_id = $1 ORDER BY account_id LIMIT $2
 """
 SIZE_AT: Final = "SELECT ledger.size_at($1, $2)"
 

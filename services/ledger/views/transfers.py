@@ -94,6 +94,13 @@ class Page(NamedTuple):
     newer_than: int | None
 
 
+class OwnedAccount(NamedTuple):
+    """An account of somebody's."""
+
+    account_id: str
+    is_closed: bool
+
+
 class TransfersView:
     """Reads lists of transfers from one shard."""
 
@@ -102,11 +109,11 @@ class TransfersView:
         self._reading = reading
         self._shard = shard
 
-    async def accounts_of(self, owner_id: str) -> list[str]:
-        """Return the ids of an owner's accounts, at most one more than `ACCOUNTS_MAX`. Raises: Unavailable."""
+    async def accounts_of(self, owner_id: str) -> list[OwnedAccount]:
+        """Return an owner's accounts, at most one more than `ACCOUNTS_MAX`. Raises: Unavailable."""
         async with self._reading.connection() as connection:
             rows = await connection.fetch(ACCOUNTS_OF_OWNER, owner_id, ACCOUNTS_MAX + 1)
-        return [row[0] for row in rows]
+        return [OwnedAccount(*row) for row in rows]
 
     async def page(self, asked: Filter, start: Cursor | None, *, limit: int) -> Page:
         """Return the newest transfers, or those next to a cursor's place on its side of it. Raises: Unavailable."""

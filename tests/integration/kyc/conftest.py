@@ -13,6 +13,7 @@ from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.ids import new_id
 from services.kyc.app import make_routers
 from tests.support.api_world import (
+    SEALER,
     MovedClock,
     RecordingPublisher,
     TokenKeys,
@@ -36,9 +37,10 @@ class World:
     keys: TokenKeys
     admin_dsn: str
 
-    async def apply(self, user_id: str, **change: object) -> httpx2.Response:
+    async def apply(self, user_id: str, *, key: str | None = None, **change: object) -> httpx2.Response:
+        headers = {} if key is None else {"Idempotency-Key": key}
         return await self.http.post(
-            "/api/v1/kyc/application", json=APPLICATION | change, headers=self.keys.bearer(user_id)
+            "/api/v1/kyc/application", json=APPLICATION | change, headers=headers | self.keys.bearer(user_id)
         )
 
     async def decide(
@@ -78,6 +80,6 @@ async def world(kyc_dsn: str, tmp_path: Path) -> AsyncIterator[World]:
     keys, clock, publisher = TokenKeys(tmp_path), MovedClock(), RecordingPublisher()
     async with (
         unit_of_work(kyc_dsn, "kyc", publisher) as uow,
-        http_client("kyc", make_routers(uow, clock), keys) as client,
+        http_client("kyc", make_routers(uow, SEALER, clock), keys) as client,
     ):
         yield World(client, uow, publisher, clock, keys, kyc_dsn)

@@ -1,5 +1,6 @@
 """Balances, entries, receipts and proofs, as clients see them."""
 
+import json
 from base64 import b64decode
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from libs.common.proof.merkle import verify_consistency
 from libs.common.proof.receipts import verify_receipt
 from libs.common.proof.signed_note import open_note, parse_vkeys
 from services.ledger.app import make_routers
+from services.ledger.sisters import ShownAccounts
 from tests.integration.ledger.books import SIGNER, Books, account_changed
 from tests.support.api_world import TokenKeys, admin_connection, http_client
 from tests.support.ledger_builders import (
@@ -32,6 +34,7 @@ from tests.support.ledger_builders import (
     leg,
     reverse,
     screened,
+    withdrawal,
 )
 
 INTERNAL_TOKEN = "sister to sister"
@@ -42,10 +45,34 @@ def keys(tmp_path: Path) -> TokenKeys:
     return TokenKeys(tmp_path)
 
 
+class OwnersSight:
+    """Accounts, as far as it says which accounts were deleted."""
+
+    def __init__(self) -> None:
+        self.deleted: set[str] = set()
+        self.questions = 0
+        self.is_away = False
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        assert request.headers["x-internal-token"] == INTERNAL_TOKEN
+        if self.is_away:
+            raise httpx2.ConnectError("refused")
+        self.questions += 1
+        ids = json.loads(request.content)["account_ids"]
+        return httpx2.Response(200, json={"accounts": [{"account_id": one} for one in ids if one not in self.deleted]})
+
+
 @pytest.fixture
-async def client(ledger_dsn: str, keys: TokenKeys) -> AsyncIterator[httpx2.AsyncClient]:
+def sight() -> OwnersSight:
+    return OwnersSight()
+
+
+@pytest.fixture
+async def client(ledger_dsn: str, keys: TokenKeys, sight: OwnersSight) -> AsyncIterator[httpx2.AsyncClient]:
     engine = make_engine(ledger_dsn, "test-views")
-    routers = make_routers(engine, f"{SIGNER.vkey}\n", SecretStr(INTERNAL_TOKEN))
+    token = SecretStr(INTERNAL_TOKEN)
+    shown = ShownAccounts("http://accounts", token, httpx2.MockTransport(sight))
+    routers = make_routers(engine, f"{SIGNER.vkey}\n", shown, token)
     async with http_client("ledger", routers, keys) as client:
         yield client
     await engine.dispose()
@@ -296,3 +323,36 @@ async def everything(admin_dsn: str) -> dict[str, list[str]]:
             table: [row[0] for row in await connection.fetch(f"SELECT t::text FROM ledger.{table} t ORDER BY 1")]
             for table in tables
         }
+
+
+async def test_a_deleted_account_is_read_by_staff_and_no_longer_by_its_owner(
+    books: Books, client: httpx2.AsyncClient, keys: TokenKeys, sight: OwnersSight
+) -> None:
+    await books.fund(alice=100, bob=5)
+    await books.do(withdrawal("all", "bob", 5), change("bob", "closed", as_="close"))
+    bob, alice = owner(keys, "bob"), owner(keys, "alice")
+    account = f"/api/v1/accounts/{id_of('bob')}"
+    paths = [account, f"{account}/balance", f"{account}/entries", f"{account}/statement"]
+    paths.append(f"/api/v1/transfers?account_id={id_of('bob')}")
+
+    async def statuses(header: dict[str, str]) -> set[int]:
+        return {(await client.get(path, headers=header)).status_code for path in paths}
+
+    assert await statuses(bob) == {200}
+    sight.deleted.add(id_of("bob"))
+    assert await statuses(bob) == {404}
+    assert (await client.get("/api/v1/transfers", headers=bob)).json()["transfers"] == []
+    assert await statuses(keys.bearer(new_id(), "support")) == {200}
+    sight.is_away = True
+    assert await statuses(bob) == {503}
+    assert (await client.get("/api/v1/transfers", headers=alice)).json()["transfers"]
+    assert (await client.get(f"/api/v1/accounts/{id_of('alice')}", headers=alice)).status_code == 200
+
+
+async def test_accounts_is_asked_about_closed_accounts_alone(
+    books: Books, client: httpx2.AsyncClient, keys: TokenKeys, sight: OwnersSight
+) -> None:
+    await books.fund(alice=100)
+    for path in (f"/api/v1/accounts/{id_of('alice')}/balance", "/api/v1/transfers"):
+        assert (await client.get(path, headers=owner(keys, "alice"))).status_code == 200
+    assert sight.questions == 0

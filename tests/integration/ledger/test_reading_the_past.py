@@ -16,6 +16,7 @@ from libs.common.clock import to_rfc3339
 from libs.common.db.engine import make_engine
 from libs.common.ids import new_id
 from services.ledger.app import make_routers
+from services.ledger.sisters import ShownAccounts
 from services.ledger.views import trial_balance
 from tests.integration.ledger.books import SIGNER, Books
 from tests.support.api_world import TokenKeys, admin_connection, http_client
@@ -34,7 +35,9 @@ def keys(tmp_path: Path) -> TokenKeys:
 @pytest.fixture
 async def client(ledger_dsn: str, keys: TokenKeys) -> AsyncIterator[httpx2.AsyncClient]:
     engine = make_engine(ledger_dsn, "test-views")
-    async with http_client("ledger", make_routers(engine, SIGNER.vkey, SecretStr("unused")), keys) as client:
+    token = SecretStr("unused")
+    routers = make_routers(engine, SIGNER.vkey, ShownAccounts("http://unused", token), token)
+    async with http_client("ledger", routers, keys) as client:
         yield client
     await engine.dispose()
 
