@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 from libs.common.audit.audit_log import AuditLog
 from libs.common.audit.trail import AuditTrail
 from libs.common.clock import Clock, system_clock
-from libs.common.contracts.topics import ASSETS, LEDGER_ACCOUNTS
+from libs.common.contracts.topics import ASSETS, LEDGER_ACCOUNTS, NOTICES
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.unit_of_work import UnitOfWork
@@ -43,6 +43,7 @@ from services.accounts.api.service_accounts import service_account_keys_router, 
 from services.accounts.api.sessions import sessions_router
 from services.accounts.api.users import users_router
 from services.accounts.consumers.on_asset_added import on_asset_added
+from services.accounts.consumers.on_held_money_arrived import OnHeldMoneyArrived
 from services.accounts.consumers.on_ledger_account_changed import OnLedgerAccountChanged
 from services.accounts.consumers.on_ledger_account_opened import OnLedgerAccountOpened
 from services.accounts.mailers import Mailer, SmtpMailer, SpoolMailer
@@ -86,6 +87,7 @@ from services.accounts.use_cases.revoke_api_key import RevokeApiKey
 from services.accounts.use_cases.revoke_session import RevokeSession
 from services.accounts.use_cases.seal_stored import SealStored
 from services.accounts.use_cases.send_mails import SendMails
+from services.accounts.use_cases.send_notices import SendNotices
 from services.accounts.use_cases.send_password_resets import SendPasswordResets
 from services.accounts.use_cases.set_second_factor import SetSecondFactor
 from services.accounts.use_cases.tell_credentials import TellCredentials
@@ -121,23 +123,7 @@ def build(role: Role) -> FastAPI:
         bus.follow({ASSETS: on_asset_added}, urgent=False)
         credentials.follow(bus, health, "accounts")
     if role != "api":
-        activate_accounts = ActivateAccounts(uow, openings, system_clock)
-        bus.subscribe(
-            Subscription(
-                group="accounts.activate-accounts",
-                topic=LEDGER_ACCOUNTS,
-                handle=OnLedgerAccountOpened(activate_accounts),
-                max_messages=500,
-            )
-        )
-        bus.subscribe(
-            Subscription(
-                group="accounts.note-ledger-states",
-                topic=LEDGER_ACCOUNTS,
-                handle=OnLedgerAccountChanged(NoteLedgerStates(uow)),
-                max_messages=500,
-            )
-        )
+        _subscribe(bus, uow, openings)
         timers.every(_ASK_SECONDS, "ask-ledger-again", AskLedgerAgain(uow, system_clock))
         timers.every(_FORGET_SECONDS, "remove-revocations", RemoveRevocations(uow, system_clock))
         timers.every(_REPEAT_SECONDS, "repeat-changes", RepeatChanges(uow, bus.publisher, system_clock))
@@ -181,6 +167,16 @@ def build(role: Role) -> FastAPI:
         proxies=settings.proxies(),
         audit=AuditTrail(AuditLog("accounts", dsn, bus.outbox), system_clock),
     )
+
+
+def _subscribe(bus: Bus, uow: UnitOfWork, openings: Openings) -> None:
+    """Have the workers hear what the ledger does to accounts, and what customers are to be told."""
+    opened = OnLedgerAccountOpened(ActivateAccounts(uow, openings, system_clock))
+    changed = OnLedgerAccountChanged(NoteLedgerStates(uow))
+    notices = OnHeldMoneyArrived(SendNotices(uow, system_clock))
+    bus.subscribe(Subscription("accounts.activate-accounts", LEDGER_ACCOUNTS, opened, max_messages=500))
+    bus.subscribe(Subscription("accounts.note-ledger-states", LEDGER_ACCOUNTS, changed, max_messages=500))
+    bus.subscribe(Subscription("accounts.send-notices", NOTICES, notices, max_messages=500))
 
 
 def make_routers(

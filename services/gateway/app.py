@@ -79,7 +79,7 @@ def build(role: Role) -> FastAPI:
         add_api_loops(loops, money, files, streams, waiters, lookup, callers_log)
     if role in {"serve", "worker"}:
         subscribe(bus, connections["projection"], connections["events"], connections["audit"])
-        set_timers(timers, settings, connections, files)
+        set_timers(timers, settings, connections, bus.publisher, files)
         add_worker_loops(loops, settings, connections, bus)
 
     @asynccontextmanager

@@ -1,5 +1,8 @@
 """A webhook of a running stack: signed, repeated until it is taken, in order, and replayed when asked for."""
 
+import re
+from email import message_from_bytes, policy
+
 from tests.e2e.api_client import Api, Person, wait_until
 from tests.support.webhook_receiver import Received, Receiver, webhook_receiver
 
@@ -57,3 +60,25 @@ def test_a_webhook_arrives_signed_after_a_failure_in_order_and_again_when_asked(
             "delivered"
         }
         assert api.http.delete(f"/api/v1{path}", headers={"Authorization": f"Bearer {alice.token}"}).status_code == 204
+
+
+def mails_to(api: Api, person: Person, subject: str) -> list[str]:
+    """The texts of the mails with this subject that were spooled for somebody."""
+    mails = [message_from_bytes(file.read_bytes(), policy=policy.default) for file in (api.folder / "mail").iterdir()]
+    return [mail.get_content() for mail in mails if (mail["To"], mail["Subject"]) == (person.email, subject)]
+
+
+def test_who_is_to_get_held_money_is_told_by_mail(api: Api, alice: Person, bob: Person) -> None:
+    wait_until("the first mail", lambda: bool(mails_to(api, bob, "Verify your e-mail")))
+    [token] = re.findall(r"^[\w-]{43}$", mails_to(api, bob, "Verify your e-mail")[0], re.MULTILINE)
+    assert api.post("/auth/verify-email", {"token": token}).status_code == 204
+    body = {"source_account_id": alice.account_id, "destination_account_id": bob.account_id, "asset": "USD"}
+    held = api.post("/transfers", {**body, "amount_minor": 1234, "hold": True}, token=alice.token, key=f"told-{token}")
+    transfer_id = held.json()["transfer_id"]
+
+    def told() -> list[str]:
+        return [text for text in mails_to(api, bob, "Money is on its way to you") if transfer_id in text]
+
+    wait_until("the mail", lambda: bool(told()))
+    assert "12.34 USD" in told()[0]
+    assert api.post(f"/transfers/{transfer_id}/void", {}, token=alice.token, key=f"void-{token}").status_code == 200

@@ -1,4 +1,4 @@
-"""Commands the gateway publishes, each stored before it is sent and sent again until its outcome is known."""
+"""What the gateway says: commands, each stored and sent again until its outcome is known, and notices to customers."""
 
 from typing import ClassVar, Literal
 
@@ -127,3 +127,31 @@ class ChangeAccount(AskedOfLedger, frozen=True, gc=False, kw_only=True, omit_def
     reason_commitment: str
     requested_at: str
     only_while: Literal["active", "frozen", "suspended", "closed"] | None = None
+
+
+class HeldMoneyArrived(Message, frozen=True, gc=False, kw_only=True):
+    """Money that a customer is to get is held. (`shard`, `journal_index`) names the record that says so.
+
+    Told again for a day while it is held: tell him once. `amounts_minor` is asset → what is on its way to him.
+    """
+
+    TYPE: ClassVar[str] = "tallystick.gateway.held-money-arrived.v1"
+    user_id: CanonicalId
+    transfer_id: CanonicalId
+    amounts_minor: dict[str, int]
+    shard: int
+    journal_index: int
+    occurred_at: str
+
+
+class WebhookDisabled(Message, frozen=True, gc=False, kw_only=True):
+    """Nothing is sent to a webhook any more, since its receiver is gone (410) or took an event not in three days.
+
+    Told again for a day: tell its owner once for each moment `occurred_at`.
+    """
+
+    TYPE: ClassVar[str] = "tallystick.gateway.webhook-disabled.v1"
+    user_id: CanonicalId
+    webhook_id: CanonicalId
+    because: Literal["gone", "failed_for_three_days"]
+    occurred_at: str

@@ -50,6 +50,13 @@ LEDGER_COMMANDS: Final = Topic(
         gateway.PublishFeeSchedule,
     ),
 )
+NOTICES: Final = Topic(
+    name="gateway.notices.v1",
+    owner="gateway",
+    key="user_id",
+    why="what one customer is told by e-mail reaches him in its order",
+    messages=(gateway.HeldMoneyArrived, gateway.WebhookDisabled),
+)
 SCREENINGS: Final = Topic(
     name="fraud.screenings.v1",
     owner="fraud",
@@ -162,6 +169,7 @@ SERVICES: Final = ("accounts", "kyc", "ledger", "fraud", "gateway")
 ALL_TOPICS: Final = (
     TRANSFER_REQUESTS,
     LEDGER_COMMANDS,
+    NOTICES,
     SCREENINGS,
     TRANSFERS,
     LEDGER_ACCOUNTS,

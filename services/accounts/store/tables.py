@@ -168,6 +168,14 @@ MAILS: Final = Table(
     Column("due_at", _MOMENT),
 )
 
+NOTICES: Final = Table(
+    "notices",
+    _METADATA,
+    Column("user_id", _ID, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("noted_at", _MOMENT),
+)
+
 EMAIL_VERIFICATIONS: Final = Table(
     "email_verifications",
     _METADATA,

@@ -7,10 +7,13 @@ from libs.common.clock import Clock
 from libs.common.db.unit_of_work import UnitOfWork
 from services.accounts.store.email_changes import delete_old_changes
 from services.accounts.store.guesses import delete_old_guesses
+from services.accounts.store.notices import delete_old_notices
 from services.accounts.store.password_resets import delete_old_resets
 from services.accounts.store.sessions import delete_expired_sessions
 
 _GRACE: Final = timedelta(days=1)
+_NOTICES_REPEATED: Final = timedelta(days=60)
+"""Longer than a message is kept that might tell of one again, on the bus or as a dead letter."""
 _PAGE: Final = 1000
 
 
@@ -31,6 +34,7 @@ class ForgetExpired:
         async with self._uow.begin() as tx:
             await delete_old_resets(tx.connection, before)
             await delete_old_guesses(tx.connection, before)
+            await delete_old_notices(tx.connection, before - _NOTICES_REPEATED)
             await delete_old_changes(tx.connection, before)
         deleted = _PAGE
         while deleted == _PAGE:

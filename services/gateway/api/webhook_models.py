@@ -73,7 +73,10 @@ def _shown(moment: datetime | None) -> str | None:
 
 
 class WebhookShown(BaseModel):
-    """A webhook. `disabled_because` says who or what ended it: `by_owner`, `gone` (410), `failed_for_three_days`."""
+    """A webhook. `disabled_because` says who or what ended it.
+
+    It is `by_owner`, `gone` (410), `failed_for_three_days`, or `customer_closed` after you closed and came back.
+    """
 
     webhook_id: str
     url: str

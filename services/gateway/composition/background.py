@@ -9,6 +9,7 @@ from libs.common.audit.audit_log import AuditLog
 from libs.common.clock import system_clock
 from libs.common.db.hot import HotConnection
 from libs.common.messaging.bus import Bus
+from libs.common.messaging.publisher import Publisher
 from libs.common.timers import Timers
 from services.gateway.api.money_requests import MoneyRoutes
 from services.gateway.composition.money import Files
@@ -22,12 +23,14 @@ from services.gateway.use_cases.record_callers import RecordCallers
 from services.gateway.use_cases.repeat_requests import Repeater
 from services.gateway.use_cases.seal_audit_log import SealAuditLog
 from services.gateway.use_cases.send_webhooks import SendWebhooks
+from services.gateway.use_cases.tell_disabled_webhooks import TellDisabledWebhooks
 from services.gateway.use_cases.tell_events import EventStreams
 from services.gateway.webhook_secrets import WebhookSecrets
 from services.gateway.webhook_sender import WebhookSender
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
 _PRUNE_SECONDS: Final = 3600.0
+_TELL_SECONDS: Final = 30.0
 _SEAL_SECONDS: Final = 5.0
 _TICK_SECONDS: Final = 0.1
 
@@ -93,9 +96,15 @@ def add_worker_loops(
 
 
 def set_timers(
-    timers: Timers, settings: GatewaySettings, connections: Mapping[str, HotConnection], files: Files
+    timers: Timers,
+    settings: GatewaySettings,
+    connections: Mapping[str, HotConnection],
+    publisher: Publisher,
+    files: Files,
 ) -> None:
-    """Set what a worker does now and then: forget what is old, seal the audit log."""
+    """Set what a worker does now and then: forget what is old, tell of disabled webhooks, seal the audit log."""
+    tell_disabled = TellDisabledWebhooks(connections["sending"], publisher, system_clock)
+    timers.every(_TELL_SECONDS, "tell-disabled-webhooks", tell_disabled)
     timers.every(_PRUNE_SECONDS, "drop-left-over-files", files.receive.sweep)
     timers.every(_PRUNE_SECONDS, "prune-events", PruneEvents(connections["events"], system_clock))
     if settings.audit_key_file is None:

@@ -17,6 +17,7 @@ from services.gateway.consumers.on_verification_changed import OnVerificationCha
 from services.gateway.use_cases.await_outcomes import Waiters
 from services.gateway.use_cases.keep_events import KeepEvents
 from services.gateway.use_cases.look_up_parties import Directory
+from services.gateway.use_cases.notify_payees import NotifyPayees
 from services.gateway.use_cases.watch_ledger import LedgerHalt
 
 
@@ -41,10 +42,13 @@ def follow(bus: Bus, waiters: Waiters, directory: Directory, halt: LedgerHalt) -
 
 def subscribe(bus: Bus, projection: HotConnection, keeping: HotConnection, audit: HotConnection) -> None:
     """Have the workers keep what is said, each message by one of them."""
-    events = KeepEvents(keeping, system_clock)
+    events, notify = KeepEvents(keeping, system_clock), NotifyPayees(keeping, bus.publisher, system_clock)
     subscriptions = (
         Subscription(
-            "gateway.project-outcomes", topics.TRANSFERS, OnTransferChanged(projection, events), max_messages=1000
+            "gateway.project-outcomes",
+            topics.TRANSFERS,
+            OnTransferChanged(projection, events, notify),
+            max_messages=1000,
         ),
         Subscription("gateway.project-accounts", topics.ACCOUNTS, OnAccountChanged(projection, events)),
         Subscription(

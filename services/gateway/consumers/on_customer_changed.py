@@ -1,4 +1,4 @@
-"""Hears CustomerChanged: which limit profile a customer has."""
+"""Hears CustomerChanged: which limit profile a customer has, and that one has closed."""
 
 from collections.abc import Sequence
 from typing import cast

@@ -12,6 +12,7 @@ from services.gateway.consumers.on_command_decided import read_decided
 from services.gateway.domain.outcomes import Outcome
 from services.gateway.use_cases.await_outcomes import Waiters
 from services.gateway.use_cases.keep_events import KeepEvents
+from services.gateway.use_cases.notify_payees import NotifyPayees
 from services.gateway.use_cases.project_outcomes import outcome_of, project_outcomes
 
 _decode_transfer = msgspec.json.Decoder(TransferChanged).decode
@@ -20,18 +21,21 @@ _decode_transfer = msgspec.json.Decoder(TransferChanged).decode
 class OnTransferChanged:
     """Projects outcomes of transfers and of commands, which share a topic; shared by all gateway processes."""
 
-    def __init__(self, connection: HotConnection, keep_events: KeepEvents) -> None:
-        """Use the projection's connection; what changed is kept as events too."""
+    def __init__(self, connection: HotConnection, keep_events: KeepEvents, notify_payees: NotifyPayees) -> None:
+        """Use the projection's connection; what changed is kept as events too, and payees are told of what is held."""
         self._connection = connection
         self._keep_events = keep_events
+        self._notify_payees = notify_payees
 
     async def __call__(self, batch: Sequence[Received]) -> None:
-        """Project one batch, then keep its events. Both are idempotent, so either may come again without the other."""
+        """Project one batch, then keep its events and tell payees. Each may come again without the others."""
         changes = [
             received.message for received in batch if isinstance(received.message, TransferChanged | CommandDecided)
         ]
         await project_outcomes(changes, self._connection)
-        await self._keep_events.transfers([change for change in changes if isinstance(change, TransferChanged)])
+        transfers = [change for change in changes if isinstance(change, TransferChanged)]
+        await self._keep_events.transfers(transfers)
+        await self._notify_payees(transfers)
 
 
 class WakeWaiters:

@@ -113,6 +113,16 @@ class TransferParties(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         """Return the user's own accounts in it."""
         return tuple(account_id for account_id, owner_id in self.owners.items() if owner_id == user_id)
 
+    def on_their_way(self) -> dict[str, dict[str, int]]:
+        """Return payee → asset → what he is to get, in minor units; without those who asked for it or pay."""
+        amounts: dict[str, dict[str, int]] = {}
+        for leg in self.legs:
+            user_id = leg.destination_owner_id
+            if user_id and user_id not in self.insider_ids:
+                of_user = amounts.setdefault(user_id, {})
+                of_user[leg.asset] = of_user.get(leg.asset, 0) + leg.amount_minor
+        return amounts
+
 
 def parties_of(command: TransferCommand) -> TransferParties:
     """Return whom a command concerns."""

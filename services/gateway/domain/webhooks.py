@@ -25,7 +25,7 @@ _PORTS: Final = range(1, 65_536)
 # (RFC 6761, 6.3), names no host of the internet.
 _NO_NAME: Final = re.compile(r"(.*\.)?(0x[0-9a-f]*|[0-9]+|localhost)\.?")
 
-DisabledBecause = Literal["", "by_owner", "gone", "failed_for_three_days"]
+DisabledBecause = Literal["", "by_owner", "gone", "failed_for_three_days", "customer_closed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

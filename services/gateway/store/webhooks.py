@@ -1,10 +1,13 @@
 """`gateway.webhooks`: where events are sent to, and who is sending to each at the moment."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
 
+from libs.common.clock import to_rfc3339
+from libs.common.contracts.gateway import WebhookDisabled
 from services.gateway.domain.webhooks import DisabledBecause, Webhook
 
 _COLUMNS: Final = """w.webhook_id::text, w.user_id::text, w.url, w.description, w.event_types, w.sealed_secret,
@@ -54,6 +57,27 @@ _DISABLE: Final = f"""
 UPDATE gateway.webhooks w SET is_enabled = false, disabled_because = $2, disabled_at = $3, changed_at = $3
 WHERE w.webhook_id = $1::uuid AND w.is_enabled RETURNING {_COLUMNS}
 """  # noqa: S608 -- as above
+
+
+# Those too that were disabled already: what is left of somebody who has gone is deleted by this reason. A state older
+# than the newest known says nothing: he may be back.
+_DISABLE_OF_CLOSED: Final = """
+UPDATE gateway.webhooks w SET is_enabled = false, disabled_because = 'customer_closed',
+    disabled_at = gone.closed_at::timestamptz, changed_at = gone.closed_at::timestamptz
+FROM unnest($1::uuid[], $2::int[], $3::text[]) AS gone(user_id, version, closed_at)
+JOIN gateway.customers c ON c.user_id = gone.user_id AND c.profile_version = gone.version
+WHERE w.user_id = gone.user_id AND w.disabled_because <> 'customer_closed'
+"""
+_DELETE_OF_CLOSED: Final = """
+WITH gone AS (
+    DELETE FROM gateway.webhooks WHERE disabled_because = 'customer_closed' AND disabled_at < $1 RETURNING webhook_id)
+DELETE FROM gateway.webhook_deliveries d USING gone WHERE d.webhook_id = gone.webhook_id
+"""
+_DISABLED_SINCE: Final = """
+SELECT w.user_id::text, w.webhook_id::text, w.disabled_because, w.disabled_at FROM gateway.webhooks w
+WHERE (w.disabled_at, w.webhook_id) > ($1, $2::uuid) AND w.disabled_because IN ('gone', 'failed_for_three_days')
+ORDER BY w.disabled_at, w.webhook_id LIMIT $3
+"""
 
 
 async def insert_webhook(connection: asyncpg.Connection, webhook: Webhook) -> None:
@@ -137,6 +161,28 @@ async def disable_webhook(
     """Send nothing more to it; None if it was disabled already."""
     row = await connection.fetchrow(_DISABLE, webhook_id, because, now)
     return None if row is None else _webhook(row)
+
+
+async def disable_webhooks_of_closed(connection: asyncpg.Connection, closed: Sequence[tuple[str, int, str]]) -> None:
+    """Send nothing more for these (user id, version, RFC 3339 time of closing), unless a newer version is known."""
+    await connection.execute(_DISABLE_OF_CLOSED, *(list(column) for column in zip(*closed, strict=True)))
+
+
+async def delete_webhooks_of_closed(connection: asyncpg.Connection, closed_before: datetime) -> None:
+    """Forget what those had who closed before that."""
+    await connection.execute(_DELETE_OF_CLOSED, closed_before)
+
+
+async def load_disabled(
+    connection: asyncpg.Connection, beyond: tuple[datetime, str], *, limit: int
+) -> tuple[list[WebhookDisabled], tuple[datetime, str] | None]:
+    """Return a page of those that their receivers had disabled, oldest first, and where the next begins, if it does."""
+    rows = await connection.fetch(_DISABLED_SINCE, *beyond, limit)
+    page = [
+        WebhookDisabled(user_id=user_id, webhook_id=webhook_id, because=because, occurred_at=to_rfc3339(disabled_at))
+        for user_id, webhook_id, because, disabled_at in rows
+    ]
+    return page, (rows[-1]["disabled_at"], rows[-1]["webhook_id"]) if len(rows) == limit else None
 
 
 def _webhook(row: asyncpg.Record) -> Webhook:

@@ -26,6 +26,7 @@ from services.gateway.metrics import EVENTS_KEPT
 from services.gateway.store.directory import load_accounts
 from services.gateway.store.events import delete_events, forget_readers, insert_events, load_registrations
 from services.gateway.store.parties import load_parties
+from services.gateway.store.webhooks import delete_webhooks_of_closed
 from services.gateway.use_cases.project_outcomes import outcome_of
 
 _PRUNED_AT_ONCE: Final = 5_000
@@ -179,11 +180,12 @@ class PruneEvents:
         self._clock = clock
 
     async def __call__(self) -> None:
-        """Delete all that is too old now, and forget who has not listened for as long."""
+        """Delete all that is too old now, and forget who has not listened, or has closed, for as long."""
         now = self._clock()
         deleted = _PRUNED_AT_ONCE
         while deleted == _PRUNED_AT_ONCE:
             async with self._connection.autocommit() as database:
                 deleted = await delete_events(database, now - KEPT_FOR - _SPARE, limit=_PRUNED_AT_ONCE)
         async with self._connection.autocommit() as database:
+            await delete_webhooks_of_closed(database, now - KEPT_FOR)
             await forget_readers(database, now)

@@ -8,6 +8,7 @@ from libs.common.contracts.ledger import LedgerAccountChanged
 from libs.common.db.hot import HotConnection
 from services.gateway.store.directory import KnownAccount, save_accounts, save_profiles, save_tiers
 from services.gateway.store.later_states import AccountState, save_account_states
+from services.gateway.store.webhooks import disable_webhooks_of_closed
 
 
 async def project_accounts(messages: Sequence[AccountChanged], connection: HotConnection) -> None:
@@ -23,15 +24,21 @@ async def project_accounts(messages: Sequence[AccountChanged], connection: HotCo
 
 
 async def project_profiles(messages: Sequence[CustomerChanged], connection: HotConnection) -> None:
-    """Keep which limit profile a customer has. Idempotent by: (user id, version). Raises: Unavailable."""
+    """Keep which limit profile a customer has, and send nothing more to the webhooks of one who has closed.
+
+    Idempotent by: (user id, version). Raises: Unavailable.
+    """
     newest: dict[str, CustomerChanged] = {}
     for message in messages:
         seen = newest.get(message.user_id)
         if seen is None or seen.version < message.version:
             newest[message.user_id] = message
     rows = [(m.user_id, m.profile, m.version) for _, m in sorted(newest.items())]
+    closed = [(m.user_id, m.version, m.occurred_at) for _, m in sorted(newest.items()) if m.status == "closed"]
     async with connection.autocommit() as database:
         await save_profiles(database, rows)
+        if closed:
+            await disable_webhooks_of_closed(database, closed)
 
 
 async def project_tiers(messages: Sequence[VerificationChanged], connection: HotConnection) -> None:
