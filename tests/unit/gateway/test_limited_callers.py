@@ -45,6 +45,19 @@ async def test_machines_are_not_counted() -> None:
         assert "answer_headers" not in asked
 
 
+async def test_all_keys_of_a_person_count_as_him() -> None:
+    person = new_id()
+    keys = [Principal(person, frozenset({"customer"}), new_id(), float("inf"), key_id=new_id()) for _ in range(2)]
+
+    async def identify(_header: str | None, _address: str) -> Principal:
+        return keys.pop()
+
+    limits = RequestLimits(RateLimits(Bounds(reads=1), enabled=True), identify)
+    await limits(request())
+    with pytest.raises(TooManyRequests):
+        await limits(request(address="192.0.2.2"))
+
+
 async def test_people_are() -> None:
     limits = limits_of(is_machine=False)
     await limits(request())
