@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Annotated, Final
 from uuid import UUID
 
+import asyncpg
 import typer
 from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
 
 from libs.common.audit.asker import by_itself
 from libs.common.clock import system_clock
@@ -98,8 +100,13 @@ async def _create(dsn: str, sealer: Sealer, wanted: Registration, *, another: bo
             asker=by_itself("tallystick"),
         )
     except TallystickError as failure:
-        hint = "; with --another it is done nevertheless" if failure.code == "admin_exists" else ""
+        hint = " `--another` makes one nevertheless." if failure.code == "admin_exists" else ""
         raise StackError(f"{failure.detail}{hint}") from failure
+    except (OSError, asyncpg.PostgresError) as failure:
+        raise StackError(f"accounts' database cannot be reached: {failure}") from failure
+    except DBAPIError as failure:
+        # Its own text would repeat the statement's values.
+        raise StackError(f"accounts' database cannot be changed, is it migrated? {failure.orig}") from None
     finally:
         await engine.dispose()
     return admin.user_id

@@ -37,7 +37,7 @@ class CreateAdmin:
         async with self._uow.begin() as tx:
             await lock_creating_admins(tx.connection)
             if not another and await lock_admins(tx.connection):
-                raise Conflict("admin_exists", "There is an admin already, who makes others; or create another.")
+                raise Conflict("admin_exists", "There is an admin already, who makes others.")
             await store_new(tx, admin, password_hash)
             await record(
                 tx,

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from libs.common.messaging.outgoing_message import Outgoing
 from services.accounts.use_cases.create_admin import CreateAdmin
 from tallystick.cli import app
 from tests.integration.accounts.conftest import PASSWORD, World
+from tests.support.postgres import fresh_database
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,16 @@ class CommandLine:
     world: World
 
     async def create(
-        self, email: str, *options: str, typed: str = f"{PASSWORD}\n", master_keys: Path | None = None
+        self,
+        email: str,
+        *options: str,
+        typed: str = f"{PASSWORD}\n",
+        master_keys: Path | None = None,
+        dsn: str | None = None,
     ) -> tuple[int, str]:
         keys = master_keys or self.world.keys.master_keys_file
-        runner = CliRunner(env={"TALLYSTICK_POSTGRES": self.world.admin_dsn, "ACCOUNTS_MASTER_KEYS_FILE": str(keys)})
+        environment = {"TALLYSTICK_POSTGRES": dsn or self.world.admin_dsn, "ACCOUNTS_MASTER_KEYS_FILE": str(keys)}
+        runner = CliRunner(env=environment)
         arguments = ["admin", "create", "--email", email, *options]
         result = await asyncio.to_thread(runner.invoke, app, arguments, input=typed)
         return result.exit_code, result.output
@@ -36,6 +44,13 @@ class CommandLine:
     async def admins(self) -> int:
         query = "SELECT count(*) FROM accounts.customers WHERE 'admin' = ANY(roles) AND status = 'active'"
         return int((await self.world.rows(query))[0]["count"])
+
+
+@pytest.fixture
+def empty_dsn(postgres_dsn: str) -> Iterator[str]:
+    """A database without any schema of ours."""
+    with fresh_database(postgres_dsn) as dsn:
+        yield dsn
 
 
 @pytest.fixture
@@ -136,3 +151,12 @@ async def test_other_master_keys_than_the_service_s_make_nobody(
     code, output = await tallystick.create("lost@example.com", master_keys=tmp_path / "absent.keys")
     assert (code, "--master-keys" in output) == (1, True)
     assert await tallystick.admins() == 0
+
+
+async def test_a_database_that_is_not_there_or_not_migrated_is_a_sentence(
+    tallystick: CommandLine, empty_dsn: str
+) -> None:
+    code, output = await tallystick.create("empty@example.com", dsn=empty_dsn)
+    assert (code, "is it migrated?" in output, "INSERT" in output) == (1, True, False)
+    code, output = await tallystick.create("gone@example.com", dsn=empty_dsn.replace("/test_", "/absent_"))
+    assert (code, output.startswith("tallystick: accounts' database cannot be")) == (1, True)
