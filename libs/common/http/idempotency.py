@@ -174,8 +174,9 @@ def kept_response(answer: KeptAnswer, *, replayed: bool) -> Response:
     return Response(answer.body, answer.status, headers=headers, media_type=answer.media_type)
 
 
-async def on_answered_before(_request: Request, earlier: Exception) -> Response:
-    """Answer a copy; every application has this for `AnsweredBefore`."""
+async def on_answered_before(request: Request, earlier: Exception) -> Response:
+    """Answer a copy; every application has this for `AnsweredBefore`. It did nothing that the first did not."""
+    request.scope["asker"].is_recorded = True
     assert isinstance(earlier, AnsweredBefore)  # noqa: S101 -- what it is registered for
     return kept_response(earlier.answer, replayed=True)
 

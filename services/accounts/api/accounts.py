@@ -2,10 +2,11 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from libs.common.db.kept_answers import KeptAnswer
 from libs.common.errors import Unprocessable
+from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
 from libs.common.http.idempotency import REFUSED_COPIES, AnsweredBefore, Keyed, answer_of, kept_response
@@ -60,11 +61,17 @@ def accounts_router(
 
     @router.patch("/{account_id}", summary="Name an account", responses=refusals("account_not_found"))
     async def patch_account(
-        account_id: str, body: AccountDescription, principal: Annotated[Principal, permitted("account.describe")]
+        account_id: str,
+        body: AccountDescription,
+        principal: Annotated[Principal, permitted("account.describe")],
+        request: Request,
     ) -> AccountListed:
         """Set the account's name, its metadata or both, for its owner. What is left out stays as it is."""
         account = await describe_account(
-            owner_id=principal.user_id, account_id=account_id, description=body.model_dump(exclude_unset=True)
+            owner_id=principal.user_id,
+            account_id=account_id,
+            description=body.model_dump(exclude_unset=True),
+            asker=asker_of(request),
         )
         return AccountListed.of(account)
 
@@ -74,10 +81,12 @@ def accounts_router(
         responses=refusals("account_not_found", "account_closed"),
     )
     async def put_primary(
-        account_id: str, principal: Annotated[Principal, permitted("account.set_primary")]
+        account_id: str, principal: Annotated[Principal, permitted("account.set_primary")], request: Request
     ) -> AccountListed:
         """Move the mark here from the account that had it; a customer with accounts has exactly one primary."""
-        return AccountListed.of(await choose_primary(owner_id=principal.user_id, account_id=account_id))
+        return AccountListed.of(
+            await choose_primary(owner_id=principal.user_id, account_id=account_id, asker=asker_of(request))
+        )
 
     return router
 
@@ -99,7 +108,10 @@ def _add_opening(router: APIRouter, open_account: OpenAccount) -> None:
         | {202: {"model": AccountAnswer, "description": "The ledger has not answered yet; see `Location`."}},
     )
     async def post_account(
-        body: AccountRequest, principal: Annotated[Principal, permitted("account.open")], asked: Keyed
+        body: AccountRequest,
+        principal: Annotated[Principal, permitted("account.open")],
+        asked: Keyed,
+        request: Request,
     ) -> Response:
         """Open an account for the caller, who must be a customer. His first one becomes his primary.
 
@@ -107,12 +119,14 @@ def _add_opening(router: APIRouter, open_account: OpenAccount) -> None:
         takes longer than an installation cares to wait, usually a second. A copy with the same `Idempotency-Key` opens
         no other account and waits for the same one.
         """
+        asker = asker_of(request)
         wanted = Wanted(owner_id=principal.user_id, asset=body.asset, name=body.name, metadata=body.metadata)
         try:
-            account, is_open = await open_account(wanted, asked.by(principal.user_id, _asked_for))
+            account, is_open = await open_account(wanted, asked.by(principal.user_id, _asked_for), asker)
         except AnsweredBefore as earlier:
             if earlier.answer.status != _ACCEPTED:
                 raise
+            asker.is_recorded = True  # with the first
             account_id = AccountAnswer.model_validate_json(earlier.answer.body).account_id
             is_open = await open_account.await_opening(account_id)
             return kept_response(_opened(earlier.answer, is_open=is_open), replayed=True)

@@ -3,8 +3,9 @@
 import asyncio
 from typing import Final
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
+from libs.common.http.app import asker_of
 from libs.common.http.gate import permitted
 from libs.common.http.models import EmailText, StrictModel
 from libs.common.http.openapi import refusals
@@ -35,9 +36,9 @@ def email_verification_router(verify_email: VerifyEmail, ask_to_verify_email: As
     )
 
     @router.post("", status_code=204, summary="Verify my e-mail", responses=refusals("verification_token_invalid"))
-    async def post_token(body: VerificationToken) -> None:
+    async def post_token(body: VerificationToken, request: Request) -> None:
         """Take the token that was mailed after registering. It works once, for 24 hours, and only the last one does."""
-        await verify_email(body.token.get_secret_value())
+        await verify_email(body.token.get_secret_value(), asker_of(request))
 
     @router.post(
         "/resend", status_code=202, response_class=Response, summary="Mail me another token", responses=refusals()

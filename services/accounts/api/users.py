@@ -27,9 +27,11 @@ def users_router(register_customer: RegisterCustomer) -> APIRouter:
         once; a second time is a conflict. A token that proves it is mailed there.
         """
         customer = await register_customer(
-            email=body.email, password=body.password.get_secret_value(), full_name=body.full_name
+            email=body.email,
+            password=body.password.get_secret_value(),
+            full_name=body.full_name,
+            asker=asker_of(request),
         )
-        asker_of(request).concerns("customer", customer.user_id)
         return Registered(user_id=customer.user_id)
 
     return router

@@ -6,6 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+from libs.common.audit.asker import Asker
+from libs.common.audit.record import record
 from libs.common.clock import Clock, monotonic_seconds
 from libs.common.contracts.topics import ACCOUNTS
 from libs.common.db.unit_of_work import UnitOfWork
@@ -62,7 +64,7 @@ class OpenAccount:
         self._patience_seconds = patience_seconds
         self._accounts_max = accounts_max
 
-    async def __call__(self, wanted: Wanted, once: Once[Account]) -> tuple[Account, bool]:
+    async def __call__(self, wanted: Wanted, once: Once[Account], asker: Asker) -> tuple[Account, bool]:
         """Return the account as it was asked for, and whether the ledger opened it in time.
 
         Idempotent by: the request's key. Locks: the key, the customer, then his primary account. Emits:
@@ -71,7 +73,7 @@ class OpenAccount:
         """
         account_id = new_id()
         with self._openings.expect(account_id) as opened:
-            account = await self._write(account_id, wanted, once)
+            account = await self._write(account_id, wanted, once, asker)
             return account, await self._wait(account_id, opened)
 
     async def await_opening(self, account_id: str) -> bool:
@@ -79,7 +81,7 @@ class OpenAccount:
         with self._openings.expect(account_id) as opened:
             return await self._wait(account_id, opened)
 
-    async def _write(self, account_id: str, wanted: Wanted, once: Once[Account]) -> Account:
+    async def _write(self, account_id: str, wanted: Wanted, once: Once[Account], asker: Asker) -> Account:
         now = self._clock()
         async with once.work(self._uow) as tx:
             require_known_asset(wanted.asset)
@@ -111,6 +113,8 @@ class OpenAccount:
             )
             await insert_account(tx.connection, account, ask_again_at=now + ask_again_after(1))
             tx.emit(ACCOUNTS, account_id, account_changed(account))
+            facts = {"asset": wanted.asset}
+            await record(tx, asker, "account.open", at=now, resource=("account", account_id), facts=facts)
             tx.made(account)
         return account
 

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from libs.common.audit.asker import Asker
+from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.contracts.topics import CUSTOMERS
 from libs.common.db.unit_of_work import Transaction, UnitOfWork
@@ -24,7 +26,7 @@ class RegisterCustomer:
         self._passwords = passwords
         self._clock = clock
 
-    async def __call__(self, *, email: str, password: str, full_name: str) -> Customer:
+    async def __call__(self, *, email: str, password: str, full_name: str, asker: Asker) -> Customer:
         """Store the customer, retail and active, his password as a hash alone, and mail him how to prove his e-mail.
 
         Emits: CustomerChanged.
@@ -37,6 +39,8 @@ class RegisterCustomer:
         async with self._uow.begin() as tx:
             await store_new(tx, customer, password_hash)
             await mail_verification_token(tx.connection, customer, customer.registered_at)
+            at = customer.registered_at
+            await record(tx, asker, "customer.register", at=at, resource=("customer", customer.user_id))
         return customer
 
 

@@ -1,5 +1,7 @@
 """A customer proves that his e-mail is his."""
 
+from libs.common.audit.asker import Asker
+from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import Unprocessable
@@ -16,7 +18,7 @@ class VerifyEmail:
         self._uow = uow
         self._clock = clock
 
-    async def __call__(self, token: str) -> None:
+    async def __call__(self, token: str, asker: Asker) -> None:
         """Store that the e-mail is proved. Raises: Unprocessable `verification_token_invalid`, Unavailable."""
         now = self._clock()
         async with self._uow.begin() as tx:
@@ -26,3 +28,4 @@ class VerifyEmail:
                     "verification_token_invalid", "Unknown, used, replaced or expired; ask for another mail."
                 )
             await mark_email_verified(tx.connection, user_id, now)
+            await record(tx, asker, "customer.verify_email", at=now, resource=("customer", user_id))

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from libs.common.clock import Clock
 from libs.common.db.kept_answers import KeptAnswer
+from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
 from libs.common.http.idempotency import REFUSED_COPIES, Keyed, answer_of, kept_response
@@ -43,7 +44,10 @@ def application_router(
         ),
     )
     async def post_application(
-        body: ApplicationBody, principal: Annotated[Principal, permitted("verification.apply")], asked: Keyed
+        body: ApplicationBody,
+        principal: Annotated[Principal, permitted("verification.apply")],
+        asked: Keyed,
+        request: Request,
     ) -> Response:
         """Bring the caller's verification into review. Applicants are at least 18 years old.
 
@@ -51,7 +55,7 @@ def application_router(
         """
         verification = await submit_application(
             asked.by(principal.user_id, _answer, hide=hide),
-            user_id=principal.user_id,
+            asker_of(request),
             full_name=body.full_name,
             birth_date=body.birth_date,
             country=body.country,

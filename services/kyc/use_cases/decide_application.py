@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Literal
 
+from libs.common.audit.asker import Asker
+from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.contracts.topics import VERIFICATIONS
 from libs.common.db.unit_of_work import UnitOfWork
@@ -22,9 +24,9 @@ class DecideApplication:
         self._clock = clock
 
     async def __call__(
-        self, *, reviewer_id: str, user_id: str, decision: Literal["approve", "reject"], reason: str
+        self, *, user_id: str, decision: Literal["approve", "reject"], reason: str, asker: Asker
     ) -> Verification:
-        """Store the decision and return the verification.
+        """Store the decision of whoever asks, and return the verification.
 
         Locks: the verification. Emits: VerificationChanged. Raises: NotFound `application_not_found`,
         Conflict `not_in_review`, Unavailable.
@@ -38,11 +40,13 @@ class DecideApplication:
                 before,
                 state=move(before.state, decision),
                 decided_at=now,
-                decided_by=reviewer_id,
+                decided_by=asker.actor_id,
                 reason=reason,
                 changed_at=now,
             )
-            await save_verification(tx.connection, verification, before=before.state.status, actor_id=reviewer_id)
+            await save_verification(tx.connection, verification, before=before.state.status, actor_id=asker.actor_id)
             tx.emit(VERIFICATIONS, user_id, verification_changed(verification))
+            facts = {"before": before.state.status, "after": verification.state.status}
+            await record(tx, asker, "verification.review", at=now, resource=("customer", user_id), facts=facts)
         DECISIONS.labels(decision).inc()
         return verification

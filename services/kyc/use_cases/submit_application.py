@@ -1,5 +1,7 @@
 """A customer says who he is and asks to be verified."""
 
+from libs.common.audit.asker import Asker
+from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.contracts.topics import VERIFICATIONS
 from libs.common.db.unit_of_work import UnitOfWork
@@ -19,14 +21,15 @@ class SubmitApplication:
         self._clock = clock
 
     async def __call__(
-        self, once: Once[Verification], *, user_id: str, full_name: str, birth_date: str, country: str
+        self, once: Once[Verification], asker: Asker, *, full_name: str, birth_date: str, country: str
     ) -> Verification:
-        """Store the application and return the verification, in review.
+        """Store the application of whoever asks and return the verification, in review.
 
         Locks: the request's key, the verification. Emits: VerificationChanged. Raises: AnsweredBefore; Unprocessable
         `birth_date_invalid`, `birth_date_in_future`, `under_age`, `unknown_country`; Conflict `application_exists`;
         Unavailable.
         """
+        user_id = asker.actor_id
         async with once.work(self._uow) as tx:
             now = self._clock()
             application = read_application(
@@ -46,5 +49,6 @@ class SubmitApplication:
             )
             await save_verification(tx.connection, verification, before=state.status, actor_id=user_id)
             tx.emit(VERIFICATIONS, user_id, verification_changed(verification))
+            await record(tx, asker, "verification.apply", at=now, resource=("customer", user_id))
             tx.made(verification)
         return verification

@@ -127,6 +127,16 @@ async def test_a_copy_that_cannot_wait_longer_is_told_to_come_again(world: World
     assert await accounts_of(world, owner) == 1
 
 
+async def test_an_opening_is_audited_once_with_the_account_it_made(world: World) -> None:
+    owner, key = await world.register(), new_id()
+    answers = [await ask(world, owner, key) for _ in range(2)]
+    account_id = answers[0].json()["account_id"]
+    entries = "SELECT * FROM accounts.audit_log WHERE action = 'account.open' AND actor_id = $1"
+    [entry] = await world.rows(entries, owner)
+    assert (entry["resource_type"], entry["resource_id"], entry["outcome"]) == ("account", account_id, "done")
+    assert (entry["request_id"], entry["facts"]) == (answers[0].headers["x-request-id"], '{"asset":"USD"}')
+
+
 async def test_kept_answers_stay_as_they_are(world: World) -> None:
     owner, key = await world.register(), new_id()
     await ask(world, owner, key)

@@ -51,6 +51,17 @@ async def test_an_application_is_reviewed_and_approved(world: World) -> None:
     assert (str(row["decided_by"]), row["reason"]) == (reviewer, "looked at")
 
 
+async def test_applying_and_reviewing_are_audited_without_what_was_said(world: World) -> None:
+    user_id, reviewer = new_id(), new_id()
+    await world.apply(user_id)
+    await world.decide(user_id, "approve", reviewer=reviewer)
+    found = await world.rows("SELECT * FROM kyc.audit_log WHERE resource_id = $1 ORDER BY entry_id", user_id)
+    assert [(entry["action"], entry["actor_id"], entry["facts"]) for entry in found] == [
+        ("verification.apply", user_id, "{}"),
+        ("verification.review", reviewer, '{"after":"approved","before":"in_review"}'),
+    ]
+
+
 async def test_the_whole_life_of_a_verification_is_kept_event_by_event(world: World) -> None:
     user_id, reviewer = new_id(), new_id()
     await world.apply(user_id)
