@@ -12,6 +12,7 @@ from libs.common.audit.trail import AuditTrail
 from libs.common.clock import system_clock
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
+from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.http.app import make_app
 from libs.common.http.credential_owner import DistantOwner
 from libs.common.http.credentials import Credentials
@@ -103,7 +104,7 @@ def build(role: Role) -> FastAPI:
     routers = [
         *reading_routers(engine, clients, document),
         *transfer_routers(commands, lookup, waiters),
-        *event_routers(settings, connections["webhooks"], streams),
+        *event_routers(settings, connections["webhooks"], UnitOfWork(engine, bus.outbox), streams),
         files.router,
         *internal_routers(connections["digests"], commands, settings.internal_token),
     ]

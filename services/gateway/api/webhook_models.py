@@ -98,11 +98,17 @@ class WebhookShown(BaseModel):
 class WebhookMade(WebhookShown):
     """A webhook with its new secret, which is shown now and never again."""
 
-    secret: Annotated[str, Field(examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])]
+    secret: Annotated[
+        str | None,
+        Field(
+            description="Verifies signatures. In no other answer; null for a copy of the request.",
+            examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+        ),
+    ]
 
     @classmethod
-    def with_secret(cls, webhook: Webhook, secret: str) -> Self:
-        """Show it with its secret, once."""
+    def with_secret(cls, webhook: Webhook, secret: str | None) -> Self:
+        """Show it with its secret, once; without, to a copy of the request that made it."""
         return cls(**_fields(webhook), secret=secret)
 
 

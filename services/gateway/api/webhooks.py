@@ -6,9 +6,11 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Response
 
+from libs.common.db.kept_answers import KeptAnswer
 from libs.common.http.auth import Principal
 from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
 from libs.common.http.gate import permitted
+from libs.common.http.idempotency import REFUSED_COPIES, Keyed, answer_of, kept_response
 from libs.common.http.openapi import refusals
 from services.gateway.api.webhook_models import (
     DeliveryPage,
@@ -24,7 +26,8 @@ from services.gateway.api.webhook_models import (
     Webhooks,
     WebhookShown,
 )
-from services.gateway.use_cases.keep_webhooks import KeepWebhooks, WebhookChange
+from services.gateway.domain.webhooks import Webhook
+from services.gateway.use_cases.keep_webhooks import KeepWebhooks, WantedWebhook, WebhookChange
 from services.gateway.use_cases.replay_events import ReplayEvents
 
 _ID: Final = Path(max_length=64)
@@ -85,16 +88,18 @@ def _add_keeping(router: APIRouter, keep: KeepWebhooks) -> None:
         "",
         summary="Have events sent to a URL",
         status_code=201,
-        responses=refusals("webhook_url_refused", "too_many_webhooks"),
+        response_model=WebhookMade,
+        responses=refusals("webhook_url_refused", "too_many_webhooks", *REFUSED_COPIES),
     )
-    async def create_webhook(body: WebhookIn, principal: Manager, response: Response) -> WebhookMade:
+    async def create_webhook(body: WebhookIn, principal: Manager, asked: Keyed) -> Response:
         """Send each event that concerns you there from now on, as a POST signed by Standard Webhooks.
 
-        The answer has the secret that verifies signatures; it is never shown again.
+        The answer has the secret that verifies signatures; it is never shown again. A copy with the same
+        `Idempotency-Key` makes no other webhook and does not show its secret; if the first answer was lost, rotate it.
         """
-        webhook, secret = await keep.create(principal.user_id, body.url, body.description or "", body.event_types)
-        response.headers["Location"] = f"/api/v1/webhooks/{webhook.webhook_id}"
-        return WebhookMade.with_secret(webhook, secret)
+        wanted = WantedWebhook(body.url, body.description or "", body.event_types)
+        made = await keep.create(asked.by(principal.user_id, _made_answer), principal.user_id, wanted)
+        return kept_response(_made_answer(*made), replayed=False)
 
     @router.patch(
         "/{webhook_id}",
@@ -119,6 +124,12 @@ def _add_keeping(router: APIRouter, keep: KeepWebhooks) -> None:
     async def delete_webhook(webhook_id: WebhookId, principal: Manager) -> None:
         """Send nothing more to it, not even what waits, and forget what was sent."""
         await keep.delete(principal.user_id, webhook_id)
+
+
+def _made_answer(webhook: Webhook, secret: str | None = None) -> KeptAnswer:
+    """Return the answer about a new webhook: as it is kept, or with the secret, which is told once."""
+    location = f"/api/v1/webhooks/{webhook.webhook_id}"
+    return answer_of(WebhookMade.with_secret(webhook, secret), 201, location=location)
 
 
 def _add_sending(router: APIRouter, replay: ReplayEvents) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from libs.common.clock import system_clock
 from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
+from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.http.digests import digests_router
 from services.gateway.api.account_closings import account_closings_router
 from services.gateway.api.account_commands import account_closing_router, account_commands_router
@@ -59,10 +60,12 @@ def reading_routers(
     ]
 
 
-def event_routers(settings: GatewaySettings, connection: HotConnection, streams: EventStreams) -> list[APIRouter]:
+def event_routers(
+    settings: GatewaySettings, connection: HotConnection, uow: UnitOfWork, streams: EventStreams
+) -> list[APIRouter]:
     """Return how customers hear of events: streams, and webhooks over this connection."""
     secrets = WebhookSecrets(settings.webhook_keys_file)
-    keep = KeepWebhooks(connection, secrets, system_clock, settings.webhook_allowed_hosts)
+    keep = KeepWebhooks(connection, uow, secrets, system_clock, settings.webhook_allowed_hosts)
     return [events_router(streams), webhooks_router(keep, ReplayEvents(connection, system_clock))]
 
 

@@ -9,7 +9,9 @@ import asyncpg
 
 from libs.common.clock import Clock
 from libs.common.db.hot import HotConnection
+from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import Conflict, NotFound
+from libs.common.http.idempotency import Once
 from libs.common.ids import is_id, new_id
 from services.gateway.domain.events import KEPT_FOR
 from services.gateway.domain.webhooks import PER_USER_MAX, Webhook, require_url
@@ -25,6 +27,14 @@ from services.gateway.store.webhooks import (
 from services.gateway.webhook_secrets import WebhookSecrets
 
 
+class WantedWebhook(NamedTuple):
+    """Where events are to be sent, and of which types; none for all."""
+
+    url: str
+    description: str = ""
+    event_types: Sequence[str] = ()
+
+
 class WebhookChange(NamedTuple):
     """What its owner wants otherwise; None leaves as it is."""
 
@@ -38,44 +48,52 @@ class KeepWebhooks:
     """What owners do to their webhooks. Raises: Unavailable, and NotFound webhook_not_found for those of others."""
 
     def __init__(
-        self, connection: HotConnection, secrets: WebhookSecrets, clock: Clock, allowed_hosts: Sequence[str]
+        self,
+        connection: HotConnection,
+        uow: UnitOfWork,
+        secrets: WebhookSecrets,
+        clock: Clock,
+        allowed_hosts: Sequence[str],
     ) -> None:
-        """Use a connection of its own."""
+        """Use a connection of its own, and a unit of work for what is done once a key."""
         self._connection = connection
+        self._uow = uow
         self._secrets = secrets
         self._clock = clock
         self._allowed_hosts = frozenset(allowed_hosts)
 
-    async def create(self, user_id: str, url: str, description: str, event_types: Sequence[str]) -> tuple[Webhook, str]:
+    async def create(self, once: Once[Webhook], user_id: str, wanted: WantedWebhook) -> tuple[Webhook, str]:
         """Send events there from now on; return the webhook and its secret, which is never shown again.
 
-        Raises: Unprocessable webhook_url_refused, Conflict too_many_webhooks.
+        Idempotent by: the request's key. Locks: it, the user's row of readers. Raises: AnsweredBefore, Unprocessable
+        webhook_url_refused, Conflict too_many_webhooks.
         """
-        require_url(url, self._allowed_hosts)
-        now = self._clock()
         secret, sealed = self._secrets.make()
-        webhook = Webhook(
-            webhook_id=new_id(),
-            user_id=user_id,
-            url=url,
-            description=description,
-            event_types=tuple(sorted(set(event_types))),
-            sealed_secret=sealed,
-            earlier_secret=None,
-            earlier_until=None,
-            is_enabled=True,
-            disabled_because="",
-            disabled_at=None,
-            created_at=now,
-            changed_at=now,
-        )
-        # tidy: allow commit-outside-unit-of-work: nothing is said of it, so there is nothing to publish
-        async with self._connection.transaction() as database:
+        async with once.work(self._uow) as tx:
+            require_url(wanted.url, self._allowed_hosts)
+            now = self._clock()
+            webhook = Webhook(
+                webhook_id=new_id(),
+                user_id=user_id,
+                url=wanted.url,
+                description=wanted.description,
+                event_types=tuple(sorted(set(wanted.event_types))),
+                sealed_secret=sealed,
+                earlier_secret=None,
+                earlier_until=None,
+                is_enabled=True,
+                disabled_because="",
+                disabled_at=None,
+                created_at=now,
+                changed_at=now,
+            )
+            database = await tx.driver()
             # It locks the user's row, so two at once are counted one after the other.
             await register_reader(database, user_id, now, now + KEPT_FOR)
             if len(await load_webhooks(database, user_id)) >= PER_USER_MAX:
                 raise Conflict("too_many_webhooks", f"You may have {PER_USER_MAX} webhooks; delete one.")
             await insert_webhook(database, webhook)
+            tx.made(webhook)
         return webhook, secret
 
     async def list(self, user_id: str) -> Sequence[Webhook]:
@@ -96,7 +114,7 @@ class KeepWebhooks:
         if change.url is not None:
             require_url(change.url, self._allowed_hosts)
         now = self._clock()
-        # tidy: allow commit-outside-unit-of-work: as above
+        # tidy: allow commit-outside-unit-of-work: nothing is said of it, so there is nothing to publish
         async with self._connection.transaction() as database:
             before = await own_webhook(database, user_id, webhook_id)
             after = _changed(before, change, now)

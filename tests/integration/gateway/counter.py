@@ -18,11 +18,13 @@ from libs.common.contracts.transfers import Leg, Party
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
+from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.health import Health
 from libs.common.http.large_bodies import MAX_BATCH_BODY_BYTES
 from libs.common.ids import new_id
+from libs.common.messaging.outbox import Outbox
 from services.gateway.api.account_commands import account_closing_router, account_commands_router
 from services.gateway.api.audit_logs import audit_logs_router
 from services.gateway.api.batch_files import BATCHES_AT, batch_files_router
@@ -109,6 +111,7 @@ class Counter:
             for name in ("intake", "atomic", "commands", "lookup", "projection", "repeats", "batches", "uploads")
         }
         self.engine = make_engine(self.dsn, "test-lists")
+        self.uow = UnitOfWork(self.engine, Outbox("gateway", self.publisher, self.connections["repeats"]))
         self.neighbour = Neighbour()
         self.client = httpx2.AsyncClient(base_url="http://neighbour", transport=httpx2.MockTransport(self.neighbour))
         self.directory = Directory(self.connections["lookup"], self.client, "sister to sister")

@@ -10,18 +10,26 @@ from cryptography.fernet import Fernet
 from libs.common.clock import to_rfc3339
 from libs.common.contracts.accounts import CustomerChanged
 from libs.common.contracts.gateway import HeldMoneyArrived, WebhookDisabled
+from libs.common.db.kept_answers import KeptAnswer
+from libs.common.http.idempotency import Once
 from libs.common.ids import new_id
 from services.gateway.domain.events import KEPT_FOR
 from services.gateway.domain.webhooks import Webhook
 from services.gateway.store.webhooks import disable_webhook
 from services.gateway.use_cases.keep_events import PruneEvents
-from services.gateway.use_cases.keep_webhooks import KeepWebhooks, WebhookChange
+from services.gateway.use_cases.keep_webhooks import KeepWebhooks, WantedWebhook, WebhookChange
 from services.gateway.use_cases.notify_payees import NotifyPayees
 from services.gateway.use_cases.project_directory import project_profiles
 from services.gateway.use_cases.tell_disabled_webhooks import TellDisabledWebhooks
 from services.gateway.webhook_secrets import WebhookSecrets
 from tests.integration.gateway.listening import Listening
 
+ANSWERS = "SELECT FROM gateway.kept_answers WHERE principal_id = $1"
+KEEP_ANSWER = """
+INSERT INTO gateway.kept_answers (principal_id, route, idempotency_key, body_hash, status, media_type, location, body)
+VALUES ($1, 'POST /', 'key', sha256(''), 201, '', '', '')
+"""
+UNKEYED: Once[Webhook] = Once(None, b"", "", lambda _: KeptAnswer(201, "", "", b""))
 HELD: dict[str, Any] = {"resolver": "fraud", "reasons": ("kyc_pending",)}
 
 
@@ -64,10 +72,11 @@ class Owner:
         self.connection = self.counter.connections["projection"]
         keys = folder / "webhooks.keys"
         keys.write_text(Fernet.generate_key().decode())
-        self.keep = KeepWebhooks(self.connection, WebhookSecrets(keys), self.counter.clock, ())
+        self.keep = KeepWebhooks(self.connection, self.counter.uow, WebhookSecrets(keys), self.counter.clock, ())
 
     async def webhook(self) -> str:
-        webhook, _secret = await self.keep.create(self.user_id, "https://shop.example/events", "", ())
+        wanted = WantedWebhook("https://shop.example/events")
+        webhook, _secret = await self.keep.create(UNKEYED, self.user_id, wanted)
         return webhook.webhook_id
 
     async def disabled(self, because: Any) -> str:
@@ -115,9 +124,12 @@ async def test_the_owner_of_a_webhook_that_its_receiver_had_disabled_is_told_for
 
 async def test_nothing_is_sent_any_more_for_a_customer_who_has_closed(owner: Owner) -> None:
     webhook_id, own = await owner.webhook(), await owner.disabled("by_owner")
+    await owner.counter.rows(KEEP_ANSWER, owner.user_id)
     await owner.became("active", 1)
+    assert await owner.counter.rows(ANSWERS, owner.user_id)
     assert (await owner.shown(webhook_id)).is_enabled
     await owner.became("closed", 2)
+    assert not await owner.counter.rows(ANSWERS, owner.user_id)
     for one in (webhook_id, own):
         shown = await owner.shown(one)
         assert (shown.is_enabled, shown.disabled_because) == (False, "customer_closed")

@@ -60,7 +60,7 @@ class Hooked(Listening):
         async def nothing(_app: FastAPI) -> AsyncIterator[None]:
             yield
 
-        keep = KeepWebhooks(self.connections[0], self.secrets, self.counter.clock, LOCAL)
+        keep = KeepWebhooks(self.connections[0], self.counter.uow, self.secrets, self.counter.clock, LOCAL)
         return make_app(
             service="gateway",
             title="gateway",
@@ -71,6 +71,9 @@ class Hooked(Listening):
             health=Health(),
             verifier=TokenVerifier(self.counter.keys.jwks_file),
         )
+
+    async def asked(self, key: str, url: str) -> httpx2.Response:
+        return await self.http.post("/api/v1/webhooks", json={"url": url}, headers={"Idempotency-Key": key})
 
     async def created(self, *types: str, url: str = "") -> dict[str, Any]:
         body = {"url": url or self.receiver.url, "event_types": list(types)}
@@ -146,6 +149,34 @@ async def test_nobody_sees_a_secret_again_and_no_table_has_it_plain(hooked: Hook
     assert made["secret"] not in shown
     rows = await hooked.counter.rows("SELECT * FROM gateway.webhooks")
     assert made["secret"].removeprefix("whsec_") not in str(rows)
+
+
+async def test_sixty_four_copies_make_one_webhook_and_only_the_first_has_its_secret(hooked: Hooked) -> None:
+    key = new_id()
+    answers = await asyncio.gather(*(hooked.asked(key, hooked.receiver.url) for _ in range(64)))
+    answers.append(await hooked.asked(key, hooked.receiver.url))
+    [first] = [answer for answer in answers if "idempotency-replayed" not in answer.headers]
+    secret = first.json()["secret"]
+    assert secret.startswith("whsec_")
+    for copy in answers:
+        assert (copy.status_code, copy.headers["location"]) == (201, first.headers["location"])
+        if copy is not first:
+            assert copy.json() == {**first.json(), "secret": None}
+    assert len((await hooked.http.get("/api/v1/webhooks")).json()["webhooks"]) == 1
+    kept = await hooked.counter.rows("SELECT * FROM gateway.kept_answers")
+    assert secret.removeprefix("whsec_") not in str(kept)
+    assert len(kept) == 1
+
+
+async def test_a_key_is_one_webhook_s_and_what_was_refused_stays_so(hooked: Hooked) -> None:
+    key, other = new_id(), new_id()
+    assert (await hooked.asked(key, hooked.receiver.url)).status_code == 201
+    reused = await hooked.asked(key, f"{hooked.receiver.url}?other")
+    assert (reused.status_code, reused.json()["code"]) == (422, "idempotency_key_reused")
+    for replayed in (None, "true"):
+        refused = await hooked.asked(other, "https://127.0.0.2/")
+        assert (refused.status_code, refused.json()["code"]) == (422, "webhook_url_refused")
+        assert refused.headers.get("idempotency-replayed") == replayed
 
 
 async def test_a_failing_event_holds_back_only_its_own_resource(hooked: Hooked) -> None:
