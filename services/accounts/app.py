@@ -109,7 +109,8 @@ def build(role: Role) -> FastAPI:
     """Construct the process of this role from its settings."""
     settings = AccountsSettings()
     dsn = settings.postgres_dsn.get_secret_value()
-    engine = make_engine(dsn, f"accounts-{role}", Sealer(MasterKeyFile(settings.master_keys_file).load()))
+    master_keys = MasterKeyFile(settings.master_keys_file)
+    engine = make_engine(dsn, f"accounts-{role}", Sealer(master_keys.load(), master_keys.load))
     digesting = HotConnection(dsn, "accounts-digests")
     bus = Bus(settings, service="accounts", clock=system_clock)
     uow = UnitOfWork(engine, bus.outbox)

@@ -48,7 +48,8 @@ def build(role: Role) -> FastAPI:
     """Construct the process of this role from its settings."""
     settings = KycSettings()
     dsn = settings.postgres_dsn.get_secret_value()
-    sealer = Sealer(MasterKeyFile(settings.master_keys_file).load())
+    master_keys = MasterKeyFile(settings.master_keys_file)
+    sealer = Sealer(master_keys.load(), master_keys.load)
     engine = make_engine(dsn, f"kyc-{role}", sealer)
     digesting = HotConnection(dsn, "kyc-digests")
     bus = Bus(settings, service="kyc", clock=system_clock)

@@ -3,10 +3,8 @@
 import asyncio
 import secrets
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
-from uuid import UUID
 
 import asyncpg
 import typer
@@ -22,7 +20,7 @@ from libs.common.errors import InvariantBroken, TallystickError
 from libs.common.personal.sealing import Sealer
 from services.accounts.api.models import Registration
 from services.accounts.passwords import Passwords
-from services.accounts.store.customers import read_changed_customers
+from services.accounts.store.customers import require_same_keys
 from services.accounts.use_cases.create_admin import CreateAdmin
 from tallystick.stack.errors import StackError
 from tallystick.stack.left_outbox import LeftOutbox
@@ -30,7 +28,6 @@ from tallystick.stack.master_key_files import ACCOUNTS_KEYS_HELP, read_master_ke
 from tallystick.stack.stack_file import find_stack
 
 _NAME: Final = "tallystick-admin"
-_BEFORE_ALL: Final = (datetime.min.replace(tzinfo=UTC), str(UUID(int=0)))
 _ROLES: Final = frozenset({"admin"})
 """Nothing else: he makes others operators, auditors and so on, and nobody gives himself a role."""
 
@@ -116,6 +113,6 @@ async def _require_keys_of_accounts(uow: UnitOfWork) -> None:
     """Let pass keys that open what is stored: a customer sealed by others would stop the service that reads him."""
     async with uow.begin() as tx:
         try:
-            await read_changed_customers(tx.connection, _BEFORE_ALL, 1)
+            await require_same_keys(tx.connection)
         except InvariantBroken as failure:
             raise StackError(f"these are not the master keys that sealed the customers: {failure}") from failure

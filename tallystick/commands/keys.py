@@ -47,8 +47,8 @@ def rewrap_command(
 ) -> None:
     """Wrap every customer's key by the newest master key, the first line of each file, so that older ones may go.
 
-    Restart accounts and kyc with that line first: a process that does not know it cannot read what it wraps. Nothing
-    stops meanwhile, and a run that was broken off goes on when it is begun again.
+    Restart accounts and kyc with that line first, so that they wrap by it, too. Nothing stops meanwhile, and a run that
+    was broken off goes on when it is begun again.
     """
     dsn = postgres or find_stack(data).postgres
     sealers = {

@@ -13,7 +13,7 @@ KEY_BYTES: Final = 32
 
 
 class MasterKeys(Protocol):
-    """Keeps master keys. A key management service decrypts them once, at start; what is stored never leaves us."""
+    """Keeps master keys. A key management service decrypts them at start, and when one is met that was not known."""
 
     def load(self) -> Sequence[bytes]:
         """Return the keys, 32 bytes each: the one to seal with first, then those that sealed before it.

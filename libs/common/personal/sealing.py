@@ -7,7 +7,7 @@ being read is known by its HMAC-SHA-256 (RFC 2104) under a key of its own.
 import hashlib
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 from cryptography.exceptions import InvalidTag
@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.errors import InvariantBroken
+from libs.common.invariants import check
 
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
@@ -27,12 +28,20 @@ _KEY_ID_BYTES: Final = 8
 class Sealer:
     """Seals and opens what one service stores about people. Nothing of it is awaited, and nothing shows in a log."""
 
-    def __init__(self, master_keys: Sequence[bytes]) -> None:
-        """Take the master keys, newest first; see `MasterKeys.load`."""
-        self._wrapping: Final = {_key_id(key): AESGCM(_derive(key, b"wrap")) for key in master_keys}
-        self.newest_id: Final = _key_id(master_keys[0])
-        """With what everything begins that the newest master key sealed."""
+    def __init__(self, master_keys: Sequence[bytes], load_again: Callable[[], Sequence[bytes]] | None = None) -> None:
+        """Take the master keys, newest first; see `MasterKeys.load`.
+
+        `load_again` is asked when something was sealed by a key that is none of them: somebody rewraps before this
+        process was restarted. What it returns holds from then on.
+        """
+        self._load_again = load_again
         self._search_key: Final = _derive(master_keys[-1], b"search")
+        self._take(master_keys)
+
+    @property
+    def newest_id(self) -> bytes:
+        """With what everything begins that the newest master key sealed."""
+        return self._newest_id
 
     def new_key(self, person_id: str) -> bytes:
         """Return a fresh key for this person, wrapped; it is all that may be stored of it."""
@@ -52,7 +61,7 @@ class Sealer:
 
     def seal_in_passing(self, row_id: str, content: bytes) -> bytes:
         """Return the content of a row that is deleted soon, sealed under the newest master key itself."""
-        return self.newest_id + _seal(self._wrapping[self.newest_id], content, f"row|{row_id}")
+        return self._newest_id + _seal(self._wrapping[self._newest_id], content, f"row|{row_id}")
 
     def open_in_passing(self, row_id: str, sealed: bytes) -> bytes:
         """Return the content of such a row. Raises: InvariantBroken as `open`."""
@@ -67,18 +76,21 @@ class Sealer:
         return hmac.digest(self._search_key, text.encode(), hashlib.sha256)
 
     def _wrap(self, key: bytes, person_id: str) -> bytes:
-        return self.newest_id + _seal(self._wrapping[self.newest_id], key, f"key|{person_id}")
+        return self._newest_id + _seal(self._wrapping[self._newest_id], key, f"key|{person_id}")
 
     def _unwrap(self, wrapped: bytes, person_id: str) -> bytes:
         return _open(self._master(wrapped), wrapped[_KEY_ID_BYTES:], f"key|{person_id}")
 
     def _master(self, wrapped: bytes) -> AESGCM:
-        try:
-            return self._wrapping[wrapped[:_KEY_ID_BYTES]]
-        except KeyError:
-            raise InvariantBroken(
-                "the master keys hold every key that sealed", key_id=wrapped[:_KEY_ID_BYTES].hex()
-            ) from None
+        key_id = wrapped[:_KEY_ID_BYTES]
+        if key_id not in self._wrapping and self._load_again is not None:
+            self._take(self._load_again())
+        check(key_id in self._wrapping, "the master keys hold every key that sealed", key_id=key_id.hex())
+        return self._wrapping[key_id]
+
+    def _take(self, master_keys: Sequence[bytes]) -> None:
+        self._wrapping = {_key_id(key): AESGCM(_derive(key, b"wrap")) for key in master_keys}
+        self._newest_id = _key_id(master_keys[0])
 
 
 def sealer_of(connection: AsyncConnection) -> Sealer:

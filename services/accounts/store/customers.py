@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.ids import is_id
+from libs.common.invariants import check
 from libs.common.personal.sealing import sealer_of
 from services.accounts.domain.customer import Customer, Profile
 from services.accounts.store.tables import CUSTOMERS
@@ -166,6 +167,15 @@ async def read_changed_customers(
     statement = select(*_COLUMNS).where(place > after)
     statement = statement.order_by(CUSTOMERS.c.changed_at, CUSTOMERS.c.user_id).limit(limit)
     return [_customer(connection, row) for row in await connection.execute(statement)]
+
+
+async def require_same_keys(connection: AsyncConnection) -> None:
+    """Let pass master keys by which the newest customer opens and is found. Raises: InvariantBroken."""
+    statement = select(*_COLUMNS, CUSTOMERS.c.email_hash).where(CUSTOMERS.c.email_hash.is_not(None))
+    row = (await connection.execute(statement.order_by(CUSTOMERS.c.user_id.desc()).limit(1))).first()
+    if row is not None:
+        found_by = sealer_of(connection).search_hash(_customer(connection, row).email)
+        check(found_by == row.email_hash, "e-mails are found by the last of the master keys", user_id=row.user_id)
 
 
 async def seal_stored_customers(connection: AsyncConnection, limit: int) -> int:

@@ -148,6 +148,9 @@ async def test_other_master_keys_than_the_service_s_make_nobody(
     others.write_bytes(base64.b64encode(b"o" * 32))
     code, output = await tallystick.create("lost@example.com", master_keys=others)
     assert (code, "not the master keys" in output) == (1, True)
+    others.write_bytes(world.keys.master_keys_file.read_bytes() + b"\n" + base64.b64encode(b"o" * 32))
+    code, output = await tallystick.create("lost@example.com", master_keys=others)
+    assert (code, "not the master keys" in output) == (1, True)
     code, output = await tallystick.create("lost@example.com", master_keys=tmp_path / "absent.keys")
     assert (code, "--master-keys" in output) == (1, True)
     assert await tallystick.admins() == 0

@@ -8,10 +8,12 @@ import httpx2
 import pytest
 
 from libs.common.contracts.accounts import CustomerErased
+from libs.common.errors import InvariantBroken
 from libs.common.ids import new_id
+from libs.common.personal.sealing import Sealer
 from services.accounts.use_cases.seal_stored import SealStored
 from tests.integration.accounts.conftest import PASSWORD, World
-from tests.support.api_world import SEALER, admin_connection
+from tests.support.api_world import MASTER_KEY, SEALER, admin_connection
 
 NAME = "Zebedäus Quixwortham"
 EMAIL = "Zebedaeus.Quixwortham@Planted.example"
@@ -53,6 +55,17 @@ async def test_what_is_known_of_a_person_stands_nowhere_in_plain_text(
     stored = await everything_stored(world)
     places = {"log": logged, "bus": said, "rows": stored}
     assert [(word, place) for place, text in places.items() for word in PLANTED if word in text] == []
+
+
+@pytest.mark.parametrize("keys", [[b"o" * 32], [MASTER_KEY, b"o" * 32]], ids=["other keys", "another last one"])
+async def test_with_keys_that_do_not_open_or_find_who_is_stored_nothing_starts(
+    world: World, keys: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.register()
+    await SealStored(world.uow)()
+    monkeypatch.setattr(world.uow, "_engine", world.uow._engine.execution_options(sealer=Sealer(keys)))
+    with pytest.raises(InvariantBroken):
+        await SealStored(world.uow)()
 
 
 async def test_what_an_earlier_version_stored_is_sealed_at_the_next_start(world: World) -> None:

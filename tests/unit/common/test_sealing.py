@@ -67,6 +67,21 @@ def test_a_newer_master_key_wraps_what_the_older_one_did_and_finds_the_same() ->
         before.open(rewrapped, ADA, "full_name", sealed)
 
 
+def test_a_process_that_meets_a_key_it_does_not_know_looks_for_it_and_seals_by_it_from_then_on() -> None:
+    keys = [OLD]
+    running = Sealer([OLD], lambda: keys)
+    key = running.new_key(ADA)
+    sealed, found_by = running.seal(key, ADA, "full_name", "Ada"), running.search_hash("ada@example.com")
+    rewrapped = Sealer([NEW, OLD]).rewrap(key, ADA)
+    with pytest.raises(InvariantBroken):
+        running.open(rewrapped, ADA, "full_name", sealed)
+    keys = [NEW, OLD]
+    assert running.open(rewrapped, ADA, "full_name", sealed) == "Ada"
+    assert running.new_key(BOB).startswith(Sealer([NEW]).newest_id)
+    assert running.open(key, ADA, "full_name", sealed) == "Ada"
+    assert running.search_hash("ada@example.com") == found_by
+
+
 def test_a_row_in_passing_opens_as_itself_alone() -> None:
     sealer = Sealer([NEW, OLD])
     sealed = sealer.seal_in_passing(ADA, b"a mail")
