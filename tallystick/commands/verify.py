@@ -2,6 +2,7 @@
 
 import gc
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -23,9 +24,11 @@ from rich.text import Text
 from libs.common.clock import monotonic_seconds
 from libs.common.ids import is_id
 from libs.common.proof.signed_note import Vkey, VkeyInvalid, parse_vkeys
+from services.gateway.audit.find_askers import AskedBy
 from services.ledger.store.witness import WitnessUnreadable
 from services.ledger.use_cases.ask_witness import ask_witness
 from services.ledger.use_cases.verify_ledger import CannotVerify, Finding, Scope, Verification, verify_ledger
+from tallystick.commands.verify_askers import find_askers, sentence_about
 from tallystick.commands.verify_audit import audit_as_json, print_audit, verify_audit
 from tallystick.stack.errors import StackError
 from tallystick.stack.halted import STILL_HALTED, stands_still
@@ -69,19 +72,20 @@ def verify_command(
         verification = uvloop.run(_verify(dsn, trusted, scope, subject_id, quiet=as_json))
         if (data / CHECKPOINTS).is_dir():
             verification.findings += uvloop.run(hear_witness(dsn, data / CHECKPOINTS, trusted))
+        askers = uvloop.run(find_askers(dsn, verification.findings))
         audited = uvloop.run(verify_audit(dsn, data, key)) if scope == "full" else None
         halted = uvloop.run(stands_still(dsn))
     except (*_TROUBLE, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
         _say_unknown(str(failure) or repr(failure), as_json=as_json)
         raise typer.Exit(EXIT_UNKNOWN) from failure
     if as_json:
-        document = _as_json(verification, halted=halted)
+        document = _as_json(verification, askers, halted=halted)
         if audited is not None:
             document["audit"] = audit_as_json(audited)
             document["verified"] = verification.is_good and audited.is_good
         typer.echo(json.dumps(document))
     else:
-        _print(verification, halted=halted)
+        _print(verification, askers, halted=halted)
         if scope == "full":
             print_audit(audited)
     is_good = verification.is_good and (audited is None or audited.is_good)
@@ -165,12 +169,16 @@ def _next(verification: Verification, *, halted: bool) -> str:
     return STILL_HALTED if halted else NEXT
 
 
-def _as_json(verification: Verification, *, halted: bool) -> dict[str, object]:
+def _as_json(verification: Verification, askers: Sequence[AskedBy | None], *, halted: bool) -> dict[str, object]:
     document: dict[str, object] = msgspec.to_builtins(verification)
     findings = [
         msgspec.to_builtins(finding)
-        | {"digest": finding.digest, "differences": [difference._asdict() for difference in finding.differences]}
-        for finding in verification.findings
+        | {
+            "digest": finding.digest,
+            "differences": [difference._asdict() for difference in finding.differences],
+            "asked_by": None if asked_by is None else asked_by._asdict(),
+        }
+        for finding, asked_by in zip(verification.findings, askers, strict=True)
     ]
     return document | {
         "findings": findings,
@@ -181,7 +189,7 @@ def _as_json(verification: Verification, *, halted: bool) -> dict[str, object]:
     }
 
 
-def _print(verification: Verification, *, halted: bool) -> None:
+def _print(verification: Verification, askers: Sequence[AskedBy | None], *, halted: bool) -> None:
     console = Console()
     checked = (
         f"{verification.records:,} records, {verification.entries:,} entries, {verification.blocks:,} blocks, "
@@ -193,17 +201,19 @@ def _print(verification: Verification, *, halted: bool) -> None:
     else:
         console.print(Text(f"NOT verified: {len(verification.findings)} finding(s).", style="bold red"))
         console.print(Text(checked))
-        for finding in verification.findings:
-            _print_finding(console, finding)
+        for finding, asked_by in zip(verification.findings, askers, strict=True):
+            _print_finding(console, finding, asked_by)
     # Whole lines, here and below: they name commands, which people paste.
     console.print(Text(f"Next: {_next(verification, halted=halted)}."), soft_wrap=True)
 
 
-def _print_finding(console: Console, finding: Finding) -> None:
+def _print_finding(console: Console, finding: Finding, asked_by: AskedBy | None) -> None:
     place = "" if finding.index is None else f", record {finding.index}"
     console.print(Text(f"\n{finding.kind} in {finding.table} {finding.row}{place}: {finding.detail}", style="bold"))
     if finding.transfer_id or finding.parties:
         console.print(Text(f"  transfer: {finding.transfer_id or '-'}; accounts: {', '.join(finding.parties) or '-'}"))
+    if asked_by is not None:
+        console.print(Text(f"  {sentence_about(asked_by)}"), soft_wrap=True)
     if finding.stored_hash or finding.computed_hash:
         console.print(Text(f"  hash:     stored {finding.stored_hash}, computed {finding.computed_hash}"))
     for difference in finding.differences:

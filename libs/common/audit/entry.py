@@ -14,6 +14,8 @@ from libs.common.invariants import check
 from libs.common.proof.canonical_json import canonical
 
 FACTS_CHARACTERS_MAX: Final = 4096
+RECORDS: Final = "records"
+"""The fact that names the journal indexes of the records an entry of the ledger tells of."""
 COLUMNS: Final = tuple(name for name in AuditEntry.__struct_fields__ if name != "service")
 """The columns of `<service>.audit_log`, in their order; the schema says which service."""
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from libs.common.audit.asker import asker_of_command
 from libs.common.audit.audit_log import ENTRIES_MAX, audit_recorded
-from libs.common.audit.entry import new_entry
+from libs.common.audit.entry import RECORDS, new_entry
 from libs.common.contracts.audit import AuditEntry
 from libs.common.messaging.outgoing_message import Outgoing
 from services.ledger.domain.account import Account
@@ -19,9 +19,6 @@ from services.ledger.domain.commands import (
 )
 from services.ledger.domain.run import AccountAnswer, Change, CommandAnswer, Decisions, FeeAnswer
 from services.ledger.domain.transfer import Transfer
-
-RECORDS: Final = "records"
-"""The fact that names the journal indexes of an entry's records."""
 
 _Audited: TypeAlias = CaptureTransfer | VoidTransfer | ReverseTransfer | ChangeAccount | PublishFeeSchedule
 

@@ -5,7 +5,7 @@ from secrets import token_hex
 from typing import Final
 
 from libs.common.audit.asker import Asker
-from libs.common.audit.entry import new_entry
+from libs.common.audit.entry import RECORDS, new_entry
 from libs.common.clock import Clock, from_rfc3339, to_rfc3339
 from libs.common.contracts.ledger import LedgerReleased
 from libs.common.contracts.topics import HALTS
@@ -17,7 +17,6 @@ from services.ledger.store.heads import JournalHead
 from services.ledger.store.journal_record import FINDING_RELEASED, ReleaseRecord
 from services.ledger.store.releases import Release, write_release
 from services.ledger.store.verifications import OpenFinding
-from services.ledger.use_cases.note_commands import RECORDS
 from services.ledger.use_cases.record_alone import record_alone
 from services.ledger.use_cases.record_decisions import Signer
 

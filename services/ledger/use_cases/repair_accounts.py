@@ -7,7 +7,7 @@ from secrets import token_hex
 from typing import Final
 
 from libs.common.audit.asker import Asker
-from libs.common.audit.entry import new_entry
+from libs.common.audit.entry import RECORDS, new_entry
 from libs.common.clock import Clock, from_rfc3339, to_rfc3339
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Conflict, Unprocessable
@@ -16,7 +16,6 @@ from services.ledger.store.heads import JournalHead
 from services.ledger.store.journal_record import BALANCE_REPAIRED, RepairedField, RepairRecord
 from services.ledger.store.repairs import Repair, load_size, write_repair
 from services.ledger.store.verifications import would_halt
-from services.ledger.use_cases.note_commands import RECORDS
 from services.ledger.use_cases.record_alone import record_alone
 from services.ledger.use_cases.record_decisions import Signer
 from services.ledger.use_cases.record_verification import RecordVerification
