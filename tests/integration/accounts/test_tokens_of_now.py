@@ -1,4 +1,4 @@
-"""What a log-in or a refresh says of somebody is what holds once it has his row, not what held when it was sent."""
+"""What a log-in, a refresh or a step-up says of somebody is what holds once it has his row, not when it was sent."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -47,16 +47,20 @@ async def sent_meanwhile(world: World, user_id: str, send: Send, *changes: str) 
 
 
 class Somebody:
-    """A customer who is logged in, and his two ways to tokens."""
+    """A customer who is logged in, and his ways to tokens."""
 
-    def __init__(self, world: World, user_id: str, email: str, refresh_token: str) -> None:
-        self.world, self.user_id, self.email, self.refresh_token = world, user_id, email, refresh_token
+    def __init__(self, world: World, user_id: str, email: str, tokens: dict[str, str]) -> None:
+        self.world, self.user_id, self.email, self.tokens = world, user_id, email, tokens
 
     async def log_in(self) -> httpx2.Response:
         return await self.world.log_in(self.email, PASSWORD)
 
     async def refresh(self) -> httpx2.Response:
-        return await self.world.http.post("/api/v1/auth/refresh", json={"refresh_token": self.refresh_token})
+        return await self.world.http.post("/api/v1/auth/refresh", json={"refresh_token": self.tokens["refresh_token"]})
+
+    async def step_up(self) -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {self.tokens['access_token']}"}
+        return await self.world.http.post("/api/v1/auth/step-up", json={"password": PASSWORD}, headers=headers)
 
     async def open_log_ins(self) -> int:
         query = (
@@ -69,10 +73,10 @@ class Somebody:
 async def somebody(world: World) -> Somebody:
     email = f"{new_id()}@example.com"
     user_id = await world.register(email)
-    return Somebody(world, user_id, email, (await world.log_in(email)).json()["refresh_token"])
+    return Somebody(world, user_id, email, (await world.log_in(email)).json())
 
 
-@pytest.mark.parametrize("way", ["log_in", "refresh"])
+@pytest.mark.parametrize("way", ["log_in", "refresh", "step_up"])
 async def test_roles_that_change_meanwhile_stand_in_the_token(world: World, somebody: Somebody, way: str) -> None:
     answer = await sent_meanwhile(world, somebody.user_id, getattr(somebody, way), ROLES)
     assert answer.status_code == 200, answer.text
@@ -87,6 +91,8 @@ async def test_roles_that_change_meanwhile_stand_in_the_token(world: World, some
         ("log_in", [OTHER_PASSWORD], "invalid_credentials"),
         ("refresh", [CLOSED], "refresh_token_invalid"),
         ("refresh", [ENDED], "refresh_token_invalid"),
+        ("step_up", [CLOSED], "session_not_found"),
+        ("step_up", [ENDED], "session_not_found"),
     ],
 )
 async def test_what_is_taken_away_meanwhile_is_not_given(
@@ -94,5 +100,5 @@ async def test_what_is_taken_away_meanwhile_is_not_given(
 ) -> None:
     before = await somebody.open_log_ins()
     answer = await sent_meanwhile(world, somebody.user_id, getattr(somebody, way), *changes)
-    assert (answer.status_code, answer.json()["code"]) == (401, code)
+    assert (answer.status_code, answer.json()["code"]) == (404 if way == "step_up" else 401, code)
     assert await somebody.open_log_ins() == before - (ENDED in changes)

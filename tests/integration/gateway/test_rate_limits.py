@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx2
+import pytest
 
 from libs.common.ids import new_id
 from services.gateway.settings import Bounds
@@ -157,6 +158,24 @@ async def test_ten_registrations_a_minute_from_one_address(limited: Counter) -> 
         assert len(limited.neighbour.asked) == BOUNDS.registrations == 10
         assert (await elsewhere.post("/api/v1/users", json={})).status_code == 422
         assert (await http.post("/api/v1/auth/login", json={})).status_code == 422
+
+
+@pytest.mark.parametrize("route", ["refresh", "verify-email", "password-reset/confirm", "totp/confirm", "step-up"])
+async def test_whatever_proves_who_somebody_is_is_limited_by_address_and_by_person(
+    limited: Counter, route: str
+) -> None:
+    limited.neighbour.status = 401
+    person = limited.keys.bearer(new_id())
+    async with limited.http("192.0.2.7") as http, limited.http("192.0.2.8") as elsewhere:
+        for number in range(BOUNDS.auth):
+            # Half of them with somebody else's token: it buys no further attempt.
+            headers = person if number % 2 else limited.keys.bearer(new_id())
+            assert (await http.post(f"/api/v1/auth/{route}", json={}, headers=headers)).status_code == 401
+        assert_limited(await http.post(f"/api/v1/auth/{route}", json={}), "auth-by-address")
+        for _ in range(BOUNDS.auth // 2):
+            assert (await elsewhere.post(f"/api/v1/auth/{route}", json={}, headers=person)).status_code == 401
+        assert_limited(await elsewhere.post(f"/api/v1/auth/{route}", json={}, headers=person), "auth")
+    assert len(limited.neighbour.asked) == BOUNDS.auth + BOUNDS.auth // 2
 
 
 async def test_without_limits_anybody_registers(counter: Counter) -> None:
