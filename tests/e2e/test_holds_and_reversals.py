@@ -1,6 +1,11 @@
 """A hold from its request to its end, money given back, money that goes out, and accounts that staff change."""
 
 import asyncio
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
@@ -48,6 +53,45 @@ def test_a_hold_is_captured_in_parts_and_what_is_left_is_given_back(api: Api) ->
     assert (over["status"], over["transfer_status"]) == (422, "posted")
     assert api.get(f"/transfers/{transfer_id}", payee.token).json() == last.json()
     assert (api.balance_minor(payer), api.balance_minor(payee)) == (700, 300)
+
+
+@contextmanager
+def stopped(api: Api, service: str) -> Iterator[None]:
+    """Let a service's processes have no time for as long as the block."""
+    pids = json.loads((api.folder / "stack.json").read_text())["services"][service]["pids"]
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_capture_does_not_overtake_a_hold_that_the_ledger_has_not_seen(api: Api) -> None:
+    payer, payee = api.person("otto", funds_minor=100), api.person("olga")
+    key = new_key()
+    with stopped(api, "ledger"):
+        asked = api.post(
+            "/transfers",
+            transfer(payer, payee, 60, hold=True),
+            token=payer.token,
+            key=new_key(),
+            prefer="respond-async",
+        )
+        assert (asked.status_code, asked.json()["status"]) == (202, "accepted")
+        transfer_id = asked.json()["transfer_id"]
+        early = act(api, payer, transfer_id, "capture", {}, key)
+        problem(early, 409, "transfer_undecided")
+        assert early.headers["retry-after"] == "1"
+
+    def captured() -> bool:
+        answer = act(api, payer, transfer_id, "capture", {}, key)
+        assert answer.status_code in {200, 202, 409}, answer.text
+        return answer.status_code == 200
+
+    wait_until("the capture", captured)
+    assert (api.balance_minor(payer), api.balance_minor(payee)) == (40, 60)
 
 
 def test_a_void_gives_everything_back(api: Api) -> None:
