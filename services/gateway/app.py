@@ -33,7 +33,13 @@ from services.gateway.api.transfers import money_endpoints
 from services.gateway.composition.background import Loops, add_api_loops, add_worker_loops, set_timers
 from services.gateway.composition.listening import follow, subscribe
 from services.gateway.composition.money import make_commands, make_files, make_money
-from services.gateway.composition.routes import event_routers, internal_routers, reading_routers, transfer_routers
+from services.gateway.composition.routes import (
+    event_routers,
+    export_routers,
+    internal_routers,
+    reading_routers,
+    transfer_routers,
+)
 from services.gateway.settings import GatewaySettings
 from services.gateway.use_cases.await_outcomes import Waiters
 from services.gateway.use_cases.tell_events import EventStreams
@@ -73,11 +79,11 @@ def build(role: Role) -> FastAPI:
     files = make_files(money, connections, bus.publisher, waiters)
     commands = make_commands(money, bus.publisher, waiters, connections["commands"])
     streams = EventStreams(connections["streams"], system_clock)
+    trail = AuditTrail(AuditLog("gateway", dsn, bus.outbox), system_clock)
     takes_requests = role in {"serve", "api"}
     if takes_requests:
         follow(bus, waiters, money.directory, money.halt)
-        callers_log = AuditLog("gateway", dsn, bus.outbox)
-        add_api_loops(loops, money, files, streams, waiters, lookup, callers_log)
+        add_api_loops(loops, money, files, streams, waiters, lookup, AuditLog("gateway", dsn, bus.outbox))
     if role in {"serve", "worker"}:
         subscribe(bus, connections["projection"], connections["events"], connections["audit"])
         set_timers(timers, settings, connections, bus.publisher, files)
@@ -101,10 +107,12 @@ def build(role: Role) -> FastAPI:
     health.add("gateway.bus", bus.what_is_wrong)
     health.add("gateway.timers", timers.what_is_wrong)
     health.add("gateway.loops", loops.what_is_wrong)
+    uow = UnitOfWork(engine, bus.outbox)
     routers = [
         *reading_routers(engine, clients, document),
         *transfer_routers(commands, lookup, waiters),
-        *event_routers(settings, connections["webhooks"], UnitOfWork(engine, bus.outbox), streams),
+        *event_routers(settings, connections["webhooks"], uow, streams),
+        *export_routers(settings, connections, uow, engine, clients, trail),
         files.router,
         *internal_routers(connections["digests"], commands, settings.internal_token),
     ]
@@ -124,7 +132,7 @@ def build(role: Role) -> FastAPI:
         verifier=credentials.verifier,
         proxies=settings.proxies(),
         body_bounds={BATCHES_AT: MAX_BATCH_BODY_BYTES},
-        audit=AuditTrail(AuditLog("gateway", dsn, bus.outbox), system_clock),
+        audit=trail,
         admission=RequestLimits(money.limits, credentials.verifier.identify) if money.limits.enabled else None,
         cors_origins=settings.cors_origins,
     )

@@ -103,6 +103,7 @@ TABLE: Mapping[str, Line] = {
     # Customers and their log-ins
     "POST /api/v1/users": Line("422", public=True),
     "GET /api/v1/me": Line("200"),
+    "GET /api/v1/me/export": Line("200", person_only=True),
     "PATCH /api/v1/me": Line("422", body=lambda _: {"full_name": "Mallory"}, person_only=True),
     "POST /api/v1/me/email": Line("422", body=lambda _: {"email": "mallory@example.com"}, person_only=True),
     "POST /api/v1/me/email/confirm": Line("422", person_only=True),
@@ -210,7 +211,7 @@ TABLE: Mapping[str, Line] = {
     "POST /api/v1/webhooks/{webhook_id}/test": Line("absent", about=_NO_WEBHOOK),
     # Screening and verification
     "GET /api/v1/kyc/status": Line("200"),
-    "GET /api/v1/kyc/application": Line("200 200 404 404 404 404 404"),
+    "GET /api/v1/kyc/application": Line("200 200 404 404 404 404 404", person_only=True),
     "POST /api/v1/kyc/application": Line(
         "422 422 403 403 403 403 403",
         body=lambda _: {"full_name": "Mallory", "birth_date": "1990-01-01", "country": "DE"},

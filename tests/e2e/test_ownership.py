@@ -1,6 +1,7 @@
 """Every operation is tried as everybody: who may not learns nothing and changes nothing."""
 
 import asyncio
+import io
 import json
 import sys
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import time
 from typing import Any
+from zipfile import ZipFile
 
 import asyncpg
 import jwt
@@ -75,7 +77,15 @@ class World:
             body = line.body(self.has) if line.body and expected in REFUSED else HARMLESS_BODY
         with self.api.http.stream(method, path, headers=headers, json=body) as answer:
             is_endless = answer.headers.get("content-type", "").startswith("text/event-stream")
-            return answer.status_code, "" if is_endless else answer.read().decode()
+            return answer.status_code, "" if is_endless else readable(answer.read())
+
+
+def readable(body: bytes) -> str:
+    """The text of an answer; of an archive, that of all its files."""
+    if not body.startswith(b"PK"):
+        return body.decode()
+    with ZipFile(io.BytesIO(body)) as archive:
+        return "\n".join(archive.read(name).decode() for name in archive.namelist())
 
 
 def staff(api: Api, role: str) -> str:

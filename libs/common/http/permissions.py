@@ -72,6 +72,7 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "password.reset": Permission("set a new password by a token from one's mailbox", public=True),
     "token_keys.read": Permission("read the keys that verify access tokens", public=True),
     "customer.read": Permission("see one's own data", related="the customer himself", scope="accounts:read"),
+    "customer.export": Permission("take along all that is held about oneself", related="the customer himself"),
     "customer.rename": Permission("correct one's own name", related="the customer himself"),
     "customer.change_email": Permission("change one's own e-mail", related="the customer himself"),
     "customer.close": Permission("end one's own relationship", related="the customer himself"),

@@ -100,6 +100,7 @@ class ServiceAccountAnswer(BaseModel):
     name: str
     roles: list[str]
     created_at: str
+    created_by: Annotated[str, Field(description="The admin who made it.")]
 
     @classmethod
     def of(cls, machine: ServiceAccount) -> "ServiceAccountAnswer":
@@ -109,6 +110,7 @@ class ServiceAccountAnswer(BaseModel):
             name=machine.name,
             roles=sorted(machine.roles),
             created_at=to_rfc3339(machine.created_at),
+            created_by=machine.created_by,
         )
 
 

@@ -16,6 +16,7 @@ class ServiceAccount:
     name: str
     roles: frozenset[str]
     created_at: datetime
+    created_by: str
 
     def as_customer(self) -> Customer:
         """Return the customer it is to everybody else: a business, with an address no mail reaches (RFC 2606)."""

@@ -14,11 +14,14 @@ from services.accounts.store.tables import CUSTOMERS, SERVICE_ACCOUNTS
 NO_PASSWORD: Final = "!"  # noqa: S105 -- the hash of none at all; nobody logs in as a machine, so nobody compares it
 
 
-async def insert_service_account(connection: AsyncConnection, machine: ServiceAccount, created_by: str) -> None:
+async def insert_service_account(connection: AsyncConnection, machine: ServiceAccount) -> None:
     """Store what is known of it besides the customer it is."""
     await connection.execute(
         insert(SERVICE_ACCOUNTS).values(
-            user_id=machine.user_id, name=machine.name, created_at=machine.created_at, created_by=created_by
+            user_id=machine.user_id,
+            name=machine.name,
+            created_at=machine.created_at,
+            created_by=machine.created_by,
         )
     )
 
@@ -57,4 +60,4 @@ def _open() -> Select[tuple[Any, ...]]:
 
 
 def _machine(row: Row[*tuple[Any, ...]]) -> ServiceAccount:
-    return ServiceAccount(row.user_id, row.name, frozenset(row.roles), row.created_at)
+    return ServiceAccount(row.user_id, row.name, frozenset(row.roles), row.created_at, row.created_by)

@@ -30,12 +30,12 @@ class CreateServiceAccount:
         Idempotent by: the request's key. Emits: CustomerChanged.
         Raises: AnsweredBefore, Unprocessable `unknown_role`, `role_not_for_machines`, Unavailable.
         """
-        machine = ServiceAccount(new_id(), name, read_machine_roles(roles), self._clock())
+        machine = ServiceAccount(new_id(), name, read_machine_roles(roles), self._clock(), asker.actor_id)
         customer = machine.as_customer()
         async with once.work(self._uow) as tx:
             is_new = await insert_customer(tx.connection, customer, NO_PASSWORD)
             check(is_new, "a machine's address holds its own id", user_id=machine.user_id)
-            await insert_service_account(tx.connection, machine, asker.actor_id)
+            await insert_service_account(tx.connection, machine)
             await record(
                 tx,
                 asker,

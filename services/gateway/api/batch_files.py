@@ -142,7 +142,7 @@ def batch_files_router(parts: MoneyRoutes, receive: ReceiveBatch, cancel: Cancel
         elif counted is not None:
             request.scope["answer_headers"] = counted.headers
         # As it was when it was accepted: a copy gets the same answer, whatever has been done since.
-        shown = _shown(Progress(received.batch, {}), status="queued").model_copy(update={"finished_at": None})
+        shown = progress_shown(Progress(received.batch, {}), status="queued").model_copy(update={"finished_at": None})
         headers = {"Location": f"{BATCHES_AT}/{received.batch.batch_id}"}
         if received.is_replay:
             headers["Idempotency-Replayed"] = "true"
@@ -171,7 +171,7 @@ def _add_cancelling(router: APIRouter, cancel: CancelBatch, view: BatchView) -> 
         progress = await _own(view, principal, batch_id)
         if progress.batch.status == "done":
             raise Conflict("batch_done", "Every line of this batch has been taken; nothing is left to cancel.")
-        return _shown(progress)
+        return progress_shown(progress)
 
 
 def _add_reading(router: APIRouter, view: BatchView) -> None:
@@ -189,7 +189,7 @@ def _add_reading(router: APIRouter, view: BatchView) -> None:
         before = ID_MAX if start is None else start.position
         page, older = await view.of(principal.user_id, before=before, limit=limit)
         more = None if older is None else encode_cursor(Cursor("next", older), question)
-        return BatchPage(batches=[_shown(one) for one in page], next=more)
+        return BatchPage(batches=[progress_shown(one) for one in page], next=more)
 
     @router.get(
         "/{batch_id}",
@@ -201,7 +201,7 @@ def _add_reading(router: APIRouter, view: BatchView) -> None:
         principal: Annotated[Principal, permitted("batch.read")],
     ) -> BatchProgress:
         """Return how far a file of yours is carried out."""
-        return _shown(await _own(view, principal, batch_id))
+        return progress_shown(await _own(view, principal, batch_id))
 
     @router.get(
         "/{batch_id}/results",
@@ -247,7 +247,8 @@ def _kind_of(request: Request) -> FileKind:
     return _KINDS[media_type]
 
 
-def _shown(progress: Progress, status: str = "") -> BatchProgress:
+def progress_shown(progress: Progress, status: str = "") -> BatchProgress:
+    """Return a batch as it is shown, with its own status or another."""
     batch, counts = progress.batch, progress.counts
     return BatchProgress.model_validate(
         {

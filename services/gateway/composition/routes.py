@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from libs.common.audit.trail import AuditTrail
 from libs.common.clock import system_clock
 from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
@@ -19,6 +20,8 @@ from services.gateway.api.audit_logs import audit_logs_router
 from services.gateway.api.command_requests import CommandRoutes
 from services.gateway.api.error_pages import error_pages_router
 from services.gateway.api.events import events_router
+from services.gateway.api.export import export_router
+from services.gateway.api.export_parts import Sources
 from services.gateway.api.fee_schedules import fee_schedules_router
 from services.gateway.api.merged_openapi import ApiDocument
 from services.gateway.api.transfer_commands import transfer_commands_router
@@ -33,6 +36,7 @@ from services.gateway.use_cases.keep_webhooks import KeepWebhooks
 from services.gateway.use_cases.replay_events import ReplayEvents
 from services.gateway.use_cases.tell_events import EventStreams
 from services.gateway.views.audit_entries import AuditEntriesView
+from services.gateway.views.batches import BatchView
 from services.gateway.webhook_secrets import WebhookSecrets
 
 
@@ -64,9 +68,34 @@ def event_routers(
     settings: GatewaySettings, connection: HotConnection, uow: UnitOfWork, streams: EventStreams
 ) -> list[APIRouter]:
     """Return how customers hear of events: streams, and webhooks over this connection."""
-    secrets = WebhookSecrets(settings.webhook_keys_file)
-    keep = KeepWebhooks(connection, uow, secrets, system_clock, settings.webhook_allowed_hosts)
+    keep = _webhooks(settings, connection, uow)
     return [events_router(streams), webhooks_router(keep, ReplayEvents(connection, system_clock))]
+
+
+def export_routers(
+    settings: GatewaySettings,
+    connections: Mapping[str, HotConnection],
+    uow: UnitOfWork,
+    engine: AsyncEngine,
+    clients: Mapping[str, httpx2.AsyncClient],
+    trail: AuditTrail,
+) -> list[APIRouter]:
+    """Return how customers take along all that is held about them, here and in the other services."""
+    connection, reading = connections["webhooks"], Reading(engine)
+    sources = Sources(
+        clients=clients,
+        reading=reading,
+        webhooks=_webhooks(settings, connection, uow),
+        deliveries=ReplayEvents(connection, system_clock),
+        batches=BatchView(connections["batches"]),
+        audit=AuditEntriesView(reading),
+    )
+    return [export_router(sources, trail)]
+
+
+def _webhooks(settings: GatewaySettings, connection: HotConnection, uow: UnitOfWork) -> KeepWebhooks:
+    secrets = WebhookSecrets(settings.webhook_keys_file)
+    return KeepWebhooks(connection, uow, secrets, system_clock, settings.webhook_allowed_hosts)
 
 
 def internal_routers(connection: HotConnection, commands: CommandRoutes, internal_token: SecretStr) -> list[APIRouter]:
