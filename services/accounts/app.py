@@ -212,7 +212,7 @@ def make_routers(
             accounts,
         ),
         admin_users_router(ChangeProfile(uow, clock), GrantRoles(uow, clock)),
-        api_keys_router(create_api_key, revoke_api_key, keys),
+        api_keys_router(create_api_key, revoke_api_key, keys, clock),
         service_accounts_router(CreateServiceAccount(uow, clock), CloseServiceAccount(uow, clock), keys),
         service_account_keys_router(create_api_key, revoke_api_key, keys),
         internal_router(accounts, customers, erasures, TellCredentials(uow, clock), settings.internal_token),

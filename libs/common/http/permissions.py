@@ -90,7 +90,7 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "customer.set_profile": Permission("set whose limits hold for a customer", _of("compliance", "admin"), fresh=True),
     "customer.set_roles": Permission("set the roles of somebody else", _of("admin"), fresh=True),
     "api_key.list": Permission("see one's own API keys", related="the owner"),
-    "api_key.create": Permission("make an API key for oneself", related="the owner"),
+    "api_key.create": Permission("make an API key for oneself", related="the owner", fresh=True),
     "api_key.revoke": Permission("revoke one's own API keys", related="the owner"),
     "service_account.list": Permission("see service accounts and their keys", _of("admin", "auditor")),
     "service_account.create": Permission("make a service account, and keys for it", _of("admin"), fresh=True),

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from libs.common.clock import Clock
 from libs.common.db.kept_answers import KeptAnswer
 from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
@@ -13,6 +14,7 @@ from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, e
 from libs.common.http.gate import permitted
 from libs.common.http.idempotency import REFUSED_COPIES, Keyed, answer_of, kept_response
 from libs.common.http.openapi import refusals
+from libs.common.http.policy import require_recent
 from services.accounts.api.key_models import ApiKeyAnswer, ApiKeyList, ApiKeyRequest, NewApiKey
 from services.accounts.domain.api_key import ApiKey
 from services.accounts.use_cases.create_api_key import CreateApiKey
@@ -29,7 +31,9 @@ IdInPath = Annotated[str, Path(max_length=64)]
 REFUSED_KEYS: Final = ("scope_not_allowed", "network_invalid", "expiry_not_later", "too_many_api_keys", *REFUSED_COPIES)
 
 
-def api_keys_router(create_api_key: CreateApiKey, revoke_api_key: RevokeApiKey, keys: ApiKeyView) -> APIRouter:
+def api_keys_router(
+    create_api_key: CreateApiKey, revoke_api_key: RevokeApiKey, keys: ApiKeyView, clock: Clock
+) -> APIRouter:
     """Return the routes about one's own keys."""
     router = APIRouter(prefix="/api/v1/api-keys", tags=["api keys"])
 
@@ -38,7 +42,7 @@ def api_keys_router(create_api_key: CreateApiKey, revoke_api_key: RevokeApiKey, 
         status_code=201,
         response_model=NewApiKey,
         summary="Make an API key",
-        responses=refusals("customer_not_found", *REFUSED_KEYS),
+        responses=refusals("step_up_required", "customer_not_found", *REFUSED_KEYS),
     )
     async def post_api_key(
         body: ApiKeyRequest,
@@ -48,10 +52,12 @@ def api_keys_router(create_api_key: CreateApiKey, revoke_api_key: RevokeApiKey, 
     ) -> Response:
         """Make a key that acts for the caller, within its scopes and never beyond his roles.
 
-        Its text is in this answer and in no other. It works everywhere an access token does, except for what asks for
-        a person who logged in. A copy with the same `Idempotency-Key` makes no other key and does not show its text; if
+        Needs a log-in or a step-up within ten minutes, since a key outlives both; its holder is told by e-mail. Its
+        text is in this answer and in no other. It works everywhere an access token does, except for what asks for a
+        person who logged in. A copy with the same `Idempotency-Key` makes no other key and does not show its text; if
         the first answer was lost, revoke the key.
         """
+        require_recent(principal.authenticated_at, clock())
         once = asked.by(principal.user_id, new_key_answer)
         made = await create_api_key(once, asker=asker_of(request), user_id=principal.user_id, wanted=body.wanted())
         return kept_response(new_key_answer(*made), replayed=False)

@@ -73,6 +73,22 @@ from now on your password alone is enough to log in.
     )
 
 
+def api_key_made_notice(email: str, address: str, at: datetime) -> Mail:
+    """Return the mail about a new API key: it goes on when log-ins end, and when the password changes."""
+    return Mail(
+        to=email,
+        subject="An API key was made for you",
+        text=f"""Hello,
+
+an API key was made that acts in your name, until it ends or you revoke it. GET /api/v1/api-keys lists your keys.
+
+{_where(address, at)}
+
+If this was not you, revoke the key (DELETE /api/v1/api-keys/<key_id>) and set a new password at once.
+""",
+    )
+
+
 def _where(address: str, at: datetime) -> str:
     # What somebody's program calls itself is left out: it is his text, in a mail of ours.
     return f"When: {at:%Y-%m-%d %H:%M} UTC\nFrom: {address}"

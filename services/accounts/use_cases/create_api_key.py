@@ -13,8 +13,11 @@ from libs.common.http.idempotency import Once
 from libs.common.http.permissions import scopes_open_to
 from libs.common.ids import new_id
 from services.accounts.domain.api_key import ApiKey, WantedKey, judge_wanted
+from services.accounts.domain.customer import Customer
+from services.accounts.domain.security_notices import api_key_made_notice
 from services.accounts.store.api_keys import count_living_keys, insert_key
 from services.accounts.store.customers import lock_customer
+from services.accounts.store.mails import queue_mail
 from services.accounts.store.service_accounts import lock_service_account
 
 KEYS_MAX: Final = 50
@@ -33,6 +36,8 @@ class CreateApiKey:
         self, once: Once[ApiKey], *, asker: Asker, user_id: str, wanted: WantedKey, for_machine: bool = False
     ) -> tuple[ApiKey, str]:
         """Store the key, its secret as a hash alone, and return it with the text that is sent as a bearer token.
+
+        A person is told by e-mail: a key that somebody else made in his name goes on when his log-ins end.
 
         Idempotent by: the request's key. Locks: it, the holder.
         Raises: AnsweredBefore, NotFound `service_account_not_found` or `customer_not_found`, Unprocessable
@@ -62,6 +67,8 @@ class CreateApiKey:
                 revoked_at=None,
             )
             await insert_key(tx.connection, key, secret_hash(secret))
+            if isinstance(holder, Customer):
+                await queue_mail(tx.connection, api_key_made_notice(holder.email, asker.address, now))
             action = "service_account.create" if for_machine else "api_key.create"
             facts = {"scopes": sorted(key.scopes), "holder_id": user_id}
             await record(tx, asker, action, at=now, resource=("api_key", key.key_id), facts=facts)

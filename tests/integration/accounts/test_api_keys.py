@@ -55,6 +55,18 @@ async def test_a_key_is_shown_once_and_stored_as_a_hash(world: World) -> None:
     assert key.rpartition("_")[2] not in str(entry)
 
 
+async def test_a_log_in_of_long_ago_makes_no_key_and_a_new_key_is_told(world: World) -> None:
+    user_id = await world.register()
+    queued = "SELECT FROM accounts.mails"
+    before = len(await world.rows(queued))
+    assert (await made(world, world.keys.bearer(user_id))).status_code == 201
+    assert len(await world.rows(queued)) == before + 1
+    world.clock.move(timedelta(minutes=11))
+    refused = await made(world, world.keys.bearer(user_id))
+    assert (refused.status_code, refused.json()["code"]) == (403, "step_up_required")
+    assert len(await world.rows(queued)) == before + 1
+
+
 async def test_copies_of_a_request_make_one_key_and_do_not_show_it_again(world: World) -> None:
     user_id = await world.register()
     header = {**world.keys.bearer(user_id), "Idempotency-Key": "once"}

@@ -185,6 +185,12 @@ def test_neither_customers_nor_api_keys_nor_readers_are_asked_whether_they_are_f
     admit(somebody("auditor"), PERMISSIONS["audit.read"], Strict())
 
 
-def test_what_staff_change_without_a_scope_is_for_people_alone_and_what_asks_for_freshness_names_a_role() -> None:
+def test_staff_who_are_not_fresh_make_no_key_that_would_never_be_asked() -> None:
+    with pytest.raises(Forbidden, match="second_factor_stale"):
+        admit(somebody("operator"), PERMISSIONS["api_key.create"], Strict())
+    admit(somebody("customer"), PERMISSIONS["api_key.create"], Strict())
+
+
+def test_what_asks_for_freshness_names_a_role_or_makes_what_a_role_is_worth() -> None:
     for action, permission in PERMISSIONS.items():
-        assert not permission.fresh or permission.roles, action
+        assert not permission.fresh or permission.roles or action == "api_key.create", action
