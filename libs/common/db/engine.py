@@ -2,9 +2,10 @@
 
 from typing import Final
 
+import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from libs.common.db.failures import leaves_doubt
 from libs.common.personal.sealing import Sealer
@@ -44,6 +45,13 @@ def make_engine(dsn: str, application_name: str, sealer: Sealer | None = None) -
     )
     event.listen(engine.sync_engine, "handle_error", _cut_if_in_doubt)
     return engine if sealer is None else engine.execution_options(sealer=sealer)
+
+
+async def driver_of(connection: AsyncConnection) -> asyncpg.Connection:
+    """Return asyncpg's own connection below SQLAlchemy's, in the transaction that has begun on it, if any has."""
+    raw = await connection.get_raw_connection()
+    driver: asyncpg.Connection = raw.driver_connection
+    return driver
 
 
 def _cut_if_in_doubt(context: ExceptionContext) -> None:

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from libs.common.db.engine import driver_of
 from libs.common.db.failures import as_unavailable
 from libs.common.errors import Unavailable
 
@@ -27,10 +28,10 @@ class Reading:
         """
         try:
             async with self._engine.connect() as pooled:
-                driver = await _driver_of(pooled)
+                driver = await driver_of(pooled)
                 if driver.is_closed():
                     await pooled.invalidate()
-                    driver = await _driver_of(pooled)
+                    driver = await driver_of(pooled)
                 yield driver
         except PoolTimeout as failure:
             raise Unavailable("database_busy", "All database connections are in use; try again.") from failure
@@ -39,9 +40,3 @@ class Reading:
             if unavailable is None:
                 raise
             raise unavailable from failure
-
-
-async def _driver_of(pooled: AsyncConnection) -> asyncpg.Connection:
-    raw = await pooled.get_raw_connection()
-    driver: asyncpg.Connection = raw.driver_connection
-    return driver

@@ -1,5 +1,21 @@
 """Tables that services have in their own schema: the outbox, the dead letters, the audit log, kept answers."""
 
+from typing import Final
+
+AUDIT_ENTRY_TEXTS: Final = """
+        actor_id text NOT NULL,
+        actor_kind text NOT NULL,
+        action text NOT NULL,
+        resource_type text NOT NULL,
+        resource_id text NOT NULL,
+        address text NOT NULL,
+        user_agent text NOT NULL,
+        request_id text NOT NULL,
+        outcome text NOT NULL,
+        reason text NOT NULL,
+        facts text NOT NULL""".strip()
+"""What an audit entry says in words, as columns: where it is written, and where all are collected."""
+
 
 def outbox_sql(schema: str) -> str:
     """Return the SQL that makes `<schema>.outbox` and `<schema>.outbox_lease`, with grants for the service's role.
@@ -74,17 +90,7 @@ def audit_log_sql(schema: str) -> str:
     CREATE TABLE {schema}.audit_log (
         entry_id uuid NOT NULL,
         at timestamptz NOT NULL,
-        actor_id text NOT NULL,
-        actor_kind text NOT NULL,
-        action text NOT NULL,
-        resource_type text NOT NULL,
-        resource_id text NOT NULL,
-        address text NOT NULL,
-        user_agent text NOT NULL,
-        request_id text NOT NULL,
-        outcome text NOT NULL,
-        reason text NOT NULL,
-        facts text NOT NULL,
+        {AUDIT_ENTRY_TEXTS},
         CONSTRAINT audit_log_pkey PRIMARY KEY (entry_id),
         CONSTRAINT audit_log_actor_kind_known CHECK (actor_kind IN ('nobody', 'person', 'machine', 'system')),
         CONSTRAINT audit_log_actor_named CHECK ((actor_kind = 'nobody') = (actor_id = '')),

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from libs.common.contracts.base import Message
 from libs.common.contracts.topics import Topic
+from libs.common.db.engine import driver_of
 from libs.common.db.failures import as_unavailable
 from libs.common.errors import Unavailable
 from libs.common.messaging.outbox import Outbox
@@ -32,9 +33,7 @@ class Transaction:
     async def driver(self) -> asyncpg.Connection:
         """Return asyncpg's connection inside this transaction; SQLAlchemy begins lazily, so it must have begun."""
         await self.connection.exec_driver_sql("SELECT 1")
-        raw = await self.connection.get_raw_connection()
-        driver: asyncpg.Connection = raw.driver_connection
-        return driver
+        return await driver_of(self.connection)
 
     @asynccontextmanager
     async def undone_by_failure(self) -> AsyncIterator[None]:

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from libs.common.db.shared_tables import audit_log_sql
+from libs.common.db.shared_tables import AUDIT_ENTRY_TEXTS, audit_log_sql
 
 revision = "0009"
 down_revision = "0008"
@@ -11,22 +11,12 @@ depends_on = None
 
 # An entry is stored when it comes, its leaf when it is sealed: so neither row is ever changed. `audit_unsealed` is the
 # work that is left. Leaves are counted from 0 without a gap: whoever would seal twice meets the primary key.
-_TABLES = """
+_TABLES = f"""
 CREATE TABLE gateway.audit_entries (
     entry_id uuid NOT NULL,
     at timestamptz NOT NULL,
     service text NOT NULL,
-    actor_id text NOT NULL,
-    actor_kind text NOT NULL,
-    action text NOT NULL,
-    resource_type text NOT NULL,
-    resource_id text NOT NULL,
-    address text NOT NULL,
-    user_agent text NOT NULL,
-    request_id text NOT NULL,
-    outcome text NOT NULL,
-    reason text NOT NULL,
-    facts text NOT NULL,
+    {AUDIT_ENTRY_TEXTS},
     CONSTRAINT audit_entries_pkey PRIMARY KEY (entry_id)
 );
 CREATE INDEX audit_entries_by_actor ON gateway.audit_entries (actor_id, entry_id);
