@@ -2,7 +2,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# One after another, whatever -j says; only `test` runs two targets at once.
+ifndef AT_ONCE
 .NOTPARALLEL:
+endif
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -87,7 +90,8 @@ errors: setup ## write docs/errors/, a page for each code, from libs/common/http
 contracts-check: setup ## compare docs/contracts/ with the messages
 	@$(BIN)/python -m libs.common.contracts.export --check
 
-test: setup test-lanes test-chaos-short ## every lane that needs nothing but Python
+test: setup ## every lane that needs nothing but Python; chaos, which mostly waits, beside the others
+	@$(MAKE) --no-print-directory --jobs=2 AT_ONCE=yes test-lanes test-chaos-short
 
 test-lanes: setup
 	@$(PYTEST) $(IN_PARALLEL) tests/e2e tests/integration tests/unit tests/contract

@@ -61,14 +61,19 @@ class LocalStack:
         say: Callable[[str], None],
         service_command: ServiceCommand = serve_command,
         migrate_command: MigrateCommand = migrate_command,
+        prepare: Callable[[], None] = import_what_services_need,
     ) -> None:
-        """Describe the run. `announce` is called once, when everything is ready; `say` with what happens later."""
+        """Describe the run. `announce` is called once, when everything is ready; `say` with what happens later.
+
+        `prepare` is called while the servers start: a core has nothing else to do then.
+        """
         self._options = options
         self._folder = options.folder.resolve()
         self._announce = announce
         self._say = say
         self._service_command = service_command
         self._migrate_command = migrate_command
+        self._prepare = prepare
         self._processes: dict[str, LocalProcess] = {}
         self._running: StackPlan | None = None
 
@@ -131,8 +136,7 @@ class LocalStack:
             self._spawn(supervisor, broker)
             started.append(broker)
             kafka = broker.address
-        if self._service_command is serve_command:
-            import_what_services_need()
+        self._prepare()
         supervisor.wait_until_ready(started, timeout_seconds=_INFRASTRUCTURE_PATIENCE_SECONDS)
         return postgres, kafka
 

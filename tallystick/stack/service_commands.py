@@ -49,7 +49,7 @@ def migrate_command(folder: Path) -> Command:
 
 
 def import_what_services_need() -> None:
-    """Import it here, so that forks find it; while the database starts, a core has nothing else to do."""
+    """Import it here, so that forks find it."""
     if CAN_FORK:
         for name in _NEEDED_BY_ALL:
             import_module(name)

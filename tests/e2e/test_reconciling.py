@@ -1,16 +1,14 @@
 """`tallystick reconcile` against running services: it agrees, finds what somebody altered, and has it told again."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from tallystick.cli import app
 from tests.e2e.api_client import Api, Person, wait_until
 from tests.e2e.damaged import Captured, Damaged, capture, execute, fetch
+from tests.support.command_line import tallystick
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +27,14 @@ def bob(damaged: Damaged) -> Person:
     return damaged.bob
 
 
-def tallystick(api: Api, *words: str) -> Result:
-    """Run the command in this process: the runbooks' tests run them as people do, at two seconds of imports each."""
-    unnamed = {name: None for name in os.environ if name.startswith("TALLYSTICK_")}
-    return CliRunner(env=unnamed).invoke(app, [*words, "--data", str(api.folder)])
+def on(api: Api) -> tuple[str, str]:
+    return "--data", str(api.folder)
 
 
 def reconcile(api: Api, *words: str) -> tuple[int, Any]:
-    finished = tallystick(api, "reconcile", "--all", "--json", *words)
+    finished = tallystick("reconcile", "--all", "--json", *words, *on(api))
     assert finished.stdout, finished.stderr
-    return finished.exit_code, json.loads(finished.stdout)
+    return finished.returncode, json.loads(finished.stdout)
 
 
 def differing(said: Any) -> dict[str, list[str]]:
@@ -130,12 +126,12 @@ def test_a_balance_that_was_altered_is_repaired_and_the_running_ledger_goes_on(
     execute(api, "UPDATE ledger.accounts SET posted_minor = posted_minor + 1 WHERE account_id = $1", bob.account_id)
     assert staff(api, "POST", "verify", scope="full")["verified"] is False
     assert staff(api, "GET", "findings")["halted"] is True
-    named = tallystick(api, "verify")
-    assert named.exit_code == 1
+    named = tallystick("verify", *on(api))
+    assert named.returncode == 1
     assert f"posted_minor: stored {held_minor + 1}, computed {held_minor}" in named.stdout
     words = ("reconcile", "--repair", "--yes", "--reason", "altered by a test", "--by")
-    refused = tallystick(api, *words, alice.user_id)
-    assert refused.exit_code == 2
+    refused = tallystick(*words, alice.user_id, *on(api))
+    assert refused.returncode == 2
     assert "no active administrator" in refused.stderr
     code, said = reconcile(api, *words[1:], api.get("/me", api.admin_token).json()["user_id"])
     assert (code, differing(said)) == (0, {})
@@ -149,8 +145,8 @@ def test_a_balance_that_was_altered_is_repaired_and_the_running_ledger_goes_on(
         lambda: api.get(f"/accounts/{bob.account_id}/balance", bob.token).json()["posted_minor"] == held_minor + 5,
     )
     assert api.pay(bob, alice, held_minor + 6).status_code == 422
-    assert tallystick(api, "verify").exit_code == 0
-    assert tallystick(api, "verify", "--since-last").exit_code == 0
+    assert tallystick("verify", *on(api)).returncode == 0
+    assert tallystick("verify", "--since-last", *on(api)).returncode == 0
     page = tmp_path / "report.html"
     reconcile(api, "--report", str(page))
     html = page.read_text()
@@ -162,13 +158,13 @@ def test_a_balance_that_was_altered_is_repaired_and_the_running_ledger_goes_on(
 def test_nothing_is_repaired_while_an_entry_is_altered(api: Api, bob: Person) -> None:
     alter_first_entry(api, bob, by_minor=1)
     try:
-        refused = tallystick(api, "reconcile", "--repair", "--yes")
-        assert refused.exit_code == 1
+        refused = tallystick("reconcile", "--repair", "--yes", *on(api))
+        assert refused.returncode == 1
         assert "entry_altered" in refused.stderr
-        assert tallystick(api, "verify").exit_code == 1
+        assert tallystick("verify", *on(api)).returncode == 1
     finally:
         alter_first_entry(api, bob, by_minor=-1)
-    assert tallystick(api, "verify").exit_code == 0, "the next file of tests finds it whole"
+    assert tallystick("verify", *on(api)).returncode == 0, "the next file of tests finds it whole"
 
 
 def alter_first_entry(api: Api, person: Person, *, by_minor: int) -> None:

@@ -10,8 +10,7 @@ import typer
 from tallystick.commands.up import ready_line
 from tallystick.stack.errors import StackError
 from tallystick.stack.local_stack import LocalStack, StackOptions
-
-LAUNCHER = Path(__file__).with_name("crashing.py")
+from tests.support.crashing import serve_command
 
 
 def main(folder: Path) -> int:
@@ -22,7 +21,7 @@ def main(folder: Path) -> int:
         options,
         announce=lambda found: typer.echo(json.dumps(ready_line(found, options))),
         say=lambda text: typer.echo(f"tallystick: {text}", err=True),
-        service_command=lambda name: [sys.executable, str(LAUNCHER), name, "serve"],
+        service_command=serve_command,
     )
     try:
         stack.run()

@@ -1,8 +1,8 @@
 """Runs one service with a hook at its crash points, so that a test can kill it at a place instead of at a moment.
 
-`python tests/support/crashing.py <service> serve` is `python -m services.<service> serve`, plus a look into the folder
-that TALLYSTICK_CRASH_ORDERS names whenever a point is reached. An order is a file `<service>.<point>`, written by
-`order_crash`: the process counts down in it, removes it and kills itself, and the one started after it lives.
+`python tests/support/crashing.py <service> <role>` is `python -m services.<service> <role>`, plus a look into the
+folder that TALLYSTICK_CRASH_ORDERS names whenever a point is reached. An order is a file `<service>.<point>`, written
+by `order_crash`: the process counts down in it, removes it and kills itself, and the one started after it lives.
 """
 
 import asyncio
@@ -11,7 +11,11 @@ import runpy
 import signal
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from tallystick.stack.forked_process import CAN_FORK
+from tallystick.stack.local_process import Command
 
 VARIABLE = "TALLYSTICK_CRASH_ORDERS"
 
@@ -70,15 +74,18 @@ class Executioner:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main() -> None:
-    """Install the hook, then be the service."""
+def serve_command(service: str) -> Command:
+    """Return what runs the service of a stack with the hook, in the way in which `up` runs it without."""
+    return partial(_run, service, "serve") if CAN_FORK else [sys.executable, __file__, service, "serve"]
+
+
+def _run(service: str, role: str) -> None:
     from libs.common import crash_points  # noqa: PLC0415 -- tests import this module for `order_crash` alone
 
-    service = sys.argv[1]
     crash_points.install(Executioner(Path(os.environ[VARIABLE]), service))
-    sys.argv = sys.argv[1:]
+    sys.argv = [service, role]
     runpy.run_module(f"services.{service}", run_name="__main__", alter_sys=False)
 
 
 if __name__ == "__main__":
-    main()
+    _run(*sys.argv[1:])

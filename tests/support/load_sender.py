@@ -16,6 +16,10 @@ _PAUSE_SECONDS = 0.1
 _PATIENCE_SECONDS = 120.0
 
 
+COMING = frozenset({"request_in_progress", "transfer_undecided"})
+"""Codes of conflicts with what is under way: sent again in a moment, the request is answered."""
+
+
 class Sender:
     """An impatient client: `moves` and `commands` tell afterwards what was asked and answered."""
 
@@ -109,6 +113,6 @@ class Sender:
         for each, answer in zip(request.asked, answers, strict=True):
             if answer.is_named:
                 each.answers.append(answer)
-            elif answer.http_status not in PASSING and answer.code != "request_in_progress":
+            elif answer.http_status not in PASSING and answer.code not in COMING:
                 self.unexpected.append(f"{each}: {response.status_code} {response.text[:300]}")
         return answers

@@ -22,7 +22,10 @@ class Audited:
         self._trail = trail
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request. What staff read of others is answered 503 if it cannot be recorded."""
+        """Handle one request; other ASGI events pass. What staff read is answered 503 if it cannot be recorded."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         status = 0
         is_withheld = False
 

@@ -1,10 +1,7 @@
 """Accounts of the house and assets: the command that readiness names really brings back what is missing."""
 
-import asyncio
 import json
 import re
-import subprocess
-import sys
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +21,7 @@ from tallystick.reconciliation.run import reconcile
 from tallystick.stack.stack_secrets import load_or_make_secrets
 from tests.integration.ledger.books import Books, check
 from tests.support.api_world import ROLE_PASSWORD, MovedClock, RecordingPublisher, admin_connection
+from tests.support.command_line import tallystick
 from tests.support.ledger_builders import RESERVE, deposit, id_of, screened, withdrawal
 
 
@@ -52,16 +50,8 @@ async def test_the_printed_command_brings_an_account_of_the_house_back_with_its_
     secrets = load_or_make_secrets(tmp_path)
     passwords = dict.fromkeys(secrets.role_passwords, ROLE_PASSWORD)
     (tmp_path / "secrets.json").write_text(json.dumps(asdict(secrets) | {"role_passwords": passwords}))
-    words = [sys.executable, "-m", "tallystick.cli", *command.split()[1:]]
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [*words, "--data", str(tmp_path), "--postgres", admin_dsn],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    assert done.stdout == f"restored {number} USD\n"
+    done = tallystick(*command.split()[1:], "--data", str(tmp_path), "--postgres", admin_dsn)
+    assert done == (0, f"restored {number} USD\n", "")
     await watch.look()
     assert watch.trouble() is None
     async with admin_connection(admin_dsn) as admin:

@@ -1,24 +1,17 @@
 """`tallystick verify`, as a person or a script runs it."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from tests.integration.ledger.books import SIGNER, Books
 from tests.support.api_world import admin_connection
+from tests.support.command_line import tallystick
 from tests.support.ledger_builders import held, id_of, leg, screened
 
 
-def tallystick(*words: str) -> tuple[int, Any]:
-    finished = subprocess.run(
-        [sys.executable, "-m", "tallystick.cli", *words, "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+def answer_of(*words: str) -> tuple[int, Any]:
+    finished = tallystick(*words, "--json")
     assert finished.stdout, finished.stderr
     return finished.returncode, json.loads(finished.stdout)
 
@@ -34,14 +27,14 @@ async def test_verify_says_what_was_changed(books: Books, admin_dsn: str, tmp_pa
     key = tmp_path / "vkeys"
     key.write_text(SIGNER.vkey + "\n")
     words = ("verify", "--postgres", admin_dsn, "--key", str(key))
-    code, report = tallystick(*words)
+    code, report = answer_of(*words)
     assert (code, report["verified"], report["records"], report["findings"]) == (0, True, 4, [])
     assert report["records_per_second"] > 0
     async with admin_connection(admin_dsn) as connection:
         await connection.execute(
             "UPDATE ledger.accounts SET posted_minor = posted_minor + 1 WHERE account_id = $1", id_of("bob")
         )
-    code, report = tallystick(*words)
+    code, report = answer_of(*words)
     assert (code, report["verified"]) == (1, False)
     (finding,) = report["findings"]
     assert (finding["kind"], finding["table"], finding["row"]) == ("balance_altered", "accounts", id_of("bob"))

@@ -1,8 +1,6 @@
 """The runbook's commands, taken from the document and run on a ledger whose balance was changed."""
 
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from services.ledger.use_cases.verify_ledger import verify_ledger
 from tallystick.stack.stack_secrets import load_or_make_secrets
 from tests.integration.ledger.books import KEY, SHARD, Books
 from tests.support.api_world import ROLE_PASSWORD, MovedClock, admin_connection
+from tests.support.command_line import tallystick
 from tests.support.ledger_builders import id_of, leg, screened
 
 RUNBOOK = Path(__file__).parents[3] / "docs" / "runbooks" / "LedgerIntegrityBroken.md"
@@ -28,14 +27,7 @@ COMMANDS = [line.strip() for line in RUNBOOK.read_text().split("\n") if line.str
 
 def run(folder: Path, dsn: str, line: str, **names: str) -> tuple[int, str]:
     words = [names.get(word, word) for word in shlex.split(line)[1:]]
-    finished = subprocess.run(
-        [sys.executable, "-m", "tallystick.cli", *words, "--data", str(folder), "--postgres", dsn],
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    finished = tallystick(*words, "--data", str(folder), "--postgres", dsn)
     return finished.returncode, finished.stdout + finished.stderr
 
 

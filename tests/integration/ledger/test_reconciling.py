@@ -1,8 +1,6 @@
 """Every promise of the books is looked at, and `tallystick reconcile` tells what breaks it."""
 
 import json
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from tallystick.reconciliation.maker import this_maker
 from tallystick.reconciliation.run import reconcile
 from tests.integration.ledger.books import SIGNER, Books, check
 from tests.support.api_world import admin_connection
+from tests.support.command_line import tallystick
 from tests.support.ledger_builders import RESERVE, capture, change, held, id_of, leg, reverse, screened, void
 
 ALICE, BOB, T, HOLD, REVERSAL = (id_of(name) for name in ("alice", "bob", "t", "h", "reversal of t"))
@@ -221,22 +220,12 @@ class Loading(HTMLParser):
         assert self.open.pop() == tag
 
 
-def tallystick(*words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "tallystick.cli", "reconcile", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-
 async def test_the_command_says_what_differs_in_text_json_and_html(
     books: Books, admin_dsn: str, tmp_path: Path
 ) -> None:
     await history(books, admin_dsn)
     words = ("--postgres", admin_dsn, "--data", str(tmp_path / "nowhere"))
-    finished = tallystick(*words)
+    finished = tallystick("reconcile", *words)
     assert (finished.returncode, finished.stderr) == (0, "")
     assert "All agree" in finished.stdout
     async with admin_connection(admin_dsn) as connection:
@@ -245,7 +234,7 @@ async def test_the_command_says_what_differs_in_text_json_and_html(
         )
         await connection.execute(f"UPDATE ledger.accounts SET posted_minor = 302 WHERE account_id = '{BOB}'")
     page = tmp_path / "report.html"
-    finished = tallystick(*words, "--report", str(page), "--json")
+    finished = tallystick("reconcile", *words, "--report", str(page), "--json")
     said: dict[str, Any] = json.loads(finished.stdout)
     assert (finished.returncode, said["agrees"], said["scope"]) == (1, False, "books")
     differing = {check["name"]: check for check in said["checks"] if check["differences"]}
@@ -302,16 +291,16 @@ async def test_a_run_says_what_the_books_stood_at_and_how_much_each_check_compar
 async def test_what_could_not_be_asked_is_no_agreement(books: Books, admin_dsn: str, tmp_path: Path) -> None:
     await history(books, admin_dsn)
     words = ("--postgres", admin_dsn, "--data", str(tmp_path / "nowhere"), "--json")
-    finished = tallystick("--all", *words)
+    finished = tallystick("reconcile", "--all", *words)
     said = json.loads(finished.stdout)
     assert (finished.returncode, said["agrees"]) == (2, True)
     assert {check["name"] for check in said["checks"] if check["skipped"]} == {
         *(comparison.name for comparison in COMPARISONS),
         *("gateway_outbox", "accounts_outbox", "fraud_outbox", "kyc_outbox"),
     }
-    assert tallystick("--account", id_of("nobody"), *words).returncode == 2
+    assert tallystick("reconcile", "--account", id_of("nobody"), *words).returncode == 2
     for wrong in (("--account", "x"), ("--account", ALICE, "--all")):
-        assert tallystick(*wrong, *words).returncode == 2
+        assert tallystick("reconcile", *wrong, *words).returncode == 2
 
 
 @pytest.mark.parametrize(
@@ -326,7 +315,7 @@ async def test_what_could_not_be_asked_is_no_agreement(books: Books, admin_dsn: 
 def test_what_could_not_be_done_at_all_ends_as_unknown_and_not_as_a_difference(
     tmp_path: Path, words: tuple[str, ...], why: str
 ) -> None:
-    finished = tallystick(*words, "--data", str(tmp_path / "nowhere"))
+    finished = tallystick("reconcile", *words, "--data", str(tmp_path / "nowhere"))
     assert (finished.returncode, finished.stdout) == (2, "")
     assert why in finished.stderr
     assert "Traceback" not in finished.stderr

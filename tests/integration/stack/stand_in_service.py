@@ -28,3 +28,7 @@ def main(name: str, endings: str) -> None:
         sys.exit(f"no settings for {name}")
     signal.signal(signal.SIGTERM, end)
     HTTPServer(("127.0.0.1", int(os.environ[f"{name.upper()}_HTTP_PORT"])), Health).serve_forever()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -10,8 +10,16 @@ import typer
 
 from tallystick.commands.up import ready_line
 from tallystick.stack.errors import StackError
+from tallystick.stack.forked_process import CAN_FORK
+from tallystick.stack.local_process import Command
 from tallystick.stack.local_stack import LocalStack, StackOptions
 from tests.integration.stack import stand_in_service
+
+
+def stand_in(name: str, endings: Path) -> Command:
+    if CAN_FORK:
+        return partial(stand_in_service.main, name, str(endings))
+    return [sys.executable, stand_in_service.__file__, name, str(endings)]
 
 
 def main(folder: Path) -> int:
@@ -22,8 +30,9 @@ def main(folder: Path) -> int:
         options,
         announce=lambda found: typer.echo(json.dumps(ready_line(found, options))),
         say=lambda text: typer.echo(text, err=True),
-        service_command=lambda name: partial(stand_in_service.main, name, str(folder / "endings")),
+        service_command=lambda name: stand_in(name, folder / "endings"),
         migrate_command=lambda _folder: [sys.executable, "-c", ""],
+        prepare=lambda: None,
     )
     try:
         stack.run()

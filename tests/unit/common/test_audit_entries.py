@@ -1,12 +1,16 @@
 """What an audit entry says, and what it refuses to."""
 
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from libs.common.audit.asker import Asker, bounded_user_agent, by_itself
 from libs.common.audit.entry import new_entry
+from libs.common.audit.trail import AuditTrail
 from libs.common.errors import InvariantBroken
+from libs.common.http.audited import Audited
 from libs.common.proof.canonical_json import NotCanonical
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -38,3 +42,19 @@ def test_facts_are_small_and_have_one_spelling() -> None:
 def test_a_client_s_name_is_bounded_and_has_no_control_characters() -> None:
     assert bounded_user_agent(b"Mozilla/5.0 (X11)\x1b[31m") == "Mozilla/5.0 (X11)[31m"
     assert len(bounded_user_agent(b"a" * 5000)) == 200
+
+
+async def test_a_start_and_a_stop_are_no_requests_and_pass() -> None:
+    heard = []
+
+    async def service(scope: Scope, _receive: Receive, _send: Send) -> None:
+        heard.append(scope["type"])
+
+    async def nothing() -> Message:
+        raise AssertionError
+
+    async def nobody(_message: Message) -> None:
+        raise AssertionError
+
+    await Audited(service, cast("AuditTrail", None))({"type": "lifespan"}, nothing, nobody)
+    assert heard == ["lifespan"]
