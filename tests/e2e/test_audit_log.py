@@ -1,6 +1,6 @@
 """What people did through the gateway stands in the audit log, with from where and under which request."""
 
-from tests.e2e.api_client import Api, Person, wait_until
+from tests.e2e.api_client import Api, Person, new_key, wait_until
 
 
 def shown(api: Api, query: str) -> dict[str, dict[str, str]]:
@@ -31,3 +31,17 @@ def test_each_step_is_shown_with_its_address_and_request_id(api: Api, alice: Per
         "role_required",
         refused.headers["x-request-id"],
     )
+
+
+def test_what_staff_have_the_ledger_do_is_shown_once_as_the_ledger_decided_it(api: Api, alice: Person) -> None:
+    headers = {"Authorization": f"Bearer {api.admin_token}", "Idempotency-Key": new_key()}
+    path, body = f"/api/v1/admin/accounts/{alice.account_id}/limits", {"minimum_minor": 0, "reason": "to be seen"}
+    answer, again = (api.http.put(path, json=body, headers=headers) for _ in range(2))
+    assert (answer.status_code, again.headers["idempotency-replayed"]) == (200, "true"), answer.text
+    query = f"/admin/audit-logs?resource_id={alice.account_id}&action=account.set_limits"
+    wait_until(
+        "what the ledger did is collected", lambda: bool(api.get(query, api.admin_token).json()["entries"]), seconds=60
+    )
+    [entry] = api.get(query, api.admin_token).json()["entries"]
+    assert (entry["service"], entry["address"], entry["outcome"]) == ("ledger", "127.0.0.1", "done")
+    assert entry["request_id"] == answer.headers["x-request-id"]

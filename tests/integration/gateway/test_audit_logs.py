@@ -12,6 +12,7 @@ from libs.common.audit.asker import Asker
 from libs.common.audit.entry import new_entry
 from libs.common.contracts.audit import AuditEntry, AuditRecorded
 from libs.common.ids import new_id
+from services.gateway.store.money_callers import Caller, lump_of, save_lump
 from services.gateway.use_cases.collect_audit_entries import collect_audit_entries
 from tests.integration.gateway.counter import Counter
 from tests.support.api_world import admin_connection
@@ -114,6 +115,17 @@ async def test_a_request_for_money_stands_among_the_others_without_being_written
     assert await ids(counter, user_id=payer, outcome="done") == [one.entry_id]
     for other in ({"action": "deposit.create"}, {"service": "ledger"}, {"outcome": "failed"}):
         assert transfer_id not in await ids(counter, user_id=payer, **other)
+
+
+async def test_money_asked_for_with_an_api_key_is_a_machine_s(counter: Counter) -> None:
+    [outcome] = await counter.take(counter.submission())
+    transfer_id = getattr(outcome, "transfer_id", "")
+    lump = lump_of(new_id(), [(transfer_id, "r", 0)], [Caller("192.0.2.7", "curl/8", "a-key")])
+    async with counter.connections["lookup"].autocommit() as connection:
+        await save_lump(connection, lump)
+    [shown] = (await read(counter, resource_type="transfer", resource_id=transfer_id))["entries"]
+    assert (shown["actor_kind"], shown["address"], shown["request_id"]) == ("machine", "192.0.2.7", "r")
+    assert shown["facts"] == '{"key_id":"a-key","status":"accepted"}'
 
 
 async def test_as_csv_everything_comes_at_once_and_no_cell_is_a_formula(counter: Counter) -> None:

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from libs.common.audit.asker import Asker, bounded_user_agent, by_itself
+from libs.common.audit.asker import Asker, asker_of_command, bounded_user_agent, by_itself
 from libs.common.audit.entry import new_entry
 from libs.common.audit.trail import AuditTrail
 from libs.common.errors import InvariantBroken
@@ -58,3 +58,16 @@ async def test_a_start_and_a_stop_are_no_requests_and_pass() -> None:
 
     await Audited(service, cast("AuditTrail", None))({"type": "lifespan"}, nothing, nobody)
     assert heard == ["lifespan"]
+
+
+def test_whoever_uses_a_key_is_a_machine_and_the_key_is_named() -> None:
+    asker = Asker("somebody", address="192.0.2.7", request_id="r")
+    for key_id, kind, facts in (("", "person", '{"a":1}'), ("k", "machine", '{"a":1,"key_id":"k"}')):
+        asker.used_key(key_id)
+        entry = new_entry("kyc", asker, "a", at=NOON, resource=("", ""), facts={"a": 1})
+        assert (entry.actor_kind, entry.facts) == (kind, facts)
+        assert asker_of_command("somebody", asker.asked_from()) == asker
+
+
+def test_what_nobody_asked_for_by_a_request_is_a_person_s_from_nowhere() -> None:
+    assert asker_of_command("somebody", None) == Asker("somebody", "person")
