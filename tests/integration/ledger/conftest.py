@@ -12,6 +12,7 @@ from tallystick.stack.service_settings import dsn_of_role
 from tests.integration.ledger.books import Books
 from tests.integration.ledger.histories import live_through_everything
 from tests.support.api_world import ROLE_PASSWORD, MovedClock, admin_connection
+from tests.support.postgres import COPIED_AS_FILES
 
 
 @asynccontextmanager
@@ -20,7 +21,7 @@ async def copied_database(postgres_dsn: str, migrated_dsn: str) -> AsyncIterator
     template = urlsplit(migrated_dsn).path[1:]
     name = f"test_{uuid4().hex[:12]}"
     async with admin_connection(postgres_dsn) as connection:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {COPIED_AS_FILES}")
         yield migrated_dsn.replace(f"/{template}", f"/{name}", 1)
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
