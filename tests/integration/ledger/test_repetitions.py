@@ -7,6 +7,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from libs.common.contracts.audit import AuditRecorded
 from libs.common.errors import InvariantBroken
 from services.ledger.domain.commands import Command
 from services.ledger.metrics import CONFLICTS, OUTCOMES
@@ -63,7 +64,8 @@ async def test_a_command_that_comes_again_brings_the_state_it_made_and_not_the_n
     commands = (capture("h", 20, as_="one"), reverse("t", 2, as_="some"), change("bob", maximum_minor=500))
     books.publisher.sent.clear()
     await books.do(*commands)
-    said = {item.message_id for item in books.publisher.sent}
+    # Its audit entry is said again by time, not by repetition.
+    said = {item.message_id for item in books.publisher.sent if item.message_type != AuditRecorded.TYPE}
     await books.do(void("h"), reverse("t", as_="rest"))
     books.publisher.sent.clear()
     await books.do(*beside, *commands)
