@@ -1,5 +1,9 @@
 """The running API does what its document says, whatever Schemathesis sends: every operation, every check.
 
+Every second request is about what exists (belongings.py), the others are as generated. What fits the document may be
+refused for reasons of business alone, whose codes are listed in business_refusals.py. An operation that was not tried
+when the time was up is a failure.
+
 Without `TALLYSTICK_API_SECONDS` it sends the document's examples and every boundary value, the same ones each time,
 within two minutes. With it, for so long, random requests and sequences of them, too; `TALLYSTICK_API_SEED` repeats
 a run.
