@@ -27,6 +27,15 @@ KEYS = Path(os.environ["TALLYSTICK_API_KEYS"])
 PRINCIPAL = os.environ["TALLYSTICK_API_PRINCIPAL"]
 LIFETIME_SECONDS = 3600
 TRIED = Path(os.environ["TALLYSTICK_API_TRIED"])
+ENDS_A_LOGIN = {
+    "DELETE /api/v1/auth/sessions",
+    "DELETE /api/v1/auth/sessions/{session_id}",
+    "DELETE /api/v1/me",
+    "POST /api/v1/auth/logout",
+    "POST /api/v1/auth/password",
+    "POST /api/v1/auth/refresh",
+}
+"""Whoever did one of these is let in no more, at once or with what he did it with."""
 _FORM = (400, 413, 414, 415, 422)
 
 
@@ -67,7 +76,18 @@ class Asker:
 
     def is_let_in_no_more(self, token: str) -> None:
         if self._customer is not None and token in (self._customer.token, self._staff):
-            self._customer, self._staff = None, ""
+            self.leave()
+
+    def has_done(self, operation: Any) -> None:
+        """Take note of what was carried out: what it ended is not asked about again."""
+        if operation.label in ENDS_A_LOGIN:
+            self.leave()
+        elif self._customer is not None:
+            self._customer.forget(operation.method.upper(), operation.path)
+
+    def leave(self) -> None:
+        """Make room for somebody new."""
+        self._customer, self._staff = None, ""
 
 
 ASKER = Asker()
@@ -116,7 +136,7 @@ def after_call(context: Any, case: Any, response: Any) -> None:
         with TRIED.open("a") as tried:
             tried.write(f"{case.operation.label}\n")
     if response.status_code in (200, 201, 202, 204):
-        ASKER.customer().forget(case.operation.method.upper(), case.operation.path)
+        ASKER.has_done(case.operation)
 
 
 @schemathesis.check

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from libs.common import errors
-from libs.common.http.error_codes import TABLE, read_codes
+from libs.common.http.error_codes import TABLE, codes_of, read_codes
 from libs.common.sentences import DETAILS
+from tests.api.business_refusals import BUSINESS_REFUSALS
 from tools import error_pages
 
 ROOT = Path(__file__).parents[2]
@@ -126,3 +127,8 @@ def test_a_code_is_documented_with_the_status_of_its_class() -> None:
 def test_docs_have_the_page_of_every_code() -> None:
     """`make errors` writes them."""
     assert error_pages.outdated(error_pages.FOLDER) == []
+
+
+def test_what_counts_as_business_for_schemathesis_is_never_a_code_of_form() -> None:
+    assert {code for code, status in DOCUMENTED if status in ("400", "422")} >= BUSINESS_REFUSALS
+    assert BUSINESS_REFUSALS.isdisjoint({*codes_of("Any route"), "idempotency_key_invalid"})
