@@ -28,19 +28,39 @@ _ENDED: Final = {
 }
 
 
+class Person:
+    """Somebody who registered and logged in."""
+
+    def __init__(self, api: str) -> None:
+        self.http = httpx2.Client(base_url=f"{api}/api/v1", timeout=30)
+        self.email = f"{new_id()}@example.com"
+        registration = {"email": self.email, "password": PASSWORD, "full_name": "Alice Example"}
+        self.user_id = str(self.http.post("/users", json=registration).raise_for_status().json()["user_id"])
+        self.log_in()
+
+    def log_in(self) -> None:
+        """Log in, also again. Raises: httpx2.HTTPStatusError for who has closed or has another password."""
+        answer = self.http.post("/auth/login", json={"email": self.email, "password": PASSWORD})
+        tokens = answer.raise_for_status().json()
+        self.token, self.refresh_token = str(tokens["access_token"]), str(tokens["refresh_token"])
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What says who asks."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+
 class Belongings:
     """What one customer has. Raises: httpx2.HTTPError, for instance once he is let in no more."""
 
-    def __init__(self, api: str, staff_token: str) -> None:
-        self._http = httpx2.Client(base_url=f"{api}/api/v1", timeout=30)
-        self._staff = {"Authorization": f"Bearer {staff_token}"}
+    def __init__(self, api: str, staff: Person) -> None:
+        self._staff = staff
         self._made: dict[str, str] = {}
-        self.email, self.user_id, tokens = registered(self._http)
-        self.token, self.refresh_token = str(tokens["access_token"]), str(tokens["refresh_token"])
-        self._own = {"Authorization": f"Bearer {self.token}"}
+        self.person = Person(api)
+        self._http = self.person.http
         application = {"full_name": "Alice Example", "birth_date": "1990-01-01", "country": "DE"}
-        self._post("/kyc/application", application, self._own)
-        self._post(f"/admin/kyc/{self.user_id}/approve", {}, self._staff)
+        self._post("/kyc/application", application, self.person.headers)
+        self._post(f"/admin/kyc/{self.person.user_id}/approve", {}, staff.headers)
 
     def in_path(self, name: str, path: str) -> str | None:
         """Return a value for a path's parameter; None for one that any value does for."""
@@ -51,11 +71,11 @@ class Belongings:
         if name == "transfer_id" and path.endswith(_OF_A_PAYEE):
             return self._once("moved", lambda: self._transfer(hold=False))
         make = {
-            "user_id": lambda: self.user_id,
+            "user_id": lambda: self.person.user_id,
             "account_id": self._account,
             "transfer_id": self._deposit,
             "webhook_id": self._webhook,
-            "key_id": lambda: self._key("/api-keys", self._own),
+            "key_id": lambda: self._key("/api-keys", self.person.headers),
             "session_id": lambda: str(self._get("/auth/sessions")["sessions"][0]["session_id"]),
             "batch_id": self._batch,
             "code": lambda: "insufficient_funds",
@@ -66,10 +86,10 @@ class Belongings:
         """Return the body with accounts that exist for those it names, and what lets the customer in."""
         filled = self._with_accounts(body)
         known = {
-            "email": self.email,
+            "email": self.person.email,
             "password": PASSWORD,
             "old_password": PASSWORD,
-            "refresh_token": self.refresh_token,
+            "refresh_token": self.person.refresh_token,
         }
         if "/auth/" in path:
             filled |= {name: value for name, value in known.items() if isinstance(filled.get(name), str)}
@@ -113,16 +133,16 @@ class Belongings:
                 return machine
             case "key_id":
                 keys = f"/admin/service-accounts/{machine}/keys"
-                return self._once("its key", lambda: self._key(keys, self._staff))
+                return self._once("its key", lambda: self._key(keys, self._staff.headers))
             case _:
                 return None
 
     def _machine(self) -> str:
         body = {"name": "Till", "roles": ["customer"]}
-        return str(self._post("/admin/service-accounts", body, self._staff)["user_id"])
+        return str(self._post("/admin/service-accounts", body, self._staff.headers)["user_id"])
 
     def _open(self) -> str:
-        return str(self._post("/accounts", {"asset": "USD"}, self._own | _WHOLE)["account_id"])
+        return str(self._post("/accounts", {"asset": "USD"}, self.person.headers | _WHOLE)["account_id"])
 
     def _account(self) -> str:
         account_id = self._open()
@@ -134,7 +154,7 @@ class Belongings:
 
     def _credit(self, account_id: str) -> str:
         body = {"account_id": account_id, "amount_minor": 100_000, "asset": "USD", "reference": "a first deposit"}
-        return str(self._post("/deposits", body, self._staff | _WHOLE | _key())["transfer_id"])
+        return str(self._post("/deposits", body, self._staff.headers | _WHOLE | _key())["transfer_id"])
 
     def _transfer(self, *, hold: bool) -> str:
         body = {
@@ -145,15 +165,15 @@ class Belongings:
             "hold": hold,
         }
         for _ in range(_TRIES_MAX):  # screening hears of the approval in a moment
-            answer = self._http.post("/transfers", json=body, headers=self._own | _WHOLE | _key())
+            answer = self._http.post("/transfers", json=body, headers=self.person.headers | _WHOLE | _key())
             if answer.is_success:
                 break
             time.sleep(_PAUSE_SECONDS)
         return str(answer.raise_for_status().json()["transfer_id"])
 
     def _webhook(self) -> str:
-        self._http.delete(f"/webhooks/{self._made.get('webhook_id', new_id())}", headers=self._own)
-        return str(self._post("/webhooks", {"url": "https://shop.example/events"}, self._own)["webhook_id"])
+        self._http.delete(f"/webhooks/{self._made.get('webhook_id', new_id())}", headers=self.person.headers)
+        return str(self._post("/webhooks", {"url": "https://shop.example/events"}, self.person.headers)["webhook_id"])
 
     def _key(self, path: str, headers: dict[str, str]) -> str:
         return str(self._post(path, {"name": "Till", "scopes": ["accounts:read"]}, headers)["key_id"])
@@ -161,7 +181,7 @@ class Belongings:
     def _batch(self) -> str:
         source, destination = self._once("account_id", self._account), self._once("other", self._open)
         content = _CSV.format(source=source, destination=destination)
-        headers = self._own | _key() | {"Content-Type": "text/csv"}
+        headers = self.person.headers | _key() | {"Content-Type": "text/csv"}
         return str(self._http.post("/batches", content=content, headers=headers).raise_for_status().json()["batch_id"])
 
     def _post(self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None) -> dict[str, Any]:
@@ -169,17 +189,8 @@ class Belongings:
         return answer
 
     def _get(self, path: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self._http.get(path, headers=self._own).raise_for_status().json()
+        answer: dict[str, Any] = self._http.get(path, headers=self.person.headers).raise_for_status().json()
         return answer
-
-
-def registered(http: httpx2.Client) -> tuple[str, str, dict[str, Any]]:
-    """Register somebody and log him in; return (e-mail, user id, tokens)."""
-    email = f"{new_id()}@example.com"
-    registration = {"email": email, "password": PASSWORD, "full_name": "Alice Example"}
-    user_id = http.post("/users", json=registration).raise_for_status().json()["user_id"]
-    tokens = http.post("/auth/login", json={"email": email, "password": PASSWORD}).raise_for_status().json()
-    return email, str(user_id), tokens
 
 
 def _key() -> dict[str, str]:

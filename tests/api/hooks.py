@@ -19,7 +19,7 @@ from schemathesis.generation.meta import TestPhase
 from libs.common.clock import system_clock
 from libs.common.http.openapi import CODES_MEMBER
 from libs.common.http.permissions import STAFF
-from tests.api.belongings import Belongings, registered
+from tests.api.belongings import Belongings, Person
 from tests.api.business_refusals import BUSINESS_REFUSALS
 
 API = os.environ["TALLYSTICK_API"]
@@ -39,16 +39,17 @@ ENDS_A_LOGIN = {
 _FORM = (400, 413, 414, 415, 422)
 
 
-def staff() -> str:
-    """Return a token with every role of staff and a fresh second factor, signed with the stack's own key."""
-    with httpx2.Client(base_url=f"{API}/api/v1", timeout=30) as http:
-        _, _, tokens = registered(http)
-    now = int(system_clock().timestamp())
-    claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
-    claims |= {"roles": sorted(STAFF), "amr": ["otp", "pwd"], "exp": now + LIFETIME_SECONDS}
-    (published,) = json.loads((KEYS / "jwks.json").read_text())["keys"]
-    signing_key = (KEYS / "access-token.pem").read_text()
-    return jwt.encode(claims, signing_key, algorithm="EdDSA", headers={"kid": published["kid"]})
+class Staff(Person):
+    """Somebody with every role of staff and a fresh second factor, as the stack's own key says."""
+
+    def log_in(self) -> None:
+        super().log_in()
+        claims = jwt.decode(self.token, options={"verify_signature": False})
+        claims |= {"roles": sorted(STAFF), "amr": ["otp", "pwd"]}
+        claims["exp"] = int(system_clock().timestamp()) + LIFETIME_SECONDS
+        (published,) = json.loads((KEYS / "jwks.json").read_text())["keys"]
+        signing_key = (KEYS / "access-token.pem").read_text()
+        self.token = jwt.encode(claims, signing_key, algorithm="EdDSA", headers={"kid": published["kid"]})
 
 
 @schemathesis.serializer("application/x-ndjson")
@@ -61,33 +62,47 @@ class Asker:
 
     def __init__(self) -> None:
         self._customer: Belongings | None = None
-        self._staff = ""
+        self._staff: Staff | None = None
 
     def customer(self) -> Belongings:
         """Return the customer whom it is all about."""
-        self._staff = self._staff or staff()
-        if self._customer is None:
-            self._customer = Belongings(API, self._staff)
+        self._staff = self._staff or Staff(API)
+        self._customer = self._customer or Belongings(API, self._staff)
         return self._customer
 
     def token(self) -> str:
         customer = self.customer()
-        return customer.token if PRINCIPAL == "customer" else self._staff
+        assert self._staff is not None
+        return customer.person.token if PRINCIPAL == "customer" else self._staff.token
 
-    def is_let_in_no_more(self, token: str) -> None:
-        if self._customer is not None and token in (self._customer.token, self._staff):
-            self.leave()
+    def is_now(self, authorization: str) -> bool:
+        """Tell whether it is this header that lets in whoever asks now."""
+        persons = [self._staff, self._customer.person if self._customer else None]
+        return any(person is not None and person.headers["Authorization"] == authorization for person in persons)
 
     def has_done(self, operation: Any) -> None:
         """Take note of what was carried out: what it ended is not asked about again."""
         if operation.label in ENDS_A_LOGIN:
-            self.leave()
+            self.log_in_again()
         elif self._customer is not None:
             self._customer.forget(operation.method.upper(), operation.path)
 
-    def leave(self) -> None:
-        """Make room for somebody new."""
-        self._customer, self._staff = None, ""
+    def log_in_again(self) -> None:
+        """Be the same persons in new sessions, or somebody new in place of whoever is not let in any more."""
+        try:
+            if self._staff is not None:
+                self._staff.log_in()
+        except httpx2.HTTPStatusError:
+            self._staff = self._customer = None
+        try:
+            if self._customer is not None:
+                self._customer.person.log_in()
+        except httpx2.HTTPStatusError:
+            self._customer = None
+
+    def leave_customer(self) -> None:
+        """Make room for another customer."""
+        self._customer = None
 
 
 ASKER = Asker()
@@ -120,9 +135,8 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
             case.path_parameters |= {name: value for name, value in own.items() if value is not None}
         if _fits(case, ParameterLocation.BODY) and isinstance(case.body, dict):
             case.body = customer.in_body(path, case.body)
-    except httpx2.HTTPStatusError as refused:
-        # He has closed, has as many of something as he may, or does not get in any more: somebody new next time.
-        ASKER.is_let_in_no_more(refused.request.headers.get("Authorization", "").removeprefix("Bearer "))
+    except httpx2.HTTPStatusError:
+        ASKER.leave_customer()  # he has closed, say, or has as many of something as he may
 
 
 @schemathesis.hook
@@ -130,7 +144,8 @@ def after_call(context: Any, case: Any, response: Any) -> None:
     """Note that an operation was tried with what fits the document, and forget what is no more."""
     is_public = not case.operation.definition.raw["security"]
     if response.status_code == 401 and not is_public:
-        ASKER.is_let_in_no_more(str(response.request.headers.get("Authorization", "")).removeprefix("Bearer "))
+        if ASKER.is_now(str(response.request.headers.get("Authorization", ""))):
+            ASKER.log_in_again()
     elif _fits(case) and case.operation.label not in TRIED_NOW:
         TRIED_NOW.add(case.operation.label)
         with TRIED.open("a") as tried:

@@ -39,6 +39,18 @@ The stream ends when your token runs out or is revoked, when you read too slowly
 stops: connect again. Events of one transfer or account come in order, each once; one that was held back on its way may
 come after a later one, so compare `version`."""
 
+_EVENT_SCHEMA: Final = {
+    "title": "ServerSentEvent",
+    "description": "Each event of the stream.",
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"type": "string", "description": "The event's type."},
+        "data": {"type": "string", "description": "The event itself, a JSON object as a webhook gets it."},
+        "id": {"type": "string", "description": "The position, to be sent as `Last-Event-ID`."},
+    },
+}
+
 
 def events_router(streams: EventStreams) -> APIRouter:
     """Return the route."""
@@ -52,7 +64,7 @@ def events_router(streams: EventStreams) -> APIRouter:
         responses={
             200: {
                 "description": "Events, for as long as you listen.",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "content": {"text/event-stream": {"schema": _EVENT_SCHEMA}},
             },
             **refusals("last_event_id_invalid", "too_many_streams"),
         },
