@@ -50,7 +50,7 @@ _RELEASE: Final = """
 UPDATE gateway.webhooks SET leased_by = '', leased_until = '-infinity' WHERE webhook_id = $1::uuid AND leased_by = $2
 """
 _NOTE_ROUND: Final = """
-UPDATE gateway.webhooks SET failed_rounds = $3, paused_until = coalesce($4, '-infinity')
+UPDATE gateway.webhooks SET failed_rounds = $3, paused_until = coalesce($4::timestamptz, '-infinity')
 WHERE webhook_id = $1::uuid AND leased_by = $2
 """
 _DISABLE: Final = f"""

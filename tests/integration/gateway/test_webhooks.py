@@ -19,7 +19,7 @@ from libs.common.http.auth import TokenVerifier
 from libs.common.http.health import Health
 from libs.common.ids import new_id
 from services.gateway.api.webhooks import webhooks_router
-from services.gateway.domain.webhooks import GIVEN_UP_AFTER, PER_USER_MAX
+from services.gateway.domain.webhooks import GIVEN_UP_AFTER, PER_USER_MAX, rest_after
 from services.gateway.use_cases import send_webhooks
 from services.gateway.use_cases.keep_webhooks import KeepWebhooks
 from services.gateway.use_cases.replay_events import ReplayEvents
@@ -104,6 +104,24 @@ class Hooked(Listening):
     async def shown(self, webhook_id: str) -> dict[str, Any]:
         shown: dict[str, Any] = (await self.http.get(f"/api/v1/webhooks/{webhook_id}")).json()
         return shown
+
+    async def noted(self, webhook_id: str) -> list[tuple[int, int]]:
+        """Return attempts and the receiver's last status of each delivery, as the table has them, oldest first."""
+        rows = await self.counter.rows(
+            "SELECT attempts, response_status FROM gateway.webhook_deliveries WHERE webhook_id = $1 ORDER BY position",
+            webhook_id,
+        )
+        return [(row["attempts"], row["response_status"]) for row in rows]
+
+    async def rests(self, webhook_id: str) -> tuple[int, timedelta | None]:
+        """Return how many rounds failed, and for how long after the last attempt it is left alone."""
+        [row] = await self.counter.rows(
+            "SELECT failed_rounds, nullif(paused_until, '-infinity') - (SELECT max(last_attempt_at)"
+            " FROM gateway.webhook_deliveries d WHERE d.webhook_id = w.webhook_id) AS rest"
+            " FROM gateway.webhooks w WHERE webhook_id = $1",
+            webhook_id,
+        )
+        return row["failed_rounds"], row["rest"]
 
     def transfers_taken(self) -> list[tuple[str, str]]:
         events = [received.event for received in self.receiver.taken]
@@ -251,28 +269,40 @@ async def test_after_three_days_a_webhook_is_disabled_its_owner_told_and_nothing
     assert (missed, "transfer.posted") in hooked.transfers_taken(), "what happened meanwhile is replayed when asked for"
 
 
-async def test_a_receiver_that_says_it_is_gone_is_not_called_again(hooked: Hooked) -> None:
-    made = await hooked.created()
+@pytest.mark.parametrize("events", [1, 3])
+async def test_a_receiver_that_says_it_is_gone_is_not_called_again(events: int, hooked: Hooked) -> None:
+    webhook_id = (await hooked.created())["webhook_id"]
     hooked.receiver.answer = lambda _received: 410
-    await hooked.happens()
+    for _ in range(events):
+        await hooked.happens()
     await hooked.send()
-    assert (await hooked.shown(made["webhook_id"]))["disabled_because"] == "gone"
+    assert (await hooked.shown(webhook_id))["disabled_because"] == "gone"
+    hooked.counter.clock.move(timedelta(minutes=10))
+    await hooked.send()
+    assert len(hooked.receiver.taken) == events
+    assert await hooked.noted(webhook_id) == [(1, 410)] * events
 
 
 async def test_a_receiver_that_takes_nothing_rests_and_comes_back(hooked: Hooked) -> None:
-    await hooked.created()
+    webhook_id = (await hooked.created())["webhook_id"]
     hooked.receiver.answer = lambda _received: 500
     for _ in range(3):
         await hooked.happens()
     await hooked.send()
-    assert len(hooked.receiver.taken) == 3
+    assert await hooked.noted(webhook_id) == [(1, 500)] * 3
+    assert await hooked.rests(webhook_id) == (1, rest_after(1))
     await hooked.happens()
     await hooked.send()
     assert len(hooked.receiver.taken) == 3, "it rests, whatever else happens"
+    hooked.counter.clock.move(rest_after(1))
+    await hooked.send()
+    assert await hooked.noted(webhook_id) == [(2, 500)] * 3 + [(1, 500)]
+    assert await hooked.rests(webhook_id) == (2, rest_after(2))
     hooked.receiver.answer = lambda _received: 204
     hooked.counter.clock.move(timedelta(minutes=1))
     await hooked.send()
-    assert len(hooked.receiver.taken) == 7
+    assert await hooked.noted(webhook_id) == [(3, 204)] * 3 + [(2, 204)]
+    assert await hooked.rests(webhook_id) == (0, None), "one that takes events again is left alone no more"
 
 
 async def test_both_secrets_sign_while_they_overlap(hooked: Hooked) -> None:
