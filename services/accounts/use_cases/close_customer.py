@@ -16,11 +16,10 @@ from services.accounts.domain.mail import Mail
 from services.accounts.messages import account_changed, customer_changed
 from services.accounts.sisters import Sisters
 from services.accounts.store.accounts import close_accounts, read_open_accounts
-from services.accounts.store.api_keys import revoke_keys_known_to
 from services.accounts.store.customers import lock_admins, lock_customer, mark_closed
 from services.accounts.store.mails import queue_mail
 from services.accounts.use_cases.end_sessions import end_sessions
-from services.accounts.use_cases.revoke_credentials import revoke_credentials
+from services.accounts.use_cases.revoke_credentials import revoke_credentials, revoke_known_keys
 
 _AT_ONCE: Final = 20
 
@@ -64,8 +63,7 @@ class CloseCustomer:
             tx.emit(CUSTOMERS, user_id, customer_changed(closed))
             await end_sessions(tx, user_id, asker, now=now)
             await revoke_credentials(tx, user_id, now=now)
-            for holder_id, key_id in await revoke_keys_known_to(tx.connection, user_id, now):
-                await revoke_credentials(tx, holder_id, key_id=key_id, now=now)
+            await revoke_known_keys(tx, user_id, now=now)
             await queue_mail(tx.connection, _farewell(customer.email))
             await record(tx, asker, "customer.close", at=now, resource=("customer", user_id))
 

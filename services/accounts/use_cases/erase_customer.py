@@ -9,9 +9,8 @@ from libs.common.contracts.accounts import CustomerErased
 from libs.common.contracts.topics import ERASURES
 from libs.common.db.unit_of_work import UnitOfWork
 from services.accounts.domain.erasure import REQUEST_LIFETIME, Erasure, require_erasable, require_second_person
-from services.accounts.store.api_keys import revoke_keys_known_to
 from services.accounts.store.erasures import erase_customer, lock_erasure, read_erasure_state, save_erasure
-from services.accounts.use_cases.revoke_credentials import revoke_credentials
+from services.accounts.use_cases.revoke_credentials import revoke_known_keys
 
 
 class EraseCustomer:
@@ -63,7 +62,6 @@ class EraseCustomer:
                 now=now,
             )
             require_erasable(state, retention=self._retention)
-            for holder_id, key_id in await revoke_keys_known_to(tx.connection, user_id, now):
-                await revoke_credentials(tx, holder_id, key_id=key_id, now=now)
+            await revoke_known_keys(tx, user_id, now=now)
             await record(tx, asker, "customer.erase", at=now, resource=("customer", user_id))
             tx.emit(ERASURES, user_id, CustomerErased(user_id=user_id, occurred_at=to_rfc3339(now)))

@@ -7,13 +7,17 @@ from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import Conflict, NotFound
+from libs.common.http.permissions import STAFF
 from services.accounts.domain.customer import Customer, read_roles
 from services.accounts.store.customers import lock_admins, lock_customer, update_roles
-from services.accounts.use_cases.revoke_credentials import revoke_credentials
+from services.accounts.use_cases.revoke_credentials import revoke_credentials, revoke_known_keys
 
 
 class GrantRoles:
-    """Replaces somebody else's roles. His access tokens end, since they say what he was."""
+    """Replaces somebody else's roles. His access tokens end, since they say what he was.
+
+    Who loses a role of staff loses the API keys he made or was shown, too: of a service account's he may have a copy.
+    """
 
     def __init__(self, uow: UnitOfWork, clock: Clock) -> None:
         """Take what it works with."""
@@ -48,4 +52,6 @@ class GrantRoles:
                 facts={"before": sorted(customer.roles), "after": sorted(wanted)},
             )
             await revoke_credentials(tx, user_id, now=now)
+            if (customer.roles - wanted) & STAFF:
+                await revoke_known_keys(tx, user_id, now=now)
         return changed

@@ -241,6 +241,27 @@ async def test_a_closed_service_account_takes_its_keys_along(world: World) -> No
     assert path.rpartition("/")[2] not in (await world.http.get(MACHINES, headers=admin)).text
 
 
+async def test_who_loses_a_role_of_staff_loses_the_keys_he_made_or_saw(world: World) -> None:
+    admin_id, header = await world.register(), world.keys.bearer(new_id(), "admin")
+
+    async def grant(*roles: str, user_id: str = admin_id) -> None:
+        path = f"/api/v1/admin/users/{user_id}/roles"
+        assert (await world.http.put(path, json={"roles": roles}, headers=header)).status_code == 200
+
+    await grant("admin", user_id=await world.register())
+    await grant("admin", "customer")
+    admin = world.keys.bearer(admin_id, "admin", "customer")
+    machine = await world.http.post(MACHINES, json={"name": "mint", "roles": ["operator"]}, headers=admin)
+    keys = f"{MACHINES}/{machine.json()['user_id']}/keys"
+    answers = [await made(world, admin), await made(world, admin, keys, scopes=["treasury:write"])]
+    seen = [answer.json()["key"] for answer in answers]
+    others = (await made(world, header, keys, scopes=["treasury:write"])).json()["key"]
+    await grant("admin", "customer", "support")
+    assert [await code_of(world, key) for key in seen] == ["", ""]
+    await grant("customer")
+    assert [await code_of(world, key) for key in (*seen, others)] == ["api_key_invalid", "api_key_invalid", ""]
+
+
 @pytest.mark.parametrize(
     ("roles", "body", "expected"),
     [
