@@ -164,7 +164,8 @@ def _add_cancelling(router: APIRouter, cancel: CancelBatch, view: BatchView) -> 
     ) -> BatchProgress:
         """Take no further line of a file of yours. What was taken stays: it is posted, held or refused as ever.
 
-        Once this is answered nothing more is sent. A copy is answered alike.
+        The other lines are dropped; `cancelled` says how many they were. Once this is answered nothing more is sent. A
+        copy is answered alike.
         """
         await _own(view, principal, batch_id)
         await cancel(batch_id, principal.user_id)
@@ -200,14 +201,14 @@ def _add_reading(router: APIRouter, view: BatchView) -> None:
         batch_id: BatchId,
         principal: Annotated[Principal, permitted("batch.read")],
     ) -> BatchProgress:
-        """Return how far a file of yours is carried out."""
+        """Return how far a file of yours is carried out; from 30 days after its end on, as it was then."""
         return progress_shown(await _own(view, principal, batch_id))
 
     @router.get(
         "/{batch_id}/results",
         summary="Download a batch's results",
         response_class=StreamingResponse,
-        responses={**_RESULTS, **refusals("batch_not_found")},
+        responses={**_RESULTS, **refusals("batch_not_found", "batch_results_dropped")},
     )
     async def results(
         request: Request,
@@ -218,8 +219,13 @@ def _add_reading(router: APIRouter, view: BatchView) -> None:
 
         As NDJSON, or with `Accept: text/csv` as CSV. A line that has not been taken yet is `waiting`, one that never
         became a transfer `failed`; `code` says why. A transfer's newest state is at `/api/v1/transfers/{id}`.
+
+        Lines that were not taken when the batch was cancelled are not kept. 30 days after a batch ended its lines are
+        dropped, and this is 404 `batch_results_dropped`; their counts are still shown at `/api/v1/batches/{id}`.
         """
         batch = (await _own(view, principal, batch_id)).batch
+        if batch.final_counts is not None:
+            raise NotFound("batch_results_dropped", "This batch ended 30 days ago; only its counts are kept.")
         as_csv = "text/csv" in request.headers.get("accept", "")
         write = _csv_of if as_csv else _ndjson_of
         header = ",".join(LineResult._fields) + "\r\n" if as_csv else ""

@@ -1,7 +1,7 @@
 """`gateway.batches` and `gateway.batch_pieces`: files of transfers, and how far each is carried out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -14,6 +14,8 @@ from services.gateway.domain.batch_files import FileLine
 
 _ADD_PIECE: Final = "INSERT INTO gateway.batch_pieces (batch_id, number, lines) VALUES ($1::uuid, $2, $3)"
 _DROP_PIECES: Final = "DELETE FROM gateway.batch_pieces WHERE batch_id = $1::uuid"
+# Not of a batch: whether it became one is unknown where the connection was lost while it was committed.
+_DROP_UPLOAD: Final = _DROP_PIECES + " AND NOT EXISTS (SELECT FROM gateway.batches WHERE batch_id = $1::uuid)"
 # Files that never came whole; a UUIDv7 sorts by time.
 _DROP_LEFT_OVER: Final = """
 DELETE FROM gateway.batch_pieces p
@@ -27,7 +29,7 @@ INSERT INTO gateway.batches (batch_id, principal_id, idempotency_key, body_hash,
 VALUES ($1::uuid, $2::uuid, $3, $4, $5, $6, $7, $7, $8)
 """
 _COLUMNS: Final = """
-SELECT batch_id::text, principal_id::text, body_hash, lines, pieces, status, created_at, finished_at
+SELECT batch_id::text, principal_id::text, body_hash, lines, pieces, status, created_at, finished_at, final_counts
 FROM gateway.batches
 """
 _BY_KEY: Final = _COLUMNS + "WHERE principal_id = $1::uuid AND idempotency_key = $2"
@@ -68,6 +70,16 @@ _CANCEL: Final = """
 UPDATE gateway.batches SET status = 'cancelled', finished_at = $3, leased_until = NULL
 WHERE batch_id = $1::uuid AND principal_id = $2::uuid AND finished_at IS NULL
 """
+# A statement of its own: it must see which pieces were kept while the row was waited for.
+_DROP_UNTAKEN: Final = """
+DELETE FROM gateway.batch_pieces p USING gateway.batches b
+WHERE b.batch_id = $1::uuid AND b.status = 'cancelled' AND p.batch_id = b.batch_id AND p.transfer_ids IS NULL
+"""
+_HOLD_ENDED: Final = """
+SELECT batch_id::text FROM gateway.batches WHERE finished_at < $1 AND final_counts IS NULL
+ORDER BY finished_at LIMIT 1 FOR UPDATE SKIP LOCKED
+"""
+_COUNT_AT_LAST: Final = "UPDATE gateway.batches SET final_counts = $2::jsonb WHERE batch_id = $1::uuid"
 _COUNT: Final = """
 SELECT coalesce(o.status, 'accepted') AS status, count(*)
 FROM gateway.batch_pieces p CROSS JOIN unnest(p.transfer_ids) AS t(id)
@@ -84,12 +96,16 @@ SELECT lines, transfer_ids::text[], failures FROM gateway.batch_pieces WHERE bat
 _encode = msgspec.json.Encoder().encode
 _decode_lines = msgspec.json.Decoder(list[FileLine]).decode
 _decode_asked_from = msgspec.json.Decoder(AskedFrom).decode
+_decode_counts = msgspec.json.Decoder(dict[str, int]).decode
 _decode_failures = msgspec.json.Decoder(dict[str, str]).decode
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A file of transfers. `status` is queued, running, done or cancelled."""
+    """A file of transfers. `status` is queued, running, done or cancelled.
+
+    `final_counts`, how many lines had which status when they were dropped, are there once that is done.
+    """
 
     batch_id: str
     principal_id: str
@@ -99,6 +115,7 @@ class Batch:
     status: str
     created_at: datetime
     finished_at: datetime | None
+    final_counts: dict[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +132,9 @@ async def add_piece(connection: asyncpg.Connection, batch_id: str, number: int, 
     await connection.execute(_ADD_PIECE, batch_id, number, _encode(lines))
 
 
-async def drop_pieces(connection: asyncpg.Connection, batch_id: str) -> None:
-    """Forget a file that was refused."""
-    await connection.execute(_DROP_PIECES, batch_id)
+async def drop_upload(connection: asyncpg.Connection, batch_id: str) -> None:
+    """Forget a file that was refused; one that is a batch stays."""
+    await connection.execute(_DROP_UPLOAD, batch_id)
 
 
 async def drop_left_over(connection: asyncpg.Connection, older_than_id: str) -> None:
@@ -153,20 +170,20 @@ async def add_batch(connection: asyncpg.Connection, batch: Batch, idempotency_ke
 async def find_batch_by_key(connection: asyncpg.Connection, principal_id: str, key: str) -> Batch | None:
     """Return what is kept under the key."""
     row = await connection.fetchrow(_BY_KEY, principal_id, key)
-    return None if row is None else Batch(*row)
+    return None if row is None else _batch(row)
 
 
 async def find_batch(connection: asyncpg.Connection, batch_id: str) -> Batch | None:
     """Return a batch."""
     row = await connection.fetchrow(_BY_ID, batch_id)
-    return None if row is None else Batch(*row)
+    return None if row is None else _batch(row)
 
 
 async def read_batches_of(
     connection: asyncpg.Connection, principal_id: str, *, before: UUID, limit: int
 ) -> list[Batch]:
     """Return a page of his batches with ids below `before`, newest first."""
-    return [Batch(*row) for row in await connection.fetch(_PAGE, principal_id, before, limit)]
+    return [_batch(row) for row in await connection.fetch(_PAGE, principal_id, before, limit)]
 
 
 class TakenBatch(NamedTuple):
@@ -217,8 +234,26 @@ async def finish_batch(connection: asyncpg.Connection, batch_id: str, status: st
 
 
 async def cancel_batch(connection: asyncpg.Connection, batch_id: str, principal_id: str, now: datetime) -> None:
-    """End somebody's batch that is not ended yet, once nobody is keeping a piece of it."""
-    await connection.execute(_CANCEL, batch_id, principal_id, now)
+    """End somebody's batch that is not ended yet, once nobody is keeping a piece of it; its other lines are dropped.
+
+    In a transaction of its own.
+    """
+    if await connection.execute(_CANCEL, batch_id, principal_id, now) == "UPDATE 1":
+        await connection.execute(_DROP_UNTAKEN, batch_id)
+
+
+async def drop_ended_lines(connection: asyncpg.Connection, ended_before: datetime) -> bool:
+    """Count the lines of the batch that ended first for the last time, and drop them; False: there is none so old.
+
+    In a transaction of its own.
+    """
+    batch_id = await connection.fetchval(_HOLD_ENDED, ended_before)
+    if batch_id is None:
+        return False
+    counts = await count_outcomes(connection, batch_id)
+    await connection.execute(_COUNT_AT_LAST, batch_id, _encode(counts).decode())
+    await connection.execute(_DROP_PIECES, batch_id)
+    return True
 
 
 async def count_outcomes(connection: asyncpg.Connection, batch_id: str) -> dict[str, int]:
@@ -226,7 +261,15 @@ async def count_outcomes(connection: asyncpg.Connection, batch_id: str) -> dict[
     return {row[0]: int(row[1]) for row in await connection.fetch(_COUNT, batch_id)}
 
 
-async def read_piece(connection: asyncpg.Connection, batch_id: str, number: int) -> Piece:
-    """Return a piece; there is one for each number below the batch's `pieces`."""
-    lines, transfer_ids, failures = await connection.fetchrow(_PIECE, batch_id, number)
+async def read_piece(connection: asyncpg.Connection, batch_id: str, number: int) -> Piece | None:
+    """Return a piece: there is one for each number below the batch's `pieces`, unless it was dropped."""
+    row = await connection.fetchrow(_PIECE, batch_id, number)
+    if row is None:
+        return None
+    lines, transfer_ids, failures = row
     return Piece(_decode_lines(lines), transfer_ids, {} if failures is None else _decode_failures(failures))
+
+
+def _batch(row: asyncpg.Record) -> Batch:
+    found = Batch(*row)
+    return found if row[-1] is None else replace(found, final_counts=_decode_counts(row[-1]))

@@ -6,7 +6,7 @@ from services.gateway.store.batches import cancel_batch
 
 
 class CancelBatch:
-    """Ends batches. What was taken of one stays; once this returns nothing more is, by no process."""
+    """Ends batches. What was taken of one stays, the other lines are dropped; nothing more is taken by any process."""
 
     def __init__(self, connection: HotConnection, clock: Clock) -> None:
         """Use this connection."""
@@ -18,5 +18,6 @@ class CancelBatch:
 
         Idempotent by: the batch. Locks: the batch, which waits for a piece that is being kept. Raises: Unavailable.
         """
-        async with self._connection.autocommit() as connection:
+        # tidy: allow commit-outside-unit-of-work: nothing is emitted; a batch ends in its own rows
+        async with self._connection.transaction() as connection:
             await cancel_batch(connection, batch_id, principal_id, self._clock())

@@ -16,8 +16,9 @@ from services.gateway.store.batches import (
     add_batch,
     add_piece,
     count_open,
+    drop_ended_lines,
     drop_left_over,
-    drop_pieces,
+    drop_upload,
     find_batch_by_key,
     lock_principal,
 )
@@ -27,6 +28,8 @@ OPEN_MAX: Final = 5
 _PIECE_LINES: Final = 500
 _LEFT_OVER: Final = timedelta(hours=1)
 """An upload takes minutes at most; what is older and no batch's was never finished."""
+_LINES_KEPT: Final = timedelta(days=30)
+"""How long after its end the lines of a batch, and what became of each, can be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +70,20 @@ class ReceiveBatch:
             return await self._keep(batch, key, asked_from)
         except BaseException:
             async with self._connection.autocommit() as connection:
-                await drop_pieces(connection, batch_id)
+                await drop_upload(connection, batch_id)
             raise
 
     async def sweep(self) -> None:
-        """Forget files that never came whole."""
+        """Forget files that never came whole, and the lines of batches that ended 30 days ago; their counts stay."""
         async with self._connection.autocommit() as connection:
             await drop_left_over(connection, first_id_at(self._clock() - _LEFT_OVER))
+        while await self._drop_ended():
+            pass
+
+    async def _drop_ended(self) -> bool:
+        # tidy: allow commit-outside-unit-of-work: nothing is emitted; a batch at a time, so that uploads get through
+        async with self._connection.transaction() as connection:
+            return await drop_ended_lines(connection, self._clock() - _LINES_KEPT)
 
     async def _known(self, principal_id: str, key: str) -> Batch | None:
         async with self._connection.autocommit() as connection:
@@ -92,7 +102,7 @@ class ReceiveBatch:
                     raise _too_many()
                 await add_batch(connection, batch, key, asked_from)
                 return Received(batch, is_replay=False)
-            await drop_pieces(connection, batch.batch_id)
+            await drop_upload(connection, batch.batch_id)
         if known.body_hash != batch.body_hash:
             raise Unprocessable(
                 "idempotency_key_reused", "This key was used for another request; use a new key for a new request."

@@ -15,7 +15,7 @@ import pytest
 from libs.common.crash_points import install
 from libs.common.errors import Unavailable
 from libs.common.ids import new_id
-from services.gateway.store.batches import hold_open_piece, note_piece
+from services.gateway.store.batches import drop_upload, hold_open_piece, note_piece
 from services.gateway.store.money_callers import CallerOf, find_callers
 from services.gateway.use_cases.accept_piece import PieceIntake
 from services.gateway.use_cases.look_up_parties import Directory
@@ -198,7 +198,8 @@ async def test_a_cancelled_file_keeps_what_was_taken_and_takes_nothing_more(coun
         assert len(counter.sent_ids()) == sent == 500
         results = (await get(counter, http, f"/{batch_id}/results")).text.splitlines()
         statuses = [json.loads(line)["status"] for line in results]
-        assert statuses == ["accepted"] * 500 + ["cancelled"] * 200
+        assert statuses == ["accepted"] * 500
+        assert await pieces_of(counter, batch_id) == 1
     assert (await counter.rows(LINES_KEPT, f"{batch_id}:%"))[0]["count"] == 500
 
 
@@ -243,11 +244,50 @@ async def test_a_file_that_is_done_and_one_of_somebody_else_are_not_cancelled(co
 async def test_the_database_lets_nothing_of_an_ended_batch_change(counter: Counter) -> None:
     async with counter.http() as http:
         batch_id = (await send(counter, http, HEADER + row(counter))).json()["batch_id"]
-        await cancel(counter, http, batch_id)
-    with pytest.raises(asyncpg.PostgresError, match="never changed"):
-        await counter.rows("UPDATE gateway.batches SET status = 'queued' WHERE batch_id = $1", batch_id)
+        await run_all(counter)
+    for change in ("status = 'queued'", "final_counts = '{}'"):
+        with pytest.raises(asyncpg.PostgresError, match="never changed"):
+            await counter.rows(f"UPDATE gateway.batches SET {change} WHERE batch_id = $1", batch_id)
     with pytest.raises(asyncpg.PostgresError, match="the batch has ended"):
         await counter.rows("UPDATE gateway.batch_pieces SET transfer_ids = '{}' WHERE batch_id = $1", batch_id)
+
+
+async def test_the_lines_of_a_batch_are_dropped_30_days_after_its_end_and_its_counts_stay(counter: Counter) -> None:
+    counter.clock.move(timedelta(days=-31))
+    async with counter.http() as http:
+        lines = [row(counter) for _ in range(700)]
+        lines[0] = row(counter, source=new_id())
+        batch_id = (await send(counter, http, HEADER + "".join(lines))).json()["batch_id"]
+        await worker(counter).work()
+        before = (await cancel(counter, http, batch_id)).json()
+        assert (before["accepted"], before["failed"], before["cancelled"]) == (499, 1, 200)
+        counter.clock.move(timedelta(days=29))
+        await counter.receive.sweep()
+        assert (await get(counter, http, f"/{batch_id}/results")).status_code == 200
+        counter.clock.move(timedelta(days=2))
+        for _ in range(2):
+            await counter.receive.sweep()
+        assert await pieces_of(counter, batch_id) == 0
+        assert (await get(counter, http, f"/{batch_id}")).json() == before
+        gone = await get(counter, http, f"/{batch_id}/results")
+        assert (gone.status_code, gone.json()["code"]) == (404, "batch_results_dropped")
+    again = {"status": "'done'", "finished_at": "NULL", "final_counts": "'{}'", "lines": "1"}
+    for column, value in again.items():
+        with pytest.raises(asyncpg.PostgresError, match="never changed"):
+            await counter.rows(f"UPDATE gateway.batches SET {column} = {value} WHERE batch_id = $1", batch_id)
+
+
+async def test_the_database_lets_no_line_go_before_it_is_counted_at_last(counter: Counter) -> None:
+    async with counter.http() as http:
+        waiting = (await send(counter, http, HEADER + row(counter))).json()["batch_id"]
+        done = (await send(counter, http, HEADER + row(counter))).json()["batch_id"]
+        for batch_id in (waiting, done):
+            with pytest.raises(asyncpg.PostgresError, match="stay until they are counted"):
+                await counter.rows("DELETE FROM gateway.batch_pieces WHERE batch_id = $1", batch_id)
+            await run_all(counter)
+        async with counter.connections["projection"].autocommit() as connection:
+            await drop_upload(connection, done)
+        assert await pieces_of(counter, done) == 1
 
 
 async def test_a_lease_keeps_others_away_and_ends_by_itself(counter: Counter) -> None:
