@@ -38,6 +38,14 @@ class Guesses:
     locked_until: datetime
     last_at: datetime
 
+    def is_locked(self, now: datetime) -> bool:
+        """Tell whether a wait goes on.
+
+        A guess that nobody has to wait after locks until its own moment, which the clock of another process, or of one
+        that asked before it was its turn, may not have reached: that is no wait.
+        """
+        return self.locked_until > max(self.last_at, now)
+
 
 def count_guess(guesses: Guesses, patience: Patience, now: datetime) -> Guesses:
     """Return the count with one more, taken for wrong until it turns out to be right; it must not be locked."""

@@ -61,11 +61,11 @@ class GuardGuesses:
             # Asked about nobody, too: the answer takes as long.
             is_at_home = await has_been_at(tx.connection, user_id or new_id(), address)
             subjects = _subjects(sealer_of(tx.connection), email, address, is_at_home=is_at_home)
-            now = self._clock()
-            counts = await lock_guesses(tx.connection, subjects, now)
-            locked_until = max(count.locked_until for count in counts)
-            if locked_until > now:
-                raise _locked(locked_until, now)
+            counts = await lock_guesses(tx.connection, subjects, self._clock())
+            now = self._clock()  # who was waiting for the counts may have waited long
+            locks = [count.locked_until for count in counts if count.is_locked(now)]
+            if locks:
+                raise _locked(max(locks), now)
             for count in counts:
                 await save_guesses(tx.connection, count_guess(count, subjects[count.subject], now))
         return subjects

@@ -138,3 +138,14 @@ async def test_a_hash_with_old_parameters_is_replaced_by_a_log_in(world: World) 
     [stored] = await world.rows(read, user_id)
     assert stored["password_hash"].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert (await guessed(world, "old.hash@example.com", PASSWORD)).status_code == 200
+
+
+async def test_neighbours_who_log_in_at_once_do_not_keep_each_other_waiting(world: World) -> None:
+    emails = [f"neighbour{number}@example.com" for number in range(4)]
+    for email in emails:
+        await world.register(email)
+    world.clock.go_on()
+    for _ in range(3):
+        await world.rows("DELETE FROM accounts.sessions")
+        answers = await asyncio.gather(*(guessed(world, email, PASSWORD) for email in emails))
+        assert [answer.status_code for answer in answers] == [200] * 4

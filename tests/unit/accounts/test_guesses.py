@@ -44,3 +44,11 @@ def test_a_day_without_guesses_begins_the_count_anew() -> None:
     old = counted(50, last_at=NOW - FORGOTTEN_AFTER)
     assert count_guess(old, FOR_ACCOUNT, NOW).wrong == 1
     assert count_guess(counted(50, last_at=NOW - FORGOTTEN_AFTER + timedelta(seconds=1)), FOR_ACCOUNT, NOW).wrong == 51
+
+
+def test_a_free_guess_makes_nobody_wait_whose_clock_is_behind() -> None:
+    free = count_guess(counted(1), FOR_ACCOUNT, NOW)
+    assert not free.is_locked(NOW - timedelta(seconds=2))
+    fifth = count_guess(counted(4), FOR_ACCOUNT, NOW)
+    assert fifth.is_locked(NOW - timedelta(seconds=2))
+    assert not fifth.is_locked(NOW + timedelta(seconds=1))
