@@ -17,11 +17,17 @@ _PASSING: Final = frozenset(
         "40P01",  # deadlock_detected
         "55P03",  # lock_not_available
         "57014",  # query_canceled: statement_timeout
-        "53300",  # too_many_connections
         "57P01",  # admin_shutdown
         "57P02",  # crash_shutdown
         "57P03",  # cannot_connect_now
         "25P02",  # in_failed_sql_transaction: what is left after a failure nobody saw
+        "25006",  # read_only_sql_transaction: a failover under way, or a guard against a full disk
+    }
+)
+_PASSING_CLASSES: Final = frozenset(
+    {
+        "53",  # insufficient resources: disk_full, out_of_memory, too_many_connections
+        "58",  # system error: io_error
     }
 )
 _LOST: Final = (
@@ -33,6 +39,15 @@ _LOST: Final = (
     TimeoutError,
 )
 
+DATABASE_FAILURES: Final = (
+    DBAPIError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+"""All that a statement may raise because of the database; what of it may pass, `as_unavailable` tells."""
+
 
 def as_unavailable(failure: BaseException) -> Unavailable | None:
     """Return the failure as Unavailable when the same work may succeed later, else None."""
@@ -43,13 +58,17 @@ def as_unavailable(failure: BaseException) -> Unavailable | None:
         return None
     if isinstance(failure, DBAPIError) and (isinstance(failure, InterfaceError) or failure.connection_invalidated):
         return Unavailable("database_unavailable", "The database connection was lost; try again.")
-    if isinstance(original, asyncpg.PostgresError) and original.sqlstate in _PASSING:
+    if isinstance(original, asyncpg.PostgresError) and _may_pass(original.sqlstate or ""):
         return Unavailable(
             "database_busy", "The database could not finish this now; try again.", sqlstate=original.sqlstate
         )
     if isinstance(original, _LOST):
         return Unavailable("database_unavailable", "The database cannot be reached; try again.")
     return None
+
+
+def _may_pass(sqlstate: str) -> bool:
+    return sqlstate in _PASSING or sqlstate[:2] in _PASSING_CLASSES
 
 
 def leaves_doubt(failure: BaseException) -> bool:

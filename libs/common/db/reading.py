@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.common.db.engine import driver_of
-from libs.common.db.failures import as_unavailable
+from libs.common.db.failures import DATABASE_FAILURES, as_unavailable
 from libs.common.errors import Unavailable
 
 
@@ -35,7 +34,7 @@ class Reading:
                 yield driver
         except PoolTimeout as failure:
             raise Unavailable("database_busy", "All database connections are in use; try again.") from failure
-        except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as failure:
+        except DATABASE_FAILURES as failure:
             unavailable = as_unavailable(failure)
             if unavailable is None:
                 raise

@@ -4,14 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from libs.common.contracts.base import Message
 from libs.common.contracts.topics import Topic
 from libs.common.db.engine import driver_of
-from libs.common.db.failures import as_unavailable
+from libs.common.db.failures import DATABASE_FAILURES, as_unavailable
 from libs.common.errors import Unavailable
 from libs.common.messaging.outbox import Outbox
 from libs.common.messaging.outgoing_message import Outgoing, outgoing
@@ -68,7 +67,7 @@ class UnitOfWork:
                     await self._outbox.insert(await transaction.driver(), row)
         except PoolTimeout as failure:
             raise Unavailable("database_busy", "All database connections are in use; try again.") from failure
-        except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as failure:
+        except DATABASE_FAILURES as failure:
             unavailable = as_unavailable(failure)
             if unavailable is None:
                 raise

@@ -19,6 +19,7 @@ from libs.common.clock import monotonic_seconds
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
 from libs.common.ids import new_id
+from libs.common.loops import say_when_it_ends
 from libs.common.messaging.outgoing_message import Outgoing
 from libs.common.messaging.publisher import Publisher
 from libs.common.telemetry.metrics import OUTBOX_SWEPT
@@ -116,7 +117,7 @@ class Outbox:
     async def start(self) -> None:
         """Publish what an earlier process left, then keep looking."""
         self._looked_at = monotonic_seconds()
-        self._task = asyncio.create_task(self._keep_sweeping(), name=f"{self.schema}-outbox")
+        self._task = say_when_it_ends(asyncio.create_task(self._keep_sweeping(), name=f"{self.schema}-outbox"))
 
     def what_is_wrong(self) -> str | None:
         """Return why rows are no longer swept, or None; it looks every second, so it knows of a silent database."""

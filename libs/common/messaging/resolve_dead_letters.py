@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import asyncpg
 
 from libs.common.contracts.topics import SERVICES
-from libs.common.db.failures import as_unavailable
+from libs.common.db.failures import DATABASE_FAILURES, as_unavailable
 from libs.common.errors import Conflict, NotFound, Unprocessable
 from libs.common.ids import is_id
 from libs.common.messaging.replay import RawRecord, send_again
@@ -153,7 +153,7 @@ async def open_office(dsn: str) -> AsyncIterator[DeadLetterOffice]:
         connection = await asyncpg.connect(
             dsn, timeout=10, server_settings={"application_name": "tallystick-dead-letters"}
         )
-    except (OSError, asyncpg.PostgresError) as failure:
+    except DATABASE_FAILURES as failure:
         raise (as_unavailable(failure) or failure) from failure
     try:
         yield DeadLetterOffice(connection)

@@ -6,10 +6,9 @@ from typing import Any, Final
 
 import msgspec
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from libs.common.db.failures import as_unavailable
+from libs.common.db.failures import DATABASE_FAILURES, as_unavailable
 from libs.common.errors import NotFound
 
 _SELECT: Final = text("""
@@ -56,7 +55,7 @@ class ShowDecision:
         try:
             async with self._engine.connect() as connection:
                 row = (await connection.execute(_SELECT, {"transfer_id": transfer_id})).one_or_none()
-        except (DBAPIError, OSError) as failure:
+        except DATABASE_FAILURES as failure:
             unavailable = as_unavailable(failure)
             if unavailable is None:
                 raise

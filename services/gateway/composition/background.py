@@ -8,6 +8,7 @@ from typing import Any, Final
 from libs.common.audit.audit_log import AuditLog
 from libs.common.clock import system_clock
 from libs.common.db.hot import HotConnection
+from libs.common.loops import say_when_it_ends
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.publisher import Publisher
 from libs.common.timers import Timers
@@ -49,7 +50,7 @@ class Loops:
 
     def start(self) -> None:
         """Run them."""
-        self._tasks = [asyncio.create_task(loop()) for loop in self._loops]
+        self._tasks = [say_when_it_ends(asyncio.create_task(loop())) for loop in self._loops]
 
     async def stop(self) -> None:
         """End them all."""
