@@ -43,6 +43,8 @@ _BY_A_LIST_OR_A_GRAMMAR: Final = {
     "birth_date_invalid",
     "email_invalid",
     "network_invalid",
+    # To JSON Schema 320.0 is an integer; an amount of money is written without a fraction.
+    "number_not_whole",
     "password_common",
     "password_personal",
     "role_not_for_machines",

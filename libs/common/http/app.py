@@ -230,9 +230,10 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         for item in found[:FIELD_ERRORS_MAX]
         for place, *path in [[str(item["loc"][0]), *item["loc"][1:]]]
     ]
+    is_float = all(item["type"] == "int_type" and isinstance(item["input"], float) for item in found)
     return problem_response(
         422,
-        "invalid_request",
+        "number_not_whole" if is_float else "invalid_request",
         "Correct the fields named in `errors` and send again.",
         request_id=request_id_of(request),
         facts={"errors": errors},

@@ -89,7 +89,7 @@ EmailText = Annotated[
     AfterValidator(str.strip),
 ]
 WholeNumber = BeforeValidator(_whole)
-"""For the integers of a body, behind their bounds: `Annotated[int, Field(ge=0), WholeNumber]`."""
+"""For integers that are no money: `Annotated[int, Field(ge=0), WholeNumber]`. An amount with a fraction is refused."""
 ID_SCHEMA: Final = {"format": "uuid", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
 """For OpenAPI: what `is_id` takes."""
 IdText = Annotated[
@@ -114,4 +114,4 @@ MetadataMap = Annotated[
     ),
 ]
 AssetCode = Annotated[str, StringConstraints(min_length=3, max_length=12, pattern=r"^[A-Z][A-Z0-9]*$")]
-AmountMinor = Annotated[int, Field(gt=0, le=2**53 - 1), WholeNumber]
+AmountMinor = Annotated[int, Field(gt=0, le=2**53 - 1)]

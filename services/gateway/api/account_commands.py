@@ -67,7 +67,9 @@ def account_commands_router(parts: CommandRoutes) -> APIRouter:
         response_model=AccountStateOut,
         responses={
             202: _ACCEPTED,
-            **refusals(*_COMMON, "minimum_above_maximum", "minimum_above_balance", "maximum_below_balance"),
+            **refusals(
+                *_COMMON, "number_not_whole", "minimum_above_maximum", "minimum_above_balance", "maximum_below_balance"
+            ),
         },
         openapi_extra=COMMAND_HEADERS,
     )

@@ -5,12 +5,12 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from libs.common.http.models import AmountMinor, ShortText, StrictModel, WholeNumber
+from libs.common.http.models import AmountMinor, ShortText, StrictModel
 from libs.common.money import MAX_AMOUNT_MINOR
 from services.gateway.domain.requests import MAX_LEGS
 
 LegAmounts = Annotated[
-    list[Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR), WholeNumber]],
+    list[Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR)]],
     Field(min_length=1, max_length=MAX_LEGS, description="One amount for each leg, in their order; 0 leaves one out."),
 ]
 _SINGLE: Final = "For a transfer of one leg. Without an amount: all that is left."
@@ -65,8 +65,8 @@ class LimitsIn(StrictModel):
     """The least (below zero: an overdraft) and the most an account may hold; what is left out stays as it is."""
 
     model_config = ConfigDict(json_schema_extra=_ONE_LIMIT_AT_LEAST)
-    minimum_minor: Annotated[int, Field(ge=-MAX_AMOUNT_MINOR, le=MAX_AMOUNT_MINOR), WholeNumber] | None = None
-    maximum_minor: Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR), WholeNumber] | None = None
+    minimum_minor: Annotated[int, Field(ge=-MAX_AMOUNT_MINOR, le=MAX_AMOUNT_MINOR)] | None = None
+    maximum_minor: Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR)] | None = None
     reason: ShortText
 
     @model_validator(mode="after")

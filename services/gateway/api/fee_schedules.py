@@ -20,7 +20,7 @@ from services.gateway.use_cases.accept_commands import AskedCommand
 
 _SCOPE: Final = "fee-schedules"
 _LOCATION: Final = "/api/v1/fee-schedules/current"
-Minor = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR), WholeNumber]
+Minor = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR)]
 
 
 class TierIn(StrictModel):
@@ -75,6 +75,7 @@ def fee_schedules_router(parts: CommandRoutes) -> APIRouter:
                 "idempotency_key_missing",
                 "idempotency_key_invalid",
                 "idempotency_key_reused",
+                "number_not_whole",
                 "fee_rules_out_of_bounds",
                 "asset_unknown",
                 "fee_tiers_invalid",

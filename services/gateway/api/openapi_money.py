@@ -72,6 +72,7 @@ _COMMON: Final = {
 }
 _BEFORE: Final = (
     "invalid_request",
+    "number_not_whole",
     "query_not_understood",
     "legs_or_single",
     "expiry_without_hold",

@@ -34,6 +34,7 @@ _COMMON: Final = (
     "idempotency_key_reused",
     "transfer_not_found",
     "transfer_undecided",
+    "number_not_whole",
     "amount_or_amounts",
     "amounts_by_leg",
     "account_closed",

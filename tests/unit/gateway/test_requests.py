@@ -46,16 +46,17 @@ def test_legs_keep_their_order() -> None:
     assert [leg.amount_minor for leg in read] == [3, 1, 2]
 
 
-@pytest.mark.parametrize("amount_minor", [1, MAX_AMOUNT_MINOR, 320.0, float(MAX_AMOUNT_MINOR)])
+@pytest.mark.parametrize("amount_minor", [1, MAX_AMOUNT_MINOR])
 def test_amounts_at_their_bounds_are_read(amount_minor: int) -> None:
     assert read_transfer(body(amount_minor=amount_minor)).amount_minor == amount_minor
 
 
-def test_320_0_is_another_spelling_of_the_same_request() -> None:
-    assert hash_body(read_transfer(body(amount_minor=320.0))) == hash_body(read_transfer(body(amount_minor=320)))
+@pytest.mark.parametrize("amount_minor", [1.0, 320.0, 1.5, float(2**53), 1e300])
+def test_an_amount_with_a_fraction_or_an_exponent_has_a_code_of_its_own(amount_minor: float) -> None:
+    assert code_of(read_transfer, body(amount_minor=amount_minor)) == "number_not_whole"
 
 
-@pytest.mark.parametrize("amount_minor", [0, -1, MAX_AMOUNT_MINOR + 1, 10**30, 1.5, float(2**53), "1", True, None, [1]])
+@pytest.mark.parametrize("amount_minor", [0, -1, MAX_AMOUNT_MINOR + 1, 10**30, "1", True, None, [1]])
 def test_other_amounts_are_not(amount_minor: Any) -> None:
     wanted = "legs_or_single" if amount_minor is None else "invalid_request"
     content = body(amount_minor=amount_minor)
@@ -205,7 +206,6 @@ def test_a_hold_lasts_as_long_as_asked_for(changes: dict[str, Any], seconds: int
     [
         {"hold": True, "expires_in_seconds": 0},
         {"hold": True, "expires_in_seconds": HOLD_SECONDS_MAX + 1},
-        {"hold": True, "expires_in_seconds": 1.5},
         {"hold": True, "expires_in_seconds": None},
         {"hold": "true"},
         {"hold": None},
