@@ -55,7 +55,7 @@ class AuthenticateCustomer:
         user_id = known[0].user_id if known else None
         if user_id is not None:
             asker.concerns("customer", user_id)
-        async with self._guard_guesses.guess(email=normal, user_id=user_id, address=asker.address):
+        async with self._guard_guesses.guess(email=normal, user_id=user_id, address=asker.address, is_whole_proof=True):
             pair = await self._verify(known, password, given, asker)
         LOGINS.labels("accepted").inc()
         return pair

@@ -35,7 +35,9 @@ class ChangePassword:
         `password_common` or `password_personal`, Unavailable.
         """
         customer, old_hash = await self._find(asker.actor_id)
-        async with self._guard_guesses.guess(email=customer.email, user_id=customer.user_id, address=asker.address):
+        async with self._guard_guesses.guess(
+            email=customer.email, user_id=customer.user_id, address=asker.address, is_whole_proof=False
+        ):
             if not await self._passwords.verify(old_hash, old):
                 raise _wrong()
         self._passwords.require_acceptable(new, email=customer.email, full_name=customer.full_name)

@@ -35,11 +35,14 @@ class GuardGuesses:
         self._clock = clock
 
     @asynccontextmanager
-    async def guess(self, *, email: str, user_id: str | None, address: str) -> AsyncIterator[None]:
+    async def guess(
+        self, *, email: str, user_id: str | None, address: str, is_whole_proof: bool
+    ) -> AsyncIterator[None]:
         """Look at one guess about the e-mail inside; nobody learns by it whether somebody has that e-mail.
 
-        What fails as a wrong password or code counts, what ends well begins the count anew, and what else happens
-        counts as nothing. Locks: the counts, for a moment before and after.
+        What fails as a wrong password or code counts, and what else happens counts as nothing. What ends well begins
+        the count anew if it is the whole proof: who has only one of password and code buys no guesses of the other.
+        Locks: the counts, for a moment before and after.
         Raises: TooManyRequests `login_locked`, Unavailable.
         """
         subjects = await self._take(email, user_id, address)
@@ -47,14 +50,14 @@ class GuardGuesses:
             yield
         except TallystickError as failure:
             if failure.code not in _WRONG:
-                await self._give_back(subjects, is_right=False)
+                await self._give_back(subjects, begins_anew=False)
             raise
-        await self._give_back(subjects, is_right=True)
+        await self._give_back(subjects, begins_anew=is_whole_proof)
 
     async def forget(self, tx: Transaction, email: str) -> None:
         """Begin the count about an e-mail anew: its owner has proved himself otherwise."""
         subject = _subject(sealer_of(tx.connection), "account", email)
-        await self._uncount(tx, {subject: FOR_ACCOUNT}, is_right=True)
+        await self._uncount(tx, {subject: FOR_ACCOUNT}, begins_anew=True)
 
     async def _take(self, email: str, user_id: str | None, address: str) -> _Subjects:
         async with self._uow.begin() as tx:
@@ -70,15 +73,15 @@ class GuardGuesses:
                 await save_guesses(tx.connection, count_guess(count, subjects[count.subject], now))
         return subjects
 
-    async def _give_back(self, subjects: _Subjects, *, is_right: bool) -> None:
+    async def _give_back(self, subjects: _Subjects, *, begins_anew: bool) -> None:
         async with self._uow.begin() as tx:
-            await self._uncount(tx, subjects, is_right=is_right)
+            await self._uncount(tx, subjects, begins_anew=begins_anew)
 
-    async def _uncount(self, tx: Transaction, subjects: _Subjects, *, is_right: bool) -> None:
+    async def _uncount(self, tx: Transaction, subjects: _Subjects, *, begins_anew: bool) -> None:
         for count in await lock_guesses(tx.connection, subjects, self._clock()):
             patience = subjects[count.subject]
             # A right guess of one's own does not clear an address from which others' passwords are guessed.
-            if is_right and patience is FOR_ACCOUNT:
+            if begins_anew and patience is FOR_ACCOUNT:
                 uncounted = replace(count, wrong=0, locked_until=count.last_at)
             else:
                 uncounted = uncount_guess(count, patience)

@@ -44,7 +44,9 @@ class RefreshProof:
         `password_wrong`, Unauthenticated `second_factor_required` or `second_factor_wrong`, Unavailable.
         """
         customer, stored_hash = await self._find(asker.actor_id)
-        async with self._guard_guesses.guess(email=customer.email, user_id=customer.user_id, address=asker.address):
+        async with self._guard_guesses.guess(
+            email=customer.email, user_id=customer.user_id, address=asker.address, is_whole_proof=password is not None
+        ):
             if password is not None and not await self._passwords.verify(stored_hash, password):
                 raise _wrong()
             async with self._uow.begin() as tx:

@@ -219,6 +219,40 @@ async def test_a_new_password_leaves_the_second_factor_in_force(world: World) ->
     assert_problem(answer, 401, "second_factor_required")
 
 
+@pytest.mark.parametrize("by", ["changing", "step-up"])
+async def test_a_right_password_alone_gives_no_more_guesses_of_the_code(world: World, by: str) -> None:
+    person = await with_authenticator(world, f"counted.{by}")
+
+    async def prove_password() -> None:
+        if by == "changing":
+            body = {"old_password": PASSWORD, "new_password": "qwerty123456"}
+            assert_problem(await person.ask("POST", "/password", body), 422, "password_common")
+        else:
+            assert_problem(await person.step_up(password=PASSWORD), 401, "second_factor_required")
+
+    for _ in range(4):
+        assert_problem(await person.step_up(totp_code="000000"), 401, "second_factor_wrong")
+    await prove_password()
+    assert_problem(await person.step_up(totp_code="000000"), 401, "second_factor_wrong")
+    assert_problem(await person.step_up(totp_code="000000"), 429, "login_locked")
+
+
+async def test_a_right_code_alone_gives_no_more_guesses_of_the_password_and_both_do(world: World) -> None:
+    person = await with_authenticator(world, "counted.codes")
+
+    async def guess_password(times: int) -> None:
+        for _ in range(times):
+            assert_problem(await person.step_up(password="not the password"), 403, "password_wrong")
+
+    await guess_password(4)
+    assert (await person.step_up(totp_code=person.code, password=PASSWORD)).status_code == 200
+    await guess_password(4)
+    person.next_step()
+    assert (await person.step_up(totp_code=person.code)).status_code == 200
+    await guess_password(1)
+    assert_problem(await person.step_up(password=PASSWORD), 429, "login_locked")
+
+
 async def test_the_database_lets_no_time_step_come_back(world: World) -> None:
     person = await with_authenticator(world, "steps")
     async with admin_connection(world.admin_dsn) as connection:
