@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import httpx2
+import pyotp
 import pytest
 
 from libs.common.contracts.accounts import CredentialsRevoked
@@ -130,6 +131,34 @@ async def test_a_mailed_token_sets_a_new_password_once_and_ends_every_session(wo
     again = await confirmed(world, token, "a third battery of horses")
     assert (again.status_code, again.json()["code"]) == (422, "reset_token_invalid")
     assert len(await mails(world, "forgot@example.com", "Your password was changed")) == 1
+
+
+@pytest.mark.parametrize("is_proved", [False, True])
+async def test_whoever_proves_an_e_mail_by_a_new_password_finds_nothing_that_another_left(
+    world: World, *, is_proved: bool
+) -> None:
+    email = f"planted.{is_proved}@example.com".lower()
+    user_id = await world.register(email)
+    moment = world.clock() if is_proved else None
+    await world.rows("UPDATE accounts.customers SET email_verified_at = $2 WHERE user_id = $1", user_id, moment)
+    tokens = await tokens_of(world, email)
+    header = {"Authorization": f"Bearer {tokens['access_token']}"}
+    body = {"name": "stays", "scopes": ["accounts:read"]}
+    key = (await world.http.post("/api/v1/api-keys", json=body, headers=header)).json()
+    secret = (await world.http.post("/api/v1/auth/totp", headers=header)).json()["secret"]
+    code = {"totp_code": pyotp.TOTP(secret).at(world.clock())}
+    assert (await world.http.post("/api/v1/auth/totp/confirm", json=code, headers=header)).status_code == 200
+
+    assert (await confirmed(world, await mailed_token(world, email))).status_code == 204
+    assert not await still_works(world, tokens)
+    [row] = await world.rows("SELECT revoked_at FROM accounts.api_keys WHERE key_id = $1", key["key_id"])
+    assert (row["revoked_at"] is None) is is_proved
+    answer = await world.log_in(email, NEW)
+    assert answer.json().get("code", "") == ("second_factor_required" if is_proved else "")
+    told = [one.key_id for one in world.publisher.said(user_id) if isinstance(one, CredentialsRevoked)]
+    assert (key["key_id"] in told) is not is_proved
+    [stored] = await world.rows("SELECT email_verified_at FROM accounts.customers WHERE user_id = $1", user_id)
+    assert stored["email_verified_at"] is not None
 
 
 async def test_of_two_uses_of_a_token_at_once_one_wins(world: World) -> None:
