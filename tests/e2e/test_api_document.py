@@ -33,7 +33,7 @@ def data(api: Api, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.timeout(300)  # a stack with neighbours takes its time; alone it is twenty seconds
 def test_every_block_of_the_document_works_as_pasted(data: Path, tmp_path: Path) -> None:
-    blocks = re.findall(r"```sh\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    blocks = re.findall(r"```bash\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert len(blocks) == DOCUMENT.read_text().count("```") / 2, "every example is one that can be pasted"
     assert "seq 64" in blocks[-1], "the last block alone asks for a stack without limits"
     here = tmp_path / "here"
@@ -52,7 +52,6 @@ def test_every_block_of_the_document_works_as_pasted(data: Path, tmp_path: Path)
     assert done.returncode == 0, said + done.stderr
     for part in (
         '"email_verified":true',
-        '"recovery_codes":',
         '"name":"Groceries"',
         '"status":"posted"',
         "idempotency_key_reused\n",
@@ -68,6 +67,8 @@ def test_every_block_of_the_document_works_as_pasted(data: Path, tmp_path: Path)
     ):
         assert part in said, said
     assert re.search(r"^4,line-3-\w+,[0-9a-f-]{36},refused,insufficient_funds\r?$", said, re.MULTILINE), said
+    assert len(re.findall(r"^(?:[0-9A-Z]{4}-){3}[0-9A-Z]{4}$", said, re.MULTILINE)) == 10, "recovery codes"
+    assert "\nprofile.json " in said, said
     for action in ("customer.register", "session.begin", "account.open", "transfer.create", "batch.create"):
         assert re.search(rf"^{action} done - 127\.0\.0\.1 [0-9a-f-]{{36}}$", said, re.MULTILINE), (action, said)
     assert re.search(r"^ +64 \{.*\"status\":\"posted\"", said, re.MULTILINE), said
