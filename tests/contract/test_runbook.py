@@ -1,0 +1,34 @@
+"""Whoever is called finds every warning in docs/runbook.md, and none there that nothing logs."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+FOR_PEOPLE = {"warning", "error", "exception", "critical"}
+
+
+def logged_events() -> Iterator[str]:
+    for folder in ("libs", "services"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                match node:
+                    case ast.Call(func=ast.Attribute(value=ast.Name(id="log"), attr=level), args=[event, *_]):
+                        if level in FOR_PEOPLE:
+                            assert isinstance(event, ast.Constant), f"{path}:{node.lineno} names its event at run time"
+                            yield str(event.value)
+
+
+def test_every_warning_that_a_service_logs_is_in_the_runbook() -> None:
+    logged = set(logged_events())
+    assert len(logged) > 30, "the calls are found"
+    assert not {event for event in logged if f"`{event}`" not in RUNBOOK}
+
+
+def test_the_runbook_names_no_warning_that_nothing_logs() -> None:
+    rows = RUNBOOK.split("## What the logs warn of\n")[1].split("\n## ")[0].splitlines()
+    named = {event for row in rows if row.startswith("| `") for event in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert named
+    assert not named - set(logged_events())
