@@ -114,6 +114,7 @@ def batch_files_router(parts: MoneyRoutes, receive: ReceiveBatch, cancel: Cancel
             "batch_file_empty",
             "batch_file_too_long",
             "too_many_batches",
+            "batch_volume_exceeded",
         ),
         openapi_extra=_BODY,
     )
@@ -127,7 +128,10 @@ def batch_files_router(parts: MoneyRoutes, receive: ReceiveBatch, cancel: Cancel
         `text/csv` has a first line that names its columns: source_account_id, destination_account_id, amount_minor and
         asset, and if you like idempotency_key and description. `application/x-ndjson` has a transfer of
         `POST /transfers` on each line, `idempotency_key` added if you like. A line without a key gets one of ours. A
-        file with a faulty line is refused whole, and `lines` says which. Up to five batches may be under way.
+        file with a faulty line is refused whole, and `lines` says which.
+
+        Up to five batches may be under way, and a day's files may have a million transfers and 256 MiB together: beyond
+        is 429 `batch_volume_exceeded`.
         """
         key, kind = read_key(idempotency_key), _kind_of(request)
         counted = await parts.count(address_of(request), principal)

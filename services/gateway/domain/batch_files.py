@@ -66,10 +66,13 @@ class BatchFile:
         self._faults: list[dict[str, object]] = []
         self.count = 0
         """How many transfers have been read."""
+        self.size = 0
+        """How many bytes."""
 
     def feed(self, data: bytes) -> Iterator[FileLine]:
         """Read a piece. Raises: Unprocessable batch_file_unreadable, batch_file_too_long."""
         self._hash.update(data)
+        self.size += len(data)
         *whole, self._rest = (self._rest + data).split(b"\n")
         for line in whole:
             yield from self._read(line)

@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Final
 
 from libs.common.clock import Clock
 from libs.common.contracts.audit import AskedFrom
 from libs.common.db.hot import HotConnection
-from libs.common.errors import Conflict, Unprocessable
+from libs.common.errors import Conflict, TooManyRequests, Unprocessable
 from libs.common.ids import first_id_at, new_id
 from services.gateway.domain.batch_files import BatchFile, FileKind, FileLine
+from services.gateway.store.batch_volumes import DAY, Volume, add_volume, find_volume
 from services.gateway.store.batches import (
     Batch,
     add_batch,
@@ -54,20 +56,23 @@ class ReceiveBatch:
         """Keep the file whole, or nothing of it.
 
         Idempotent by: the key; another file under it is refused. Raises: Unprocessable (batch_file_unreadable,
-        batch_file_empty, batch_file_too_long, idempotency_key_reused), Conflict too_many_batches, Unavailable.
+        batch_file_empty, batch_file_too_long, idempotency_key_reused), Conflict too_many_batches, TooManyRequests
+        batch_volume_exceeded, Unavailable.
         """
         batch_id = new_id()
         file = BatchFile(kind, batch_id)
         try:
-            known = await self._known(principal_id, key)
+            known, sent = await self._known(principal_id, key)
             writer = _Pieces(self._connection, batch_id, keeps=known is None)
             async for data in body:
                 await writer.add(file.feed(data))
+                if known is None and not sent.has_room(file.count, file.size):
+                    raise _too_much(sent, self._clock())
             await writer.add(file.end())
             await writer.end()
             now = self._clock()
             batch = Batch(batch_id, principal_id, file.digest(), file.count, writer.number, "queued", now, None)
-            return await self._keep(batch, key, asked_from)
+            return await self._keep(batch, key, file.size, asked_from)
         except BaseException:
             async with self._connection.autocommit() as connection:
                 await drop_upload(connection, batch_id)
@@ -85,14 +90,14 @@ class ReceiveBatch:
         async with self._connection.transaction() as connection:
             return await drop_ended_lines(connection, self._clock() - _LINES_KEPT)
 
-    async def _known(self, principal_id: str, key: str) -> Batch | None:
+    async def _known(self, principal_id: str, key: str) -> tuple[Batch | None, Volume]:
         async with self._connection.autocommit() as connection:
             known = await find_batch_by_key(connection, principal_id, key)
             if known is None and await count_open(connection, principal_id) >= OPEN_MAX:
                 raise _too_many()
-        return known
+            return known, await find_volume(connection, principal_id, self._clock())
 
-    async def _keep(self, batch: Batch, key: str, asked_from: AskedFrom) -> Received:
+    async def _keep(self, batch: Batch, key: str, size: int, asked_from: AskedFrom) -> Received:
         # tidy: allow commit-outside-unit-of-work: nothing is emitted; the batch is worked through from its own rows
         async with self._connection.transaction() as connection:
             await lock_principal(connection, batch.principal_id)
@@ -100,6 +105,9 @@ class ReceiveBatch:
             if known is None:
                 if await count_open(connection, batch.principal_id) >= OPEN_MAX:
                     raise _too_many()
+                now = batch.created_at
+                if not await add_volume(connection, batch.principal_id, batch.lines, size, now):
+                    raise _too_much(await find_volume(connection, batch.principal_id, now), now)
                 await add_batch(connection, batch, key, asked_from)
                 return Received(batch, is_replay=False)
             await drop_upload(connection, batch.batch_id)
@@ -138,3 +146,11 @@ class _Pieces:
 
 def _too_many() -> Conflict:
     return Conflict("too_many_batches", f"Up to {OPEN_MAX} batches may be under way; wait until one is done.")
+
+
+def _too_much(sent: Volume, now: datetime) -> TooManyRequests:
+    return TooManyRequests(
+        "batch_volume_exceeded",
+        "Your files may have a million transfers and 256 MiB a day together; send this one when the day is over.",
+        retry_after_seconds=ceil((sent.since + DAY - now).total_seconds()),
+    )
