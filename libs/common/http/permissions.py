@@ -144,9 +144,14 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "webhook.read": Permission(
         "see one's own webhooks and what was sent to them", related="the owner", scope="webhooks:read"
     ),
-    "webhook.manage": Permission(
-        "have one's own events sent somewhere, again, or no longer", related="the owner", scope="webhooks:write"
+    "webhook.create": Permission(
+        "have one's own events sent somewhere", related="anybody logged in", scope="webhooks:write"
     ),
+    "webhook.change": Permission("change where they are sent, and which", related="the owner", scope="webhooks:write"),
+    "webhook.rotate": Permission("give a webhook a new secret", related="the owner", scope="webhooks:write"),
+    "webhook.replay": Permission("have events sent again", related="the owner", scope="webhooks:write"),
+    "webhook.test": Permission("have a test event sent", related="the owner", scope="webhooks:write"),
+    "webhook.delete": Permission("have events sent there no longer", related="the owner", scope="webhooks:write"),
     # Proof
     "transparency.read": Permission("read checkpoints, keys and proofs", public=True),
     "ledger.verify": Permission(

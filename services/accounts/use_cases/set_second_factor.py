@@ -50,6 +50,8 @@ class SetSecondFactor:
             if totp is not None and totp.is_confirmed:
                 raise Conflict("second_factor_present", "You have a second factor; remove it first.")
             await store_unconfirmed(tx.connection, customer.user_id, secret)
+            about, facts = ("customer", customer.user_id), {"is_confirmed": False}
+            await record(tx, asker, "second_factor.set", at=self._clock(), resource=about, facts=facts)
         return TotpSecret(secret=secret, uri=otpauth_uri(secret, customer.email))
 
     async def confirm(self, asker: Asker, code: str) -> list[str]:
@@ -72,7 +74,9 @@ class SetSecondFactor:
                 raise Unprocessable("totp_code_wrong", "This is not what the authenticator shows now; send the next.")
             await confirm_totp(tx.connection, user_id, now)
             await insert_recovery_codes(tx.connection, user_id, [recovery_code_hash(one) for one in codes])
-            await record(tx, asker, "second_factor.set", at=now, resource=("customer", user_id))
+            await record(
+                tx, asker, "second_factor.set", at=now, resource=("customer", user_id), facts={"is_confirmed": True}
+            )
             await queue_mail(tx.connection, second_factor_set_notice(customer.email, asker.address, now))
         return codes
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from libs.common.db.kept_answers import KeptAnswer
+from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
 from libs.common.http.gate import permitted
@@ -34,7 +35,6 @@ _ID: Final = Path(max_length=64)
 _POSITION_MAX: Final = 2**63 - 1
 WebhookId = Annotated[str, _ID]
 Reader = Annotated[Principal, permitted("webhook.read")]
-Manager = Annotated[Principal, permitted("webhook.manage")]
 
 
 def webhooks_router(keep: KeepWebhooks, replay: ReplayEvents) -> APIRouter:
@@ -91,7 +91,9 @@ def _add_keeping(router: APIRouter, keep: KeepWebhooks) -> None:
         response_model=WebhookMade,
         responses=refusals("webhook_url_refused", "too_many_webhooks", *REFUSED_COPIES),
     )
-    async def create_webhook(body: WebhookIn, principal: Manager, asked: Keyed) -> Response:
+    async def create_webhook(
+        request: Request, body: WebhookIn, principal: Annotated[Principal, permitted("webhook.create")], asked: Keyed
+    ) -> Response:
         """Send each event that concerns you there from now on, as a POST signed by Standard Webhooks.
 
         The answer has the secret that verifies signatures; it is never shown again. A copy with the same
@@ -99,6 +101,7 @@ def _add_keeping(router: APIRouter, keep: KeepWebhooks) -> None:
         """
         wanted = WantedWebhook(body.url, body.description or "", body.event_types)
         made = await keep.create(asked.by(principal.user_id, _made_answer), principal.user_id, wanted)
+        asker_of(request).concerns("webhook", made[0].webhook_id)
         return kept_response(_made_answer(*made), replayed=False)
 
     @router.patch(
@@ -106,22 +109,30 @@ def _add_keeping(router: APIRouter, keep: KeepWebhooks) -> None:
         summary="Change a webhook",
         responses=refusals("webhook_not_found", "webhook_url_refused"),
     )
-    async def change_webhook(webhook_id: WebhookId, body: WebhookChangeIn, principal: Manager) -> WebhookShown:
+    async def change_webhook(
+        webhook_id: WebhookId, body: WebhookChangeIn, principal: Annotated[Principal, permitted("webhook.change")]
+    ) -> WebhookShown:
         """Change what is named. Enabling one again sends first what it has not taken, in order."""
         types = None if body.event_types is None else tuple(body.event_types)
         change = WebhookChange(body.url, body.description, types, body.enabled)
         return WebhookShown.of(await keep.change(principal.user_id, webhook_id, change))
 
     @router.post("/{webhook_id}/secret", summary="Rotate its secret", responses=refusals("webhook_not_found"))
-    async def rotate_secret(webhook_id: WebhookId, body: RotationIn, principal: Manager) -> WebhookMade:
+    async def rotate_secret(
+        webhook_id: WebhookId,
+        principal: Annotated[Principal, permitted("webhook.rotate")],
+        body: RotationIn | None = None,
+    ) -> WebhookMade:
         """Return a new secret. For as long as the overlap each event has two signatures, by the new and the old."""
-        overlap = timedelta(seconds=body.overlap_seconds)
+        overlap = timedelta(seconds=(body or RotationIn()).overlap_seconds)
         return WebhookMade.with_secret(*await keep.rotate_secret(principal.user_id, webhook_id, overlap))
 
     @router.delete(
         "/{webhook_id}", summary="Delete a webhook", status_code=204, responses=refusals("webhook_not_found")
     )
-    async def delete_webhook(webhook_id: WebhookId, principal: Manager) -> None:
+    async def delete_webhook(
+        webhook_id: WebhookId, principal: Annotated[Principal, permitted("webhook.delete")]
+    ) -> None:
         """Send nothing more to it, not even what waits, and forget what was sent."""
         await keep.delete(principal.user_id, webhook_id)
 
@@ -139,7 +150,9 @@ def _add_sending(router: APIRouter, replay: ReplayEvents) -> None:
         status_code=202,
         responses=refusals("webhook_not_found", "event_not_found", "replay_too_large", "conflicting_parameters"),
     )
-    async def replay_events(webhook_id: WebhookId, body: ReplayIn, principal: Manager) -> Replayed:
+    async def replay_events(
+        webhook_id: WebhookId, body: ReplayIn, principal: Annotated[Principal, permitted("webhook.replay")]
+    ) -> Replayed:
         """Send one event again, or all of a time that the webhook asks for: in order, taken before or not.
 
         They have the ids they had, so a receiver that remembers ids recognises them.
@@ -154,6 +167,6 @@ def _add_sending(router: APIRouter, replay: ReplayEvents) -> None:
     @router.post(
         "/{webhook_id}/test", summary="Send a test event", status_code=202, responses=refusals("webhook_not_found")
     )
-    async def send_test(webhook_id: WebhookId, principal: Manager) -> TestSent:
+    async def send_test(webhook_id: WebhookId, principal: Annotated[Principal, permitted("webhook.test")]) -> TestSent:
         """Send an event of the type `webhook.test`, whatever types the webhook asks for."""
         return TestSent(event_id=await replay.test(principal.user_id, webhook_id))

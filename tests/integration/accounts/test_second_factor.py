@@ -97,6 +97,19 @@ async def test_nothing_asks_for_an_authenticator_that_is_not_confirmed(world: Wo
     assert person.claims()["amr"] == ["pwd"]
 
 
+async def test_both_steps_are_in_the_audit_log_and_name_the_customer(world: World) -> None:
+    person = await with_authenticator(world, "audited")
+    entries = await world.rows(
+        "SELECT resource_type, facts FROM accounts.audit_log"
+        " WHERE resource_id = $1 AND action = 'second_factor.set' ORDER BY entry_id",
+        person.user_id,
+    )
+    assert [tuple(entry.values()) for entry in entries] == [
+        ("customer", '{"is_confirmed":false}'),
+        ("customer", '{"is_confirmed":true}'),
+    ]
+
+
 async def test_the_database_knows_neither_secret_nor_recovery_codes(world: World) -> None:
     person = await with_authenticator(world, "sealed")
     [stored] = await world.rows("SELECT * FROM accounts.authenticators WHERE user_id = $1", person.user_id)
