@@ -7,6 +7,7 @@ While the owner is away, tokens that are known go on: nobody but he revokes, so 
 """
 
 import asyncio
+import logging
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from libs.common.clock import from_rfc3339, to_rfc3339, unix_seconds
+from libs.common.clock import from_rfc3339, monotonic_seconds, to_rfc3339, unix_seconds
 from libs.common.contracts.topics import CREDENTIALS
 from libs.common.errors import Unavailable
 from libs.common.http.api_keys import KnownKeys
@@ -29,6 +30,8 @@ log = structlog.get_logger()
 
 _LOOK_SECONDS: Final = 2.0
 _FIRST_LOOK_SECONDS: Final = 0.1
+_PATIENCE_SECONDS: Final = 10.0
+"""So long services that start together may wait for one another before it is worth a warning."""
 _OVERLAP: Final = timedelta(seconds=30)
 """As long as a transaction may idle before the database ends it."""
 
@@ -44,6 +47,8 @@ class Credentials:
         self._since = ""
         self._task: asyncio.Task[None] | None = None
         self._is_followed = False
+        self._unread_since: float | None = None
+        self._told_as: int | None = None
         keys = KnownKeys(owner, self.revocations, unix_seconds)
         self.verifier: Final = TokenVerifier(
             jwks_file, self.revocations, keys=keys, max_auth_age_seconds=max_auth_age_seconds
@@ -84,10 +89,29 @@ class Credentials:
 
     async def _repeat(self) -> None:
         while True:
-            try:
-                await self.look()
-            except Unavailable as reason:
-                log.warning("revocations_not_read", code=reason.code)
-            except Exception:  # one bad answer must not end the net; the next round asks again
-                log.exception("revocations_not_understood")
+            await self._look_and_tell()
             await asyncio.sleep(_LOOK_SECONDS if self.revocations.are_known else _FIRST_LOOK_SECONDS)
+
+    async def _look_and_tell(self) -> None:
+        """Ask once, and log what has changed since the last time."""
+        try:
+            await self.look()
+        except Unavailable as reason:
+            self._tell_unread(reason.code)
+        except Exception:  # one bad answer must not end the net; the next round asks again
+            log.exception("revocations_not_understood")
+        else:
+            if self._told_as is not None:
+                log.info("revocations_read")
+                self._told_as = self._unread_since = None
+
+    def _tell_unread(self, code: str) -> None:
+        """Say once that the owner is away, and once more when a start has waited for him too long to be usual."""
+        now = monotonic_seconds()
+        if self._unread_since is None:
+            self._unread_since = now
+        is_usual = not self.revocations.are_known and now - self._unread_since < _PATIENCE_SECONDS
+        level = logging.INFO if is_usual else logging.WARNING
+        if level != self._told_as:
+            log.log(level, "revocations_not_read", code=code)
+            self._told_as = level

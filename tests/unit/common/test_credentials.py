@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from structlog.testing import capture_logs
 
 from libs.common.contracts.accounts import CredentialsRevoked
 from libs.common.errors import Unavailable
@@ -80,3 +81,32 @@ async def test_an_owner_who_is_away_takes_nothing_back(credentials: Credentials,
         await credentials.look()
     assert credentials.revocations.are_known
     assert credentials.revocations.names("s1")
+
+
+async def test_an_owner_who_is_not_there_is_logged_once_and_warned_of_after_ten_seconds(
+    credentials: Credentials, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("libs.common.http.credentials.monotonic_seconds", lambda: now)
+
+    async def said(times: int = 3) -> list[tuple[str, str]]:
+        with capture_logs() as lines:
+            for _ in range(times):
+                await credentials._look_and_tell()
+        return [(line["log_level"], line["event"]) for line in lines]
+
+    owner.is_away = True
+    assert await said() == [("info", "revocations_not_read")], "at a start others may come up later"
+    now += 9.9
+    assert await said() == []
+    now += 0.1
+    assert await said() == [("warning", "revocations_not_read")]
+    owner.is_away = False
+    assert await said() == [("info", "revocations_read")]
+    owner.is_away = True
+    assert await said() == [("warning", "revocations_not_read")], "once it had been read it is no start any more"
+    now += 60
+    assert await said() == []
+    owner.is_away = False
+    assert await said() == [("info", "revocations_read")]
+    assert await said() == []
