@@ -206,5 +206,5 @@ def _expect_free(port: int) -> None:
     deadline = time.monotonic() + _PORT_PATIENCE_SECONDS
     while not is_free(port):
         if time.monotonic() > deadline:
-            raise StackError(f"port {port} on {LOOPBACK} is in use; choose another with --port, or 0 for any free one")
+            raise StackError(f"port {port} on {LOOPBACK} is in use; `tallystick up --port 0` takes any free one")
         time.sleep(0.05)
