@@ -7,7 +7,10 @@ from typing import Final
 from libs.common.money import ASSET_EXPONENTS, format_minor
 
 PER_HOUR_MAX: Final = 20
-"""Mails of these kinds that one customer gets in an hour: a thousand held transfers do not fill his mailbox."""
+"""Notices that one customer is mailed in an hour: a thousand held transfers do not fill his mailbox."""
+
+ABOUT_LOG_IN: Final = "log-in/"
+"""How the names of notices begin that accounts itself gives about somebody's log-in."""
 
 _BECAUSE: Final = {
     "gone": "Its receiver answered 410, which asks us never to call again.",

@@ -1,4 +1,4 @@
-"""`accounts.notices`: what customers were told by e-mail because another service said so, each once."""
+"""`accounts.notices`: what customers were told by e-mail, each once."""
 
 from datetime import datetime
 
@@ -15,9 +15,9 @@ async def note_notice(connection: AsyncConnection, user_id: str, name: str, now:
     return (await connection.execute(statement.returning(NOTICES.c.user_id))).first() is not None
 
 
-async def count_notices(connection: AsyncConnection, user_id: str, since: datetime) -> int:
-    """Return how many were noted for him since then."""
-    mine = (NOTICES.c.user_id == user_id, NOTICES.c.noted_at >= since)
+async def count_notices(connection: AsyncConnection, user_id: str, since: datetime, *, prefix: str = "") -> int:
+    """Return how many whose names begin so were noted for him since then."""
+    mine = (NOTICES.c.user_id == user_id, NOTICES.c.noted_at >= since, NOTICES.c.name.startswith(prefix))
     return int((await connection.execute(select(func.count()).where(*mine))).scalar_one())
 
 

@@ -15,6 +15,7 @@ from services.accounts.store.customers import find_credentials, lock_customer, u
 from services.accounts.store.email_changes import count_change_mails, save_email_change, use_change_token
 from services.accounts.store.mails import queue_mail
 from services.accounts.store.password_resets import use_resets
+from services.accounts.use_cases.tell_of_log_in import tell_of_log_in
 
 
 class ChangeEmail:
@@ -50,7 +51,8 @@ class ChangeEmail:
             await save_email_change(tx.connection, change)
             if not is_taken:
                 await queue_mail(tx.connection, change_mail(wanted, token.text))
-            await queue_mail(tx.connection, change_asked_notice(customer.email, asker.address, now))
+            notice = change_asked_notice(customer.email, asker.address, now)
+            await tell_of_log_in(tx.connection, customer.user_id, notice, now)
             await record(
                 tx,
                 asker,
@@ -77,7 +79,8 @@ class ChangeEmail:
             if not await update_email(tx.connection, customer.user_id, email, now):
                 raise Conflict("email_taken", "Somebody else has registered with this e-mail since.")
             await use_resets(tx.connection, customer.user_id, now)
-            await queue_mail(tx.connection, email_changed_notice(customer.email, asker.address, now))
+            notice = email_changed_notice(customer.email, asker.address, now)
+            await tell_of_log_in(tx.connection, customer.user_id, notice, now)
             await record(
                 tx,
                 asker,

@@ -11,10 +11,10 @@ from services.accounts.domain.customer import Customer
 from services.accounts.domain.security_notices import password_changed_notice
 from services.accounts.passwords import Passwords
 from services.accounts.store.customers import find_credentials, find_customer, lock_customer, update_password
-from services.accounts.store.mails import queue_mail
 from services.accounts.store.password_resets import use_resets
 from services.accounts.use_cases.end_sessions import end_sessions
 from services.accounts.use_cases.guard_guesses import GuardGuesses
+from services.accounts.use_cases.tell_of_log_in import tell_of_log_in
 
 
 class ChangePassword:
@@ -67,7 +67,9 @@ async def replace_password(
     """Store the hash for a customer whom the caller has locked; tokens that would set another are worth nothing now."""
     await update_password(tx.connection, customer.user_id, password_hash)
     await use_resets(tx.connection, customer.user_id, now)
-    await queue_mail(tx.connection, password_changed_notice(customer.email, asker.address, now))
+    await tell_of_log_in(
+        tx.connection, customer.user_id, password_changed_notice(customer.email, asker.address, now), now
+    )
     await record(tx, asker, "password.change", at=now, resource=("customer", customer.user_id))
 
 

@@ -17,8 +17,8 @@ from services.accounts.domain.customer import Customer
 from services.accounts.domain.security_notices import api_key_made_notice
 from services.accounts.store.api_keys import count_living_keys, insert_key
 from services.accounts.store.customers import lock_customer
-from services.accounts.store.mails import queue_mail
 from services.accounts.store.service_accounts import lock_service_account
+from services.accounts.use_cases.tell_of_log_in import tell_of_log_in
 
 KEYS_MAX: Final = 50
 _SECRET_BYTES: Final = 32
@@ -37,7 +37,8 @@ class CreateApiKey:
     ) -> tuple[ApiKey, str]:
         """Store the key, its secret as a hash alone, and return it with the text that is sent as a bearer token.
 
-        A person is told by e-mail: a key that somebody else made in his name goes on when his log-ins end.
+        A person is told by e-mail: a key that somebody else made in his name goes on when his log-ins end. Not at an
+        address that nobody has proved to be his: it may be a stranger's.
 
         Idempotent by: the request's key. Locks: it, the holder.
         Raises: AnsweredBefore, NotFound `service_account_not_found` or `customer_not_found`, Unprocessable
@@ -67,8 +68,9 @@ class CreateApiKey:
                 revoked_at=None,
             )
             await insert_key(tx.connection, key, secret_hash(secret))
-            if isinstance(holder, Customer):
-                await queue_mail(tx.connection, api_key_made_notice(holder.email, asker.address, now))
+            if isinstance(holder, Customer) and holder.email_verified_at is not None:
+                notice = api_key_made_notice(holder.email, asker.address, now)
+                await tell_of_log_in(tx.connection, user_id, notice, now)
             action = "service_account.create" if for_machine else "api_key.create"
             facts = {"scopes": sorted(key.scopes), "holder_id": user_id}
             await record(tx, asker, action, at=now, resource=("api_key", key.key_id), facts=facts)

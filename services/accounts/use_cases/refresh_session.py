@@ -12,10 +12,10 @@ from services.accounts.domain.security_notices import token_reused_notice
 from services.accounts.domain.session import Caller, RefreshVerdict, Session, judge_refresh, next_session
 from services.accounts.metrics import REFRESH_TOKENS_REUSED
 from services.accounts.store.customers import lock_customer
-from services.accounts.store.mails import queue_mail
 from services.accounts.store.sessions import find_session, insert_session, mark_rotated
 from services.accounts.tokens import AccessTokens, TokenPair, new_refresh_token, refresh_token_hash
 from services.accounts.use_cases.end_sessions import end_sessions
+from services.accounts.use_cases.tell_of_log_in import tell_of_log_in
 
 log = structlog.get_logger()
 
@@ -75,6 +75,8 @@ class RefreshSession:
     async def _end(self, tx: Transaction, customer: Customer, session: Session, asker: Asker) -> None:
         now = self._clock()
         await end_sessions(tx, customer.user_id, asker, now=now, only=[session.family_id])
-        await queue_mail(tx.connection, token_reused_notice(customer.email, asker.address, now))
+        await tell_of_log_in(
+            tx.connection, customer.user_id, token_reused_notice(customer.email, asker.address, now), now
+        )
         REFRESH_TOKENS_REUSED.inc()
         log.warning("refresh_token_reused", family_id=session.family_id)

@@ -11,7 +11,6 @@ from services.accounts.domain.customer import Customer
 from services.accounts.domain.security_notices import second_factor_removed_notice, second_factor_set_notice
 from services.accounts.one_time_codes import new_recovery_codes, new_totp_secret, otpauth_uri, recovery_code_hash
 from services.accounts.store.customers import lock_customer
-from services.accounts.store.mails import queue_mail
 from services.accounts.store.second_factors import (
     confirm_totp,
     delete_second_factor,
@@ -20,6 +19,7 @@ from services.accounts.store.second_factors import (
     store_unconfirmed,
 )
 from services.accounts.use_cases.prove_second_factor import use_totp_code
+from services.accounts.use_cases.tell_of_log_in import tell_of_log_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,9 @@ class SetSecondFactor:
             await record(
                 tx, asker, "second_factor.set", at=now, resource=("customer", user_id), facts={"is_confirmed": True}
             )
-            await queue_mail(tx.connection, second_factor_set_notice(customer.email, asker.address, now))
+            await tell_of_log_in(
+                tx.connection, customer.user_id, second_factor_set_notice(customer.email, asker.address, now), now
+            )
         return codes
 
     async def remove(self, asker: Asker) -> None:
@@ -90,7 +92,12 @@ class SetSecondFactor:
             if await delete_second_factor(tx.connection, customer.user_id):
                 now = self._clock()
                 await record(tx, asker, "second_factor.remove", at=now, resource=("customer", customer.user_id))
-                await queue_mail(tx.connection, second_factor_removed_notice(customer.email, asker.address, now))
+                await tell_of_log_in(
+                    tx.connection,
+                    customer.user_id,
+                    second_factor_removed_notice(customer.email, asker.address, now),
+                    now,
+                )
 
 
 async def _lock(tx: Transaction, user_id: str) -> Customer:

@@ -13,6 +13,7 @@ from libs.common.contracts.accounts import CredentialsRevoked, CustomerChanged
 from libs.common.errors import TallystickError
 from libs.common.http.credentials import Credentials
 from libs.common.ids import new_id
+from services.accounts.domain.notices import PER_HOUR_MAX
 from services.accounts.use_cases.tell_credentials import TellCredentials
 from tests.integration.accounts.conftest import INTERNAL_TOKEN, World
 from tests.support.api_world import admin_connection
@@ -24,6 +25,11 @@ MACHINES = "/api/v1/admin/service-accounts"
 async def made(world: World, header: dict[str, str], path: str = KEYS, **changes: Any) -> httpx2.Response:
     body = {"name": "payroll", "scopes": ["transfers:write", "accounts:read"]} | changes
     return await world.http.post(path, json=body, headers=header)
+
+
+async def prove_email(world: World, user_id: str) -> None:
+    proved = "UPDATE accounts.customers SET email_verified_at = registered_at WHERE user_id = $1"
+    await world.rows(proved, user_id)
 
 
 async def code_of(world: World, key: str, address: str = "") -> str:
@@ -57,6 +63,7 @@ async def test_a_key_is_shown_once_and_stored_as_a_hash(world: World) -> None:
 
 async def test_a_log_in_of_long_ago_makes_no_key_and_a_new_key_is_told(world: World) -> None:
     user_id = await world.register()
+    await prove_email(world, user_id)
     queued = "SELECT FROM accounts.mails"
     before = len(await world.rows(queued))
     assert (await made(world, world.keys.bearer(user_id))).status_code == 201
@@ -65,6 +72,23 @@ async def test_a_log_in_of_long_ago_makes_no_key_and_a_new_key_is_told(world: Wo
     refused = await made(world, world.keys.bearer(user_id))
     assert (refused.status_code, refused.json()["code"]) == (403, "step_up_required")
     assert len(await world.rows(queued)) == before + 1
+
+
+async def test_neither_a_mailbox_that_nobody_proved_nor_a_proved_one_is_filled_by_making_keys(world: World) -> None:
+    email = f"{new_id()}@example.com"
+    user_id = await world.register(email)
+
+    async def told_of(keys: int) -> int:
+        for _ in range(keys):
+            key = (await made(world, world.keys.bearer(user_id))).json()
+            await world.http.delete(f"{KEYS}/{key['key_id']}", headers=world.keys.bearer(user_id))
+        return [mail.subject for mail in await world.mails_to(email)].count("An API key was made for you")
+
+    assert await told_of(2) == 0
+    await prove_email(world, user_id)
+    assert await told_of(PER_HOUR_MAX + 2) == PER_HOUR_MAX
+    await world.rows("UPDATE accounts.notices SET noted_at = noted_at - interval '1 hour' WHERE user_id = $1", user_id)
+    assert await told_of(1) == PER_HOUR_MAX + 1
 
 
 async def test_copies_of_a_request_make_one_key_and_do_not_show_it_again(world: World) -> None:

@@ -13,7 +13,7 @@ from services.accounts.consumers.on_held_money_arrived import OnHeldMoneyArrived
 from services.accounts.domain.notices import PER_HOUR_MAX
 from services.accounts.use_cases.forget_expired import ForgetExpired
 from services.accounts.use_cases.send_notices import SendNotices
-from tests.integration.accounts.conftest import World
+from tests.integration.accounts.conftest import PASSWORD, World
 from tests.integration.accounts.test_verifying_emails import tokens_mailed, verify
 
 AT = "2026-03-01T09:30:00.000000Z"
@@ -69,6 +69,18 @@ async def test_held_money_is_told_once_however_often_the_bus_does(payee: Payee) 
     assert arrived.transfer_id in text
     await payee.hear(payee.held(42))
     assert len(await payee.subjects()) == 2
+
+
+async def test_money_that_others_send_does_not_keep_a_customer_from_hearing_of_his_log_in(payee: Payee) -> None:
+    await payee.hear(*(payee.held(number) for number in range(PER_HOUR_MAX + 1)))
+    assert len(await payee.subjects()) == PER_HOUR_MAX
+    headers = payee.world.keys.bearer(payee.user_id)
+    body = {"old_password": PASSWORD, "new_password": "a wholly different battery"}
+    assert (await payee.world.http.post("/api/v1/auth/password", json=body, headers=headers)).status_code == 204
+    assert (await payee.world.mails_to(payee.email))[-1].subject == "Your password was changed"
+    await payee.world.rows("DELETE FROM accounts.notices WHERE user_id = $1 AND name LIKE 'held%'", payee.user_id)
+    await payee.hear(*(payee.held(100 + number) for number in range(PER_HOUR_MAX)))
+    assert len(await payee.subjects()) == 2 * PER_HOUR_MAX - 1
 
 
 async def test_an_asset_that_this_process_has_not_heard_of_is_named_without_digits(payee: Payee) -> None:
