@@ -7,11 +7,10 @@ While the owner is away, tokens that are known go on: nobody but he revokes, so 
 """
 
 import asyncio
-import logging
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
@@ -48,7 +47,7 @@ class Credentials:
         self._task: asyncio.Task[None] | None = None
         self._is_followed = False
         self._unread_since: float | None = None
-        self._told_as: int | None = None
+        self._told_as: Literal["usual", "unusual"] | None = None
         keys = KnownKeys(owner, self.revocations, unix_seconds)
         self.verifier: Final = TokenVerifier(
             jwks_file, self.revocations, keys=keys, max_auth_age_seconds=max_auth_age_seconds
@@ -111,7 +110,9 @@ class Credentials:
         if self._unread_since is None:
             self._unread_since = now
         is_usual = not self.revocations.are_known and now - self._unread_since < _PATIENCE_SECONDS
-        level = logging.INFO if is_usual else logging.WARNING
-        if level != self._told_as:
-            log.log(level, "revocations_not_read", code=code)
-            self._told_as = level
+        if is_usual and self._told_as is None:
+            log.info("revocations_not_read", code=code)
+            self._told_as = "usual"
+        elif not is_usual and self._told_as != "unusual":
+            log.warning("revocations_not_read", code=code)
+            self._told_as = "unusual"
