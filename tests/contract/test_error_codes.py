@@ -1,16 +1,22 @@
 """The table of codes names every code that the code can answer with, and no other; each has its page."""
 
 import ast
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from libs.common import errors
-from libs.common.http.error_codes import TABLE, codes_of, read_codes
+from libs.common.http.error_codes import TABLE, codes_of, error_codes, example_of, operations_by_code, read_codes
 from libs.common.sentences import DETAILS
+from services.gateway.api.money_requests import problem_of
+from services.gateway.domain.outcomes import Outcome
 from tests.api.business_refusals import BUSINESS_REFUSALS
 from tools import error_pages
+from tools.api_document import api_document
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTED = [(line.code, line.status) for line in read_codes(TABLE.read_text())]
@@ -132,3 +138,24 @@ def test_docs_have_the_page_of_every_code() -> None:
 def test_what_counts_as_business_for_schemathesis_is_never_a_code_of_form() -> None:
     assert {code for code, status in DOCUMENTED if status in ("400", "422")} >= BUSINESS_REFUSALS
     assert BUSINESS_REFUSALS.isdisjoint({*codes_of("Any route"), "idempotency_key_invalid"})
+
+
+def test_the_codes_of_batches_and_files_are_named_where_they_are_said_and_nowhere_else() -> None:
+    operations = operations_by_code(api_document())
+    assert {place for code in codes_of("Atomic batches") for place in operations[code]} == {
+        "POST /api/v1/transfers/batch"
+    }
+    files = {place for code in codes_of("Files of transfers") for place in operations.get(code, ())}
+    assert {place.split()[1].split("/")[3] for place in files} == {"batches"}
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("insufficient_funds", "refused"), ("daily_amount_limit_exceeded", "blocked"), ("voided_by_caller", "voided")],
+)
+def test_the_example_of_what_became_of_a_transfer_has_what_an_answer_has(code: str, status: str) -> None:
+    shown = example_of(error_codes()[code])
+    facts = {name: value for name, value in shown.items() if name.endswith(("_minor", "asset"))}
+    body = problem_of(Outcome(shown["transfer_id"], status, 2, code, (), facts, 41, "2026-03-01T09:30:00.000000Z"))
+    assert body is not None
+    assert json.loads(body) == shown

@@ -37,6 +37,13 @@ _EXAMPLE_FACTS: Final[Mapping[str, Any]] = {
     "used_minor": 900_000,
 }
 _EXAMPLE_REQUEST: Final = "0198f3a2-7c41-7d10-9f5e-2b6c7d8e9f01"
+_EXAMPLE_TRANSFER: Final = "0198f3a2-7c41-7d10-9f5e-2b6c7d8e9f02"
+OF_A_TRANSFER: Final = "What became of a transfer"
+"""The section of the codes that a transfer ends with; problems with them name the transfer."""
+_SEEN_BEFORE: Final = {"asset_mismatch", "same_account"}
+"""Of those, what is mostly seen before there is a transfer."""
+_OF_A_HOLD: Final = {"payee_kyc_rejected", "voided_by_caller"}
+_ENDED_AS: Final = {"403": "blocked", "422": "refused"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +99,14 @@ def example_of(error: ErrorCode) -> dict[str, Any]:
         facts = {name: _EXAMPLE_FACTS[name] for name in names if name in _EXAMPLE_FACTS}
     if error.code == "invalid_request":
         facts["errors"] = [{"in": "body", "pointer": "/amount_minor", "detail": "Expected `int` >= 1"}]
+    about_request = _EXAMPLE_REQUEST
+    if error.section == OF_A_TRANSFER and error.code not in _SEEN_BEFORE:
+        about_request = ""
+        facts["transfer_id"] = _EXAMPLE_TRANSFER
+        facts["transfer_status"] = "voided" if error.code in _OF_A_HOLD else _ENDED_AS[error.status]
+        facts["instance"] = f"/api/v1/transfers/{_EXAMPLE_TRANSFER}"
     detail = DETAILS.get(error.code, error.meaning)
-    return problem_document(error.example_status, error.code, detail, request_id=_EXAMPLE_REQUEST, facts=facts)
+    return problem_document(error.example_status, error.code, detail, request_id=about_request, facts=facts)
 
 
 def render_page(error: ErrorCode, operations: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from libs.common.http.error_codes import codes_of, error_codes
+from libs.common.http.error_codes import OF_A_TRANSFER, codes_of, error_codes
 from libs.common.http.openapi import ACTION_MEMBER, problem_of
 from libs.common.idempotency_keys import KEY_SCHEMA
 from services.gateway.api.batches import BatchOut
@@ -79,8 +79,9 @@ _BEFORE: Final = (
     "asset_unknown",
     "idempotency_key_reused",
 )
-_BLOCKS: Final = tuple(code for code in codes_of("What became of a transfer") if error_codes()[code].status == "403")
-_REFUSALS: Final = tuple(code for code in codes_of("What became of a transfer") if error_codes()[code].status == "422")
+_BLOCKS: Final = tuple(code for code in codes_of(OF_A_TRANSFER) if error_codes()[code].status == "403")
+_OF_BATCHES: Final = codes_of("Atomic batches")
+_REFUSALS: Final = tuple(code for code in codes_of(OF_A_TRANSFER) if error_codes()[code].status == "422")
 
 
 def _operation(
@@ -140,7 +141,9 @@ _DEPOSIT: Final = {
 
 def _refused_batch() -> dict[str, Any]:
     """Return the two forms of a 422: results by item of an atomic batch that was refused, or a problem of it all."""
-    problem = problem_of("The request is not acceptable.", "duplicate_idempotency_key", *_BEFORE, *_REFUSALS)
+    problem = problem_of(
+        "The request is not acceptable.", "duplicate_idempotency_key", *_BEFORE, *_OF_BATCHES, *_REFUSALS
+    )
     results = _answer("An atomic batch was refused.", "BatchOut")
     return {**problem, "content": {**results["content"], **problem["content"]}}
 
