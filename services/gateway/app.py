@@ -68,14 +68,15 @@ def build(role: Role) -> FastAPI:
     settings = GatewaySettings()
     dsn = settings.postgres_dsn.get_secret_value()
     connections = {name: HotConnection(dsn, f"gateway-{name}") for name in _CONNECTIONS}
-    clients = _clients(settings)
+    # What we ask by ourselves has connections of its own: no number of callers leaves us without one.
+    clients, sisters = _clients(settings), _clients(settings)
     engine = make_engine(dsn, "gateway-lists")
-    document = ApiDocument(clients)
+    document = ApiDocument(sisters)
     bus = Bus(settings, service="gateway", clock=system_clock)
     waiters, health, timers, loops = Waiters(), Health(), Timers(), Loops()
     credentials = _credentials(settings, bus, health, role)
     lookup = connections["lookup"]
-    money = make_money(settings, connections, clients, bus.publisher, waiters, credentials.verifier)
+    money = make_money(settings, connections, sisters, bus.publisher, waiters, credentials.verifier)
     files = make_files(money, connections, bus.publisher, waiters)
     commands = make_commands(money, bus.publisher, waiters, connections["commands"])
     streams = EventStreams(connections["streams"], system_clock)
@@ -92,7 +93,10 @@ def build(role: Role) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            closing = [*(one.aclose for one in clients.values()), *(one.close for one in connections.values())]
+            closing = [
+                *(one.aclose for one in (*clients.values(), *sisters.values())),
+                *(one.close for one in connections.values()),
+            ]
             for close in (*closing, engine.dispose, money.limits.close):
                 stack.push_async_callback(close)
             await until_available(bus.start)

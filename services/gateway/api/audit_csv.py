@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
 from libs.common.contracts.audit import AuditEntry
@@ -15,7 +15,7 @@ _PAGE: Final = 500
 _COLUMNS: Final = AuditEntry.__struct_fields__
 
 
-async def audit_csv(view: AuditEntriesView, asked: AuditQuery) -> AsyncIterator[str]:
+async def audit_csv(view: AuditEntriesView, asked: AuditQuery) -> AsyncGenerator[str]:
     """Yield the header and then pages, newest entry first, 100,000 lines at most. Raises: Unavailable."""
     yield _lines([_COLUMNS])
     start, left = None, LINES_MAX

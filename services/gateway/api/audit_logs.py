@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from libs.common.contracts.audit import AuditEntry
 from libs.common.http.app import asker_of
@@ -13,6 +13,7 @@ from libs.common.http.gate import permitted
 from libs.common.http.moments import Moment, require_period
 from libs.common.http.openapi import refusals
 from services.gateway.api.audit_csv import audit_csv
+from services.gateway.api.timed_answers import TimedAnswer
 from services.gateway.views.audit_entries import ID_MAX, AuditEntriesView, AuditQuery
 
 _PAGE: Final = 50
@@ -97,7 +98,7 @@ def audit_logs_router(view: AuditEntriesView) -> APIRouter:
         if query.form == "csv":
             headers = {"content-disposition": 'attachment; filename="audit-log.csv"'}
             media_type = "text/csv; charset=utf-8; header=present"
-            return StreamingResponse(audit_csv(view, asked), media_type=media_type, headers=headers)
+            return TimedAnswer(audit_csv(view, asked), media_type=media_type, headers=headers)
         question = asked._asdict()
         start = None if query.cursor is None else decode_cursor(query.cursor, question, position_max=ID_MAX)
         page = await view.page(asked, start, limit=query.limit)

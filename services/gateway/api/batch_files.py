@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -25,6 +25,7 @@ from services.gateway.api.csv_cells import defused
 from services.gateway.api.money_requests import MoneyRoutes
 from services.gateway.api.openapi_money import KEY_HEADER
 from services.gateway.api.request_limits import address_of
+from services.gateway.api.timed_answers import TimedAnswer
 from services.gateway.domain.batch_files import FileKind
 from services.gateway.use_cases.cancel_batch import CancelBatch
 from services.gateway.use_cases.receive_batch import ReceiveBatch
@@ -218,7 +219,7 @@ def _add_reading(router: APIRouter, view: BatchView) -> None:
         request: Request,
         batch_id: BatchId,
         principal: Annotated[Principal, permitted("batch.read")],
-    ) -> StreamingResponse:
+    ) -> TimedAnswer:
         """Return what became of each line, in their order: line, idempotency_key, transfer_id, status and code.
 
         As NDJSON, or with `Accept: text/csv` as CSV. A line that has not been taken yet is `waiting`, one that never
@@ -234,12 +235,12 @@ def _add_reading(router: APIRouter, view: BatchView) -> None:
         write = _csv_of if as_csv else _ndjson_of
         header = ",".join(LineResult._fields) + "\r\n" if as_csv else ""
 
-        async def written() -> AsyncIterator[str]:
+        async def written() -> AsyncGenerator[str]:
             yield header
             async for lines in view.results(batch):
                 yield write(lines)
 
-        return StreamingResponse(written(), media_type="text/csv" if as_csv else "application/x-ndjson")
+        return TimedAnswer(written(), media_type="text/csv" if as_csv else "application/x-ndjson")
 
 
 async def _own(view: BatchView, principal: Principal, batch_id: str) -> Progress:

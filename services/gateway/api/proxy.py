@@ -1,19 +1,22 @@
 """Everything else goes to the service that owns it, with the caller's own token: that service decides again."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import httpx2
 import structlog
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Scope
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from libs.common.errors import Malformed, NotFound, Unavailable
 from libs.common.http.app import asker_of
+from libs.common.http.client_address import neighbourhood_of
 from libs.common.http.gate import BY_OWNER, GuardedRoute
+from libs.common.http.places import Places
 from services.gateway.api.request_limits import address_of
+from services.gateway.api.timed_answers import TimedAnswer
 
 log = structlog.get_logger()
 
@@ -33,6 +36,11 @@ _RETURNED: Final = (
 )
 _TIMEOUT: Final = httpx2.Timeout(10.0, connect=2.0)
 _NOT_FOUND: Final = 404
+_WHOLE_BYTES: Final = 512 * 1024
+"""Up to this an answer is read whole before it is sent: whoever does not take it holds no connection to a service."""
+_LONG_AT_ONCE_MAX: Final = 40
+"""Of the hundred connections that a client has."""
+_LONG_EACH_MAX: Final = 4
 _ANY: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 """For a path that stands for many: the service behind knows which methods each of them has."""
 
@@ -81,10 +89,11 @@ OWNED: Final[Sequence[Owned]] = (
 
 def proxy_routes(clients: Mapping[str, httpx2.AsyncClient]) -> list[GuardedRoute]:
     """Return a route for each owned path; `clients` maps a service's name to a client at its address."""
-    return [_route(owned, clients) for owned in OWNED]
+    long = Places(_LONG_AT_ONCE_MAX, _LONG_EACH_MAX, "Too many long answers are being sent; try again.")
+    return [_route(owned, clients, long) for owned in OWNED]
 
 
-def _route(owned: Owned, clients: Mapping[str, httpx2.AsyncClient]) -> GuardedRoute:
+def _route(owned: Owned, clients: Mapping[str, httpx2.AsyncClient], long: Places) -> GuardedRoute:
     async def forward(request: Request) -> Response:
         request.scope["route_template"] = owned.path
         target = _target_of(request.scope)
@@ -93,13 +102,60 @@ def _route(owned: Owned, clients: Mapping[str, httpx2.AsyncClient]) -> GuardedRo
         for service in owned.services:
             if answer is not None:
                 await answer.aclose()
-            answer = await ask_service(clients[service], request, target, body)
+            client = clients[service]
+            answer = await ask_service(client, request, target, body)
             if answer.status_code != _NOT_FOUND:
                 break
         assert answer is not None  # noqa: S101 -- every owned path names at least one service
-        return StreamingResponse(_stream(answer), status_code=answer.status_code, headers=returned_headers(answer))
+        return await _handed_back(answer, client, request, long)
 
     return GuardedRoute(BY_OWNER, owned.path, forward, methods=list(owned.methods))
+
+
+async def _handed_back(answer: httpx2.Response, client: httpx2.AsyncClient, request: Request, long: Places) -> Response:
+    """Return the answer for the caller, read whole unless it is long. Raises: Unavailable."""
+    begun = bytearray()
+    is_long = False
+    pieces = answer.aiter_bytes()
+    try:
+        async for piece in pieces:
+            begun += piece
+            if len(begun) > _WHOLE_BYTES:
+                who = asker_of(request).actor_id or neighbourhood_of(address_of(request))
+                long.enter(who)
+                is_long = True
+                return _LongAnswer(bytes(begun), pieces, answer, long, who)
+    except httpx2.HTTPError as failure:
+        raise _no_answer(client, failure) from failure
+    finally:
+        if not is_long:
+            await answer.aclose()
+    return Response(bytes(begun), answer.status_code, returned_headers(answer))
+
+
+class _LongAnswer(TimedAnswer):
+    """Holds a connection to a service, and one of its places, until it is sent or given up."""
+
+    def __init__(
+        self, begun: bytes, pieces: AsyncIterator[bytes], answer: httpx2.Response, long: Places, who: str
+    ) -> None:
+        super().__init__(_all_of(begun, pieces), status_code=answer.status_code, headers=returned_headers(answer))
+        self._answer = answer
+        self._long = long
+        self._who = who
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._long.leave(self._who)
+            await self._answer.aclose()
+
+
+async def _all_of(begun: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    yield begun
+    async for piece in pieces:
+        yield piece
 
 
 def _target_of(scope: Scope) -> str:
@@ -133,10 +189,7 @@ async def ask_service(client: httpx2.AsyncClient, request: Request, target: str,
         # Its text holds the header, which may be a token: no log may get it, not even as a cause.
         raise Malformed("malformed_request", "A header has a character that cannot be handed on.") from None
     except httpx2.HTTPError as failure:
-        log.warning("service_did_not_answer", neighbour=str(client.base_url), error=type(failure).__name__)
-        raise Unavailable(
-            "service_unavailable", "The service behind this route does not answer; try again."
-        ) from failure
+        raise _no_answer(client, failure) from failure
     # It has seen the same request, and has it written into the audit log itself.
     asker_of(request).is_noted_by_owner = True
     return answer
@@ -147,9 +200,6 @@ def returned_headers(answer: httpx2.Response) -> dict[str, str]:
     return {name: answer.headers[name] for name in _RETURNED if name in answer.headers}
 
 
-async def _stream(answer: httpx2.Response) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in answer.aiter_bytes():
-            yield chunk
-    finally:
-        await answer.aclose()
+def _no_answer(client: httpx2.AsyncClient, failure: httpx2.HTTPError) -> Unavailable:
+    log.warning("service_did_not_answer", neighbour=str(client.base_url), error=type(failure).__name__)
+    return Unavailable("service_unavailable", "The service behind this route does not answer; try again.")
