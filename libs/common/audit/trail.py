@@ -17,7 +17,6 @@ from libs.common.audit.what_to_note import NOT_ADMITTED
 from libs.common.clock import Clock, monotonic_seconds
 from libs.common.contracts.audit import AuditEntry
 from libs.common.errors import Unavailable
-from libs.common.loops import say_when_it_ends
 from libs.common.proof.canonical_json import canonical
 from libs.common.telemetry.metrics import AUDIT_LOST
 
@@ -88,7 +87,7 @@ class AuditTrail:
 
     async def start(self) -> None:
         """Write from now on."""
-        self._task = say_when_it_ends(asyncio.create_task(self._run(), name=f"{self.service}-audit-trail"))
+        self._task = asyncio.create_task(self._run(), name=f"{self.service}-audit-trail")
 
     async def stop(self) -> None:
         """Write what is left, within a bound, and end."""
@@ -175,8 +174,8 @@ def _alike(entry: AuditEntry) -> _Alike:
         entry.action,
         entry.actor_id,
         entry.resource_type,
-        # Whoever is beyond his limit and asks for another path each time would fill the log without end.
-        "" if entry.action == NOT_ADMITTED else entry.resource_id,
+        # Who is nobody, or beyond his limit, and asks for another path each time would fill the log without end.
+        "" if entry.action == NOT_ADMITTED or not entry.actor_id else entry.resource_id,
         entry.address,
         entry.outcome,
         entry.reason,

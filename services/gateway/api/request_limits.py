@@ -1,6 +1,7 @@
 """Counts whatever the application answers, before it is looked at: log-ins, registrations, changes, reads.
 
-Money requests count themselves, because replays of them are given back (`money_requests.py`, `command_requests.py`).
+Money requests count themselves, because replays of them are given back (`money_requests.py`, `command_requests.py`);
+those of nobody are counted here, since the gate refuses them before they could.
 """
 
 import re
@@ -44,7 +45,7 @@ class RequestLimits:
 
     async def __call__(self, scope: Scope) -> None:
         """Count one request; its answer will say where the caller stands."""
-        limit = self._limit_of(scope["method"], scope["path"])
+        limit, counts_itself = self._limit_of(scope["method"], scope["path"])
         if limit is None:
             return
         address = scope["client"][0] if scope["client"] else "unknown"
@@ -53,6 +54,8 @@ class RequestLimits:
         principal = None if is_anonymous else await self._principal_of(scope, address)
         if principal is not None:
             note_principal(scope["asker"], principal)
+            if counts_itself:
+                return
         counted = self._counted(limit, principal, address)
         if counted:
             scope["answer_headers"] = await self._limits.take(counted)
@@ -70,15 +73,17 @@ class RequestLimits:
             return [(limit, neighbourhood_of(address))]
         return [] if principal.is_machine else [(limit, principal.user_id)]
 
-    def _limit_of(self, method: str, path: str) -> RateLimitItemPerMinute | None:
-        """Return which limit holds; None for probes, preflights, what sisters ask, and what counts itself."""
+    def _limit_of(self, method: str, path: str) -> tuple[RateLimitItemPerMinute | None, bool]:
+        """Return which limit holds, None for probes, preflights and what sisters ask, and whether for nobody alone."""
         if not path.startswith(_API):
-            return self._limits.reads if path.startswith(_DOCUMENTS) else None
+            return (self._limits.reads if path.startswith(_DOCUMENTS) else None), False
         if method in _READS:
-            return self._limits.reads
-        if method == "OPTIONS" or _COUNT_THEMSELVES.fullmatch(path):
-            return None
-        return self._by_path.get(path, self._limits.auth if path.startswith(_AUTH) else self._limits.changes)
+            return self._limits.reads, False
+        if method == "OPTIONS":
+            return None, False
+        if _COUNT_THEMSELVES.fullmatch(path):
+            return self._limits.changes, True
+        return self._by_path.get(path, self._limits.auth if path.startswith(_AUTH) else self._limits.changes), False
 
     async def _principal_of(self, scope: Scope, address: str) -> Principal | None:
         authorization = next((value for name, value in scope["headers"] if name == b"authorization"), None)

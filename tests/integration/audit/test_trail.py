@@ -257,6 +257,18 @@ async def test_who_is_beyond_his_limit_fills_no_log_however_many_paths_he_asks_f
     assert (entry["resource_id"], entry["facts"]) == ("/api/v1/a", '{"times":3}')
 
 
+async def test_nobody_fills_the_log_however_many_things_he_names(world: World) -> None:
+    address = new_id()
+    asker = Asker(address=address, action="hold.end")
+    for resource in ("a", "b", "c"):
+        about, refusal = ("transfer", resource), "token_missing"
+        entry = new_entry("kyc", asker, "hold.end", at=world.clock(), resource=about, outcome="refused", reason=refusal)
+        world.trail.note(entry)
+    await world.trail.stop()
+    [written] = [one for one in await world.entries("") if one["address"] == address]
+    assert (written["resource_id"], written["facts"]) == ("a", '{"times":3}')
+
+
 async def _repeat(world: World, minutes: int) -> None:
     while await world.log.repeat(world.clock() + timedelta(minutes=minutes)):
         pass

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from libs.common.audit.asker import Asker
-from libs.common.errors import TooManyRequests
+from libs.common.errors import TooManyRequests, Unauthenticated
 from libs.common.http.auth import Principal
 from libs.common.ids import new_id
 from services.gateway.api.rate_limits import RateLimits
@@ -82,6 +82,23 @@ async def test_some_requests_are_not_counted_here(path: str, method: str) -> Non
     limits = limits_of(is_machine=False)
     for _ in range(3):
         await limits(request(path, method))
+
+
+@pytest.mark.parametrize("header", [None, b"Bearer of-nobody"])
+@pytest.mark.parametrize(
+    "path",
+    ["transfers/0198/capture", "accounts/0198/close", "batches", "admin/accounts/0198/status", "admin/fee-schedules"],
+)
+async def test_of_nobody_all_of_them_count_by_the_address(path: str, header: bytes | None) -> None:
+    async def identify(_header: str | None, _address: str) -> Principal:
+        raise Unauthenticated("token_invalid", "Log in.")
+
+    limits = RequestLimits(RateLimits(Bounds(changes=1), enabled=True), identify)
+    asked = request(f"/api/v1/{path}", "POST")
+    asked["headers"] = [] if header is None else [(b"authorization", header)]
+    await limits(asked)
+    with pytest.raises(TooManyRequests):
+        await limits(asked)
 
 
 @pytest.mark.parametrize(
