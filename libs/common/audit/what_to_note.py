@@ -17,6 +17,10 @@ _REFUSED: Final = frozenset({401, 403, 404, 409, 422, 429})
 _OUR_FAULT: Final = 500
 _ID: Final = "_id"
 _ID_CHARACTERS_MAX: Final = 200
+_QUERY_BYTES_MAX: Final = 2000
+_FILTERS_MAX: Final = 20
+_FILTER_CHARACTERS_MAX: Final = 60
+_PAGING: Final = frozenset({"limit", "cursor", "after"})
 _ASKED_FOR: Final = ("account_id", "user_id", "transfer_id")
 
 
@@ -55,12 +59,19 @@ def resource_of(asker: Asker, path_params: Mapping[str, Any], query: bytes) -> t
         return asker.resource_type, printable(asker.resource_id)[:_ID_CHARACTERS_MAX]
     named = [(name, str(value)) for name, value in path_params.items() if name.endswith(_ID) or name == "version"]
     if not named and query:
-        asked = parse_qs(query[:2000].decode("latin-1"))
+        asked = parse_qs(query[:_QUERY_BYTES_MAX].decode("latin-1"))
         named = [(name, asked[name][0]) for name in _ASKED_FOR if name in asked]
     if not named:
         return "", ""
     name, value = named[-1]
     return _type_of(name), printable(value)[:_ID_CHARACTERS_MAX]
+
+
+def facts_of_read(query: bytes) -> dict[str, object]:
+    """Return what staff searched by: the filters' names. Their values may be personal, and an entry stays for ever."""
+    names = parse_qs(query[:_QUERY_BYTES_MAX].decode("latin-1"), keep_blank_values=True).keys() - _PAGING
+    filters = sorted(printable(name)[:_FILTER_CHARACTERS_MAX] for name in names)[:_FILTERS_MAX]
+    return {"filters": filters} if filters else {}
 
 
 def _type_of(name: str) -> str:

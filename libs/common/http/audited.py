@@ -5,7 +5,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from libs.common.audit.asker import Asker, bounded_user_agent
 from libs.common.audit.entry import new_entry
 from libs.common.audit.trail import AuditTrail
-from libs.common.audit.what_to_note import FORWARDED, NOT_ADMITTED, is_kept_first, is_read, outcome_of, resource_of
+from libs.common.audit.what_to_note import (
+    FORWARDED,
+    NOT_ADMITTED,
+    facts_of_read,
+    is_kept_first,
+    is_read,
+    outcome_of,
+    resource_of,
+)
 from libs.common.contracts.audit import AuditEntry, Outcome
 from libs.common.errors import TallystickError, TooManyRequests, Unavailable
 from libs.common.http.hot import HotRequest
@@ -80,6 +88,7 @@ class Audited:
             resource=_resource_of(asker, scope),
             outcome=outcome,
             reason=asker.reason,
+            facts=facts_of_read(scope["query_string"]) if outcome == "done" and is_read(scope["method"]) else None,
         )
 
 

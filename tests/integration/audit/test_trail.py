@@ -51,6 +51,12 @@ def routes() -> APIRouter:
             raise Conflict("hold_ended", "It has ended.")
         return "captured"
 
+    @router.get("/listed", openapi_extra={"parameters": [{"name": "metadata.{key}", "in": "query"}]})
+    async def listed(
+        _principal: Annotated[Principal, permitted("transfer.list")], status: str = "", limit: int = 1
+    ) -> str:
+        return f"{limit} that are {status}"
+
     @router.post("/login", dependencies=[permitted("session.begin")])
     async def login(request: Request) -> str:
         asker_of(request).is_person("somebody")
@@ -138,6 +144,15 @@ async def test_a_staff_read_is_durable_before_it_is_answered(world: World) -> No
     }
     assert (entry["actor_kind"], entry["outcome"], entry["request_id"]) == ("person", "done", request_id)
     assert [one.actor_id for one in said(world.publisher)] == [clerk]
+
+
+async def test_of_a_search_by_staff_the_filters_are_named_and_no_value_of_them(world: World) -> None:
+    clerk = new_id()
+    query = "metadata.patient=4711&status=held&limit=5"
+    async with world.http() as http:
+        await http.get(f"/api/v1/listed?{query}", headers=world.keys.bearer(clerk, "support"))
+    [entry] = await world.entries(clerk)
+    assert json.loads(entry["facts"]) == {"filters": ["metadata.patient", "status"]}
 
 
 async def test_what_a_customer_reads_of_his_own_is_not_written(world: World) -> None:
