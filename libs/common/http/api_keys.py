@@ -5,7 +5,6 @@ refused as soon as its revocation is heard. Without the owner's word a key is wo
 """
 
 import asyncio
-import hmac
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +30,6 @@ class KeyFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     key_id: str
     user_id: str
-    secret_sha256: str
     roles: list[str]
     scopes: list[str]
     networks: list[str]
@@ -42,8 +40,11 @@ class KeyFacts(msgspec.Struct, frozen=True, kw_only=True):
 class KeyOwner(Protocol):
     """Who knows keys."""
 
-    async def find_key(self, key_id: str) -> KeyFacts | None:
-        """Return what a living key is worth; None for one that is unknown, revoked or expired. Raises: Unavailable."""
+    async def find_key(self, key_id: str, secret_sha256: str) -> KeyFacts | None:
+        """Return what a living key is worth to who has its secret, whose hash is given in hexadecimal digits.
+
+        None for a key that is unknown, revoked or expired, or has another secret. Raises: Unavailable.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class KnownKeys:
         self._revocations = revocations
         self._now = now
         self._known: dict[str, tuple[Principal, _Known]] = {}
-        self._asking: dict[str, asyncio.Task[KeyFacts | None]] = {}
+        self._asking: dict[tuple[str, str], asyncio.Task[KeyFacts | None]] = {}
 
     def look_up(self, text: str, address: str) -> Principal:
         """Return whose key this is. Raises: AskFirst, Unauthenticated, Forbidden `address_not_allowed`."""
@@ -99,8 +100,8 @@ class KnownKeys:
             raise _invalid()
         # Before the answer: what is revoked while it travels must make it old.
         asked_at = self._now()
-        facts = await self._facts_of(str(UUID(parts[1])))
-        if facts is None or not hmac.compare_digest(secret_hash(parts[2]).hex(), facts.secret_sha256):
+        facts = await self._facts_of(str(UUID(parts[1])), secret_hash(parts[2]).hex())
+        if facts is None:
             self._known.pop(text, None)
             raise _invalid()
         if len(self._known) >= _REMEMBERED_MAX:
@@ -108,15 +109,16 @@ class KnownKeys:
         networks = tuple(ip_network(network) for network in facts.networks)
         self._known[text] = (_principal_of(facts, asked_at), _Known(facts, networks, asked_at))
 
-    async def _facts_of(self, key_id: str) -> KeyFacts | None:
+    async def _facts_of(self, key_id: str, secret_sha256: str) -> KeyFacts | None:
         """Ask once for all who wait, and not for more keys at a time than the owner can bear."""
-        asking = self._asking.get(key_id)
+        asked = (key_id, secret_sha256)
+        asking = self._asking.get(asked)
         if asking is None:
             if len(self._asking) >= _ASKING_MAX:
                 raise Unavailable("credentials_unknown", "Too many keys are being looked up; try again.")
-            asking = asyncio.create_task(self._owner.find_key(key_id))
-            self._asking[key_id] = asking
-            asking.add_done_callback(lambda _: self._asking.pop(key_id, None))
+            asking = asyncio.create_task(self._owner.find_key(key_id, secret_sha256))
+            self._asking[asked] = asking
+            asking.add_done_callback(lambda _: self._asking.pop(asked, None))
         return await asyncio.shield(asking)
 
 

@@ -28,8 +28,8 @@ class CredentialOwner(Protocol):
     async def revoked(self, *, since: str, after: str) -> RevokedPage:
         """Return what was revoked since (RFC 3339; "" for as long as any token lives), behind a page's `next_after`."""
 
-    async def find_key(self, key_id: str) -> KeyFacts | None:
-        """Return what a living key is worth; None for one that is unknown, revoked or expired."""
+    async def find_key(self, key_id: str, secret_sha256: str) -> KeyFacts | None:
+        """Return what a living key is worth; None for one that is unknown, revoked, expired or of another secret."""
 
     async def close(self) -> None:
         """Disconnect."""
@@ -54,9 +54,9 @@ class DistantOwner:
             raise _away()
         return _decode_page(page)
 
-    async def find_key(self, key_id: str) -> KeyFacts | None:
+    async def find_key(self, key_id: str, secret_sha256: str) -> KeyFacts | None:
         """Ask about a key."""
-        facts = await self._ask(f"/internal/api-keys/{key_id}", {})
+        facts = await self._ask(f"/internal/api-keys/{key_id}", {"secret_sha256": secret_sha256})
         return None if facts is None else _decode_key(facts)
 
     async def close(self) -> None:

@@ -66,8 +66,8 @@ def internal_router(
         return {"erasures": [{"user_id": user_id, "erased_at": to_rfc3339(at)} for user_id, at in page]}
 
     @router.get("/api-keys/{key_id}")
-    async def get_api_key(key_id: str) -> Response:
-        facts = await credentials.find_key(key_id)
+    async def get_api_key(key_id: str, secret_sha256: str) -> Response:
+        facts = await credentials.find_key(key_id, secret_sha256)
         if facts is None:
             raise NotFound("api_key_not_found", "There is no such key that could be used.")
         return Response(msgspec.json.encode(facts), media_type="application/json")

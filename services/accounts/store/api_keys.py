@@ -1,5 +1,6 @@
 """API keys in and out of `accounts.api_keys`. The database knows a secret only by its SHA-256."""
 
+import hmac
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -77,8 +78,13 @@ async def revoke_keys_known_to(connection: AsyncConnection, user_id: str, now: d
     return [(row.user_id, row.key_id) for row in rows]
 
 
-async def find_living_key(connection: AsyncConnection, key_id: str, now: datetime) -> KeyFacts | None:
-    """Return what the key is worth now, and note at most once a minute that it is in use."""
+async def find_living_key(
+    connection: AsyncConnection, key_id: str, secret_sha256: str, now: datetime
+) -> KeyFacts | None:
+    """Return what the key is worth now, and note at most once a minute that it is in use.
+
+    None with another secret, whose hash is given in hexadecimal digits: who knows the id alone does not use the key.
+    """
     if not is_id(key_id):
         return None
     holder = select(API_KEYS, CUSTOMERS.c.roles, CUSTOMERS.c.kind).join(
@@ -86,14 +92,13 @@ async def find_living_key(connection: AsyncConnection, key_id: str, now: datetim
     )
     active = and_(CUSTOMERS.c.status == "active", CUSTOMERS.c.deleted_at.is_(None))
     row = (await connection.execute(holder.where(API_KEYS.c.key_id == key_id, _is_living(now), active))).first()
-    if row is None:
+    if row is None or not hmac.compare_digest(row.secret_sha256.hex().encode(), secret_sha256.encode()):
         return None
     if row.last_used_at is None or row.last_used_at <= now - _NOTED_EVERY:
         await connection.execute(update(API_KEYS).where(API_KEYS.c.key_id == key_id).values(last_used_at=now))
     return KeyFacts(
         key_id=row.key_id,
         user_id=row.user_id,
-        secret_sha256=row.secret_sha256.hex(),
         roles=row.roles,
         scopes=row.scopes,
         networks=row.networks,

@@ -34,10 +34,10 @@ class TellCredentials:
         next_after = f"{to_rfc3339(behind[0])}/{behind[1]}" if behind else ""
         return RevokedPage(as_of=to_rfc3339(now), revocations=list(page), next_after=next_after)
 
-    async def find_key(self, key_id: str) -> KeyFacts | None:
-        """Return what a living key is worth, and note that it is in use. Raises: Unavailable."""
+    async def find_key(self, key_id: str, secret_sha256: str) -> KeyFacts | None:
+        """Return what a living key with this secret is worth, and note that it is in use. Raises: Unavailable."""
         async with self._uow.begin() as tx:
-            return await find_living_key(tx.connection, key_id, self._clock())
+            return await find_living_key(tx.connection, key_id, secret_sha256, self._clock())
 
     async def close(self) -> None:
         """Its connections belong to the unit of work."""

@@ -11,6 +11,7 @@ import pytest
 from libs.common.clock import to_rfc3339
 from libs.common.contracts.accounts import CredentialsRevoked, CustomerChanged
 from libs.common.errors import TallystickError
+from libs.common.http.api_keys import key_text, secret_hash
 from libs.common.http.credentials import Credentials
 from libs.common.ids import new_id
 from services.accounts.domain.notices import PER_HOUR_MAX
@@ -140,6 +141,16 @@ async def test_a_key_says_who_its_holder_is_and_when_it_was_used(world: World) -
     await code_of(world, answer["key"])
     [later] = await world.rows(used, answer["key_id"])
     assert later["last_used_at"] - first["last_used_at"] >= timedelta(minutes=1)
+
+
+async def test_a_wrong_secret_does_not_count_as_use(world: World) -> None:
+    answer = (await made(world, world.keys.bearer(await world.register()))).json()
+    assert await code_of(world, key_text(answer["key_id"], "x" * 43)) == "api_key_invalid"
+    used = "SELECT last_used_at FROM accounts.api_keys WHERE key_id = $1"
+    assert await world.rows(used, answer["key_id"]) == [{"last_used_at": None}]
+    assert await code_of(world, answer["key"]) == ""
+    [row] = await world.rows(used, answer["key_id"])
+    assert row["last_used_at"] is not None
 
 
 async def test_a_revoked_key_is_worth_nothing_and_stays_so(world: World) -> None:
@@ -313,9 +324,14 @@ async def test_a_person_s_account_is_no_service_account(world: World) -> None:
 
 async def test_sisters_learn_what_a_living_key_is_worth_and_nobody_else_does(world: World) -> None:
     answer = (await made(world, world.keys.bearer(await world.register()))).json()
+    given = {"secret_sha256": secret_hash(answer["key"].split("_", 2)[2]).hex()}
     path = f"/internal/api-keys/{answer['key_id']}"
     header = {"X-Internal-Token": INTERNAL_TOKEN}
-    assert (await world.http.get(path, headers=header)).json()["scopes"] == ["accounts:read", "transfers:write"]
-    assert (await world.http.get(path)).status_code == 401
+    told = await world.http.get(path, params=given, headers=header)
+    assert told.json()["scopes"] == ["accounts:read", "transfers:write"]
+    assert (await world.http.get(path, params=given)).status_code == 401
+    guessed = await world.http.get(path, params={"secret_sha256": "é"}, headers=header)
+    assert guessed.status_code == 404
     for unknown in (new_id(), "x"):
-        assert (await world.http.get(f"/internal/api-keys/{unknown}", headers=header)).status_code == 404
+        answered = await world.http.get(f"/internal/api-keys/{unknown}", params=given, headers=header)
+        assert answered.status_code == 404

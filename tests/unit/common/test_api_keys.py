@@ -21,7 +21,6 @@ TEXT = key_text(KEY_ID, SECRET)
 FACTS = KeyFacts(
     key_id=KEY_ID,
     user_id="ada",
-    secret_sha256=secret_hash(SECRET).hex(),
     roles=["customer"],
     scopes=["accounts:read"],
     networks=[],
@@ -43,12 +42,12 @@ class World:
     def __post_init__(self) -> None:
         self.keys = KnownKeys(self, self.revocations, lambda: self.seconds)
 
-    async def find_key(self, key_id: str) -> KeyFacts | None:
+    async def find_key(self, key_id: str, secret_sha256: str) -> KeyFacts | None:
         self.asked += 1
         await asyncio.sleep(0)
         if self.is_away:
             raise Unavailable("credentials_unknown", "Away.")
-        return self.facts if key_id == KEY_ID else None
+        return self.facts if (key_id, secret_sha256) == (KEY_ID, secret_hash(SECRET).hex()) else None
 
     def revoke(self, **names: str) -> None:
         moment = to_rfc3339(datetime.fromtimestamp(self.seconds, UTC))
@@ -170,9 +169,9 @@ class Busy(World):
         super().__post_init__()
         self.answering = asyncio.Event()
 
-    async def find_key(self, key_id: str) -> KeyFacts | None:
+    async def find_key(self, key_id: str, secret_sha256: str) -> KeyFacts | None:
         await self.answering.wait()
-        return await super().find_key(key_id)
+        return await super().find_key(key_id, secret_sha256)
 
 
 async def test_no_more_keys_are_asked_about_at_once_than_accounts_can_bear() -> None:
