@@ -1,5 +1,6 @@
 """The merged OpenAPI document is valid and says of every operation what a newcomer needs."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,6 +27,15 @@ def contents_of(operation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str
         for kind, content in response.get("content", {}).items():
             if kind in JSON:
                 yield f"{status} {kind}", content
+
+
+def objects_in(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every object in an example."""
+    if isinstance(value, Mapping):
+        yield value
+        value = list(value.values())
+    for inner in value if isinstance(value, list) else ():
+        yield from objects_in(inner)
 
 
 def faults_of(content: Mapping[str, Any]) -> list[str]:
@@ -95,6 +105,21 @@ def test_every_parameter_and_field_has_a_description() -> None:
         if "name" in parameter and "description" not in parameter
     ]
     assert fields + parameters == [], "a line for each in services/gateway/api/fields.md"
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_no_example_holds_a_mere_filler_or_contradicts_itself(name: str) -> None:
+    for where, content in contents_of(OPERATIONS[name]):
+        for shown in objects_in(content.get("example")):
+            assert [field for field, value in shown.items() if str(value).startswith("text")] == [], where
+            assert bool(shown.get("disabled_because")) == bool(shown.get("disabled_at")), where
+            assert not (shown.get("enabled") and shown.get("disabled_because")), where
+            assert not (shown.get("response_status") and shown.get("failure")), where
+
+
+def test_the_example_of_a_new_key_looks_like_one() -> None:
+    made = OPERATIONS["POST /api/v1/api-keys"]["responses"]["201"]["content"]["application/json"]["example"]
+    assert re.fullmatch(r"tsk_[0-9a-f]{32}_[A-Za-z0-9_-]{43}", made["key"])
 
 
 def test_every_operation_has_a_name_of_its_own() -> None:
