@@ -9,32 +9,33 @@ from libs.common.http.large_bodies import LARGE_BODIES, MAX_BODY_BYTES
 class BodyReading:
     """The bounds of one hot request's body."""
 
-    __slots__ = ("_endpoint", "_is_large", "_request")
+    __slots__ = ("_endpoint", "_request", "_sender")
 
     def __init__(self, endpoint: GuardedEndpoint, request: HotRequest) -> None:
         """Begin to read."""
         self._endpoint = endpoint
         self._request = request
-        self._is_large = False
+        self._sender: str | None = None
+        """Who sends it, once it is known to be large."""
 
     def require_bounded(self, size: int) -> None:
         """Go on with a body that has, or will have, so many bytes; a large one is read of who is let in.
 
         Raises: TooLarge, Unavailable overloaded, what the gate does.
         """
-        if size <= MAX_BODY_BYTES or (self._is_large and size <= self._endpoint.max_body_bytes):
+        if size <= MAX_BODY_BYTES or (self._sender is not None and size <= self._endpoint.max_body_bytes):
             return
         if size > self._endpoint.max_body_bytes:
             raise too_large(self._endpoint.max_body_bytes)
-        self._endpoint.let_in(self._request)
-        LARGE_BODIES.enter()
-        self._is_large = True
+        sender = self._endpoint.let_in(self._request)
+        LARGE_BODIES.enter(sender)
+        self._sender = sender
 
     def end(self) -> None:
         """Let go of the body; called as often as anybody likes."""
-        if self._is_large:
-            self._is_large = False
-            LARGE_BODIES.leave()
+        if self._sender is not None:
+            LARGE_BODIES.leave(self._sender)
+            self._sender = None
 
 
 def too_large(bound: int) -> TooLarge:

@@ -18,6 +18,7 @@ from libs.common.audit.trail import AuditTrail
 from libs.common.audit.what_to_note import FORWARDED
 from libs.common.errors import Forbidden
 from libs.common.http.auth import AskFirst, Principal, TokenVerifier
+from libs.common.http.client_address import neighbourhood_of
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
 from libs.common.http.large_bodies import MAX_BODY_BYTES
 from libs.common.http.permissions import PERMISSIONS, Permission
@@ -131,15 +132,16 @@ class GuardedEndpoint:
         request.principal = admit(principal, self._permission, self._verifier)
         return self._endpoint(request)
 
-    def let_in(self, request: HotRequest) -> None:
-        """Let in whose body is still to come, as far as can be told without asking anybody.
+    def let_in(self, request: HotRequest) -> str:
+        """Let in whose body is still to come, as far as can be told without asking anybody, and return who it is.
 
-        Raises: Unauthenticated, Forbidden.
+        By a key that nobody has asked about, it is his address. Raises: Unauthenticated, Forbidden.
         """
         try:
-            admit(self._verifier.verify(request.authorization, request.address), self._permission, self._verifier)
+            principal = self._verifier.verify(request.authorization, request.address)
         except AskFirst:
-            return
+            return neighbourhood_of(request.address)
+        return admit(principal, self._permission, self._verifier).user_id
 
     async def _ask(self, request: HotRequest) -> HotAnswer:
         """Do so for an API key, once a minute."""

@@ -1,12 +1,16 @@
 """Bodies of many transfers: read of who may ask, few at once, and not for ever."""
 
+from dataclasses import replace
+
 import pytest
 
 from libs.common.clock import monotonic_seconds
 from libs.common.errors import Unauthenticated, Unavailable
-from libs.common.http.auth import Principal
+from libs.common.http.auth import AskFirst, Principal
 from libs.common.http.bounded_protocol import sweep
-from libs.common.http.large_bodies import LARGE_BODIES, MAX_BODY_BYTES, LargeBodies
+from libs.common.http.hot_protocol import HotHttpProtocol
+from libs.common.http.large_bodies import LARGE_BODIES, MAX_BODY_BYTES
+from libs.common.http.places import Places
 from libs.common.http.unreadable import ARRIVAL_SECONDS, LEAST_BYTES_PER_SECOND
 from tests.support.http_wire import Known, Server, Wire, answered, head, until
 
@@ -20,7 +24,7 @@ def server() -> Server:
 
 
 def held() -> int:
-    return LARGE_BODIES._held
+    return LARGE_BODIES.held
 
 
 def begin(server: Server, size: int) -> tuple[object, Wire]:
@@ -69,15 +73,42 @@ async def test_a_stranger_is_refused_before_his_body_comes(server: Server) -> No
     assert (status, headers["connection"], wire.closed, held()) == (401, "close", True, 0)
 
 
+class ByHeader(Known):
+    """Takes everybody for whom he says he is, but asks about keys first."""
+
+    def verify(self, authorization: str | None, address: str = "") -> Principal:
+        name = str(authorization).removeprefix("Bearer ")
+        if name.startswith("tsk_"):
+            raise AskFirst
+        return replace(self.principal, user_id=name)
+
+
 async def test_few_are_held_at_once_and_who_leaves_makes_room(server: Server) -> None:
-    begun = [server.connect() for _ in range(5)]
-    for protocol, _ in begun:
-        protocol.data_received(head("/hot", "POST", f"Content-Length: {BOUND}") + PIECE)
+    server.who = ByHeader("customer")
+    begun = [begin_as(server, who) for who in ("ada", "ada", "bob", "bob", "eve")]
     status, headers, _ = await answered(begun[-1][1])
     assert (status, headers["retry-after"], held()) == (503, "2", 4)
     for protocol, _ in begun[:4]:
         protocol.connection_lost(None)
     await until(lambda: held() == 0)
+
+
+@pytest.mark.parametrize("who", [["ada"] * 3, [f"tsk_{number}" for number in range(3)]])
+async def test_nobody_holds_all_of_them(server: Server, who: list[str]) -> None:
+    server.who = ByHeader("customer")
+    begun = [begin_as(server, name) for name in who]
+    assert ((await answered(begun[-1][1]))[0], held()) == (503, 2)
+    begun.append(begin_as(server, "bob"))
+    assert (begun[-1][1].written, held()) == (b"", 3)
+    for protocol, _ in begun:
+        protocol.connection_lost(None)
+    await until(lambda: held() == 0)
+
+
+def begin_as(server: Server, who: str) -> tuple[HotHttpProtocol, Wire]:
+    protocol, wire = server.connect()
+    protocol.data_received(head("/hot", "POST", f"Content-Length: {BOUND}", f"Authorization: Bearer {who}") + PIECE)
+    return protocol, wire
 
 
 async def test_a_body_that_keeps_coming_gets_the_time_it_earns(server: Server) -> None:
@@ -92,9 +123,9 @@ async def test_a_body_that_keeps_coming_gets_the_time_it_earns(server: Server) -
 
 
 def test_the_bound_holds_and_is_given_back() -> None:
-    bodies = LargeBodies(at_once_max=1)
-    bodies.enter()
+    bodies = Places(1, 1, "Try again.")
+    bodies.enter("ada")
     with pytest.raises(Unavailable, match="overloaded"):
-        bodies.enter()
-    bodies.leave()
-    bodies.enter()
+        bodies.enter("bob")
+    bodies.leave("ada")
+    bodies.enter("bob")
