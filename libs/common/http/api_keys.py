@@ -15,14 +15,18 @@ from uuid import UUID
 
 import msgspec
 
-from libs.common.errors import Forbidden, Unauthenticated, Unavailable
+from libs.common.errors import Forbidden, Unauthenticated
 from libs.common.http.auth import KEY_PREFIX, AskFirst, Principal
+from libs.common.http.client_address import neighbourhood_of
+from libs.common.http.places import Places
 from libs.common.http.revocations import Revocations
 
 KEPT_SECONDS: Final = 60.0
 _TEXT: Final = re.compile(r"tsk_([0-9a-f]{32})_([A-Za-z0-9_-]{43})")
 _REMEMBERED_MAX: Final = 50_000
 _ASKING_MAX: Final = 32
+_ASKING_EACH_MAX: Final = 8
+"""Questions at once that come from one address: whoever makes up keys must not crowd out real ones."""
 
 
 class KeyFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +77,7 @@ class KnownKeys:
         self._revocations = revocations
         self._now = now
         self._known: dict[str, tuple[Principal, _Known]] = {}
+        self._places = Places(_ASKING_MAX, _ASKING_EACH_MAX, "Too many keys are being looked up; try again.")
         self._asking: dict[tuple[str, str], asyncio.Task[KeyFacts | None]] = {}
 
     def look_up(self, text: str, address: str) -> Principal:
@@ -93,14 +98,14 @@ class KnownKeys:
             _require_address(known.networks, address)
         return principal
 
-    async def ask(self, text: str) -> None:
+    async def ask(self, text: str, address: str) -> None:
         """Have the owner say what the key is worth. Raises: Unauthenticated `api_key_invalid`, Unavailable."""
         parts = _TEXT.fullmatch(text)
         if parts is None:
             raise _invalid()
         # Before the answer: what is revoked while it travels must make it old.
         asked_at = self._now()
-        facts = await self._facts_of(str(UUID(parts[1])), secret_hash(parts[2]).hex())
+        facts = await self._facts_of((str(UUID(parts[1])), secret_hash(parts[2]).hex()), neighbourhood_of(address))
         if facts is None:
             self._known.pop(text, None)
             raise _invalid()
@@ -109,17 +114,19 @@ class KnownKeys:
         networks = tuple(ip_network(network) for network in facts.networks)
         self._known[text] = (_principal_of(facts, asked_at), _Known(facts, networks, asked_at))
 
-    async def _facts_of(self, key_id: str, secret_sha256: str) -> KeyFacts | None:
-        """Ask once for all who wait, and not for more keys at a time than the owner can bear."""
-        asked = (key_id, secret_sha256)
+    async def _facts_of(self, asked: tuple[str, str], whence: str) -> KeyFacts | None:
+        """Ask once for all who wait for this id and hash, not for more keys at a time than the owner can bear."""
         asking = self._asking.get(asked)
         if asking is None:
-            if len(self._asking) >= _ASKING_MAX:
-                raise Unavailable("credentials_unknown", "Too many keys are being looked up; try again.")
-            asking = asyncio.create_task(self._owner.find_key(key_id, secret_sha256))
+            self._places.enter(whence)
+            asking = asyncio.create_task(self._owner.find_key(*asked))
             self._asking[asked] = asking
-            asking.add_done_callback(lambda _: self._asking.pop(asked, None))
+            asking.add_done_callback(lambda _: self._answered(asked, whence))
         return await asyncio.shield(asking)
+
+    def _answered(self, asked: tuple[str, str], whence: str) -> None:
+        self._places.leave(whence)
+        self._asking.pop(asked, None)
 
 
 def _principal_of(facts: KeyFacts, asked_at: float) -> Principal:

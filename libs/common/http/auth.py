@@ -65,8 +65,8 @@ class ApiKeys(Protocol):
     def look_up(self, text: str, address: str) -> Principal:
         """Return whose key this is, used from this address. Raises: AskFirst, Unauthenticated, Forbidden."""
 
-    async def ask(self, text: str) -> None:
-        """Find out what the key is worth. Raises: Unauthenticated, Unavailable."""
+    async def ask(self, text: str, address: str) -> None:
+        """Find out what the key is worth, for somebody at this address. Raises: Unauthenticated, Unavailable."""
 
 
 class TokenVerifier:
@@ -99,7 +99,7 @@ class TokenVerifier:
         except AskFirst:
             if self._api_keys is None or authorization is None:
                 raise
-        await self._api_keys.ask(_token_of(authorization))
+        await self._api_keys.ask(_token_of(authorization), address)
         return self.verify(authorization, address)
 
     def verify(self, authorization: str | None, address: str = "") -> Principal:

@@ -63,7 +63,7 @@ def world() -> World:
 async def test_what_accounts_said_holds_for_a_minute_without_asking_again(world: World) -> None:
     with pytest.raises(AskFirst):
         world.keys.look_up(TEXT, "192.0.2.1")
-    await world.keys.ask(TEXT)
+    await world.keys.ask(TEXT, "192.0.2.1")
     world.seconds += 60
     principal = world.keys.look_up(TEXT, "192.0.2.1")
     assert (principal.user_id, principal.roles, principal.scopes) == (
@@ -78,7 +78,7 @@ async def test_what_accounts_said_holds_for_a_minute_without_asking_again(world:
 
 
 async def test_many_who_wait_for_the_same_key_ask_once(world: World) -> None:
-    await asyncio.gather(*(world.keys.ask(TEXT) for _ in range(20)))
+    await asyncio.gather(*(world.keys.ask(TEXT, "192.0.2.1") for _ in range(20)))
     assert world.asked == 1
 
 
@@ -98,19 +98,19 @@ OTHER_SECRET = urlsafe_b64encode(b"t" * 32).rstrip(b"=").decode()
     ],
 )
 async def test_a_key_that_is_not_exactly_ours_is_refused(world: World, text: str) -> None:
-    await world.keys.ask(TEXT)
+    await world.keys.ask(TEXT, "192.0.2.1")
     with pytest.raises(Unauthenticated) as refused:
-        await world.keys.ask(text)
+        await world.keys.ask(text, "192.0.2.1")
     assert refused.value.code == "api_key_invalid"
 
 
 async def test_a_revoked_key_is_refused_at_once_and_a_user_s_other_revocations_are_asked_about(world: World) -> None:
-    await world.keys.ask(TEXT)
+    await world.keys.ask(TEXT, "192.0.2.1")
     world.revoke()
     with pytest.raises(AskFirst):
         world.keys.look_up(TEXT, "")
     world.seconds += 1
-    await world.keys.ask(TEXT)
+    await world.keys.ask(TEXT, "192.0.2.1")
     world.keys.look_up(TEXT, "")
     world.revoke(key_id=KEY_ID)
     with pytest.raises(Unauthenticated):
@@ -118,7 +118,7 @@ async def test_a_revoked_key_is_refused_at_once_and_a_user_s_other_revocations_a
 
 
 async def test_a_revocation_heard_while_accounts_is_asked_makes_the_answer_old(world: World) -> None:
-    asking = asyncio.create_task(world.keys.ask(TEXT))
+    asking = asyncio.create_task(world.keys.ask(TEXT, "192.0.2.1"))
     await asyncio.sleep(0)
     world.revoke()
     await asking
@@ -128,19 +128,19 @@ async def test_a_revocation_heard_while_accounts_is_asked_makes_the_answer_old(w
 
 async def test_a_key_ends_when_its_time_is_over(world: World) -> None:
     world.facts = msgspec.structs.replace(FACTS, expires_at=1_030.0)
-    await world.keys.ask(TEXT)
+    await world.keys.ask(TEXT, "192.0.2.1")
     world.seconds = 1_030.0
     with pytest.raises(Unauthenticated):
         world.keys.look_up(TEXT, "")
 
 
 async def test_without_accounts_an_unknown_key_is_worth_nothing_and_a_known_one_its_minute(world: World) -> None:
-    await world.keys.ask(TEXT)
+    await world.keys.ask(TEXT, "192.0.2.1")
     world.is_away = True
     world.keys.look_up(TEXT, "")
     world.seconds += 61
     with pytest.raises(Unavailable):
-        await world.keys.ask(TEXT)
+        await world.keys.ask(TEXT, "192.0.2.1")
 
 
 NETWORKS = ["198.51.100.0/24", "2001:db8::/32"]
@@ -149,14 +149,14 @@ NETWORKS = ["198.51.100.0/24", "2001:db8::/32"]
 @pytest.mark.parametrize("address", ["198.51.100.7", "::ffff:198.51.100.7", "2001:db8:1::5"])
 async def test_a_key_is_used_from_its_networks(world: World, address: str) -> None:
     world.facts = msgspec.structs.replace(FACTS, networks=NETWORKS)
-    await world.keys.ask(TEXT)
+    await world.keys.ask(TEXT, "192.0.2.1")
     world.keys.look_up(TEXT, address)
 
 
 @pytest.mark.parametrize("address", ["203.0.113.1", "2001:db9::1", "", "unknown"])
 async def test_a_key_is_not_used_from_elsewhere(world: World, address: str) -> None:
     world.facts = msgspec.structs.replace(FACTS, networks=NETWORKS)
-    await world.keys.ask(TEXT)
+    await world.keys.ask(TEXT, "192.0.2.1")
     with pytest.raises(Forbidden) as refused:
         world.keys.look_up(TEXT, address)
     assert refused.value.code == "address_not_allowed"
@@ -174,12 +174,29 @@ class Busy(World):
         return await super().find_key(key_id, secret_sha256)
 
 
+OTHERS = [key_text(f"01a2b3c4-0000-7000-8000-{number:012}", OTHER_SECRET) for number in range(33)]
+
+
 async def test_no_more_keys_are_asked_about_at_once_than_accounts_can_bear() -> None:
     world = Busy()
-    others = [key_text(f"01a2b3c4-0000-7000-8000-{number:012}", OTHER_SECRET) for number in range(33)]
-    asking = [asyncio.create_task(world.keys.ask(text)) for text in others[:32]]
+    asking = [
+        asyncio.create_task(world.keys.ask(text, f"192.0.2.{number // 8}")) for number, text in enumerate(OTHERS[:32])
+    ]
     await asyncio.sleep(0)
     with pytest.raises(Unavailable):
-        await world.keys.ask(others[32])
+        await world.keys.ask(OTHERS[32], "192.0.2.9")
     world.answering.set()
     assert all(isinstance(one, Unauthenticated) for one in await asyncio.gather(*asking, return_exceptions=True))
+
+
+async def test_who_makes_up_keys_does_not_crowd_out_those_of_others() -> None:
+    world = Busy()
+    made_up = [asyncio.create_task(world.keys.ask(text, "192.0.2.1")) for text in OTHERS]
+    await asyncio.sleep(0)
+    real = asyncio.create_task(world.keys.ask(TEXT, "192.0.2.2"))
+    await asyncio.sleep(0)
+    world.answering.set()
+    await real
+    assert world.keys.look_up(TEXT, "192.0.2.2").user_id == "ada"
+    found = await asyncio.gather(*made_up, return_exceptions=True)
+    assert sum(isinstance(one, Unavailable) for one in found) == len(OTHERS) - 8
