@@ -17,6 +17,7 @@ from libs.common.audit.what_to_note import NOT_ADMITTED
 from libs.common.clock import Clock, monotonic_seconds
 from libs.common.contracts.audit import AuditEntry
 from libs.common.errors import Unavailable
+from libs.common.loops import say_when_it_ends
 from libs.common.proof.canonical_json import canonical
 from libs.common.telemetry.metrics import AUDIT_LOST
 
@@ -87,7 +88,7 @@ class AuditTrail:
 
     async def start(self) -> None:
         """Write from now on."""
-        self._task = asyncio.create_task(self._run(), name=f"{self.service}-audit-trail")
+        self._task = say_when_it_ends(asyncio.create_task(self._run(), name=f"{self.service}-audit-trail"))
 
     async def stop(self) -> None:
         """Write what is left, within a bound, and end."""
