@@ -35,3 +35,9 @@ def read_key(header: str | None) -> str:
             errors=[field_error("header", ["Idempotency-Key"], "It is empty, too long, or has other characters.")],
         )
     return key
+
+
+def require_readable(header: str | None) -> None:
+    """Let pass a key where none is needed, or none at all. Raises: Malformed idempotency_key_invalid."""
+    if header is not None:
+        read_key(header)

@@ -50,7 +50,7 @@ async def read_keys(connection: AsyncConnection, user_id: str, *, before: str | 
 
 async def revoke_key(connection: AsyncConnection, user_id: str, key_id: str, now: datetime) -> bool | None:
     """Revoke a key of the user's: True now, False if it was revoked before, None when he has no such key."""
-    if not is_id(key_id):
+    if not (is_id(key_id) and is_id(user_id)):
         return None
     mine = and_(API_KEYS.c.key_id == key_id, API_KEYS.c.user_id == user_id)
     row = (await connection.execute(select(API_KEYS.c.revoked_at).where(mine).with_for_update())).first()

@@ -14,7 +14,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from libs.common.http.auth import Principal
 from libs.common.http.gate import GuardedEndpoint
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
-from libs.common.idempotency_keys import read_key
+from libs.common.idempotency_keys import read_key, require_readable
 from libs.common.telemetry.traces import begin_span
 from services.gateway.api.money_requests import MoneyRoutes, answer, answer_dry_run, require_no_query
 from services.gateway.api.preferences import wait_of
@@ -95,6 +95,7 @@ def _endpoint(
         return answer(submission, outcome, applied)
 
     async def run_dry(request: HotRequest, principal: Principal) -> HotAnswer:
+        require_readable(request.idempotency_key)
         asked = read(request.body)
         counted = await parts.count(request.address, principal)
         request.answer_headers = [] if counted is None else list(counted.headers)

@@ -258,6 +258,8 @@ async def test_a_service_account_has_roles_and_keys_and_no_password(world: World
     assert [one["key_id"] for one in (await world.http.get(keys, headers=admin)).json()["api_keys"]] == [key["key_id"]]
     assert (await world.log_in(f"{machine_id}@machine.invalid", "!")).json()["code"] == "invalid_credentials"
 
+    nobodys = f"{MACHINES}/{'0' * 64}/keys/{key['key_id']}"
+    assert (await world.http.delete(nobodys, headers=admin)).json()["code"] == "api_key_not_found"
     assert (await world.http.delete(f"{keys}/{key['key_id']}", headers=admin)).status_code == 204
     assert await code_of(world, key["key"]) == "api_key_invalid"
 

@@ -71,6 +71,14 @@ async def test_what_is_meant_otherwise_is_not_done_in_earnest(counter: Counter, 
     assert (answer.status_code, answer.json()["code"], await kept(counter)) == (422, code, before)
 
 
+async def test_a_key_is_not_needed_but_must_be_one(counter: Counter) -> None:
+    headers = {**counter.keys.bearer(counter.payer.owner_id), "Idempotency-Key": "two words"}
+    async with counter.http() as http:
+        answer = await http.post("/api/v1/transfers?dry_run=true", json=wish(counter), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_invalid")
+    assert counter.neighbour.asked == []
+
+
 async def test_a_stranger_s_account_is_not_foreseen(counter: Counter) -> None:
     headers = counter.keys.bearer(counter.payee.owner_id)
     async with counter.http() as http:
