@@ -4,11 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.accounts.domain.mail import Mail
+from services.accounts.domain.mail import Mail, pause_after
 
 CHANGE_TOKEN_LIFETIME: Final = timedelta(hours=24)
-_FIRST_PAUSE: Final = timedelta(minutes=1)
-_LONGEST_PAUSE: Final = timedelta(hours=1)
 _NOT_YOU: Final = (
     "If this was not you, set a new password at once, which ends every session of yours, and tell support."
 )
@@ -34,7 +32,7 @@ def change_after(*, user_id: str, email: str, mails_before: int, token_hash: byt
         token_hash=token_hash,
         expires_at=now + CHANGE_TOKEN_LIFETIME,
         mails=mails_before + 1,
-        next_mail_at=now + min(_FIRST_PAUSE * (1 << min(mails_before, 6)), _LONGEST_PAUSE),
+        next_mail_at=now + pause_after(mails_before + 1),
     )
 
 

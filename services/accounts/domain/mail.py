@@ -29,6 +29,6 @@ class QueuedMail:
     tries: int
 
 
-def try_again_after(tries: int) -> timedelta:
-    """Return the pause after having tried `tries` times, from 1: a minute, doubling, at most an hour."""
-    return min(_FIRST_PAUSE * (1 << min(tries - 1, 6)), _LONGEST_PAUSE)
+def pause_after(times: int) -> timedelta:
+    """Return the pause after the `times`-th try or mail, from 1: a minute, doubling, at most an hour."""
+    return min(_FIRST_PAUSE * (1 << min(times - 1, 6)), _LONGEST_PAUSE)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.ids import new_id
 from libs.common.personal.sealing import sealer_of
-from services.accounts.domain.mail import TRIES_MAX, Mail, QueuedMail, try_again_after
+from services.accounts.domain.mail import TRIES_MAX, Mail, QueuedMail, pause_after
 from services.accounts.store.tables import MAILS
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -27,8 +27,8 @@ async def queue_mail(connection: AsyncConnection, mail: Mail) -> None:
 async def take_due_mails(connection: AsyncConnection, now: datetime, limit: int) -> Sequence[QueuedMail]:
     """Return mails whose time has come, each counted as tried and put off, so that nobody else takes it meanwhile."""
     due = select(MAILS.c.mail_id).where(MAILS.c.due_at <= now).order_by(MAILS.c.due_at).limit(limit)
-    pauses = {tries: try_again_after(tries + 1) for tries in range(TRIES_MAX)}
-    pause = case(pauses, value=MAILS.c.tries, else_=literal(try_again_after(TRIES_MAX)))
+    pauses = {tries: pause_after(tries + 1) for tries in range(TRIES_MAX)}
+    pause = case(pauses, value=MAILS.c.tries, else_=literal(pause_after(TRIES_MAX)))
     statement = (
         update(MAILS)
         .where(MAILS.c.mail_id.in_(due.with_for_update(skip_locked=True).scalar_subquery()))

@@ -53,14 +53,7 @@ class ChangeEmail:
                 await queue_mail(tx.connection, change_mail(wanted, token.text))
             notice = change_asked_notice(customer.email, asker.address, now)
             await tell_of_log_in(tx.connection, customer.user_id, notice, now)
-            await record(
-                tx,
-                asker,
-                "customer.change_email",
-                at=now,
-                resource=("customer", customer.user_id),
-                facts={"step": "asked"},
-            )
+            await _record(tx, asker, "asked", now)
 
     async def confirm(self, asker: Asker, token: str) -> None:
         """Store the e-mail that the token proves. Tokens that were mailed to the old one are worth nothing now.
@@ -81,14 +74,7 @@ class ChangeEmail:
             await use_resets(tx.connection, customer.user_id, now)
             notice = email_changed_notice(customer.email, asker.address, now)
             await tell_of_log_in(tx.connection, customer.user_id, notice, now)
-            await record(
-                tx,
-                asker,
-                "customer.change_email",
-                at=now,
-                resource=("customer", customer.user_id),
-                facts={"step": "confirmed"},
-            )
+            await _record(tx, asker, "confirmed", now)
 
 
 async def _lock(tx: Transaction, user_id: str) -> Customer:
@@ -98,6 +84,11 @@ async def _lock(tx: Transaction, user_id: str) -> Customer:
     if customer.status != "active":
         raise Forbidden("customer_closed", "This customer's relationship has ended.")
     return customer
+
+
+async def _record(tx: Transaction, asker: Asker, step: str, now: datetime) -> None:
+    who = ("customer", asker.actor_id)
+    await record(tx, asker, "customer.change_email", at=now, resource=who, facts={"step": step})
 
 
 def _require_pause_over(next_mail_at: datetime | None, now: datetime) -> None:
