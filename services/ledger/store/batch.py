@@ -35,11 +35,14 @@ class Batch:
     """What the audit log says of it; nothing of new transfers, which are the gateway's to tell of."""
 
     @property
+    def is_copied(self) -> bool:
+        """Whether its transfers, entries and records follow by COPY."""
+        return max(len(self.decisions.books.entries), len(self.decisions.changes)) >= COPIED_FROM
+
+    @property
     def fits_one_statement(self) -> bool:
         """Whether nothing of it is copied, and it holds nothing but new transfers that nobody's word is audited for."""
-        decisions = self.decisions
-        is_small = max(len(decisions.books.entries), len(decisions.changes)) < COPIED_FROM
-        return is_small and decisions.only_inserts and not self.audited
+        return self.decisions.only_inserts and not self.audited and not self.is_copied
 
 
 class Sealed(NamedTuple):

@@ -1,12 +1,11 @@
 """The journal of one batch: its records, and the seal over them that moves the head. A small one's money goes along."""
 
-import itertools
 from typing import Final
 
 import asyncpg
 
 from services.ledger.domain.transfer import Transfer
-from services.ledger.store.batch import COPIED_FROM, Batch, Columns, HeadMoved, Sealed
+from services.ledger.store.batch import Batch, Columns, HeadMoved, Sealed
 from services.ledger.store.money import MONEY, NO_MONEY
 
 # Here, too, nothing is written without the head. `moved` updates the row that `head` has locked: a lock is no change,
@@ -31,26 +30,16 @@ INSERT INTO ledger.blocks (shard, size, previous_size, root, chain_hash, sealed_
 SELECT shard, $26, CASE WHEN (SELECT count(*) FROM changed) = cardinality($4) THEN $2 END, $27, $28, $3 FROM head
 """  # noqa: S608 -- made of statements written here
 _ACCOUNT_MOVED: Final = ("blocks", "previous_size")
-_JOURNAL: Final = ("shard", "journal_index", "kind", "transfer_id", "record", "leaf_hash", "chain_hash")
 _NO_RECORDS: Final[Columns] = ([],) * 6
 
 
 async def write_journal(
     connection: asyncpg.Connection, batch: Batch, sealed: Sealed, money: Columns = NO_MONEY
 ) -> None:
-    """Append the batch's records, seal them and move the head; `money` goes along unless `write_money` wrote it.
+    """Seal the batch's records and move the head; with them, unless they are copied, and `money` of a small batch.
 
     Raises: HeadMoved when head or account is not what the batch was decided on; the statement has written nothing then.
     """
-    records = _record_columns(batch, sealed)
-    copied = len(sealed.records) >= COPIED_FROM
-    if copied:
-        await connection.copy_records_to_table(
-            "journal",
-            schema_name="ledger",
-            columns=_JOURNAL,
-            records=zip(itertools.repeat(batch.shard), *records, strict=False),
-        )
     try:
         tag = await connection.execute(
             _SEAL,
@@ -67,7 +56,7 @@ async def write_journal(
             [tile.tile_index for tile in sealed.full_tiles],
             [tile.root for tile in sealed.full_tiles],
             [tile.hashes for tile in sealed.full_tiles],
-            *(_NO_RECORDS if copied else records),
+            *(_NO_RECORDS if batch.is_copied else _record_columns(batch, sealed)),
         )
     except asyncpg.NotNullViolationError as failure:
         if (failure.table_name, failure.column_name) != _ACCOUNT_MOVED:

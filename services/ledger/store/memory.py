@@ -68,12 +68,11 @@ class Memory:
 
         Raises: HeadMoved when another writer has published fees since, and a hold of that day is asked for.
         """
-        wanted = _accounts_of(leg for command in commands for leg in _legs_of(command)) | self._fee_accounts
-        are_new = all(isinstance(command, (TransferScreened, TransferBatchScreened)) for command in commands)
-        if self._head is not None and are_new and not self._looks and wanted <= self.accounts.keys():
+        if self._head is not None and not self._looks and self._holds_all(commands):
             self.presumed = True
             return Recalled(self._head, {}, {}, self._schedules)
         self.presumed = False
+        wanted = _accounts_of(leg for command in commands for leg in _legs_of(command)) | self._fee_accounts
         async with self._hot.autocommit() as connection:
             # First the head, by which a write notices whatever is changed after it was read.
             if self._head is None:
@@ -97,6 +96,17 @@ class Memory:
             for transfer_id in transfers_of(command)
         )
         return Recalled(self._head, known, done, self._schedules)
+
+    def _holds_all(self, commands: Sequence[Command]) -> bool:
+        """Whether they are new transfers alone, between accounts that are remembered."""
+        accounts = self.accounts
+        for command in commands:
+            if not isinstance(command, (TransferScreened, TransferBatchScreened)):
+                return False
+            for leg in _legs_of(command):
+                if leg.source_account_id not in accounts or leg.destination_account_id not in accounts:
+                    return False
+        return self._fee_accounts <= accounts.keys()
 
     async def _load_accounts(self, connection: asyncpg.Connection, wanted: set[str]) -> None:
         unknown: set[str] = set()

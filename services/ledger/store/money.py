@@ -3,7 +3,6 @@
 A large batch writes it first, by `write_money`; the statement that seals a small one has it inside.
 """
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -11,7 +10,7 @@ import asyncpg
 import msgspec
 
 from services.ledger.domain.transfer import Transfer
-from services.ledger.store.batch import COPIED_FROM, Batch, Columns, HeadMoved
+from services.ledger.store.batch import Batch, Columns, HeadMoved
 
 TRANSFER_KNOWN: Final = "transfers_pkey"
 """The constraint that a new transfer breaks when it was decided before."""
@@ -48,44 +47,31 @@ WITH head AS MATERIALIZED (
 """What both statements of a batch begin with. Arguments: shard, the size decided on, the time, and 22 columns."""
 NO_MONEY: Final[Columns] = ([],) * 22
 _MONEY_ALONE: Final = MONEY + "SELECT (SELECT count(*) FROM head), (SELECT count(*) FROM changed)"  # noqa: S608 -- made of statements written here
-_ENTRIES: Final = (
-    "account_id",
-    "seq",
-    "transfer_id",
-    "journal_index",
-    "amount_minor",
-    "balance_after_minor",
-    "posted_at",
-)
-_NO_ENTRIES: Final[Columns] = ([],) * 6
+_NO_ROWS: Final[Columns] = ([],) * 15
 _encode = msgspec.json.Encoder().encode
 
 
 async def write_money(connection: asyncpg.Connection, batch: Batch) -> None:
     """Lock the head, then write what the batch decided about money; the head stays locked until the transaction ends.
 
-    Raises: HeadMoved when head or account is not what the batch was decided on; the transaction must roll back.
+    Of a batch that is copied, the accounts alone. Raises: HeadMoved when head or account is not what the batch was
+    decided on; the transaction must roll back.
     """
-    entries = entry_columns(batch)
-    copied = len(batch.decisions.books.entries) >= COPIED_FROM
-    columns = money_columns(batch, _NO_ENTRIES if copied else entries)
+    columns = (*_account_columns(batch), *_NO_ROWS) if batch.is_copied else money_columns(batch)
     found, changed = await connection.fetchrow(
         _MONEY_ALONE, batch.shard, batch.before.size, batch.recorded_at, *columns
     )
     if not found or changed != len(batch.decisions.books.changed):
         raise HeadMoved
-    if copied:
-        await connection.copy_records_to_table(
-            "entries",
-            schema_name="ledger",
-            columns=_ENTRIES,
-            records=zip(*entries, itertools.repeat(batch.recorded_at), strict=False),
-        )
 
 
-def money_columns(batch: Batch, entries: Columns) -> Columns:
-    """Return what `MONEY` takes of the batch, with these columns of entries."""
-    return *_account_columns(batch), *transfer_columns(list(batch.decisions.inserted.values())), *entries
+def money_columns(batch: Batch) -> Columns:
+    """Return what `MONEY` takes of the batch."""
+    return (
+        *_account_columns(batch),
+        *transfer_columns(list(batch.decisions.inserted.values())),
+        *_entry_columns(batch),
+    )
 
 
 def _account_columns(batch: Batch) -> Columns:
@@ -122,8 +108,7 @@ def encode_facts(facts: Mapping[str, int | str]) -> str | None:
     return _encode(facts).decode() if facts else None
 
 
-def entry_columns(batch: Batch) -> Columns:
-    """Return the batch's entries, a column each."""
+def _entry_columns(batch: Batch) -> Columns:
     entries = batch.decisions.books.entries
     return (
         entries.account_ids,

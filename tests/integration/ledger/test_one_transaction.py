@@ -19,7 +19,7 @@ from services.ledger.store.postings import write_batch
 from services.ledger.use_cases.record_decisions import record_decisions
 from tests.integration.ledger.books import SHARD, SIGNER, Books, check, until_waiting
 from tests.support.api_world import MovedClock, admin_connection
-from tests.support.ledger_builders import NOW, batch, blocked, held, id_of, leg, resolved, screened
+from tests.support.ledger_builders import NOW, batch, blocked, held, id_of, leg, resolved, screened, void
 
 TABLES: Final = ("accounts", "entries", "transfers", "journal", "tree_tiles", "blocks", "checkpoints", "heads")
 SMALL_AND_LARGE: Final = pytest.mark.parametrize("transfers", [1, COPIED_FROM])
@@ -74,6 +74,7 @@ async def test_rows_of_a_small_batch_and_rows_of_a_large_one_are_the_same(
         resolved("held", part, reason="review", remaining=("kyc_pending",)),
         *(screened(f"t{number}", part) for number in range(COPIED_FROM)),
         resolved("held", part),
+        void("legs"),  # refused: its record is about a command, not about a transfer
     ]
     async with Books(ledger_dsn, clock=StoppedClock()) as small, Books(other_ledger_dsn, clock=StoppedClock()) as large:
         for books in (small, large):
