@@ -29,8 +29,8 @@ KEEP_ALIVE_SECONDS = 75
 class Wire(asyncio.Transport):
     """The way back to the peer: keeps what is written."""
 
-    def __init__(self) -> None:
-        super().__init__({"peername": ("192.0.2.1", 1)})
+    def __init__(self, address: str = "192.0.2.1") -> None:
+        super().__init__({"peername": (address, 1)})
         self.written = b""
         self.closed = False
         self.ended = False
@@ -136,7 +136,7 @@ class Server:
             cors_origins=self.cors_origins,
         )
 
-    def connect(self) -> tuple[HotHttpProtocol, Wire]:
+    def connect(self, address: str = "192.0.2.1") -> tuple[HotHttpProtocol, Wire]:
         config = uvicorn.Config(
             self.app(),
             lifespan="off",
@@ -146,7 +146,7 @@ class Server:
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
-        protocol, wire = HotHttpProtocol(config=config, server_state=self.state, app_state={}), Wire()
+        protocol, wire = HotHttpProtocol(config=config, server_state=self.state, app_state={}), Wire(address)
         protocol.connection_made(wire)
         return protocol, wire
 

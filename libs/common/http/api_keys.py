@@ -25,7 +25,7 @@ KEPT_SECONDS: Final = 60.0
 _TEXT: Final = re.compile(r"tsk_([0-9a-f]{32})_([A-Za-z0-9_-]{43})")
 _REMEMBERED_MAX: Final = 50_000
 _ASKING_MAX: Final = 32
-_ASKING_EACH_MAX: Final = 8
+_ASKING_EACH_MAX: Final = 4
 """Questions at once that come from one address: whoever makes up keys must not crowd out real ones."""
 
 

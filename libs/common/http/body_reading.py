@@ -1,9 +1,10 @@
 """How much of a request's body a hot endpoint is given to read."""
 
-from libs.common.errors import TooLarge
+from libs.common.errors import TooLarge, Unavailable
+from libs.common.http.client_address import neighbourhood_of
 from libs.common.http.gate import GuardedEndpoint
 from libs.common.http.hot import HotRequest
-from libs.common.http.large_bodies import LARGE_BODIES, MAX_BODY_BYTES
+from libs.common.http.large_bodies import LARGE_BODIES, LARGE_BODIES_BY_ADDRESS, MAX_BODY_BYTES
 
 
 class BodyReading:
@@ -15,8 +16,8 @@ class BodyReading:
         """Begin to read."""
         self._endpoint = endpoint
         self._request = request
-        self._sender: str | None = None
-        """Who sends it, once it is known to be large."""
+        self._sender: tuple[str, str] | None = None
+        """Who sends it from where, once it is known to be large."""
 
     def require_bounded(self, size: int) -> None:
         """Go on with a body that has, or will have, so many bytes; a large one is read of who is let in.
@@ -28,13 +29,21 @@ class BodyReading:
         if size > self._endpoint.max_body_bytes:
             raise too_large(self._endpoint.max_body_bytes)
         sender = self._endpoint.let_in(self._request)
+        whence = neighbourhood_of(self._request.address)
         LARGE_BODIES.enter(sender)
-        self._sender = sender
+        try:
+            LARGE_BODIES_BY_ADDRESS.enter(whence)
+        except Unavailable:
+            LARGE_BODIES.leave(sender)
+            raise
+        self._sender = (sender, whence)
 
     def end(self) -> None:
         """Let go of the body; called as often as anybody likes."""
         if self._sender is not None:
-            LARGE_BODIES.leave(self._sender)
+            sender, whence = self._sender
+            LARGE_BODIES.leave(sender)
+            LARGE_BODIES_BY_ADDRESS.leave(whence)
             self._sender = None
 
 

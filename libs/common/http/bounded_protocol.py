@@ -15,10 +15,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from libs.common.clock import monotonic_seconds
-from libs.common.http.edge import SECURITY_HEADERS, observe_refused
+from libs.common.http.edge import SECURITY_HEADERS, length_of, observe_refused
 from libs.common.http.hot import HotAnswer
+from libs.common.http.large_bodies import MAX_BODY_BYTES
 from libs.common.http.unreadable import (
     ARRIVAL_SECONDS,
+    LARGE_ARRIVAL_SECONDS,
     LEAST_BYTES_PER_SECOND,
     MAX_HEAD_BYTES,
     MAX_HEADERS,
@@ -231,8 +233,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             cycle: Any = self.cycle
             if now - self._waits_since > (ARRIVAL_SECONDS if cycle is None else self.timeout_keep_alive):
                 self.transport.close()
-        elif now - self._waits_since > ARRIVAL_SECONDS + self._body_bytes / LEAST_BYTES_PER_SECOND:
+        elif now - self._waits_since > self._grace_seconds() + self._body_bytes / LEAST_BYTES_PER_SECOND:
             self._refuse(request_timeout)
+
+    def _grace_seconds(self) -> float:
+        """Return how long the request may take besides what its body earns."""
+        announced = next((length_of(value) for name, value in self.headers if name == b"content-length"), 0)
+        is_large = max(announced, self._body_bytes) > MAX_BODY_BYTES
+        return LARGE_ARRIVAL_SECONDS if is_large else ARRIVAL_SECONDS
 
     def _count_once(self, name: bytes, value: bytes) -> None:
         """Refuse a second one, and any coding of a body but the one we know (RFC 9112, 6.1)."""

@@ -223,7 +223,7 @@ def hot_request(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] 
         elif name == b"idempotency-key":
             key = value.decode("latin-1")
         elif name == b"content-length":
-            length = _length_of(value)
+            length = length_of(value)
         elif name == b"prefer":
             prefer = value.decode("latin-1")
         elif name == b"user-agent":
@@ -271,7 +271,7 @@ def _read_headers(scope: Scope) -> tuple[int, bool, str]:
     request_id = ""
     for name, value in scope["headers"]:
         if name == b"content-length":
-            length = _length_of(value)
+            length = length_of(value)
         elif name == b"transfer-encoding":
             chunked = True
         elif name == b"x-request-id":
@@ -288,7 +288,7 @@ def _asker_of(scope: Scope, request_id: str) -> Asker:
     return asker
 
 
-def _length_of(value: bytes) -> int:
+def length_of(value: bytes) -> int:
     """Read a Content-Length; what is no number, or has more digits than any, is as good as too large.
 
     Python itself refuses to read more than 4,300 digits.

@@ -10,7 +10,10 @@ MAX_BATCH_BODY_BYTES: Final = 32 * 1024 * 1024
 """What the routes for many transfers take."""
 
 _AT_ONCE_MAX: Final = 4
-_EACH_MAX: Final = 2
+_ADDRESS_MAX: Final = 2
+_FULL: Final = "Too many large requests are being read; try again."
 
-LARGE_BODIES: Final = Places(_AT_ONCE_MAX, _EACH_MAX, "Too many large requests are being read; try again.")
+LARGE_BODIES: Final = Places(_AT_ONCE_MAX, 1, _FULL)
 """Who sends the large bodies that this process holds."""
+LARGE_BODIES_BY_ADDRESS: Final = Places(_AT_ONCE_MAX, _ADDRESS_MAX, _FULL)
+"""From where they come: anybody can register four times, and must not hold all of them by that."""

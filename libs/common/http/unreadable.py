@@ -12,6 +12,8 @@ MAX_URL_BYTES: Final = 8 * 1024
 MAX_HEADERS: Final = 100
 ARRIVAL_SECONDS: Final = 30.0
 """From a request's first byte to its last, and longer only for a body that keeps coming."""
+LARGE_ARRIVAL_SECONDS: Final = 5.0
+"""The same for a large body, of which few are read at once: who sends one slowly takes the place of somebody else."""
 LEAST_BYTES_PER_SECOND: Final = 64 * 1024
 """What comes of a body earns so much time for the rest."""
 
@@ -40,5 +42,8 @@ def url_too_long(request_id: str) -> HotAnswer:
 
 def request_timeout(request_id: str) -> HotAnswer:
     """Answer a request that did not arrive in time (RFC 9110, 15.5.9)."""
-    detail = f"The request did not arrive whole within {ARRIVAL_SECONDS:.0f} seconds; send it again."
+    detail = (
+        f"The request did not arrive whole within {ARRIVAL_SECONDS:.0f} seconds, or of a large body less than "
+        f"{LEAST_BYTES_PER_SECOND // 1024} KiB a second came; send it again."
+    )
     return HotAnswer(408, problem_body(408, "request_timeout", detail, request_id=request_id), _PROBLEM)

@@ -11,7 +11,7 @@ from libs.common.http.bounded_protocol import sweep
 from libs.common.http.hot_protocol import HotHttpProtocol
 from libs.common.http.large_bodies import LARGE_BODIES, MAX_BODY_BYTES
 from libs.common.http.places import Places
-from libs.common.http.unreadable import ARRIVAL_SECONDS, LEAST_BYTES_PER_SECOND
+from libs.common.http.unreadable import ARRIVAL_SECONDS, LARGE_ARRIVAL_SECONDS, LEAST_BYTES_PER_SECOND
 from tests.support.http_wire import Known, Server, Wire, answered, head, until
 
 BOUND = 4 * MAX_BODY_BYTES
@@ -85,40 +85,70 @@ class ByHeader(Known):
 
 async def test_few_are_held_at_once_and_who_leaves_makes_room(server: Server) -> None:
     server.who = ByHeader("customer")
-    begun = [begin_as(server, who) for who in ("ada", "ada", "bob", "bob", "eve")]
+    begun = [begin_as(server, who, f"192.0.2.{who}") for who in ("1", "2", "3", "4", "5")]
     status, headers, _ = await answered(begun[-1][1])
     assert (status, headers["retry-after"], held()) == (503, "2", 4)
     for protocol, _ in begun[:4]:
         protocol.connection_lost(None)
     await until(lambda: held() == 0)
-
-
-@pytest.mark.parametrize("who", [["ada"] * 3, [f"tsk_{number}" for number in range(3)]])
-async def test_nobody_holds_all_of_them(server: Server, who: list[str]) -> None:
-    server.who = ByHeader("customer")
-    begun = [begin_as(server, name) for name in who]
-    assert ((await answered(begun[-1][1]))[0], held()) == (503, 2)
-    begun.append(begin_as(server, "bob"))
-    assert (begun[-1][1].written, held()) == (b"", 3)
-    for protocol, _ in begun:
-        protocol.connection_lost(None)
+    begun.append(begin_as(server, "5", "192.0.2.5"))
+    assert (begun[-1][1].written, held()) == (b"", 1)
+    begun[-1][0].connection_lost(None)
     await until(lambda: held() == 0)
 
 
-def begin_as(server: Server, who: str) -> tuple[HotHttpProtocol, Wire]:
-    protocol, wire = server.connect()
+@pytest.mark.parametrize(
+    ("sent", "held_then"),
+    [
+        ([("ada", "192.0.2.1"), ("ada", "192.0.2.2")], 1),
+        ([("tsk_1", "192.0.2.1"), ("tsk_2", "192.0.2.1")], 1),
+        ([("ada", "192.0.2.1"), ("bob", "192.0.2.1"), ("cid", "192.0.2.1")], 2),
+        ([("ada", "2001:db8::1"), ("bob", "2001:db8::2"), ("cid", "2001:db8::3")], 2),
+    ],
+    ids=["principal", "unknown keys", "address", "network"],
+)
+async def test_nobody_holds_all_of_them(server: Server, sent: list[tuple[str, str]], held_then: int) -> None:
+    server.who = ByHeader("customer")
+    begun = [begin_as(server, name, address) for name, address in sent]
+    assert ((await answered(begun[-1][1]))[0], held()) == (503, held_then)
+    begun.append(begin_as(server, "eve", "192.0.2.9"))
+    assert (begun[-1][1].written, held()) == (b"", held_then + 1)
+    for protocol, _ in begun:
+        protocol.connection_lost(None)
+    await until(lambda: held() == 0)
+    begun.append(begin_as(server, *sent[0]))
+    assert begun[-1][1].written == b""  # who was refused holds nothing
+    begun[-1][0].connection_lost(None)
+    await until(lambda: held() == 0)
+
+
+def begin_as(server: Server, who: str, address: str) -> tuple[HotHttpProtocol, Wire]:
+    protocol, wire = server.connect(address)
     protocol.data_received(head("/hot", "POST", f"Content-Length: {BOUND}", f"Authorization: Bearer {who}") + PIECE)
     return protocol, wire
 
 
-async def test_a_body_that_keeps_coming_gets_the_time_it_earns(server: Server) -> None:
+@pytest.mark.parametrize(
+    ("framing", "size", "grace"),
+    [
+        (f"Content-Length: {BOUND}", len(PIECE), LARGE_ARRIVAL_SECONDS),
+        ("Transfer-Encoding: chunked", MAX_BODY_BYTES + len(PIECE), LARGE_ARRIVAL_SECONDS),
+        (f"Content-Length: {MAX_BODY_BYTES}", len(PIECE), ARRIVAL_SECONDS),
+    ],
+    ids=["large", "large of unknown length", "small"],
+)
+async def test_a_body_that_keeps_coming_gets_the_time_it_earns(
+    server: Server, framing: str, size: int, grace: float
+) -> None:
     protocol, wire = server.connect()
-    protocol.data_received(head("/hot", "POST", f"Content-Length: {BOUND}") + PIECE)
-    earned = len(PIECE) / LEAST_BYTES_PER_SECOND
+    protocol.data_received(head("/hot", "POST", framing))
+    for _ in range(size // len(PIECE)):
+        protocol.data_received(b"%x\r\n%b\r\n" % (len(PIECE), PIECE) if "chunked" in framing else PIECE)
+    earned = size / LEAST_BYTES_PER_SECOND
     now = monotonic_seconds()
-    sweep(server.state, now + ARRIVAL_SECONDS + earned - 0.5)
+    sweep(server.state, now + grace + earned - 0.5)
     assert wire.written == b""
-    sweep(server.state, now + ARRIVAL_SECONDS + earned + 1)
+    sweep(server.state, now + grace + earned + 1)
     assert ((await answered(wire))[0], held()) == (408, 0)
 
 
