@@ -152,6 +152,7 @@ TABLE: Mapping[str, Line] = {
     "POST /api/v1/admin/users/{user_id}/restore": Line("403 403 403 403 403 403 absent"),
     "GET /api/v1/admin/erasures": Line("403 403 403 200 403 200 200"),
     "PUT /api/v1/admin/users/{user_id}/erasure": Line("403 403 403 absent 403 403 absent"),
+    "DELETE /api/v1/admin/users/{user_id}/erasure": Line("403 403 403 absent 403 403 absent", query="?reason=mistaken"),
     "POST /api/v1/admin/users/{user_id}/erasure/approve": Line("403 403 403 absent 403 403 absent"),
     # Accounts
     "GET /api/v1/accounts": Line("200"),

@@ -83,6 +83,9 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "customer.erase": Permission(
         "destroy what is known of somebody else, as a colleague asked", _of("compliance", "admin"), fresh=True
     ),
+    "customer.stop_erasure": Permission(
+        "withdraw or refuse what was asked to be destroyed of somebody else", _of("compliance", "admin"), fresh=True
+    ),
     "customer.list_erasures": Permission("see what waits to be erased", _of("compliance", "admin", "auditor")),
     "customer.restore": Permission("bring back somebody else who closed or was deleted", _of("admin"), fresh=True),
     "account.delete": Permission("take somebody else's closed account out of sight", _of("admin"), fresh=True),

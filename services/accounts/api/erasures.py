@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from libs.common.clock import to_rfc3339
@@ -12,7 +12,7 @@ from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_not_self
 from services.accounts.api.api_keys import PAGE, IdInPath, PageCursor, PageSize, next_of, place_of
-from services.accounts.domain.erasure import Erasure
+from services.accounts.domain.erasure import Erasure, StopReason
 from services.accounts.use_cases.erase_customer import EraseCustomer
 from services.accounts.views.erasures import ErasureView
 
@@ -72,6 +72,25 @@ def erasures_router(erase_customer: EraseCustomer, erasures: ErasureView) -> API
         """
         require_not_self(principal, user_id, "own_deletion", _OWN)
         return ErasureAnswer.of(await erase_customer.ask(user_id, asker_of(request)))
+
+    @router.delete(
+        "/users/{user_id}/erasure",
+        status_code=204,
+        summary="Withdraw or refuse the erasure of a person",
+        responses=refusals("role_required", "own_deletion", "erasure_not_requested", "customer_erased"),
+    )
+    async def delete_erasure(
+        user_id: IdInPath,
+        reason: Annotated[StopReason, Query(description="why nothing is to be erased after all")],
+        principal: Annotated[Principal, permitted("customer.stop_erasure")],
+        request: Request,
+    ) -> None:
+        """End what somebody asked for, before a colleague approves: withdraw what you asked, refuse what another did.
+
+        Nothing is destroyed then; whoever may can ask anew.
+        """
+        require_not_self(principal, user_id, "own_deletion", _OWN)
+        await erase_customer.stop(user_id, reason, asker_of(request))
 
     @router.post(
         "/users/{user_id}/erasure/approve",

@@ -1,22 +1,30 @@
 """Who asked to erase whom, and what was done: `accounts.erasures`, one row a customer.
 
-The row's end is written by the function that erases, and by nothing else.
+That it was done is written by the function that erases, and by nothing else.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, select, text, tuple_
+from sqlalchemy import Row, Select, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.ids import is_id
-from services.accounts.domain.erasure import Erasure
+from services.accounts.domain.erasure import Erasure, StopReason
 from services.accounts.store.tables import ERASURES
 
 _ROW: Final = ERASURES.c
-_COLUMNS: Final = (_ROW.user_id, _ROW.requested_by, _ROW.requested_at, _ROW.expires_at, _ROW.erased_at)
+_COLUMNS: Final = (
+    _ROW.user_id,
+    _ROW.requested_by,
+    _ROW.requested_at,
+    _ROW.expires_at,
+    _ROW.erased_at,
+    _ROW.stopped_at,
+)
+_UNSTOPPED: Final = {"stopped_by": None, "stopped_at": None, "stop_reason": None}
 _STATE: Final = text("SELECT accounts.erasure_state(CAST(:user_id AS uuid), :closed_before)")
 _ERASE: Final = text(
     "SELECT accounts.erase_customer(CAST(:user_id AS uuid), CAST(:approver_id AS uuid), :closed_before, :now)"
@@ -58,14 +66,22 @@ async def save_erasure(connection: AsyncConnection, erasure: Erasure) -> None:
         "expires_at": erasure.expires_at,
     }
     statement = insert(ERASURES).values(user_id=erasure.user_id, **values)
-    await connection.execute(statement.on_conflict_do_update(index_elements=[_ROW.user_id], set_=values))
+    await connection.execute(statement.on_conflict_do_update(index_elements=[_ROW.user_id], set_=values | _UNSTOPPED))
+
+
+async def stop_erasure(
+    connection: AsyncConnection, user_id: str, *, stopper_id: str, reason: StopReason, now: datetime
+) -> None:
+    """Note that nothing comes of what is asked, and why."""
+    end = {"stopped_by": stopper_id, "stopped_at": now, "stop_reason": reason.value}
+    await connection.execute(update(ERASURES).where(_ROW.user_id == user_id).values(**end))
 
 
 async def read_waiting_erasures(
     connection: AsyncConnection, before: str | None, now: datetime, limit: int
 ) -> Sequence[Erasure]:
     """Return a page of what waits for a second person, by customer, newest first, behind the customer `before`."""
-    statement = _erasures().where(_ROW.erased_at.is_(None), _ROW.expires_at > now)
+    statement = _erasures().where(_ROW.erased_at.is_(None), _ROW.stopped_at.is_(None), _ROW.expires_at > now)
     if before is not None:
         statement = statement.where(_ROW.user_id < before)
     return [_erasure(row) for row in await connection.execute(statement.order_by(_ROW.user_id.desc()).limit(limit))]

@@ -206,4 +206,7 @@ ERASURES: Final = Table(
     Column("expires_at", _MOMENT),
     Column("approved_by", _ID),
     Column("erased_at", _MOMENT),
+    Column("stopped_by", _ID),
+    Column("stopped_at", _MOMENT),
+    Column("stop_reason", Text),
 )

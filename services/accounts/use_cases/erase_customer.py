@@ -8,13 +8,26 @@ from libs.common.clock import Clock, to_rfc3339
 from libs.common.contracts.accounts import CustomerErased
 from libs.common.contracts.topics import ERASURES
 from libs.common.db.unit_of_work import UnitOfWork
-from services.accounts.domain.erasure import REQUEST_LIFETIME, Erasure, require_erasable, require_second_person
-from services.accounts.store.erasures import erase_customer, lock_erasure, read_erasure_state, save_erasure
+from services.accounts.domain.erasure import (
+    REQUEST_LIFETIME,
+    Erasure,
+    StopReason,
+    require_erasable,
+    require_second_person,
+    require_waiting,
+)
+from services.accounts.store.erasures import (
+    erase_customer,
+    lock_erasure,
+    read_erasure_state,
+    save_erasure,
+    stop_erasure,
+)
 from services.accounts.use_cases.revoke_credentials import revoke_known_keys
 
 
 class EraseCustomer:
-    """Takes what one asks, and does it when another one approves. Idempotent by: the customer."""
+    """Takes what one asks, and does it when another one approves; either may stop it. Idempotent by: the customer."""
 
     def __init__(self, uow: UnitOfWork, clock: Clock, *, retention: timedelta) -> None:
         """Take what it works with; `retention` is how long data is kept after closing."""
@@ -40,6 +53,21 @@ class EraseCustomer:
             await save_erasure(tx.connection, erasure)
             await record(tx, asker, "customer.ask_erasure", at=now, resource=("customer", user_id))
         return erasure
+
+    async def stop(self, user_id: str, reason: StopReason, asker: Asker) -> None:
+        """End what waits for a second person: who asked withdraws it, another one refuses it.
+
+        Locks: the request. Raises: Conflict `customer_erased`; NotFound `erasure_not_requested`; Unavailable.
+        """
+        async with self._uow.begin() as tx:
+            now = self._clock()
+            erasure = await lock_erasure(tx.connection, user_id)
+            if erasure is not None and erasure.erased_at is not None:
+                require_erasable("erased", retention=self._retention)
+            asked_by = require_waiting(erasure, now).requested_by
+            await stop_erasure(tx.connection, user_id, stopper_id=asker.actor_id, reason=reason, now=now)
+            facts = {"asked_by": asked_by, "why": reason.value}
+            await record(tx, asker, "customer.stop_erasure", at=now, resource=("customer", user_id), facts=facts)
 
     async def approve(self, user_id: str, asker: Asker) -> None:
         """Erase the customer here, and have the others erase him. Who is erased already stays so.

@@ -1,5 +1,6 @@
 """Erasing takes two of the staff; the routes refuse one, and so does the database."""
 
+import json
 from datetime import timedelta
 
 import asyncpg
@@ -14,6 +15,9 @@ from tests.integration.accounts.conftest import INTERNAL_TOKEN, World
 from tests.integration.accounts.test_sealed_data import approve, ask_to_erase, closed
 from tests.support.api_world import ROLE_PASSWORD, admin_connection
 
+_STOP = (
+    "UPDATE accounts.erasures SET stopped_by = gen_random_uuid(), stopped_at = requested_at, stop_reason = 'mistaken'"
+)
 LONG_AGO = timedelta(days=1827, seconds=1)
 
 
@@ -79,9 +83,50 @@ async def test_what_waits_is_listed_until_it_is_done_or_its_time_is_over(world: 
     assert not listed & {done, expired}
 
 
+async def stop(world: World, user_id: str, staff_id: str, reason: str = "mistaken") -> httpx2.Response:
+    headers = world.keys.bearer(staff_id, "compliance")
+    return await world.http.delete(f"/api/v1/admin/users/{user_id}/erasure", params={"reason": reason}, headers=headers)
+
+
+@pytest.mark.parametrize("by_who_asked", [True, False])
+async def test_what_was_asked_is_withdrawn_or_refused_and_may_be_asked_anew(
+    world: World, *, by_who_asked: bool
+) -> None:
+    user_id, asker, other = await erasable(world), new_id(), new_id()
+    stopper = asker if by_who_asked else other
+    assert (await stop(world, user_id, stopper)).json()["code"] == "erasure_not_requested"
+    await ask_to_erase(world, user_id, asker)
+    assert (await stop(world, user_id, stopper, "boredom")).status_code == 422
+    assert (await stop(world, user_id, stopper, "still_needed")).status_code == 204
+    assert user_id not in await waiting_ids(world)
+    for attempt in (stop, approve):
+        assert (await attempt(world, user_id, other)).json()["code"] == "erasure_not_requested"
+    [row] = await world.rows("SELECT * FROM accounts.erasures WHERE user_id = $1", user_id)
+    assert (str(row["stopped_by"]), row["stop_reason"], row["erased_at"]) == (stopper, "still_needed", None)
+    [entry] = await world.rows(
+        "SELECT actor_id, facts FROM accounts.audit_log WHERE resource_id = $1 AND action = 'customer.stop_erasure'"
+        " AND outcome = 'done'",
+        user_id,
+    )
+    assert (entry["actor_id"], json.loads(entry["facts"])) == (stopper, {"asked_by": asker, "why": "still_needed"})
+
+    world.clock.move(timedelta(seconds=1))
+    assert (await ask_to_erase(world, user_id, asker)).status_code == 200
+    assert user_id in await waiting_ids(world)
+    assert (await approve(world, user_id, other)).status_code == 204
+    assert (await stop(world, user_id, other)).json()["code"] == "customer_erased"
+
+
+async def test_what_is_over_by_itself_is_not_stopped(world: World) -> None:
+    user_id = await erasable(world)
+    await ask_to_erase(world, user_id, new_id())
+    world.clock.move(timedelta(days=7))
+    assert (await stop(world, user_id, new_id())).json()["code"] == "erasure_not_requested"
+
+
 async def test_nobody_erases_himself(world: World) -> None:
     user_id = await erasable(world)
-    for attempt in (ask_to_erase, approve):
+    for attempt in (ask_to_erase, approve, stop):
         assert (await attempt(world, user_id, user_id)).json()["code"] == "own_deletion"
 
 
@@ -89,7 +134,11 @@ async def test_erasing_is_for_compliance_and_admins(world: World) -> None:
     user_id = await erasable(world)
     for role in ("customer", "support", "operator", "auditor"):
         headers = world.keys.bearer(new_id(), role)
-        for method, path in (("PUT", "erasure"), ("POST", "erasure/approve")):
+        for method, path in (
+            ("PUT", "erasure"),
+            ("POST", "erasure/approve"),
+            ("DELETE", "erasure?reason=mistaken"),
+        ):
             refused = await world.http.request(method, f"/api/v1/admin/users/{user_id}/{path}", headers=headers)
             assert refused.json()["code"] == "role_required"
 
@@ -105,6 +154,12 @@ async def test_erasing_is_for_compliance_and_admins(world: World) -> None:
             "UPDATE accounts.erasures SET approved_by = gen_random_uuid(), erased_at = expires_at",
             "erasures_in_time",
         ),
+        ("UPDATE accounts.erasures SET stopped_by = requested_by, stopped_at = requested_at", "erasures_stop_whole"),
+        (_STOP.replace("mistaken", "boredom"), "erasures_stop_reason_known"),
+        (_STOP.replace("gen_random_uuid()", "user_id"), "erasures_stopped_by_others"),
+        (_STOP.replace("stopped_at = requested_at", "stopped_at = expires_at"), "erasures_stopped_in_time"),
+        (f"{_STOP}, approved_by = gen_random_uuid(), erased_at = requested_at", "erasures_end_once"),
+        (f"{_STOP}, requested_at = expires_at, expires_at = expires_at + interval '1 s'", "erasures_fixed"),
     ],
 )
 async def test_the_database_knows_these_rules_too(world: World, statement: str, constraint: str) -> None:
@@ -114,6 +169,28 @@ async def test_the_database_knows_these_rules_too(world: World, statement: str, 
         with pytest.raises(asyncpg.CheckViolationError) as refused:
             await connection.execute(f"{statement} WHERE user_id = $1", user_id)
     assert refused.value.constraint_name == constraint
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "approved_by = gen_random_uuid(), erased_at = requested_at",
+        "stop_reason = 'still_needed'",
+        "stopped_by = NULL, stopped_at = NULL, stop_reason = NULL",
+    ],
+)
+async def test_the_database_leaves_what_was_stopped_as_it_is(world: World, statement: str) -> None:
+    user_id = await erasable(world)
+    await ask_to_erase(world, user_id, new_id())
+    await stop(world, user_id, new_id())
+    async with admin_connection(world.admin_dsn) as connection:
+        with pytest.raises(asyncpg.CheckViolationError) as refused:
+            await connection.execute(f"UPDATE accounts.erasures SET {statement} WHERE user_id = $1", user_id)
+        assert refused.value.constraint_name == "erasures_fixed"
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.fetchval(
+                "SELECT accounts.erase_customer($1, $2, $3, $3)", user_id, new_id(), world.clock()
+            )
 
 
 async def test_the_service_itself_cannot_write_who_approved(world: World) -> None:
