@@ -13,7 +13,6 @@ import msgspec
 import structlog
 
 from libs.common.audit.audit_log import ENTRIES_MAX, AuditLog
-from libs.common.audit.what_to_note import NOT_ADMITTED
 from libs.common.clock import Clock, monotonic_seconds
 from libs.common.contracts.audit import AuditEntry
 from libs.common.errors import Unavailable
@@ -28,6 +27,8 @@ _RETRY_SECONDS: Final = 1.0
 _REPEAT_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 3.0
 _WAITING_MAX: Final = 10_000
+_BEFORE_A_LOOK: Final = frozenset({"rate_limited", "role_required", "scope_required", "person_required"})
+"""Why a request is refused whatever it names."""
 _Alike = tuple[str, ...]
 
 
@@ -175,8 +176,9 @@ def _alike(entry: AuditEntry) -> _Alike:
         entry.action,
         entry.actor_id,
         entry.resource_type,
-        # Who is nobody, or beyond his limit, and asks for another path each time would fill the log without end.
-        "" if entry.action == NOT_ADMITTED or not entry.actor_id else entry.resource_id,
+        # Who is nobody, beyond his limit or without a right, and names another thing each time would fill the log
+        # without end; nobody has looked at what he named.
+        "" if not entry.actor_id or entry.reason in _BEFORE_A_LOOK else entry.resource_id,
         entry.address,
         entry.outcome,
         entry.reason,

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.common.audit.asker import Asker
 from libs.common.audit.trail import AuditTrail
-from libs.common.errors import TallystickError
+from libs.common.errors import TallystickError, TooManyRequests, Unavailable
 from libs.common.field_errors import FIELD_ERRORS_MAX, field_error
 from libs.common.http.audited import Audited
 from libs.common.http.auth import TokenVerifier
@@ -41,6 +41,7 @@ _HTTP_CODES: Final = {
 }
 _BAD_REQUEST: Final = 400
 _METHOD_NOT_ALLOWED: Final = 405
+_SERVER_FAULT: Final = 500
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -215,8 +216,20 @@ def _exporting(lifespan: Lifespan, service: str, otlp_endpoint: str) -> Lifespan
 
 async def _on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, TallystickError)  # noqa: S101 -- what it is registered for
-    asker_of(request).reason = error.code
-    return error_response(error, request_id_of(request))
+    refusal = await _counted(request.scope, error)
+    asker_of(request).reason = refusal.code
+    return error_response(refusal, request_id_of(request))
+
+
+async def _counted(scope: Scope, error: TallystickError) -> TallystickError:
+    """Count what was refused if admission left that to us; return what is to be answered instead beyond the limit."""
+    count = scope.get("count_refusal")
+    if count is not None and error.http_status < _SERVER_FAULT and not isinstance(error, TooManyRequests):
+        try:
+            await count()
+        except (TooManyRequests, Unavailable) as beyond:
+            return beyond
+    return error
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:

@@ -225,7 +225,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return
         if self._waits_since is None:
             return
-        if self._is_answer_due():
+        if self._is_answer_due() or self._is_body_left_waiting():
             # Reading may have paused for that; the peer's time begins when it can be heard again.
             self._waits_since = now
         elif self._awaited is _Awaited.BEGINNING:
@@ -258,6 +258,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Tell whether a request that came whole, or another before the last, is not answered yet."""
         cycle: Any = self.cycle  # None until the first request, whatever uvicorn declares
         return bool(self.pipeline) or (cycle is not None and not cycle.response_complete and not cycle.more_body)
+
+    def _is_body_left_waiting(self) -> bool:
+        """Tell whether it is our turn: the application has not taken what came of the body, so no more is read."""
+        return self._awaited is _Awaited.BODY and self.flow.read_paused and not self.flow.write_paused
 
     def _refuse(self, answer_of: Callable[[str], HotAnswer]) -> None:
         if self._is_refused or self.transport.is_closing():

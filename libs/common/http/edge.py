@@ -51,7 +51,10 @@ NO_LENGTH: Final = 10**_LENGTH_DIGITS_MAX
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 Admission = Callable[[Scope], Awaitable[None]]
-"""Lets a request in, or raises TooManyRequests or Unavailable; may put headers of the answer in `answer_headers`."""
+"""Lets a request in, or raises TooManyRequests or Unavailable; may put headers of the answer in `answer_headers`.
+
+In `count_refusal` it may put what is awaited when the application refuses the request, and raises the same.
+"""
 
 _children: dict[tuple[str, str, int], Histogram] = {}
 

@@ -1,7 +1,8 @@
 """Counts whatever the application answers, before it is looked at: log-ins, registrations, changes, reads.
 
 Money requests count themselves, because replays of them are given back (`money_requests.py`, `command_requests.py`);
-those of nobody are counted here, since the gate refuses them before they could.
+those of nobody are counted here, since the gate refuses them before they could, and so are those of somebody that are
+refused, by the gate or because what he names is not there.
 """
 
 import re
@@ -55,10 +56,19 @@ class RequestLimits:
         if principal is not None:
             note_principal(scope["asker"], principal)
             if counts_itself:
+                scope["count_refusal"] = self._counting(scope, [(limit, principal.user_id)])
                 return
         counted = self._counted(limit, principal, address)
         if counted:
             scope["answer_headers"] = await self._limits.take(counted)
+
+    def _counting(self, scope: Scope, counted: Limits) -> Callable[[], Awaitable[None]]:
+        """Return what counts a request once it is refused; of machines too, whose commands are not counted else."""
+
+        async def count() -> None:
+            scope["answer_headers"] = await self._limits.take(counted)
+
+        return count
 
     def _counted(self, limit: RateLimitItemPerMinute, principal: Principal | None, address: str) -> Limits:
         """Return whose request it is: nobody's counts by the address, a machine's not at all.

@@ -284,6 +284,26 @@ async def test_nobody_fills_the_log_however_many_things_he_names(world: World) -
     assert (written["resource_id"], written["facts"]) == ("a", '{"times":3}')
 
 
+@pytest.mark.parametrize("reason", ["role_required", "scope_required", "person_required", "rate_limited"])
+async def test_who_may_not_fills_no_log_however_many_things_he_names(world: World, reason: str) -> None:
+    customer = new_id()
+    for account in ("a", "b", "c"):
+        refused = {"action": "account.set_status", "outcome": "refused", "reason": reason, "resource_id": account}
+        world.trail.note(_with(_entry(world, customer), **refused))
+    await world.trail.stop()
+    [entry] = await world.entries(customer)
+    assert (entry["resource_id"], entry["facts"]) == ("a", '{"times":3}')
+
+
+async def test_whose_things_somebody_looks_for_is_written_of_each(world: World) -> None:
+    customer = new_id()
+    for transfer in ("a", "b"):
+        refused = {"action": "hold.end", "outcome": "refused", "reason": "not_the_payer", "resource_id": transfer}
+        world.trail.note(_with(_entry(world, customer), **refused))
+    await world.trail.stop()
+    assert [entry["resource_id"] for entry in await world.entries(customer)] == ["a", "b"]
+
+
 async def _repeat(world: World, minutes: int) -> None:
     while await world.log.repeat(world.clock() + timedelta(minutes=minutes)):
         pass

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import httpx2
 import pytest
@@ -80,7 +81,27 @@ async def test_money_requests_say_what_is_left_whatever_becomes_of_them(limited:
         capture = await http.post(
             f"/api/v1/transfers/{new_id()}/capture", json={}, headers={**headers, "Idempotency-Key": "c"}
         )
-        assert (capture.status_code, "ratelimit" in capture.headers) == (404, False)
+        assert (capture.status_code, left(capture)) == (404, {"changes": {"r": BOUNDS.changes - 1, "t": ANY}})
+
+
+async def test_commands_that_are_refused_count_as_changes(gateway_dsn: str, tmp_path: Path) -> None:
+    async with (
+        open_counter(gateway_dsn, tmp_path, rate_limits=True, bounds=Bounds(changes=2)) as counter,
+        counter.http() as http,
+    ):
+        person = counter.knows_customer()
+
+        async def ask(method: str, path: str, body: Any) -> httpx2.Response:
+            headers = {**counter.keys.bearer(person.owner_id), "Idempotency-Key": new_id(), "Prefer": "wait=0"}
+            return await http.request(method, f"/api/v1/{path}", json=body, headers=headers)
+
+        for remaining in (1, 0):
+            refused = await ask("PUT", f"admin/accounts/{new_id()}/status", {"status": "frozen", "reason": "r"})
+            assert (refused.status_code, refused.json()["code"]) == (403, "role_required")
+            assert left(refused)["changes"]["r"] == remaining
+        assert_refused(await ask("POST", "admin/fee-schedules", {}), "changes", 2)
+        assert_refused(await ask("POST", f"transfers/{new_id()}/capture", {}), "changes", 2)
+        assert (await ask("POST", "transfers", counter.body(person))).status_code == 202
 
 
 async def test_a_bound_is_a_setting(gateway_dsn: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from libs.common.http.hot_protocol import HotHttpProtocol
 from libs.common.http.large_bodies import LARGE_BODIES, MAX_BODY_BYTES
 from libs.common.http.places import Places
 from libs.common.http.unreadable import ARRIVAL_SECONDS, LARGE_ARRIVAL_SECONDS, LEAST_BYTES_PER_SECOND
-from tests.support.http_wire import Known, Server, Wire, answered, head, until
+from tests.support.http_wire import LATE, Known, Server, Wire, answered, head, until
 
 BOUND = 4 * MAX_BODY_BYTES
 PIECE = b"x" * 65536
@@ -150,6 +150,16 @@ async def test_a_body_that_keeps_coming_gets_the_time_it_earns(
     assert wire.written == b""
     sweep(server.state, now + grace + earned + 1)
     assert ((await answered(wire))[0], held()) == (408, 0)
+
+
+async def test_while_we_do_not_take_what_came_nobody_is_late(server: Server) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(head("/size", "POST", f"Content-Length: {4 * len(PIECE)}") + 2 * PIECE)
+    assert not wire.reads
+    server.sweep_after(LATE + 4 * len(PIECE) / LEAST_BYTES_PER_SECOND)
+    assert wire.written == b""
+    protocol.data_received(2 * PIECE)
+    assert (await answered(wire))[0] == 200
 
 
 def test_the_bound_holds_and_is_given_back() -> None:

@@ -84,6 +84,19 @@ async def test_some_requests_are_not_counted_here(path: str, method: str) -> Non
         await limits(request(path, method))
 
 
+@pytest.mark.parametrize("is_machine", [False, True])
+@pytest.mark.parametrize("path", ["transfers/0198/capture", "admin/accounts/0198/status"])
+async def test_they_are_once_they_are_refused(path: str, *, is_machine: bool) -> None:
+    limits = limits_of(is_machine=is_machine)
+    asked = request(f"/api/v1/{path}", "POST")
+    await limits(asked)
+    await asked["count_refusal"]()
+    assert b'"changes";r=0' in dict(asked["answer_headers"])[b"ratelimit"]
+    await limits(asked)
+    with pytest.raises(TooManyRequests):
+        await asked["count_refusal"]()
+
+
 @pytest.mark.parametrize("header", [None, b"Bearer of-nobody"])
 @pytest.mark.parametrize(
     "path",
