@@ -18,7 +18,7 @@ from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from libs.common.ids import is_id
-from services.gateway.api.proxy import ask_service, returned_headers
+from services.gateway.api.proxy import WholeAnswer, ask_for_whole
 
 _OK: Final = 200
 _NOT_FOUND: Final = 404
@@ -67,7 +67,9 @@ def accounts_router(accounts: httpx2.AsyncClient, ledger: httpx2.AsyncClient) ->
         if not is_id(account_id):
             raise NotFound("account_not_found", "There is no such account, or it is not yours.")
         target = f"/api/v1/accounts/{account_id}"
-        known, books = await asyncio.gather(_ask(accounts, request, target), _ask(ledger, request, target))
+        known, books = await asyncio.gather(
+            ask_for_whole(accounts, request, target), ask_for_whole(ledger, request, target)
+        )
         for answer in (known, books):
             if answer.status_code not in (_OK, _NOT_FOUND):
                 return _as_it_came(answer)
@@ -84,16 +86,7 @@ def accounts_router(accounts: httpx2.AsyncClient, ledger: httpx2.AsyncClient) ->
     return router
 
 
-async def _ask(client: httpx2.AsyncClient, request: Request, target: str) -> httpx2.Response:
-    answer = await ask_service(client, request, target, b"")
-    try:
-        await answer.aread()
-    finally:
-        await answer.aclose()
-    return answer
-
-
-def _read(answer: httpx2.Response) -> dict[str, Any]:
+def _read(answer: WholeAnswer) -> dict[str, Any]:
     try:
         document: dict[str, Any] = msgspec.json.decode(answer.content, type=dict[str, Any])
     except msgspec.MsgspecError as failure:
@@ -101,5 +94,5 @@ def _read(answer: httpx2.Response) -> dict[str, Any]:
     return document
 
 
-def _as_it_came(answer: httpx2.Response) -> Response:
-    return Response(answer.content, answer.status_code, headers=returned_headers(answer))
+def _as_it_came(answer: WholeAnswer) -> Response:
+    return Response(answer.content, answer.status_code, headers=dict(answer.headers))

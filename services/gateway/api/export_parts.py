@@ -18,7 +18,7 @@ from libs.common.errors import Unavailable
 from libs.common.http.auth import Principal
 from libs.common.http.cursors import Cursor
 from services.gateway.api.batch_files import progress_shown
-from services.gateway.api.proxy import ask_service
+from services.gateway.api.proxy import ask_for_whole
 from services.gateway.api.webhook_models import DeliveryShown, WebhookShown
 from services.gateway.use_cases.keep_webhooks import KeepWebhooks
 from services.gateway.use_cases.replay_events import ReplayEvents
@@ -107,18 +107,12 @@ class ExportParts:
     async def _ask(self, service: str, path: str, **query: str | int) -> Members | None:
         """Return the members of the answer; None for 404."""
         target = f"{path}?{urlencode(query)}" if query else path
-        answer = await ask_service(self._sources.clients[service], self._request, target, b"")
-        try:
-            body = await answer.aread()
-        except httpx2.HTTPError as failure:
-            raise _away() from failure
-        finally:
-            await answer.aclose()
+        answer = await ask_for_whole(self._sources.clients[service], self._request, target)
         if answer.status_code == _ABSENT:
             return None
         if answer.status_code != _OK:
             raise _away()
-        return _decode_members(body)
+        return _decode_members(answer.content)
 
     async def _one(self, service: str, path: str) -> Texts:
         yield _encode(await self._ask(service, path))

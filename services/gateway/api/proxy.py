@@ -38,11 +38,22 @@ _TIMEOUT: Final = httpx2.Timeout(10.0, connect=2.0)
 _NOT_FOUND: Final = 404
 _WHOLE_BYTES: Final = 512 * 1024
 """Up to this an answer is read whole before it is sent: whoever does not take it holds no connection to a service."""
+_READ_BYTES_MAX: Final = 32 * 1024 * 1024
+"""Of an answer that the gateway itself reads, to put it together with others: more than any that is meant."""
 _LONG_AT_ONCE_MAX: Final = 40
 """Of the hundred connections that a client has."""
 _LONG_EACH_MAX: Final = 4
 _ANY: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 """For a path that stands for many: the service behind knows which methods each of them has."""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """What a service answered, with those of its headers that are for the caller."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +204,23 @@ async def ask_service(client: httpx2.AsyncClient, request: Request, target: str,
     # It has seen the same request, and has it written into the audit log itself.
     asker_of(request).is_noted_by_owner = True
     return answer
+
+
+async def ask_for_whole(client: httpx2.AsyncClient, request: Request, target: str) -> WholeAnswer:
+    """Ask as `ask_service` does, with no body, and read the answer. Raises: NotFound, Malformed, Unavailable."""
+    answer = await ask_service(client, request, target, b"")
+    content = bytearray()
+    try:
+        async for piece in answer.aiter_bytes():
+            content += piece
+            if len(content) > _READ_BYTES_MAX:
+                log.warning("service_answered_too_much", neighbour=str(client.base_url), bytes_max=_READ_BYTES_MAX)
+                raise Unavailable("service_unavailable", "The service behind this route answers too much; try again.")
+    except httpx2.HTTPError as failure:
+        raise _no_answer(client, failure) from failure
+    finally:
+        await answer.aclose()
+    return WholeAnswer(answer.status_code, returned_headers(answer), bytes(content))
 
 
 def returned_headers(answer: httpx2.Response) -> dict[str, str]:

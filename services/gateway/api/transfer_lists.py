@@ -15,7 +15,7 @@ from libs.common.http.cursors import Cursor, decode_cursor, encode_cursor
 from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from libs.common.http.transfer_filter import TransferFilterQuery
-from services.gateway.api.proxy import ask_service
+from services.gateway.api.proxy import ask_for_whole
 from services.gateway.domain.requests import MetadataKey, MetadataValue
 from services.gateway.views.transfer_lists import (
     ID_MAX,
@@ -106,15 +106,11 @@ def metadata_of(parameters: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 async def _from_ledger(request: Request, reading: Reading, ledger: httpx2.AsyncClient) -> Response:
     target = f"{LISTED_AT}?{request.scope['query_string'].decode('latin-1')}"
-    answer = await ask_service(ledger, request, target, b"")
-    try:
-        body = await answer.aread()
-    finally:
-        await answer.aclose()
+    answer = await ask_for_whole(ledger, request, target)
     if answer.status_code != _OK:
-        return Response(body, answer.status_code, media_type=answer.headers.get("content-type"))
+        return Response(answer.content, answer.status_code, headers=dict(answer.headers))
     try:
-        page = _decode_page(body)
+        page = _decode_page(answer.content)
     except msgspec.MsgspecError as failure:
         raise InvariantBroken("the ledger lists transfers in the form agreed on") from failure
     return _answer(await with_memos(reading, page))

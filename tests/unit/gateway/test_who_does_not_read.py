@@ -7,11 +7,13 @@ from typing import Any
 import httpx2
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
+from structlog.testing import capture_logs
 
 from libs.common.audit.asker import Asker
 from libs.common.errors import Unavailable
 from services.gateway.api import timed_answers
-from services.gateway.api.proxy import proxy_routes
+from services.gateway.api.proxy import WholeAnswer, ask_for_whole, proxy_routes
 from services.gateway.api.timed_answers import TimedAnswer
 
 SMALL, LONG = 200_000, 3_000_000
@@ -152,3 +154,45 @@ async def test_pieces_that_are_not_taken_are_made_no_more(monkeypatch: pytest.Mo
     async with asyncio.timeout(20):
         await TimedAnswer(pieces())({"type": "http"}, never, takes_three)
     assert ended.is_set()
+
+
+async def read_whole(body: Body) -> WholeAnswer:
+    transport = httpx2.MockTransport(lambda _request: httpx2.Response(200, stream=body))
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "GET",
+        "headers": [],
+        "client": None,
+        "request_id": "r",
+        "asker": Asker("ada"),
+    }
+    async with httpx2.AsyncClient(base_url="http://sister", transport=transport) as client:
+        return await ask_for_whole(client, Request(scope), "/x")
+
+
+@pytest.mark.parametrize("size", [SMALL, 33_000_000_000], ids=["ordinary", "without end"])
+async def test_what_the_gateway_reads_itself_has_a_bound(size: int) -> None:
+    body = Body(size)
+    with capture_logs() as logged:
+        if size == SMALL:
+            assert len((await read_whole(body)).content) == SMALL
+        else:
+            with pytest.raises(Unavailable, match="service_unavailable"):
+                await read_whole(body)
+    assert [line["event"] for line in logged] == ([] if size == SMALL else ["service_answered_too_much"])
+    assert (body.is_closed, size - body.left < 34_000_000) == (True, True)
+
+
+class Breaking(Body):
+    """Begins, and is cut off."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"x"
+        raise httpx2.ReadError("cut off")
+
+
+async def test_an_answer_that_breaks_off_is_as_good_as_none() -> None:
+    body = Breaking(2)
+    with pytest.raises(Unavailable, match="service_unavailable"):
+        await read_whole(body)
+    assert body.is_closed
