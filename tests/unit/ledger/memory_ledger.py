@@ -1,7 +1,9 @@
 """A ledger without a database: what is committed, and writers whose word counts only if nobody moved anything."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from services.ledger.domain.account import SYSTEM_OWNER, Account
 from services.ledger.domain.commands import (

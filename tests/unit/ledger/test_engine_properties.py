@@ -1,10 +1,10 @@
 """The engine against a naive model, over any mixture of commands in any order, cut into batches anywhere."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from services.ledger.domain.account import Account
 from services.ledger.domain.commands import Command, TransferBatchScreened

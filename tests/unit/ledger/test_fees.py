@@ -1,6 +1,5 @@
 """What is withheld: tiers, rates, bounds and roundings; the parts of a hold cost what the whole costs."""
 
-from dataclasses import replace as replace_data
 from itertools import accumulate
 from typing import Any
 
@@ -171,7 +170,7 @@ def test_a_transfer_that_cannot_move_all_its_legs_leaves_no_fee_behind() -> None
 
 
 def test_a_fees_account_that_can_take_no_more_refuses_the_transfer() -> None:
-    full = [replace_data(each, posted_minor=MAX_AMOUNT_MINOR - 1) for each in house("USD") if each.account_id == FEES]
+    full = [replace(each, posted_minor=MAX_AMOUNT_MINOR - 1) for each in house("USD") if each.account_id == FEES]
     ledger = Books(account("alice", 1_000), account("bob"), *full)
     ledger.write(published(one_tier(2, 0)))
     ledger.write(screened("t", leg("alice", "bob", 10)))
@@ -182,7 +181,7 @@ def test_a_fees_account_that_can_take_no_more_refuses_the_capture_and_the_hold_s
     ledger = books()
     ledger.write(published(one_tier(2, 0)))
     ledger.write(screened("h", leg("alice", "bob", 10), hold_seconds=HOUR))
-    ledger.put(replace_data(ledger.ledger.accounts[FEES], posted_minor=MAX_AMOUNT_MINOR - 1))
+    ledger.put(replace(ledger.ledger.accounts[FEES], posted_minor=MAX_AMOUNT_MINOR - 1))
     (answer,) = ledger.write(capture("h"))
     assert isinstance(answer, CommandAnswer)
     assert (answer.code, ledger.transfer("h").status) == ("balance_overflow", "held")

@@ -1,9 +1,9 @@
 """A posted transfer's money goes back: in parts, never more than it moved, with its fees when asked."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from libs.common.ids import system_account_id
 from services.ledger.domain.account import Account
