@@ -59,15 +59,14 @@ WHERE w.webhook_id = $1::uuid AND w.is_enabled RETURNING {_COLUMNS}
 """  # noqa: S608 -- as above
 
 
-# Those too that were disabled already: what is left of somebody who has gone is deleted by this reason. With them go
-# the answers to the requests that made them, which name URLs. A state older than the newest known says nothing: he may
-# be back.
+# Those too that were disabled already: what is left of somebody who has gone is deleted by this reason. The
+# answers to the requests that made them stay: he may be restored, and his keys still make nothing twice. A state older
+# than the newest known says nothing: he may be back.
 _DISABLE_OF_CLOSED: Final = """
 WITH gone AS (
     SELECT c.user_id, g.closed_at::timestamptz AS closed_at
     FROM unnest($1::uuid[], $2::int[], $3::text[]) AS g(user_id, version, closed_at)
-    JOIN gateway.customers c ON c.user_id = g.user_id AND c.profile_version = g.version),
-forgotten AS (DELETE FROM gateway.kept_answers k USING gone WHERE k.principal_id = gone.user_id)
+    JOIN gateway.customers c ON c.user_id = g.user_id AND c.profile_version = g.version)
 UPDATE gateway.webhooks w SET is_enabled = false, disabled_because = 'customer_closed',
     disabled_at = gone.closed_at, changed_at = gone.closed_at
 FROM gone

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import pytest
@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from standardwebhooks import WebhookVerificationError
 
 from libs.common.clock import to_rfc3339
+from libs.common.contracts.accounts import CustomerChanged
 from libs.common.http.app import make_app
 from libs.common.http.auth import TokenVerifier
 from libs.common.http.health import Health
@@ -22,6 +23,7 @@ from services.gateway.api.webhooks import webhooks_router
 from services.gateway.domain.webhooks import GIVEN_UP_AFTER, PER_USER_MAX, rest_after
 from services.gateway.use_cases import send_webhooks
 from services.gateway.use_cases.keep_webhooks import KeepWebhooks
+from services.gateway.use_cases.project_directory import project_profiles
 from services.gateway.use_cases.replay_events import ReplayEvents
 from services.gateway.use_cases.send_webhooks import SendWebhooks
 from services.gateway.webhook_secrets import WebhookSecrets
@@ -184,6 +186,26 @@ async def test_sixty_four_copies_make_one_webhook_and_only_the_first_has_its_sec
     kept = await hooked.counter.rows("SELECT * FROM gateway.kept_answers")
     assert secret.removeprefix("whsec_") not in str(kept)
     assert len(kept) == 1
+
+
+async def test_the_keys_of_who_closed_and_was_restored_still_make_nothing_twice(hooked: Hooked) -> None:
+    key = new_id()
+    first = await hooked.asked(key, hooked.receiver.url)
+    states: tuple[tuple[int, Literal["closed", "active"]], ...] = ((2, "closed"), (3, "active"))
+    for version, status in states:
+        changed = CustomerChanged(
+            user_id=hooked.payer.owner_id,
+            profile="retail",
+            status=status,
+            version=version,
+            occurred_at=to_rfc3339(hooked.counter.clock()),
+        )
+        await project_profiles([changed], hooked.connections[0])
+    copy = await hooked.asked(key, hooked.receiver.url)
+    assert (copy.status_code, copy.headers["idempotency-replayed"]) == (201, "true")
+    assert copy.json() == {**first.json(), "secret": None}
+    [webhook] = (await hooked.http.get("/api/v1/webhooks")).json()["webhooks"]
+    assert webhook["disabled_because"] == "customer_closed"
 
 
 async def test_a_key_is_one_webhook_s_and_what_was_refused_stays_so(hooked: Hooked) -> None:
