@@ -26,6 +26,7 @@ from libs.common.http.gate import GuardedEndpoint, require_declared
 from libs.common.http.health import Health
 from libs.common.http.hot import HotEndpoint
 from libs.common.http.idempotency import AnsweredBefore, on_answered_before
+from libs.common.http.json_bodies import not_json
 from libs.common.http.known_query import KnownQueries
 from libs.common.http.metrics_route import metrics_route
 from libs.common.http.openapi import name_actions
@@ -236,7 +237,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 -- as above
     found = error.errors()
     if any(item["type"] == "json_invalid" for item in found):
-        return problem_response(400, "malformed_json", "The body is not valid JSON.", request_id=request_id_of(request))
+        return await _on_error(request, not_json())
     # The values themselves are left out: they may be a password.
     errors = [
         field_error(place, path, item["msg"])
@@ -255,6 +256,11 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 -- as above
+    # The framework calls whatever went wrong while it read the body one and the same.
+    if isinstance(error.__cause__, TallystickError):
+        return await _on_error(request, error.__cause__)
+    if isinstance(error.__cause__, UnicodeDecodeError):
+        return await _on_error(request, not_json())
     code = _HTTP_CODES.get(error.status_code, "request_refused")
     detail = {404: "There is no such route.", 405: "This route does not offer that method."}.get(
         error.status_code, "The request cannot be read; check its form and content type."

@@ -158,7 +158,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 raise _HeadTooLargeError
 
     def on_headers_complete(self) -> None:
-        """Begin the answer."""
+        """Begin the answer to a head that names its host (RFC 9112, 3.2); the HTTP before 1.1 knew none."""
+        if b"host" not in self._said_once and self.parser.get_http_version() != "1.0":
+            raise _AmbiguousError
+        self.begin_answer()
+
+    def begin_answer(self) -> None:
+        """Hand the request on."""
         url, headers, expect = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expect

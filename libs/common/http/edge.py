@@ -19,6 +19,7 @@ from libs.common.http.body_reading import BodyReading, too_large
 from libs.common.http.client_address import TrustedProxies
 from libs.common.http.gate import GuardedEndpoint
 from libs.common.http.hot import HotAnswer, HotRequest, error_answer
+from libs.common.http.json_bodies import has_json, in_utf8
 from libs.common.http.known_query import KnownQueries
 from libs.common.http.large_bodies import MAX_BODY_BYTES
 from libs.common.http.problems import error_response, problem_body, problem_response
@@ -116,7 +117,8 @@ class Edge:
         try:
             bound = self._body_bounds.get(scope["path"], MAX_BODY_BYTES)
             await self._admit(scope, length, bound)
-            await self._app(scope, _bounded(receive, bound) if chunked else receive, send_marked)
+            body = _bounded(receive, bound) if chunked else receive
+            await self._app(scope, in_utf8(body) if has_json(scope["headers"]) else body, send_marked)
         except (NotFound, TooLarge, Unprocessable, TooManyRequests, Unavailable) as error:
             if isinstance(error, TooManyRequests) and isinstance(self._app, Audited):
                 self._app.note_not_admitted(scope, error)

@@ -33,8 +33,8 @@ class HotHttpProtocol(BoundedHttpProtocol):
         self.proxies: TrustedProxies | None = getattr(self.app, "proxies", None)
         self._is_cross_origin: bool = getattr(self.app, "is_cross_origin", False)
 
-    def on_headers_complete(self) -> None:
-        """Choose the shortcut or uvicorn's own way; the parser calls this."""
+    def begin_answer(self) -> None:
+        """Choose the shortcut or uvicorn's own way."""
         endpoint = self._hot.get(self.url)
         if (
             endpoint is None
@@ -43,7 +43,7 @@ class HotHttpProtocol(BoundedHttpProtocol):
             or self.parser.should_upgrade()
             or (self._is_cross_origin and any(name == b"origin" for name, _ in self.headers))
         ):
-            super().on_headers_complete()
+            super().begin_answer()
             return
         before: Any = self.cycle  # None until the first request, whatever uvicorn declares
         waits = before is not None and not before.response_complete

@@ -152,6 +152,46 @@ async def test_a_body_that_does_not_say_its_length_is_counted_as_it_comes(client
     assert (answer.status_code, problem(answer)["code"]) == (413, "body_too_large")
 
 
+@pytest.mark.parametrize("path", ["/strict", "/size"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+@pytest.mark.parametrize("piece", [1, 100])
+async def test_json_is_utf_8_without_a_mark_at_every_route(
+    client: httpx2.AsyncClient, path: str, encoding: str, piece: int
+) -> None:
+    body = '{"number": 7}'.encode(encoding)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), piece):
+            yield body[start : start + piece]
+
+    for kind in ("application/json", "application/merge-patch+json; charset=x"):
+        answer = await client.post(path, content=pieces(), headers={"Content-Type": kind})
+        assert (answer.status_code, problem(answer)["code"]) == (400, "malformed_json")
+
+
+@pytest.mark.parametrize("body", [b'{"\xff": 1}', b"7]", b"\xff"])
+async def test_what_is_no_utf_8_or_no_json_is_refused_alike(client: httpx2.AsyncClient, body: bytes) -> None:
+    answer = await client.post("/strict", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, problem(answer)["code"]) == (400, "malformed_json")
+
+
+@pytest.mark.parametrize("body", [b"{}", b" {\n}", b'{"number":7}', b'\n\n{"number":7}'])
+async def test_json_may_be_short_and_begin_with_whitespace(client: httpx2.AsyncClient, body: bytes) -> None:
+    answer = await client.post("/strict", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200
+
+
+async def test_what_is_no_json_may_have_a_mark(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/size", content=b"\xef\xbb\xbfa,b", headers={"Content-Type": "text/csv"})
+    assert answer.json() == {"bytes": 6}
+
+
+async def test_a_body_too_large_for_a_route_that_reads_json_is_called_so(client: httpx2.AsyncClient) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = await client.post("/strict", content=in_pieces(LIMIT + 1), headers=headers)
+    assert (answer.status_code, problem(answer)["code"]) == (413, "body_too_large")
+
+
 async def test_a_length_that_is_no_number_is_refused(client: httpx2.AsyncClient) -> None:
     answer = await client.post("/size", content=b"x", headers={"Content-Length": "-1"})
     assert (answer.status_code, problem(answer)["code"]) == (413, "body_too_large")

@@ -52,6 +52,30 @@ async def test_what_two_servers_would_read_differently_is_refused(
     assert (status, b'"code":"malformed_http"' in body, server.heard, server.sized) == (400, True, [], [])
 
 
+@pytest.mark.parametrize("path", ["/headers", "/hot"])
+@pytest.mark.parametrize(("version", "is_taken"), [("1.1", False), ("1.0", True)])
+async def test_a_request_names_its_host_unless_it_is_older_than_that_rule(
+    path: str, version: str, *, is_taken: bool, server: Server
+) -> None:
+    protocol, wire = server.connect()
+    method = "POST" if path == "/hot" else "GET"
+    protocol.data_received(f"{method} {path} HTTP/{version}\r\nContent-Length: 0\r\n\r\n".encode())
+    if is_taken:
+        assert (await answered(wire))[0] == 200
+    else:
+        assert_refused(wire, 400, "malformed_http")
+        assert server.heard == []
+
+
+async def test_each_request_of_a_connection_names_its_host(server: Server) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(head("/headers"))
+    await answered(wire)
+    wire.written = b""
+    protocol.data_received(b"GET /headers HTTP/1.1\r\n\r\n")
+    assert_refused(wire, 400, "malformed_http")
+
+
 async def test_two_requests_may_say_the_same(server: Server) -> None:
     protocol, _ = server.connect()
     for _ in range(2):
