@@ -73,24 +73,7 @@ def erasures_router(erase_customer: EraseCustomer, erasures: ErasureView) -> API
         require_not_self(principal, user_id, "own_deletion", _OWN)
         return ErasureAnswer.of(await erase_customer.ask(user_id, asker_of(request)))
 
-    @router.delete(
-        "/users/{user_id}/erasure",
-        status_code=204,
-        summary="Withdraw or refuse the erasure of a person",
-        responses=refusals("role_required", "own_deletion", "erasure_not_requested", "customer_erased"),
-    )
-    async def delete_erasure(
-        user_id: IdInPath,
-        reason: Annotated[StopReason, Query(description="why nothing is to be erased after all")],
-        principal: Annotated[Principal, permitted("customer.stop_erasure")],
-        request: Request,
-    ) -> None:
-        """End what somebody asked for, before a colleague approves: withdraw what you asked, refuse what another did.
-
-        Nothing is destroyed then; whoever may can ask anew.
-        """
-        require_not_self(principal, user_id, "own_deletion", _OWN)
-        await erase_customer.stop(user_id, reason, asker_of(request))
+    _add_stopping(router, erase_customer)
 
     @router.post(
         "/users/{user_id}/erasure/approve",
@@ -131,3 +114,24 @@ def erasures_router(erase_customer: EraseCustomer, erasures: ErasureView) -> API
         return ErasureList(erasures=shown, next=next_of(_QUESTION, shown[-1].user_id) if len(page) > limit else None)
 
     return router
+
+
+def _add_stopping(router: APIRouter, erase_customer: EraseCustomer) -> None:
+    @router.delete(
+        "/users/{user_id}/erasure",
+        status_code=204,
+        summary="Withdraw or refuse the erasure of a person",
+        responses=refusals("role_required", "own_deletion", "erasure_not_requested", "customer_erased"),
+    )
+    async def delete_erasure(
+        user_id: IdInPath,
+        reason: Annotated[StopReason, Query(description="why nothing is to be erased after all")],
+        principal: Annotated[Principal, permitted("customer.stop_erasure")],
+        request: Request,
+    ) -> None:
+        """End what somebody asked for, before a colleague approves: withdraw what you asked, refuse what another did.
+
+        Nothing is destroyed then; whoever may can ask anew.
+        """
+        require_not_self(principal, user_id, "own_deletion", _OWN)
+        await erase_customer.stop(user_id, reason, asker_of(request))
