@@ -1,5 +1,6 @@
 """What a customer is told by e-mail about his log-in: what happened, from where, and what to do if it was not him."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -17,9 +18,21 @@ def token_reused_notice(email: str, address: str, at: datetime) -> Mail:
     return _notice(email, "We ended one of your sessions", said, address, at)
 
 
-def password_changed_notice(email: str, address: str, at: datetime) -> Mail:
-    """Return the mail about a new password, however it was set."""
-    said = "your password was changed, and sessions that began with the old one were ended."
+def password_changed_notice(
+    email: str, address: str, at: datetime, *, living_keys: Sequence[tuple[str, datetime]]
+) -> Mail:
+    """Return the mail about a new password, however it was set, with what goes on in spite of it.
+
+    Keys are named by id and day: their names are text of whoever made them. Webhooks are the gateway's to list.
+    """
+    keys = "".join(f"\n  {key_id}, made on {made_at:%Y-%m-%d}" for key_id, made_at in living_keys)
+    said = (
+        "your password was changed, and sessions that began with the old one were ended.\n\n"
+        "What was made for your programs before goes on, so that payments do not stop. Look through it:\n"
+        f"API keys that work: {keys or 'none'}\n"
+        "Webhooks: GET /api/v1/webhooks lists where we send what happens to your money.\n"
+        "If one is not yours, end it: DELETE /api/v1/api-keys/<key_id>, DELETE /api/v1/webhooks/<webhook_id>."
+    )
     return _notice(email, "Your password was changed", said, address, at)
 
 

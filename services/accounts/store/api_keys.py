@@ -40,6 +40,12 @@ async def count_living_keys(connection: AsyncConnection, user_id: str, now: date
     return int((await connection.execute(statement)).scalar_one())
 
 
+async def list_living_keys(connection: AsyncConnection, user_id: str, now: datetime) -> Sequence[tuple[str, datetime]]:
+    """Return (key id, when it was made) of each key of the user's that could be used now, oldest first."""
+    statement = select(API_KEYS.c.key_id, API_KEYS.c.created_at).where(API_KEYS.c.user_id == user_id, _is_living(now))
+    return [(row.key_id, row.created_at) for row in await connection.execute(statement.order_by(API_KEYS.c.key_id))]
+
+
 async def read_keys(connection: AsyncConnection, user_id: str, *, before: str | None, limit: int) -> Sequence[ApiKey]:
     """Return a page of the user's keys, newest first, revoked ones too, behind the key `before`."""
     statement = select(*_COLUMNS).where(API_KEYS.c.user_id == user_id)

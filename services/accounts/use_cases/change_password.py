@@ -10,6 +10,7 @@ from libs.common.errors import Forbidden, NotFound
 from services.accounts.domain.customer import Customer
 from services.accounts.domain.security_notices import password_changed_notice
 from services.accounts.passwords import Passwords
+from services.accounts.store.api_keys import list_living_keys
 from services.accounts.store.customers import find_credentials, find_customer, lock_customer, update_password
 from services.accounts.store.password_resets import use_resets
 from services.accounts.use_cases.end_sessions import end_sessions
@@ -67,9 +68,9 @@ async def replace_password(
     """Store the hash for a customer whom the caller has locked; tokens that would set another are worth nothing now."""
     await update_password(tx.connection, customer.user_id, password_hash)
     await use_resets(tx.connection, customer.user_id, now)
-    await tell_of_log_in(
-        tx.connection, customer.user_id, password_changed_notice(customer.email, asker.address, now), now
-    )
+    living_keys = await list_living_keys(tx.connection, customer.user_id, now)
+    notice = password_changed_notice(customer.email, asker.address, now, living_keys=living_keys)
+    await tell_of_log_in(tx.connection, customer.user_id, notice, now)
     await record(tx, asker, "password.change", at=now, resource=("customer", customer.user_id))
 
 

@@ -49,10 +49,11 @@ class ResetPassword:
             customer = await self._lock_owner(tx, token_hash)
             asker.is_person(customer.user_id)
             now = self._clock()
+            if customer.email_verified_at is None:
+                # First, because the mail about the new password names the keys that are left.
+                await _void_what_was_made(tx, customer.user_id, asker, now=now)
             await replace_password(tx, customer, password_hash, asker, now=now)
             await end_sessions(tx, customer.user_id, asker, now=now)
-            if customer.email_verified_at is None:
-                await _void_what_was_made(tx, customer.user_id, asker, now=now)
             await self._guard_guesses.forget(tx, customer.email)
 
     async def _lock_owner(self, tx: Transaction, token_hash: bytes) -> Customer:

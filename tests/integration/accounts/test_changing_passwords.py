@@ -153,6 +153,11 @@ async def test_whoever_proves_an_e_mail_by_a_new_password_finds_nothing_that_ano
     assert not await still_works(world, tokens)
     [row] = await world.rows("SELECT revoked_at FROM accounts.api_keys WHERE key_id = $1", key["key_id"])
     assert (row["revoked_at"] is None) is is_proved
+    [told_of_password] = await mails(world, email, "Your password was changed")
+    assert (f"\n  {key['key_id']}, made on " in told_of_password) is is_proved
+    assert ("API keys that work: none\n" in told_of_password) is not is_proved
+    assert "Webhooks: GET /api/v1/webhooks lists" in told_of_password
+    assert "stays" not in told_of_password, "the name is text of whoever made the key"
     answer = await world.log_in(email, NEW)
     assert answer.json().get("code", "") == ("second_factor_required" if is_proved else "")
     told = [one.key_id for one in world.publisher.said(user_id) if isinstance(one, CredentialsRevoked)]
