@@ -25,6 +25,8 @@ class Asker:
     key_id: str = ""
     """The API key that was used; empty for a person who logged in."""
     is_staff: bool = False
+    staff_roles: tuple[str, ...] = ()
+    """In their order; customers are told them of whoever read about them, never who it was."""
     action: str = ""
     resource_type: str = ""
     resource_id: str = ""

@@ -67,11 +67,14 @@ def resource_of(asker: Asker, path_params: Mapping[str, Any], query: bytes) -> t
     return _type_of(name), printable(value)[:_ID_CHARACTERS_MAX]
 
 
-def facts_of_read(query: bytes) -> dict[str, object]:
-    """Return what staff searched by: the filters' names. Their values may be personal, and an entry stays for ever."""
+def facts_of_read(asker: Asker, query: bytes) -> dict[str, object]:
+    """Return by which roles staff read, and what they searched by: the filters' names.
+
+    The filters' values may be personal, and an entry stays for ever.
+    """
     names = parse_qs(query[:_QUERY_BYTES_MAX].decode("latin-1"), keep_blank_values=True).keys() - _PAGING
     filters = sorted(printable(name)[:_FILTER_CHARACTERS_MAX] for name in names)[:_FILTERS_MAX]
-    return {"filters": filters} if filters else {}
+    return {"roles": list(asker.staff_roles), **({"filters": filters} if filters else {})}
 
 
 def _type_of(name: str) -> str:

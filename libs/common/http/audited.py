@@ -88,7 +88,9 @@ class Audited:
             resource=_resource_of(asker, scope),
             outcome=outcome,
             reason=asker.reason,
-            facts=facts_of_read(scope["query_string"]) if outcome == "done" and is_read(scope["method"]) else None,
+            facts=facts_of_read(asker, scope["query_string"])
+            if outcome == "done" and is_read(scope["method"])
+            else None,
         )
 
 

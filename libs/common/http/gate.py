@@ -21,7 +21,7 @@ from libs.common.http.auth import AskFirst, Principal, TokenVerifier
 from libs.common.http.client_address import neighbourhood_of
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
 from libs.common.http.large_bodies import MAX_BODY_BYTES
-from libs.common.http.permissions import PERMISSIONS, Permission
+from libs.common.http.permissions import PERMISSIONS, STAFF, Permission
 from libs.common.invariants import check
 
 BY_OWNER: Final = "forwarded"
@@ -83,6 +83,7 @@ def permitted(action: str) -> Any:
 def note_principal(asker: Asker, principal: Principal) -> None:
     """Say in the audit log who asks."""
     asker.actor_id, asker.is_staff = principal.user_id, principal.is_staff()
+    asker.staff_roles = tuple(sorted(principal.roles & STAFF))
     asker.used_key(principal.key_id)
 
 

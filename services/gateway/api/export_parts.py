@@ -34,6 +34,8 @@ _ENTRIES: Final = 1000
 _POSITION_MAX: Final = 2**63 - 1
 _SEE_SERVICE_ACCOUNTS: Final = frozenset({"admin", "auditor"})
 _READS: Final = ("read", "list")
+_SUSPECTS: Final = "compliance"
+"""The role whose reading tells that somebody is suspected."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -103,6 +105,7 @@ class ExportParts:
         async for batch_id, results in self._batch_results():
             yield f"batches/{batch_id}/results.json", _array(results)
         yield "audit-log.json", _array(self._audit_entries())
+        yield "read-by-staff.json", _array(self._reads_by_staff())
 
     async def _ask(self, service: str, path: str, **query: str | int) -> Members | None:
         """Return the members of the answer; None for 404."""
@@ -200,20 +203,47 @@ class ExportParts:
     async def _audit_entries(self) -> Texts:
         """Yield what he did, and what others did about him.
 
-        Of others it is left out who they are and from where they came, and what they only read: that he is looked at
-        must not be told before it is decided (Directive (EU) 2015/849, article 39).
+        Of others it is left out who they are and from where they came, and what they only read, which is a part of its
+        own.
         """
+        async for entry in self._audited(AuditQuery(user_id=self._principal.user_id)):
+            if entry.actor_id == self._principal.user_id:
+                yield _encode(entry)
+            elif not _is_read(entry):
+                yield _encode(_without_actor(entry))
+
+    async def _reads_by_staff(self) -> Texts:
+        """Yield when staff read about him or his accounts, and by which roles.
+
+        What compliance read is left out, because that somebody suspects him must not be told (Directive (EU) 2015/849,
+        article 39); so is what was read before entries named roles.
+        """
+        about = [("customer", self._principal.user_id), *(("account", one) for one in self._account_ids)]
+        for kind, one in about:
+            async for entry in self._audited(AuditQuery(resource_type=kind, resource_id=one, outcome="done")):
+                roles: list[str] = msgspec.json.decode(entry.facts).get("roles", [])
+                is_his = entry.actor_id == self._principal.user_id
+                if _is_read(entry) and roles and not is_his and _SUSPECTS not in roles:
+                    yield _encode(_read_of(entry, roles))
+
+    async def _audited(self, query: AuditQuery) -> AsyncIterator[AuditEntry]:
         place: Cursor | None = None
         while True:
-            page = await self._sources.audit.page(AuditQuery(user_id=self._principal.user_id), place, limit=_ENTRIES)
+            page = await self._sources.audit.page(query, place, limit=_ENTRIES)
             for entry in page.entries:
-                if entry.actor_id == self._principal.user_id:
-                    yield _encode(entry)
-                elif not entry.action.rpartition(".")[2].startswith(_READS):
-                    yield _encode(_without_actor(entry))
+                yield entry
             if page.older_than is None:
                 return
             place = Cursor("next", page.older_than)
+
+
+def _is_read(entry: AuditEntry) -> bool:
+    return entry.action.rpartition(".")[2].startswith(_READS)
+
+
+def _read_of(entry: AuditEntry, roles: list[str]) -> dict[str, Any]:
+    shown = ("at", "action", "resource_type", "resource_id")
+    return {name: getattr(entry, name) for name in shown} | {"roles": roles}
 
 
 def _without_actor(entry: AuditEntry) -> dict[str, Any]:

@@ -152,7 +152,7 @@ async def test_of_a_search_by_staff_the_filters_are_named_and_no_value_of_them(w
     async with world.http() as http:
         await http.get(f"/api/v1/listed?{query}", headers=world.keys.bearer(clerk, "support"))
     [entry] = await world.entries(clerk)
-    assert json.loads(entry["facts"]) == {"filters": ["metadata.patient", "status"]}
+    assert json.loads(entry["facts"]) == {"roles": ["support"], "filters": ["metadata.patient", "status"]}
 
 
 async def test_what_a_customer_reads_of_his_own_is_not_written(world: World) -> None:

@@ -224,6 +224,45 @@ async def test_of_what_others_did_about_him_neither_who_they_are_nor_their_readi
     assert staff not in str(files)
 
 
+async def test_he_learns_when_staff_read_about_him_by_their_roles_and_not_that_he_is_suspected(world: World) -> None:
+    reads: list[tuple[str, str, str, list[str] | None]] = [
+        ("account.read", "account", ACCOUNTS[0], ["support"]),
+        ("verification.read", "customer", world.user_id, ["admin", "auditor"]),
+        ("account.read", "account", ACCOUNTS[1], ["admin", "compliance"]),
+        ("account.read", "account", ACCOUNTS[1], None),
+        ("account.read", "account", new_id(), ["support"]),
+        ("customer.set_profile", "customer", world.user_id, ["admin"]),
+    ]
+    clerk = new_id()
+    for action, kind, about, roles in reads:
+        async with world.counter.connections["uploads"].autocommit() as database:
+            await database.execute(
+                """INSERT INTO gateway.audit_entries (entry_id, at, actor_id, actor_kind, action, resource_type,
+                       resource_id, address, user_agent, request_id, outcome, reason, facts, service)
+                   VALUES ($1, now(), $2, 'person', $3, $4, $5, '192.0.2.9', 'a browser', 'r', 'done', '', $6,
+                       'accounts')""",
+                new_id(),
+                clerk,
+                action,
+                kind,
+                about,
+                json.dumps({} if roles is None else {"roles": roles}),
+            )
+    files = unpacked(await world.export())
+    told = files["read-by-staff.json"]
+    assert [{name: one[name] for name in one if name != "at"} for one in told] == [
+        {
+            "action": "verification.read",
+            "resource_type": "customer",
+            "resource_id": world.user_id,
+            "roles": ["admin", "auditor"],
+        },
+        {"action": "account.read", "resource_type": "account", "resource_id": ACCOUNTS[0], "roles": ["support"]},
+    ]
+    assert all(one["at"] for one in told)
+    assert clerk not in str(files)
+
+
 async def test_an_admin_takes_along_the_service_accounts_that_he_made(world: World) -> None:
     world.user_id = ADMIN
     answer = await world.export("admin")
