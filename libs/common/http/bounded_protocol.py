@@ -137,8 +137,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_bytes = self._body_bytes = self._unheard_bytes = 0
 
     def on_url(self, url: bytes) -> None:
-        """Take a piece of the target."""
+        """Take a piece of the target. It has no fragment (RFC 9112, 3.2): who stood before us may not cut it off."""
         self._count(len(url))
+        if b"#" in url:
+            raise _AmbiguousError
         super().on_url(url)
         if len(self.url) > MAX_URL_BYTES:
             raise _UrlTooLongError

@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 from prometheus_client import Histogram
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.audit.asker import Asker, bounded_user_agent
@@ -123,6 +124,8 @@ class Edge:
             if isinstance(error, TooManyRequests) and isinstance(self._app, Audited):
                 self._app.note_not_admitted(scope, error)
             await error_response(error, request_id)(scope, receive, send_marked)
+        except ClientDisconnect:
+            status = status or 400  # for the log; nobody reads it
         # The last catch: whatever escaped is our fault; the caller gets no insides, the log gets all of it.
         except Exception:  # the edge answers for everything
             log.exception("request_failed", request_id=request_id, path=_route_of(scope))

@@ -3,9 +3,12 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_network
+from ipaddress import IPv6Network, ip_network
+from typing import Final
 
 from libs.common.errors import Unprocessable
+
+_IPV4_MAPPED: Final = IPv6Network("::ffff:0:0/96")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,11 @@ def judge_wanted(wanted: WantedKey, allowed: Collection[str], now: datetime) -> 
 def read_network(text: str) -> str:
     """Return a network, or a single address, in its one spelling (CIDR). Raises: Unprocessable `network_invalid`."""
     try:
-        return str(ip_network(text))
+        network = ip_network(text)
+        if isinstance(network, IPv6Network) and network.subnet_of(_IPV4_MAPPED):
+            raise ValueError("callers are known by their IPv4 address, so this would never match")
     except ValueError as failure:
         raise Unprocessable(
             "network_invalid", "A network is an address, or one with a prefix and no bit set behind it.", network=text
         ) from failure
+    return str(network)

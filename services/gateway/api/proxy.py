@@ -191,9 +191,10 @@ async def ask_service(client: httpx2.AsyncClient, request: Request, target: str,
     headers.append((b"x-request-id", request.scope["request_id"].encode()))
     headers.append((b"x-forwarded-for", address_of(request).encode()))
     try:
-        answer = await client.send(
-            client.build_request(request.method, target, headers=headers, content=body, timeout=_TIMEOUT), stream=True
-        )
+        asked = client.build_request(request.method, target, headers=headers, content=body, timeout=_TIMEOUT)
+        if "user-agent" not in request.headers:
+            del asked.headers["user-agent"]  # the client's own: the audit log would take it for the caller's
+        answer = await client.send(asked, stream=True)
     except httpx2.InvalidURL as failure:
         raise NotFound("route_not_found", "There is no such route.") from failure
     except httpx2.LocalProtocolError:

@@ -202,6 +202,7 @@ async def test_a_key_is_used_from_its_networks_alone(world: World) -> None:
         ({"expires_at": "tomorrow"}, "invalid_request"),
         ({"allowed_networks": ["198.51.100.7/24"]}, "network_invalid"),
         ({"allowed_networks": ["198.51.100.256"]}, "network_invalid"),
+        ({"allowed_networks": ["::ffff:198.51.100.0/120"]}, "network_invalid"),
         ({"allowed_networks": ["here"]}, "invalid_request"),
         ({"allowed_networks": ["198.51.100.1"] * 21}, "invalid_request"),
         ({"roles": ["admin"]}, "invalid_request"),

@@ -1,5 +1,7 @@
 """What is handed on to the service behind, and what is said of it when that fails."""
 
+from typing import Any
+
 import httpx2
 import pytest
 from structlog.testing import capture_logs
@@ -39,3 +41,29 @@ async def test_of_a_failure_the_log_tells_its_kind_and_the_neighbour(counter: Co
             "log_level": "warning",
         }
     ]
+
+
+async def test_who_says_not_what_he_is_gets_no_name_from_us(counter: Counter) -> None:
+    async with counter.http() as http:
+        del http.headers["user-agent"]
+        await http.get("/api/v1/me")
+        await http.get("/api/v1/me", headers={"User-Agent": "till/7"})
+    assert [headers.get("user-agent") for headers in counter.neighbour.heard] == [None, "till/7"]
+
+
+async def test_a_request_broken_off_in_its_body_is_no_fault_of_ours(counter: Counter) -> None:
+    left = [{"type": "http.disconnect"}, {"type": "http.request", "body": b"{", "more_body": True}]
+    said: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return left.pop()
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    path = "/api/v1/auth/login"
+    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+    with capture_logs() as logged:
+        await counter.app()({**scope, "headers": [], "client": ("192.0.2.1", 1)}, receive, send)
+    assert (said, counter.neighbour.asked) == ([], [])
+    assert [entry for entry in logged if entry["log_level"] not in {"info", "debug"}] == []

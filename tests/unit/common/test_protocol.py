@@ -52,6 +52,14 @@ async def test_what_two_servers_would_read_differently_is_refused(
     assert (status, b'"code":"malformed_http"' in body, server.heard, server.sized) == (400, True, [], [])
 
 
+@pytest.mark.parametrize("target", ["/size#x", "/size?#dry_run=true", "/hot#", "/hot?a=b#c"])
+async def test_a_target_has_no_fragment(target: str, server: Server) -> None:
+    protocol, wire = server.connect()
+    protocol.data_received(head(target, "POST", "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n\r\n")
+    assert_refused(wire, 400, "malformed_http")
+    assert (server.heard, server.sized) == ([], [])
+
+
 @pytest.mark.parametrize("path", ["/headers", "/hot"])
 @pytest.mark.parametrize(("version", "is_taken"), [("1.1", False), ("1.0", True)])
 async def test_a_request_names_its_host_unless_it_is_older_than_that_rule(
