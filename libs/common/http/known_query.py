@@ -1,5 +1,9 @@
-"""Refuses query parameters that a route does not declare: what is misunderstood must neither be done nor answered."""
+"""Refuses query parameters that a route does not declare, and those that are there twice.
 
+What is misunderstood must neither be done nor answered; of two values one server takes the first and another the last.
+"""
+
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -36,9 +40,9 @@ class KnownQueries:
         self._declared = [_declared_by(route) for route in routes if isinstance(route, APIRoute)]
 
     def require_known(self, scope: Scope) -> None:
-        """Let pass a request whose query the route knows all of; one without a query costs next to nothing.
+        """Let pass a request whose query the route knows all of, each once; one without a query costs next to nothing.
 
-        Raises: Unprocessable query_not_understood, naming what is unknown and what is known.
+        Raises: Unprocessable query_not_understood, naming what is unknown and what is known, or what is there twice.
         """
         if not scope["query_string"]:
             return
@@ -52,6 +56,9 @@ class KnownQueries:
         if unknown:
             scope["route_template"] = declared.route.path
             raise _not_understood(unknown, [*declared.names, *(f"{beginning}*" for beginning in declared.beginnings)])
+        if len(asked) != len(asked.multi_items()):
+            scope["route_template"] = declared.route.path
+            raise _repeated(asked)
 
 
 def _declared_by(route: APIRoute) -> _Declared:
@@ -80,4 +87,15 @@ def _not_understood(unknown: Sequence[str], known: Sequence[str]) -> Unprocessab
         unknown=[name[:_SHOWN_CHARACTERS_MAX] for name in unknown[:_SHOWN_MAX]],
         known=list(known),
         errors=[field_error("query", [name], "There is no such parameter.") for name in unknown[:FIELD_ERRORS_MAX]],
+    )
+
+
+def _repeated(asked: QueryParams) -> Unprocessable:
+    """Return the refusal of what is there twice."""
+    counts = Counter(name for name, _ in asked.multi_items())
+    repeated = sorted(name for name, count in counts.items() if count > 1)[:FIELD_ERRORS_MAX]
+    return Unprocessable(
+        "query_not_understood",
+        "Say each query parameter once; nothing was done.",
+        errors=[field_error("query", [name], "It is there more than once.") for name in repeated],
     )

@@ -88,3 +88,16 @@ async def test_each_method_knows_its_own(client: httpx2.AsyncClient) -> None:
 async def test_a_refusal_repeats_little_of_a_long_query(client: httpx2.AsyncClient) -> None:
     query = "&".join(f"{number}{'x' * 300}=" for number in range(100))
     assert len((await client.get(f"/api/one/a?{query}")).content) < 6_000
+
+
+@pytest.mark.parametrize(
+    ("address", "repeated"),
+    [
+        ("/api/one/a?as=b&as=b", ["/as"]),
+        ("/api/several?limit=1&from=c&%6cimit=2&tag.k=v&tag.k=w", ["/limit", "/tag.k"]),
+    ],
+)
+async def test_what_is_there_twice_is_refused(client: httpx2.AsyncClient, address: str, repeated: list[str]) -> None:
+    answer = await client.get(address)
+    assert (answer.status_code, answer.json()["code"]) == (422, "query_not_understood")
+    assert [one["pointer"] for one in answer.json()["errors"]] == repeated
