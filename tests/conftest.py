@@ -1,5 +1,6 @@
 """Lanes by folder: a test belongs to the lane it lies in, and the unit lane has no network."""
 
+import gc
 import socket
 from pathlib import Path
 from typing import NoReturn
@@ -43,6 +44,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if lane is None:
             raise pytest.UsageError(f"{item.nodeid} lies in no lane; use one of tests/{{{','.join(LANES)}}}/")
         item.add_marker(lane)
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector look no more at what was imported: it lives as long as the process, as in a service's own."""
+    gc.freeze()
 
 
 def refuse(*_: object) -> NoReturn:
