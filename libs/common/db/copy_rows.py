@@ -1,7 +1,7 @@
 """Rows in the binary format of PostgreSQL's COPY, for tables that get thousands of rows a commit.
 
-asyncpg encodes a value at a time, through the codec of its type; packing a whole row by one format costs a third of
-that, and can be done while PostgreSQL is still busy with the statement before. Source: PostgreSQL's documentation, SQL
+asyncpg encodes rows when it sends them, and PostgreSQL waits meanwhile. Packing them by one format a row costs about as
+much, and can be done while PostgreSQL is still busy with the statement before (docs/adr/0017). Source: PostgreSQL's documentation, SQL
 command COPY, "Binary Format"; a field is its length (32 bits, -1 for NULL) and then its value, all in network order.
 """
 
