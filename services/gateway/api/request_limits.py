@@ -55,15 +55,16 @@ class RequestLimits:
         principal = None if is_anonymous else await self._principal_of(scope, address)
         if principal is not None:
             note_principal(scope["asker"], principal)
-            if counts_itself:
-                scope["count_refusal"] = self._counting(scope, [(limit, principal.user_id)])
-                return
         counted = self._counted(limit, principal, address)
-        if counted:
+        if not counted:
+            return
+        if principal is not None and counts_itself:
+            scope["count_refusal"] = self._counting(scope, counted)
+        else:
             scope["answer_headers"] = await self._limits.take(counted)
 
     def _counting(self, scope: Scope, counted: Limits) -> Callable[[], Awaitable[None]]:
-        """Return what counts a request once it is refused; of machines too, whose commands are not counted else."""
+        """Return what counts a request once it is refused."""
 
         async def count() -> None:
             scope["answer_headers"] = await self._limits.take(counted)

@@ -52,7 +52,10 @@ async def test_who_says_not_what_he_is_gets_no_name_from_us(counter: Counter) ->
 
 
 async def test_a_request_broken_off_in_its_body_is_no_fault_of_ours(counter: Counter) -> None:
-    left = [{"type": "http.disconnect"}, {"type": "http.request", "body": b"{", "more_body": True}]
+    left: list[dict[str, Any]] = [
+        {"type": "http.disconnect"},
+        {"type": "http.request", "body": b"{", "more_body": True},
+    ]
     said: list[Any] = []
 
     async def receive() -> dict[str, Any]:

@@ -84,10 +84,9 @@ async def test_some_requests_are_not_counted_here(path: str, method: str) -> Non
         await limits(request(path, method))
 
 
-@pytest.mark.parametrize("is_machine", [False, True])
 @pytest.mark.parametrize("path", ["transfers/0198/capture", "admin/accounts/0198/status"])
-async def test_they_are_once_they_are_refused(path: str, *, is_machine: bool) -> None:
-    limits = limits_of(is_machine=is_machine)
+async def test_they_are_once_they_are_refused(path: str) -> None:
+    limits = limits_of(is_machine=False)
     asked = request(f"/api/v1/{path}", "POST")
     await limits(asked)
     await asked["count_refusal"]()
@@ -95,6 +94,13 @@ async def test_they_are_once_they_are_refused(path: str, *, is_machine: bool) ->
     await limits(asked)
     with pytest.raises(TooManyRequests):
         await asked["count_refusal"]()
+
+
+async def test_a_machine_whose_commands_are_refused_is_told_why_however_often() -> None:
+    limits = limits_of(is_machine=True)
+    asked = request("/api/v1/transfers/0198/capture", "POST")
+    await limits(asked)
+    assert "count_refusal" not in asked
 
 
 @pytest.mark.parametrize("header", [None, b"Bearer of-nobody"])
