@@ -1,8 +1,9 @@
 """Rows in the binary format of PostgreSQL's COPY, for tables that get thousands of rows a commit.
 
 asyncpg encodes rows when it sends them, and PostgreSQL waits meanwhile. Packing them by one format a row costs about as
-much, and can be done while PostgreSQL is still busy with the statement before (docs/adr/0017). Source: PostgreSQL's documentation, SQL
-command COPY, "Binary Format"; a field is its length (32 bits, -1 for NULL) and then its value, all in network order.
+much, and can be done while PostgreSQL is still busy with the statement before (docs/adr/0017). Source: PostgreSQL's
+documentation, SQL command COPY, "Binary Format"; a field is its length (32 bits, -1 for NULL) and then its value, all
+in network order.
 """
 
 import struct
