@@ -5,7 +5,8 @@ What is misunderstood must neither be done nor answered; of two values one serve
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from types import UnionType
+from typing import Any, Final, NamedTuple, Union, get_args, get_origin
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
@@ -22,11 +23,12 @@ _SHOWN_CHARACTERS_MAX: Final = 100
 
 
 class _Declared(NamedTuple):
-    """A route's query parameters: names, and beginnings of names."""
+    """A route's query parameters: names, beginnings of names, and those of the names that stand for a list."""
 
     route: APIRoute
     names: tuple[str, ...]
     beginnings: tuple[str, ...]
+    lists: frozenset[str]
 
 
 class KnownQueries:
@@ -57,25 +59,35 @@ class KnownQueries:
             scope["route_template"] = declared.route.path
             raise _not_understood(unknown, [*declared.names, *(f"{beginning}*" for beginning in declared.beginnings)])
         if len(asked) != len(asked.multi_items()):
-            scope["route_template"] = declared.route.path
-            raise _repeated(asked)
+            counts = Counter(name for name, _ in asked.multi_items())
+            repeated = sorted(name for name, count in counts.items() if count > 1 and name not in declared.lists)
+            if repeated:
+                scope["route_template"] = declared.route.path
+                raise _repeated(repeated)
 
 
 def _declared_by(route: APIRoute) -> _Declared:
     extra = [one["name"] for one in (route.openapi_extra or {}).get("parameters", ()) if one["in"] == "query"]
-    return _Declared(route, tuple(_names_of(route.dependant)), tuple(name.partition("{")[0] for name in extra))
+    known = dict(_parameters_of(route.dependant))
+    lists = frozenset(name for name, kind in known.items() if _is_list(kind))
+    return _Declared(route, tuple(known), tuple(name.partition("{")[0] for name in extra), lists)
 
 
-def _names_of(dependant: Dependant) -> Iterator[str]:
-    """Yield the parameters of a route and of what it depends on; a model stands for its fields."""
+def _parameters_of(dependant: Dependant) -> Iterator[tuple[str, Any]]:
+    """Yield name and type of the parameters of a route and of what it depends on; a model stands for its fields."""
     for parameter in dependant.query_params:
         kind = parameter.field_info.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from (field.alias or name for name, field in kind.model_fields.items())
+            yield from ((field.alias or name, field.annotation) for name, field in kind.model_fields.items())
         else:
-            yield parameter.alias
+            yield parameter.alias, kind
     for other in dependant.dependencies:
-        yield from _names_of(other)
+        yield from _parameters_of(other)
+
+
+def _is_list(kind: Any) -> bool:
+    """Tell whether a type, or one of a union's, is a list."""
+    return get_origin(kind) is list or (get_origin(kind) in (Union, UnionType) and any(map(_is_list, get_args(kind))))
 
 
 def _not_understood(unknown: Sequence[str], known: Sequence[str]) -> Unprocessable:
@@ -90,12 +102,10 @@ def _not_understood(unknown: Sequence[str], known: Sequence[str]) -> Unprocessab
     )
 
 
-def _repeated(asked: QueryParams) -> Unprocessable:
-    """Return the refusal of what is there twice."""
-    counts = Counter(name for name, _ in asked.multi_items())
-    repeated = sorted(name for name, count in counts.items() if count > 1)[:FIELD_ERRORS_MAX]
+def _repeated(names: Sequence[str]) -> Unprocessable:
+    """Return the refusal of what is there twice and is no list."""
     return Unprocessable(
         "query_not_understood",
-        "Say each query parameter once; nothing was done.",
-        errors=[field_error("query", [name], "It is there more than once.") for name in repeated],
+        "Say each of these query parameters once; nothing was done.",
+        errors=[field_error("query", [name], "It is there more than once.") for name in names[:FIELD_ERRORS_MAX]],
     )

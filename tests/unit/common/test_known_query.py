@@ -17,6 +17,7 @@ from libs.common.http.health import Health
 class Several(BaseModel):
     begins_at: str = Field("", alias="from")
     limit: int = 1
+    kinds: list[str] | None = None
 
 
 @asynccontextmanager
@@ -54,6 +55,7 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
         ("/api/one/a?", "a"),
         ("/api/one/a?as=b", "ab"),
         ("/api/several?from=c&limit=2&tag.k=v", "c"),
+        ("/api/several?kinds=a&from=c&kinds=b", "c"),
     ],
 )
 async def test_what_a_route_declares_is_let_pass(client: httpx2.AsyncClient, address: str, answer: str) -> None:
@@ -66,7 +68,7 @@ async def test_what_a_route_declares_is_let_pass(client: httpx2.AsyncClient, add
         ("/api/one/a?at=b", ["at"], ["as"]),
         ("/api/one/a?as=b&As=b&%61t=c&at=d", ["As", "at"], ["as"]),
         ("/api/one/a?name", ["name"], ["as"]),
-        ("/api/several?tag=x&begins_at=y", ["begins_at", "tag"], ["from", "limit", "tag.*"]),
+        ("/api/several?tag=x&begins_at=y", ["begins_at", "tag"], ["from", "limit", "kinds", "tag.*"]),
     ],
 )
 async def test_what_it_does_not_is_named_beside_what_it_does(
