@@ -56,10 +56,11 @@ async def test_a_key_is_shown_once_and_stored_as_a_hash(world: World) -> None:
     assert shown == {name: value for name, value in answer.json().items() if name != "key"}
     assert shown["allowed_networks"] == ["198.51.100.0/24", "2001:db8::1/128"]
     [row] = await world.rows("SELECT * FROM accounts.api_keys WHERE user_id = $1", user_id)
-    assert key.rpartition("_")[2] not in listed.text + str(row)
+    secret = key.split("_", 2)[2]  # it may have underscores of its own
+    assert secret not in listed.text + str(row)
     [entry] = await world.rows("SELECT * FROM accounts.audit_log WHERE resource_id = $1", shown["key_id"])
     assert (entry["action"], entry["actor_id"]) == ("api_key.create", user_id)
-    assert key.rpartition("_")[2] not in str(entry)
+    assert secret not in str(entry)
 
 
 async def test_a_log_in_of_long_ago_makes_no_key_and_a_new_key_is_told(world: World) -> None:
@@ -104,7 +105,7 @@ async def test_copies_of_a_request_make_one_key_and_do_not_show_it_again(world: 
         (told[0].json()["key_id"], "payroll")
     }
     kept = await world.rows("SELECT body FROM accounts.kept_answers WHERE principal_id = $1", user_id)
-    assert told[0].json()["key"].rpartition("_")[2] not in str(kept)
+    assert told[0].json()["key"].split("_", 2)[2] not in str(kept)
     assert await world.rows("SELECT 1 FROM accounts.api_keys WHERE user_id = $1", user_id) == [{"?column?": 1}]
 
 
