@@ -1,7 +1,6 @@
 """Entries, transfers and records of a large batch, as COPY takes them. Made while PostgreSQL writes something else."""
 
 import struct
-from itertools import repeat
 from typing import Final
 
 from libs.common.db.copy_rows import (
@@ -16,7 +15,7 @@ from libs.common.db.copy_rows import (
 )
 from services.ledger.domain.transfer import Transfer
 from services.ledger.store.batch import Batch, Sealed
-from services.ledger.store.money import encode_facts
+from services.ledger.store.money import encode_facts, entry_columns
 
 ENTRIES: Final = (
     "account_id",
@@ -55,21 +54,12 @@ _HASHES: Final = struct.Struct("!i32s i32s").pack
 def entry_rows(batch: Batch) -> bytes:
     """Return all entries of the batch."""
     books = batch.decisions.books
-    entries = books.entries
     accounts = {account_id: uuid_value(account_id) for account_id in books.changed}
-    transfers = {transfer_id: uuid_value(transfer_id) for transfer_id in set(entries.transfer_ids)}
+    transfers = {transfer_id: uuid_value(transfer_id) for transfer_id in set(books.entries.transfer_ids)}
     posted_at = timestamp_value(batch.recorded_at)
     return copy_body(
         _ENTRY(7, 16, accounts[account], 8, seq, 16, transfers[transfer], 8, index, 8, amount, 8, balance, 8, posted_at)
-        for account, seq, transfer, index, amount, balance in zip(
-            entries.account_ids,
-            entries.seqs,
-            entries.transfer_ids,
-            entries.indexes,
-            entries.amounts_minor,
-            entries.balances_minor,
-            strict=True,
-        )
+        for account, seq, transfer, index, amount, balance in zip(*entry_columns(batch), strict=True)
     )
 
 
@@ -103,7 +93,7 @@ def record_rows(batch: Batch, sealed: Sealed) -> bytes:
     return copy_body(
         b"".join(
             (
-                _RECORD_BEGIN(7, 4, shard, 8, index),
+                _RECORD_BEGIN(7, 4, batch.shard, 8, index),
                 kinds[change.kind],
                 _UUID(16, uuid_value(change.state.transfer_id)) if isinstance(change.state, Transfer) else NULL,
                 _LENGTH(len(record)),
@@ -111,13 +101,12 @@ def record_rows(batch: Batch, sealed: Sealed) -> bytes:
                 _HASHES(32, leaf, 32, chain),
             )
         )
-        for shard, index, change, record, leaf, chain in zip(
-            repeat(batch.shard),
+        for index, change, record, leaf, chain in zip(
             range(batch.before.size, sealed.after.size),
             batch.decisions.changes,
             sealed.records,
             sealed.leaves,
             sealed.chain,
-            strict=False,
+            strict=True,
         )
     )

@@ -70,7 +70,7 @@ def money_columns(batch: Batch) -> Columns:
     return (
         *_account_columns(batch),
         *transfer_columns(list(batch.decisions.inserted.values())),
-        *_entry_columns(batch),
+        *entry_columns(batch),
     )
 
 
@@ -108,7 +108,8 @@ def encode_facts(facts: Mapping[str, int | str]) -> str | None:
     return _encode(facts).decode() if facts else None
 
 
-def _entry_columns(batch: Batch) -> Columns:
+def entry_columns(batch: Batch) -> Columns:
+    """Return the batch's entries, a column each: account, number, transfer, record, amount, balance after it."""
     entries = batch.decisions.books.entries
     return (
         entries.account_ids,
