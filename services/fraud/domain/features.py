@@ -1,0 +1,185 @@
+"""The feature catalogue: every value a rule may ask for, what it means, and how it is made of what we know.
+
+A decision stores all of them in this order. So features are only ever added, at the end: what is stored stays readable.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+from services.fraud.domain.activity import EVENTS_MAX, MONTH_US, Activity
+from services.fraud.domain.window import Window
+
+Consistency = Literal["exact", "snapshot"]
+Value = int | bool
+
+_SECOND_US: Final = 1_000_000
+_HOUR_SECONDS: Final = 3_600
+_DAY_SECONDS: Final = 24 * _HOUR_SECONDS
+_SPANS: Final = ("1h", "24h", "7d", "30d")
+_SPOKEN: Final = MappingProxyType({"1h": "hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days"})
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One value. `exact` cannot be outrun by anybody; `snapshot` may lag behind what other processes decide."""
+
+    name: str
+    kind: Literal["int", "bool"]
+    unit: str
+    consistency: Consistency
+    meaning: str
+
+
+def _of_subject(subject: str, spoken: str, others: str | None, exact: frozenset[str] = frozenset()) -> list[Feature]:
+    """Return counts and sums of one subject window by window, then its counterparts."""
+    features = []
+    for span in _SPANS:
+        for measure, unit, words in (("count", "transfers", "transfers"), ("sum", "US cents", "worth of transfers")):
+            name = f"{subject}_{measure}_{span}"
+            consistency: Consistency = "exact" if name in exact else "snapshot"
+            meaning = f"{words} {spoken} in the {_SPOKEN[span]} before this one, approved or held"
+            features.append(Feature(name, "int", unit, consistency, meaning))
+    if others:
+        features += [
+            Feature(
+                f"{subject}_{others}_{span}",
+                "int",
+                others,
+                "snapshot",
+                f"different {others} of transfers {spoken} in the {_SPOKEN[span]} before this one",
+            )
+            for span in _SPANS
+        ]
+    return features
+
+
+CATALOGUE: Final[tuple[Feature, ...]] = (
+    Feature("usd_minor", "int", "US cents", "exact", "what the transfer is worth, all legs together"),
+    Feature("legs", "int", "legs", "exact", "how many legs it has"),
+    Feature("hold_seconds", "int", "seconds", "exact", "how long the caller asked to hold it; 0 posts at once"),
+    Feature("hour_utc", "int", "0 to 23", "exact", "hour of the day when it was screened, UTC"),
+    Feature("weekday_utc", "int", "1 to 7", "exact", "day of the week when it was screened, UTC; 1 is Monday"),
+    Feature("sender_tier", "int", "0 to 3", "exact", "the sender's KYC tier"),
+    Feature("receiver_tier", "int", "0 to 3", "exact", "the receiver's KYC tier"),
+    Feature("sender_is_business", "bool", "", "exact", "whether the sender has the limits of a business"),
+    Feature("sender_age_seconds", "int", "seconds", "snapshot", "since the sender's first account was opened"),
+    Feature("receiver_age_seconds", "int", "seconds", "snapshot", "since the receiver's first account was opened"),
+    Feature("sender_kyc_age_seconds", "int", "seconds", "snapshot", "since the sender's KYC last changed"),
+    Feature("receiver_kyc_age_seconds", "int", "seconds", "snapshot", "since the receiver's KYC last changed"),
+    Feature(
+        "sender_idle_seconds",
+        "int",
+        "seconds",
+        "snapshot",
+        "since the sender's latest transfer; 30 days if there was none within them",
+    ),
+    Feature("sender_blocked_1h", "int", "transfers", "snapshot", "the sender's blocked tries in the last hour"),
+    Feature("sender_blocked_24h", "int", "transfers", "snapshot", "the sender's blocked tries in the last 24 hours"),
+    Feature("address_blocked_1h", "int", "transfers", "snapshot", "blocked tries from this IP address, last hour"),
+    Feature("address_blocked_24h", "int", "transfers", "snapshot", "blocked tries from this IP address, last 24 hours"),
+    Feature("device_blocked_1h", "int", "transfers", "snapshot", "blocked tries from this device, last hour"),
+    Feature("device_blocked_24h", "int", "transfers", "snapshot", "blocked tries from this device, last 24 hours"),
+    Feature("address_given", "bool", "", "exact", "whether it came from a public IP address that we know"),
+    Feature("address_known", "bool", "", "snapshot", "whether the sender used this IP address within 30 days"),
+    Feature("device_given", "bool", "", "exact", "whether the client named its device"),
+    Feature("device_known", "bool", "", "snapshot", "whether the sender used this device within 30 days"),
+    *_of_subject(
+        "sender",
+        "by the sender",
+        "receivers",
+        frozenset({"sender_count_1h", "sender_count_24h", "sender_sum_24h"}),
+    ),
+    *_of_subject("receiver", "to the receiver", "senders"),
+    *_of_subject("pair", "from this sender to this receiver", None),
+    *_of_subject("address", "from this IP address (IPv6: its /64)", "senders"),
+    *_of_subject("device", "from this device", "senders"),
+)
+"""Everything, in the order in which decisions store it. Counts stop at `EVENTS_MAX` where they are no limits."""
+
+BY_NAME: Final[Mapping[str, Feature]] = MappingProxyType({feature.name: feature for feature in CATALOGUE})
+PLACES: Final[Mapping[str, int]] = MappingProxyType({feature.name: place for place, feature in enumerate(CATALOGUE)})
+COUNTED_MAX: Final = EVENTS_MAX
+
+_NOBODY: Final = [0] * 12
+_SENDER: Final = PLACES["sender_count_1h"]
+_SENDER_COUNT_24H: Final = PLACES["sender_count_24h"]
+_SENDER_SUM_24H: Final = PLACES["sender_sum_24h"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """How old a customer's first account and KYC state are, in µs since 1970 UTC of their beginning; 0 unknown."""
+
+    account_since_us: int = 0
+    kyc_since_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is known around one transfer: its sender, one receiver, and where it came from."""
+
+    sender: Activity
+    receiver: Activity | None
+    address: Activity | None
+    device: Activity | None
+    window: Window
+    """The sender's limits: what is exact of his counts and sums."""
+
+
+def values_of(
+    *,
+    usd_minor: int,
+    legs: int,
+    hold_seconds: int,
+    now_us: int,
+    sender_id: str,
+    receiver_id: str,
+    tiers: tuple[int, int],
+    is_business: bool,
+    ages: tuple[Ages, Ages],
+    around: Around,
+) -> list[Value]:
+    """Return every feature of one transfer to one receiver, in the order of the catalogue, before it is counted."""
+    sender, receiver, address, device = around.sender, around.receiver, around.address, around.device
+    day_seconds = now_us // _SECOND_US
+    values: list[Value] = [
+        usd_minor,
+        legs,
+        hold_seconds,
+        day_seconds // _HOUR_SECONDS % 24,
+        (day_seconds // _DAY_SECONDS + 3) % 7 + 1,  # 1 January 1970 was a Thursday
+        tiers[0],
+        tiers[1],
+        is_business,
+        _age_seconds(ages[0].account_since_us, now_us),
+        _age_seconds(ages[1].account_since_us, now_us),
+        _age_seconds(ages[0].kyc_since_us, now_us),
+        _age_seconds(ages[1].kyc_since_us, now_us),
+        sender.idle_us(now_us) // _SECOND_US,
+        *sender.blocked(now_us),
+        *((0, 0) if address is None else address.blocked(now_us)),
+        *((0, 0) if device is None else device.blocked(now_us)),
+        address is not None,
+        address is not None and address.knows(sender_id, now_us),
+        device is not None,
+        device is not None and device.knows(sender_id, now_us),
+        *sender.figures(now_us),
+        *(_NOBODY if receiver is None else receiver.figures(now_us)),
+        *sender.pair(receiver_id, now_us),
+        *(_NOBODY if address is None else address.figures(now_us)),
+        *(_NOBODY if device is None else device.figures(now_us)),
+    ]
+    # These three are limits as well: what memory of others may have missed, the limits have not.
+    values[_SENDER] = around.window.hour_count
+    values[_SENDER_COUNT_24H] = around.window.day_count
+    values[_SENDER_SUM_24H] = around.window.day_sum_minor
+    return values
+
+
+def _age_seconds(since_us: int, now_us: int) -> int:
+    return (now_us - since_us) // _SECOND_US if 0 < since_us < now_us else 0
+
+
+IDLE_MAX_SECONDS: Final = MONTH_US // _SECOND_US
