@@ -71,8 +71,7 @@ class Series:
         figures[5] += usd_minor
         figures[6] += 1
         figures[7] += usd_minor
-        if self._stands_until_us > at_us + HOUR_US:
-            self._stands_until_us = at_us + HOUR_US
+        self._stands_until_us = min(self._stands_until_us, at_us + HOUR_US)
 
     def take_back(self) -> None:
         """Undo the newest `add`."""

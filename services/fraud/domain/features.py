@@ -3,12 +3,12 @@
 A decision stores all of them in this order. So features are only ever added, at the end: what is stored stays readable.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-from services.fraud.domain.activity import EVENTS_MAX, MONTH_US, Activity
+from services.fraud.domain.activity import Activity
 from services.fraud.domain.window import Window
 
 Consistency = Literal["exact", "snapshot"]
@@ -96,11 +96,10 @@ CATALOGUE: Final[tuple[Feature, ...]] = (
     *_of_subject("address", "from this IP address (IPv6: its /64)", "senders"),
     *_of_subject("device", "from this device", "senders"),
 )
-"""Everything, in the order in which decisions store it. Counts stop at `EVENTS_MAX` where they are no limits."""
+"""Everything, in the order in which decisions store it. Counts stop at 10,000 (`EVENTS_MAX`) where they are no limits."""
 
 BY_NAME: Final[Mapping[str, Feature]] = MappingProxyType({feature.name: feature for feature in CATALOGUE})
 PLACES: Final[Mapping[str, int]] = MappingProxyType({feature.name: place for place, feature in enumerate(CATALOGUE)})
-COUNTED_MAX: Final = EVENTS_MAX
 
 _NOBODY: Final = [0] * 12
 _SENDER: Final = PLACES["sender_count_1h"]
@@ -109,9 +108,11 @@ _SENDER_SUM_24H: Final = PLACES["sender_sum_24h"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ages:
-    """How old a customer's first account and KYC state are, in µs since 1970 UTC of their beginning; 0 unknown."""
+class Side:
+    """A sender or receiver. When his first account and his KYC state began is in µs since 1970 UTC, 0 if unknown."""
 
+    user_id: str
+    tier: int
     account_since_us: int = 0
     kyc_since_us: int = 0
 
@@ -134,15 +135,13 @@ def values_of(
     legs: int,
     hold_seconds: int,
     now_us: int,
-    sender_id: str,
-    receiver_id: str,
-    tiers: tuple[int, int],
+    sender: Side,
+    receiver: Side,
     is_business: bool,
-    ages: tuple[Ages, Ages],
     around: Around,
 ) -> list[Value]:
     """Return every feature of one transfer to one receiver, in the order of the catalogue, before it is counted."""
-    sender, receiver, address, device = around.sender, around.receiver, around.address, around.device
+    sending, receiving, address, device = around.sender, around.receiver, around.address, around.device
     day_seconds = now_us // _SECOND_US
     values: list[Value] = [
         usd_minor,
@@ -150,24 +149,24 @@ def values_of(
         hold_seconds,
         day_seconds // _HOUR_SECONDS % 24,
         (day_seconds // _DAY_SECONDS + 3) % 7 + 1,  # 1 January 1970 was a Thursday
-        tiers[0],
-        tiers[1],
+        sender.tier,
+        receiver.tier,
         is_business,
-        _age_seconds(ages[0].account_since_us, now_us),
-        _age_seconds(ages[1].account_since_us, now_us),
-        _age_seconds(ages[0].kyc_since_us, now_us),
-        _age_seconds(ages[1].kyc_since_us, now_us),
-        sender.idle_us(now_us) // _SECOND_US,
-        *sender.blocked(now_us),
+        _age_seconds(sender.account_since_us, now_us),
+        _age_seconds(receiver.account_since_us, now_us),
+        _age_seconds(sender.kyc_since_us, now_us),
+        _age_seconds(receiver.kyc_since_us, now_us),
+        sending.idle_us(now_us) // _SECOND_US,
+        *sending.blocked(now_us),
         *((0, 0) if address is None else address.blocked(now_us)),
         *((0, 0) if device is None else device.blocked(now_us)),
         address is not None,
-        address is not None and address.knows(sender_id, now_us),
+        address is not None and address.knows(sender.user_id, now_us),
         device is not None,
-        device is not None and device.knows(sender_id, now_us),
-        *sender.figures(now_us),
-        *(_NOBODY if receiver is None else receiver.figures(now_us)),
-        *sender.pair(receiver_id, now_us),
+        device is not None and device.knows(sender.user_id, now_us),
+        *sending.figures(now_us),
+        *(_NOBODY if receiving is None else receiving.figures(now_us)),
+        *sending.pair(receiver.user_id, now_us),
         *(_NOBODY if address is None else address.figures(now_us)),
         *(_NOBODY if device is None else device.figures(now_us)),
     ]
@@ -180,6 +179,3 @@ def values_of(
 
 def _age_seconds(since_us: int, now_us: int) -> int:
     return (now_us - since_us) // _SECOND_US if 0 < since_us < now_us else 0
-
-
-IDLE_MAX_SECONDS: Final = MONTH_US // _SECOND_US

@@ -21,7 +21,9 @@ class Conditions:
     def __init__(self, rules: Sequence[Rule]) -> None:
         """Compile. Raises: ValueError for what is no CEL; whoever publishes has checked types by then."""
         self._each = [cel.compile(rule.when) for rule in rules]
-        self._together = cel.compile(" + ".join(f"(({rule.when}\n) ? {1 << bit} : 0)" for bit, rule in enumerate(rules)))
+        self._together = cel.compile(
+            " + ".join(f"(({rule.when}\n) ? {1 << bit} : 0)" for bit, rule in enumerate(rules))
+        )
         self._names = sorted({name for program in self._each for name in program.variables()})
         self._asked = [(name, PLACES[name]) for name in self._names]
 

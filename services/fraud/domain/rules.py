@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal
 
-import msgspec
+import msgspec  # tidy: allow impure-value-code: checks a rule set's shape and bounds; it reads nothing
 
 RULES_MAX: Final = 60
 """A set's hits are the bits of one integer (see `rule_conditions`)."""

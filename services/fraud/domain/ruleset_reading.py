@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from string import Formatter
 from typing import Any, Final
 
-import msgspec
-import yaml
+import msgspec  # tidy: allow impure-value-code: as in rules
+import yaml  # tidy: allow impure-value-code: a parser of text it is given
 from cel_expr_python import cel as checker  # tidy: allow impure-value-code: a type checker; it reads nothing
 
 from libs.common.errors import Unprocessable

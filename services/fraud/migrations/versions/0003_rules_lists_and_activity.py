@@ -90,7 +90,8 @@ CREATE TABLE fraud.list_entries (
     removed_because text NOT NULL DEFAULT '',
     CONSTRAINT list_entries_pkey PRIMARY KEY (entry_id),
     CONSTRAINT list_entries_list_known CHECK (list IN ('deny', 'allow', 'snooze', 'freeze')),
-    CONSTRAINT list_entries_subject_known CHECK (subject IN ('customer', 'sender', 'receiver', 'pair', 'address', 'device')),
+    CONSTRAINT list_entries_subject_known CHECK (
+        subject IN ('customer', 'sender', 'receiver', 'pair', 'address', 'device')),
     CONSTRAINT list_entries_freeze_of_customer CHECK (list <> 'freeze' OR subject = 'customer'),
     CONSTRAINT list_entries_pair_has_other CHECK ((subject = 'pair') = (other <> '')),
     CONSTRAINT list_entries_snooze_has_rule CHECK ((list = 'snooze') = (rule_id <> '')),
