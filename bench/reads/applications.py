@@ -23,6 +23,7 @@ from libs.common.http.health import Health
 from libs.common.ids import new_id
 from services.gateway.api.transfer_lists import transfer_lists_router
 from services.ledger.api.accounts import accounts_router
+from services.ledger.api.sight import SightOf
 from services.ledger.api.statements import statements_router
 from services.ledger.api.transfers import transfers_router
 from services.ledger.api.trial_balance import trial_balance_router
@@ -118,11 +119,13 @@ async def applications(engine: AsyncEngine, tokens: Tokens, said: Said | None = 
     """Give both applications around this pool. What is said to PostgreSQL is noted in `said`, if given."""
     reading = Reading(engine) if said is None else _Listening(engine, said)
     accounts = AccountView(reading, 0)
-    shown = ShownAccounts("http://accounts", SecretStr(""))  # asked about closed accounts alone, and none here is
+    token = SecretStr(new_id())
+    # It is asked about closed accounts alone, and none here is.
+    sight_of = SightOf(ShownAccounts("http://accounts", token), token)
     routers = (
-        accounts_router(accounts, shown, system_clock),
-        statements_router(accounts, shown, StatementView(accounts), system_clock),
-        transfers_router(accounts, shown, TransfersView(reading, 0)),
+        accounts_router(accounts, sight_of, system_clock),
+        statements_router(accounts, sight_of, StatementView(accounts), system_clock),
+        transfers_router(accounts, sight_of, TransfersView(reading, 0)),
         trial_balance_router(TrialBalanceView(reading), system_clock),
     )
     async with (

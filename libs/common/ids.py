@@ -17,6 +17,9 @@ DecisionId = NewType("DecisionId", str)
 BatchId = NewType("BatchId", str)
 MessageId = NewType("MessageId", str)
 
+LOWEST_ID: Final = "00000000-0000-0000-0000-000000000000"
+"""No id is lower: whoever reads page after page in their order begins behind it."""
+
 _SYSTEM_NAMESPACE: Final = uuid5(NAMESPACE_URL, "urn:tallystick:system-accounts")
 _TEXT_LENGTH: Final = 36
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -32,6 +32,7 @@ from services.ledger.api.fee_schedules import fee_schedules_router
 from services.ledger.api.internal import internal_router
 from services.ledger.api.receipts import receipts_router
 from services.ledger.api.reconciliation import reconciliation_router
+from services.ledger.api.sight import SightOf
 from services.ledger.api.statements import statements_router
 from services.ledger.api.transfers import transfers_router
 from services.ledger.api.transparency import transparency_router
@@ -287,11 +288,11 @@ def make_routers(
 ) -> Sequence[APIRouter]:
     """Construct the routes with the views behind them; `vkeys` is what `/transparency/key` answers."""
     reading = Reading(engine)
-    accounts = AccountView(reading, SHARD)
+    accounts, sight_of = AccountView(reading, SHARD), SightOf(shown, internal_token)
     return [
-        accounts_router(accounts, shown, system_clock),
-        statements_router(accounts, shown, StatementView(accounts), system_clock),
-        transfers_router(accounts, shown, TransfersView(reading, SHARD)),
+        accounts_router(accounts, sight_of, system_clock),
+        statements_router(accounts, sight_of, StatementView(accounts), system_clock),
+        transfers_router(accounts, sight_of, TransfersView(reading, SHARD)),
         trial_balance_router(TrialBalanceView(reading), system_clock),
         receipts_router(ReceiptView(reading)),
         transparency_router(TransparencyView(reading, SHARD), vkeys),

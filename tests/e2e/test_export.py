@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any
 from zipfile import ZipFile
 
-from tests.e2e.api_client import Api, new_key, transfer
+from tests.e2e.api_client import PASSWORD, Api, new_key, transfer, wait_until
 
 
 def test_a_customer_takes_along_all_that_is_held_about_him_and_nobody_elses(api: Api) -> None:
@@ -43,3 +43,20 @@ def test_a_customer_takes_along_all_that_is_held_about_him_and_nobody_elses(api:
         assert text not in everything
     listed = {file["name"]: file["sha256"] for file in files["manifest.json"]["files"]}
     assert listed == {name: sha256(raw[name]).hexdigest() for name in raw if name != "manifest.json"}
+
+
+def test_who_came_back_takes_his_deleted_account_along_with_what_the_ledger_keeps_of_it(api: Api) -> None:
+    owner, admin = api.person("returner", funds_minor=100), {"Authorization": f"Bearer {api.admin_token}"}
+    assert api.pay(owner, api.person("heir"), 100).status_code == 201
+    mine = {"Authorization": f"Bearer {owner.token}"}
+    wait_until("his money to be gone", lambda: api.http.delete("/api/v1/me", headers=mine).status_code == 204)
+    deleted = api.http.delete(f"/api/v1/admin/accounts/{owner.account_id}", headers=admin)
+    restored = api.post(f"/admin/users/{owner.user_id}/restore", token=api.admin_token)
+    assert (deleted.status_code, restored.status_code) == (204, 200), (deleted.text, restored.text)
+    token = api.log_in(owner.email, PASSWORD).json()["access_token"]
+    assert api.get("/accounts", token).json()["accounts"] == []
+    with ZipFile(io.BytesIO(api.get("/me/export", token).content)) as archive:
+        [account] = json.loads(archive.read("accounts.json"))
+        statement = json.loads(archive.read(f"accounts/{owner.account_id}/statement.json"))
+    assert (account["account_id"], account["status"], bool(account["deleted_at"])) == (owner.account_id, "closed", True)
+    assert len(statement["entries"]) == 2

@@ -1,6 +1,6 @@
 """The few questions sister services ask about accounts and customers; no part of the public contract."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter, Response
@@ -11,6 +11,7 @@ from libs.common.errors import NotFound
 from libs.common.http.models import IdText, StrictModel
 from libs.common.http.moments import Moment
 from libs.common.http.sisters import sisters_router
+from services.accounts.api.models import AccountListed
 from services.accounts.domain.account import Account
 from services.accounts.use_cases.tell_credentials import TellCredentials
 from services.accounts.views.accounts import AccountView
@@ -19,6 +20,8 @@ from services.accounts.views.erasures import ErasureView
 
 _ERASURES: Final = 200
 """How many there are on a page; the page after it begins behind the last of them."""
+_DELETED: Final = 100
+"""How many deleted accounts there are on a page, likewise."""
 
 
 class AskedAccounts(StrictModel):
@@ -55,6 +58,11 @@ def internal_router(
             "version": customer.version,
         }
 
+    @router.get("/customers/{user_id}/deleted-accounts")
+    async def get_deleted_accounts(user_id: IdText, after: IdText) -> dict[str, list[dict[str, Any]]]:
+        page = await accounts.deleted_of(user_id, after, _DELETED)
+        return {"accounts": [_shown(account) | {"deleted_at": to_rfc3339(at)} for account, at in page]}
+
     @router.get("/revocations")
     async def get_revocations(since: str = "", after: str = "") -> Response:
         page = await credentials.revoked(since=since, after=after)
@@ -73,6 +81,10 @@ def internal_router(
         return Response(msgspec.json.encode(facts), media_type="application/json")
 
     return router
+
+
+def _shown(account: Account) -> dict[str, Any]:
+    return AccountListed.of(account).model_dump()
 
 
 def _told(account: Account) -> dict[str, str | int]:

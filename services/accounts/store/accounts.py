@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, func, insert, or_, select, tuple_, update
+from sqlalchemy import DateTime, Row, column, func, insert, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.ids import is_id
@@ -26,6 +26,10 @@ _COLUMNS: Final = (
     ACCOUNTS.c.name,
     ACCOUNTS.c.metadata,
 )
+_DELETED_OF: Final = text(
+    f"SELECT {', '.join(one.name for one in _COLUMNS)}, deleted_at FROM accounts.deleted_accounts_of("  # noqa: S608 -- names of columns
+    "CAST(:owner_id AS uuid), CAST(:after AS uuid), :limit)"
+).columns(*_COLUMNS, column("deleted_at", DateTime(timezone=True)))
 _CLOSED: Final = or_(ACCOUNTS.c.status == "closed", ACCOUNTS.c.ledger_status == "closed")
 
 
@@ -90,6 +94,14 @@ async def read_accounts_of(
     if after is not None:
         statement = statement.where(ACCOUNTS.c.account_id > after)
     return [_account(row) for row in await connection.execute(statement.order_by(ACCOUNTS.c.account_id).limit(limit))]
+
+
+async def read_deleted_accounts_of(
+    connection: AsyncConnection, owner_id: str, after: str, limit: int
+) -> Sequence[tuple[Account, datetime]]:
+    """Return a page of (account, when it was deleted) of a customer's: those no other statement sees."""
+    rows = await connection.execute(_DELETED_OF, {"owner_id": owner_id, "after": after, "limit": limit})
+    return [(_account(row), row.deleted_at) for row in rows]
 
 
 async def lock_accounts(connection: AsyncConnection, account_ids: Collection[str]) -> Sequence[Account]:

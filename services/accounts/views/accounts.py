@@ -1,11 +1,12 @@
 """What is told of accounts here: whose they are and whether they are open. Balances are the ledger's to tell."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import NotFound
 from services.accounts.domain.account import Account
-from services.accounts.store.accounts import find_account, find_accounts, read_accounts_of
+from services.accounts.store.accounts import find_account, find_accounts, read_accounts_of, read_deleted_accounts_of
 
 
 class AccountView:
@@ -32,3 +33,11 @@ class AccountView:
         """Return a page of the customer's accounts, oldest first, behind the account `after`. Raises: Unavailable."""
         async with self._uow.begin() as tx:
             return await read_accounts_of(tx.connection, owner_id, after, limit)
+
+    async def deleted_of(self, owner_id: str, after: str, limit: int) -> Sequence[tuple[Account, datetime]]:
+        """Return a page of (account, when it was deleted), oldest first, behind the account `after`.
+
+        Raises: Unavailable.
+        """
+        async with self._uow.begin() as tx:
+            return await read_deleted_accounts_of(tx.connection, owner_id, after, limit)

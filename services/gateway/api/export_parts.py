@@ -1,7 +1,7 @@
 """What is held about a customer, as files of JSON: asked of each service with his own token, to the last page.
 
-No service is asked for anything that he could not ask himself, so nothing of others can be in it. What the gateway
-itself keeps is read under his id.
+No service is asked by its public routes for anything that he could not ask himself, so nothing of others can be in it.
+What no public route tells, sisters tell the gateway under his id; what the gateway itself keeps is read under it.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -20,6 +20,7 @@ from libs.common.http.cursors import Cursor
 from services.gateway.api.batch_files import progress_shown
 from services.gateway.api.proxy import ask_for_whole
 from services.gateway.api.webhook_models import DeliveryShown, WebhookShown
+from services.gateway.use_cases.ask_about_customer import AskAboutCustomer
 from services.gateway.use_cases.keep_webhooks import KeepWebhooks
 from services.gateway.use_cases.replay_events import ReplayEvents
 from services.gateway.views.audit_entries import AuditEntriesView, AuditQuery
@@ -51,6 +52,7 @@ class Sources(NamedTuple):
     """Where it comes from."""
 
     clients: Mapping[str, httpx2.AsyncClient]
+    sisters: AskAboutCustomer
     reading: Reading
     webhooks: KeepWebhooks
     deliveries: ReplayEvents
@@ -110,7 +112,9 @@ class ExportParts:
     async def _ask(self, service: str, path: str, **query: str | int) -> Members | None:
         """Return the members of the answer; None for 404."""
         target = f"{path}?{urlencode(query)}" if query else path
-        answer = await ask_for_whole(self._sources.clients[service], self._request, target)
+        client, token = self._sources.clients[service], self._sources.sisters.internal_token
+        # The ledger shows what is held of his deleted accounts to nobody else; the others know no such difference.
+        answer = await ask_for_whole(client, self._request, target, token if service == "ledger" else "")
         if answer.status_code == _ABSENT:
             return None
         if answer.status_code != _OK:
@@ -136,6 +140,9 @@ class ExportParts:
         listed = self._listed("accounts", "/api/v1/accounts", "accounts", more="next_after", by="after")
         async for item in listed:
             self._account_ids.append(msgspec.json.decode(item, type=_Named).account_id)
+            yield item
+        async for account_id, item in self._sources.sisters.deleted_accounts(self._principal.user_id):
+            self._account_ids.append(account_id)
             yield item
 
     async def _service_accounts(self) -> Texts:

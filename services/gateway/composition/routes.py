@@ -31,6 +31,7 @@ from services.gateway.api.transfer_status import transfer_status_router
 from services.gateway.api.webhooks import webhooks_router
 from services.gateway.settings import GatewaySettings
 from services.gateway.store.digests import GatewayDigests
+from services.gateway.use_cases.ask_about_customer import AskAboutCustomer
 from services.gateway.use_cases.await_outcomes import Waiters
 from services.gateway.use_cases.keep_webhooks import KeepWebhooks
 from services.gateway.use_cases.replay_events import ReplayEvents
@@ -84,6 +85,7 @@ def export_routers(
     connection, reading = connections["webhooks"], Reading(engine)
     sources = Sources(
         clients=clients,
+        sisters=AskAboutCustomer(clients["accounts"], settings.internal_token.get_secret_value()),
         reading=reading,
         webhooks=_webhooks(settings, connection, uow),
         deliveries=ReplayEvents(connection, system_clock),

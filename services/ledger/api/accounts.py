@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
 from libs.common.clock import Clock
@@ -15,7 +15,7 @@ from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_reader
 from libs.common.ids import is_id
 from libs.common.money import MAX_AMOUNT_MINOR
-from services.ledger.sisters import ShownAccounts
+from services.ledger.api.sight import Sight, SightOf
 from services.ledger.views.accounts import AccountState, AccountView, Balance, EntryState
 
 _Reader = Annotated[Principal, permitted("account.read")]
@@ -75,8 +75,8 @@ class EntriesAnswer(BaseModel):
     next_after_seq: int | None
 
 
-def accounts_router(accounts: AccountView, shown: ShownAccounts, clock: Clock) -> APIRouter:
-    """Return the routes about accounts; `shown` knows which of them were taken out of their owners' sight."""
+def accounts_router(accounts: AccountView, sight_of: SightOf, clock: Clock) -> APIRouter:
+    """Return the routes about accounts; `sight_of` knows which of them were taken out of their owners' sight."""
     router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"])
 
     @router.get(
@@ -85,7 +85,9 @@ def accounts_router(accounts: AccountView, shown: ShownAccounts, clock: Clock) -
         responses=refusals("account_not_found"),
         response_model_exclude_none=True,
     )
-    async def get_account(account_id: str, principal: _Reader) -> AccountAnswer:
+    async def get_account(
+        account_id: str, principal: _Reader, shown: Annotated[Sight, Depends(sight_of)]
+    ) -> AccountAnswer:
         """Return what the account holds now, and the limits that staff set for it."""
         return _answer(await readable_account(accounts, shown, account_id, principal))
 
@@ -99,6 +101,7 @@ def accounts_router(accounts: AccountView, shown: ShownAccounts, clock: Clock) -
     async def get_balance(
         account_id: str,
         principal: _Reader,
+        shown: Annotated[Sight, Depends(sight_of)],
         at: Annotated[
             Moment | None, Query(description="as of this moment (RFC 3339), its own entries included")
         ] = None,
@@ -117,6 +120,11 @@ def accounts_router(accounts: AccountView, shown: ShownAccounts, clock: Clock) -
         balance = await _balance(accounts, account_id, at, index)
         return BalanceAnswer(account_id=account_id, asset=account.asset, **balance._asdict())
 
+    _add_entries(router, accounts, sight_of)
+    return router
+
+
+def _add_entries(router: APIRouter, accounts: AccountView, sight_of: SightOf) -> None:
     @router.get(
         "/{account_id}/entries",
         summary="List its entries",
@@ -125,6 +133,7 @@ def accounts_router(accounts: AccountView, shown: ShownAccounts, clock: Clock) -
     async def get_entries(
         account_id: str,
         principal: _Reader,
+        shown: Annotated[Sight, Depends(sight_of)],
         limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="entries in one answer")] = _PAGE,
         before_seq: Annotated[
             int | None, Query(ge=1, le=_SEQ_MAX, description="`next_before_seq` of another page: entries before it")
@@ -153,12 +162,8 @@ def accounts_router(accounts: AccountView, shown: ShownAccounts, clock: Clock) -
             next_after_seq=page[0].seq if page and page[0].seq < account.last_seq else None,
         )
 
-    return router
 
-
-async def readable_account(
-    accounts: AccountView, shown: ShownAccounts, account_id: str, principal: Principal
-) -> AccountState:
+async def readable_account(accounts: AccountView, shown: Sight, account_id: str, principal: Principal) -> AccountState:
     """Return the account for its owner, unless it was deleted, and for staff. Raises: NotFound, Unavailable."""
     account = await accounts.one(account_id) if is_id(account_id) else None
     if account is None:

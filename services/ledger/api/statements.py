@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
 from libs.common.clock import Clock, to_rfc3339
@@ -13,8 +13,8 @@ from libs.common.http.gate import permitted
 from libs.common.http.moments import Moment, require_past, require_period
 from libs.common.http.openapi import refusals
 from services.ledger.api.accounts import EntryAnswer, entry_answer, readable_account
+from services.ledger.api.sight import Sight, SightOf
 from services.ledger.api.statement_csv import statement_csv
-from services.ledger.sisters import ShownAccounts
 from services.ledger.views.accounts import AccountState, AccountView, EntryState
 from services.ledger.views.statements import Period, StatementView
 
@@ -45,9 +45,7 @@ class StatementAnswer(BaseModel):
     prev: str | None
 
 
-def statements_router(
-    accounts: AccountView, shown: ShownAccounts, statements: StatementView, clock: Clock
-) -> APIRouter:
+def statements_router(accounts: AccountView, sight_of: SightOf, statements: StatementView, clock: Clock) -> APIRouter:
     """Return the route."""
     router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"])
 
@@ -60,10 +58,11 @@ def statements_router(
             **refusals("account_not_found", "conflicting_parameters", "moment_in_future", "cursor_invalid"),
         },
     )
-    async def get_statement(
+    async def get_statement(  # noqa: PLR0913, PLR0917 -- each narrows what is asked for, or says who asks
         account_id: str,
         request: Request,
         principal: Annotated[Principal, permitted("account.read")],
+        shown: Annotated[Sight, Depends(sight_of)],
         begins_at: Annotated[
             Moment | None, Query(alias="from", description="first moment; all there is before")
         ] = None,

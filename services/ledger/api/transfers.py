@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from libs.common.errors import Unprocessable
@@ -14,7 +14,7 @@ from libs.common.http.openapi import refusals
 from libs.common.http.permissions import PERMISSIONS
 from libs.common.http.transfer_filter import TransferFilterQuery
 from services.ledger.api.accounts import readable_account
-from services.ledger.sisters import ShownAccounts
+from services.ledger.api.sight import Sight, SightOf
 from services.ledger.views.accounts import AccountView
 from services.ledger.views.transfers import ACCOUNTS_MAX, Filter, ListedTransfer, TransfersView
 
@@ -72,7 +72,7 @@ class TransfersAnswer(BaseModel):
     prev: str | None
 
 
-def transfers_router(accounts: AccountView, shown: ShownAccounts, transfers: TransfersView) -> APIRouter:
+def transfers_router(accounts: AccountView, sight_of: SightOf, transfers: TransfersView) -> APIRouter:
     """Return the route."""
     router = APIRouter(prefix="/api/v1/transfers", tags=["transfers"])
 
@@ -82,7 +82,9 @@ def transfers_router(accounts: AccountView, shown: ShownAccounts, transfers: Tra
         responses=refusals("account_not_found", "too_many_accounts", "cursor_invalid", "conflicting_parameters"),
     )
     async def list_transfers(
-        principal: Annotated[Principal, permitted("transfer.list")], query: TransferFilterQuery
+        principal: Annotated[Principal, permitted("transfer.list")],
+        shown: Annotated[Sight, Depends(sight_of)],
+        query: TransferFilterQuery,
     ) -> TransfersAnswer:
         """Return the transfers of an account, of all your accounts, or for staff of anybody, newest first.
 
@@ -115,7 +117,7 @@ async def _accounts_of(
     principal: Principal,
     account_id: str | None,
     accounts: AccountView,
-    shown: ShownAccounts,
+    shown: Sight,
     transfers: TransfersView,
 ) -> list[str] | None:
     """Return the accounts whose transfers he may see; None for all. Raises: NotFound, Unprocessable, Unavailable."""

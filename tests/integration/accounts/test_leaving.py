@@ -6,8 +6,9 @@ import httpx2
 import pytest
 
 from libs.common.contracts.accounts import AccountChanged, CredentialsRevoked, CustomerChanged
-from libs.common.ids import new_id
-from tests.integration.accounts.conftest import World
+from libs.common.ids import LOWEST_ID, new_id
+from services.accounts.views.accounts import AccountView
+from tests.integration.accounts.conftest import INTERNAL_TOKEN, World
 from tests.support.api_world import admin_connection
 
 
@@ -157,6 +158,34 @@ async def test_a_deleted_account_is_in_no_list_until_an_admin_restores_it(world:
     assert (await admin(world, "POST", f"/accounts/{first}/restore")).status_code == 204
     listed = await world.http.get("/api/v1/accounts", headers=world.keys.bearer(user_id))
     assert len(listed.json()["accounts"]) == 2
+
+
+async def test_the_gateway_is_told_of_an_owner_s_deleted_accounts_and_of_nobody_elses(world: World) -> None:
+    user_id, accounts = await customer_with_accounts(world)
+    other, [foreign, _] = await customer_with_accounts(world)
+    await world.http.patch(
+        f"/api/v1/accounts/{accounts[0]}", json={"name": "rainy days"}, headers=world.keys.bearer(user_id)
+    )
+    for one in (user_id, other):
+        await close(world, one)
+    for account_id in (*accounts, foreign):
+        assert (await admin(world, "DELETE", f"/accounts/{account_id}")).status_code == 204
+    path, sister = f"/internal/customers/{user_id}/deleted-accounts", {"X-Internal-Token": INTERNAL_TOKEN}
+    told = await world.http.get(path, params={"after": LOWEST_ID}, headers=sister)
+    first, second = told.json()["accounts"]
+    assert [first["account_id"], second["account_id"]] == accounts
+    assert (first["name"], first["status"], first["deleted_at"][:4]) == (
+        "rainy days",
+        "closed",
+        str(world.clock().year),
+    )
+    rest = await world.http.get(path, params={"after": accounts[0]}, headers=sister)
+    assert rest.json() == {"accounts": [second]}
+    assert len(await AccountView(world.uow).deleted_of(user_id, LOWEST_ID, 1)) == 1
+    assert (await admin(world, "POST", f"/accounts/{accounts[1]}/restore")).status_code == 204
+    assert (await world.http.get(path, params={"after": LOWEST_ID}, headers=sister)).json() == {"accounts": [first]}
+    assert (await world.http.get(path, params={"after": "0"}, headers=sister)).status_code == 422
+    assert (await world.http.get(path, params={"after": LOWEST_ID})).status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/users/{}", "/users/{}/restore", "/accounts/{}", "/accounts/{}/restore"])

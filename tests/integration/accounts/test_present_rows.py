@@ -30,8 +30,16 @@ HIDING = {"customers", "accounts"}
 """The tables that have deleted rows."""
 PARTIAL = {"customers_email_unique"}
 """Indexes that hold present rows alone, so that no filter is needed."""
-DOORS = {"erase_customer", "erasure_state", "delete_customer", "restore_customer", "delete_account", "restore_account"}
-"""What runs as the owner, and so sees them: deleting, restoring and erasing, which nothing else may do."""
+DOORS = {
+    "erase_customer",
+    "erasure_state",
+    "delete_customer",
+    "restore_customer",
+    "delete_account",
+    "restore_account",
+    "deleted_accounts_of",
+}
+"""What runs as the owner, and so sees them: deleting, restoring, erasing, telling an owner. Nothing else may."""
 RECONCILED = {"accounts_as_told", "profiles_as_told"}
 """What is compared with other services: ids, states and profiles, deleted ones too."""
 

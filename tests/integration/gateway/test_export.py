@@ -22,6 +22,7 @@ from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
 from services.gateway.api.export import export_router
 from services.gateway.api.export_parts import Sources
+from services.gateway.use_cases.ask_about_customer import AskAboutCustomer
 from services.gateway.use_cases.keep_webhooks import KeepWebhooks
 from services.gateway.use_cases.replay_events import ReplayEvents
 from services.gateway.views.audit_entries import AuditEntriesView
@@ -31,8 +32,10 @@ from tests.integration.gateway.counter import Counter
 from tests.support.api_world import http_client
 
 EXPORT = "/api/v1/me/export"
+INTERNAL_TOKEN = "sister to sister"
 ADMIN = new_id()
 ACCOUNTS = [new_id(), new_id()]
+DELETED = [new_id(), new_id()]
 TRANSFERS: list[dict[str, Any]] = [
     {
         "transfer_id": new_id(),
@@ -61,13 +64,21 @@ class Services:
 
     def __init__(self) -> None:
         self.tokens: set[str] = set()
+        self.asked_as_a_sister: list[str] = []
+        self.deleted: list[str] = []
         self.fails_at = ""
         self.waits: asyncio.Event | None = None
         self.reached = asyncio.Event()
 
     async def __call__(self, request: httpx2.Request) -> httpx2.Response:
-        self.tokens.add(request.headers["authorization"])
         path, query = request.url.path, dict(request.url.params)
+        if path.startswith("/internal/"):
+            assert (request.headers["x-internal-token"], "authorization" in request.headers) == (INTERNAL_TOKEN, False)
+            self.asked_as_a_sister.append(path)
+        else:
+            as_sister = request.headers.get("x-internal-token")
+            assert as_sister == (INTERNAL_TOKEN if request.url.host == "ledger" else None)
+            self.tokens.add(request.headers["authorization"])
         if self.fails_at and path.endswith(self.fails_at):
             return httpx2.Response(503, json={})
         if self.waits is not None and path.endswith("/sessions"):
@@ -93,6 +104,9 @@ class Services:
             case "/api/v1/accounts":
                 named = page([{"account_id": one} for one in ACCOUNTS], "accounts", query, by="after")
                 return {"accounts": named["accounts"], "next_after": named["next"]}
+            case _ if path.endswith("/deleted-accounts"):
+                beyond = [one for one in self.deleted if one > query["after"]]
+                return {"accounts": [{"account_id": one, "deleted_at": "2026-03-01"} for one in beyond[:1]]}
             case "/api/v1/transfers":
                 found = TRANSFERS if query["account_id"] == ACCOUNTS[0] else []
                 wanted = [one for one in found if query.get("status") in {None, one["status"]}]
@@ -135,10 +149,14 @@ async def world(counter: Counter, tmp_path: Path) -> AsyncIterator[World]:
     services, trail = Services(), Trail(counter)
     (tmp_path / "webhooks.keys").write_text(Fernet.generate_key().decode())
     connection = counter.connections["lookup"]
-    client = httpx2.AsyncClient(base_url="http://services", transport=httpx2.MockTransport(services))
+    clients = {
+        name: httpx2.AsyncClient(base_url=f"http://{name}", transport=httpx2.MockTransport(services))
+        for name in ("accounts", "kyc", "ledger")
+    }
     uow = UnitOfWork(counter.engine, Outbox("gateway", counter.publisher, connection))
     sources = Sources(
-        clients=dict.fromkeys(("accounts", "kyc", "ledger"), client),
+        clients=clients,
+        sisters=AskAboutCustomer(clients["accounts"], INTERNAL_TOKEN),
         reading=Reading(counter.engine),
         webhooks=KeepWebhooks(connection, uow, WebhookSecrets(tmp_path / "webhooks.keys"), counter.clock, ()),
         deliveries=ReplayEvents(connection, counter.clock),
@@ -146,8 +164,10 @@ async def world(counter: Counter, tmp_path: Path) -> AsyncIterator[World]:
         audit=AuditEntriesView(Reading(counter.engine)),
     )
     routers = [export_router(sources, cast("AuditTrail", trail))]
-    async with http_client("gateway", routers, counter.keys) as http, client:
+    async with http_client("gateway", routers, counter.keys) as http:
         yield World(counter, http, services, trail)
+    for client in clients.values():
+        await client.aclose()
 
 
 def unpacked(answer: httpx2.Response) -> dict[str, Any]:
@@ -181,6 +201,15 @@ async def test_every_list_is_followed_to_its_last_page_with_the_callers_own_toke
     assert "service-accounts.json" not in files
     assert len(world.services.tokens) == 1
     assert [(entry.action, entry.actor_id) for entry in world.trail.kept] == [("customer.export", world.user_id)]
+
+
+async def test_deleted_accounts_are_in_it_marked_so_with_their_statements(world: World) -> None:
+    world.services.deleted = DELETED
+    files = unpacked(await world.export())
+    deleted = [{"account_id": one, "deleted_at": "2026-03-01"} for one in DELETED]
+    assert files["accounts.json"] == [{"account_id": one} for one in ACCOUNTS] + deleted
+    assert all(len(files[f"accounts/{one}/statement.json"]["entries"]) == 3 for one in DELETED)
+    assert {path.split("/")[3] for path in world.services.asked_as_a_sister} == {world.user_id}
 
 
 async def test_webhooks_batches_and_what_he_did_are_in_it_and_nothing_of_others(world: World) -> None:

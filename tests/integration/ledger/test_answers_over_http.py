@@ -343,6 +343,11 @@ async def test_a_deleted_account_is_read_by_staff_and_no_longer_by_its_owner(
     assert await statuses(bob) == {404}
     assert (await client.get("/api/v1/transfers", headers=bob)).json()["transfers"] == []
     assert await statuses(keys.bearer(new_id(), "support")) == {200}
+    sister = {"X-Internal-Token": INTERNAL_TOKEN}
+    assert await statuses(bob | sister) == {200}, "for his export"
+    assert await statuses(bob | {"X-Internal-Token": "guessed"}) == {404}
+    assert await statuses(alice | sister) == {404}
+    assert await statuses(sister) == {401}
     sight.is_away = True
     assert await statuses(bob) == {503}
     assert (await client.get("/api/v1/transfers", headers=alice)).json()["transfers"]
