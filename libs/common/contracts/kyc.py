@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from libs.common.contracts.base import Message
 
-VerificationStatus = Literal["none", "in_review", "approved", "rejected"]
+VerificationStatus = Literal["none", "in_review", "needs_info", "approved", "suspended", "rejected"]
 
 
 class VerificationChanged(Message, frozen=True, gc=False, kw_only=True):

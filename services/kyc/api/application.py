@@ -40,6 +40,7 @@ def application_router(
             "under_age",
             "unknown_country",
             "application_exists",
+            "retry_not_allowed",
             *REFUSED_COPIES,
         ),
     )
@@ -51,7 +52,8 @@ def application_router(
     ) -> Response:
         """Bring the caller's verification into review. Applicants are at least 18 years old.
 
-        Whoever is in review or approved cannot apply again; whoever was rejected can.
+        Whoever is in review or approved cannot apply again; whoever was rejected can, unless that was final, and
+        whoever was asked for more can correct his application so.
         """
         verification = await submit_application(
             asked.by(principal.user_id, _answer, hide=hide),
@@ -79,7 +81,10 @@ def application_router(
 
     @router.get("/status", summary="See how my verification stands", responses=refusals())
     async def get_status(principal: Annotated[Principal, permitted("verification.read")]) -> StatusAnswer:
-        """Return status, tier and what to do next; `none` and tier 0 for somebody who never applied."""
+        """Return status, tier, phase and what to do next; `none` and tier 0 for somebody who never applied.
+
+        `rejection_code` is null where there is nothing to say.
+        """
         return StatusAnswer.of(await statuses.of(principal.user_id))
 
     return router

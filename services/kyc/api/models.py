@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from libs.common.clock import to_rfc3339
 from libs.common.http.models import NameText, ShortText, StrictModel
-from services.kyc.domain.verification import Application, NextAction, Status
+from services.kyc.domain.verification import Application, NextAction, Phase, Status
 from services.kyc.views.verification_status import VerificationStatus
 
 # ASCII digits alone: `\d` would let other scripts' digits pass.
@@ -56,7 +56,10 @@ class StatusAnswer(BaseModel):
 
     status: Status
     tier: int
+    phase: Phase
     next_action: NextAction
+    needs: list[str]
+    rejection_code: str | None
     can_retry: bool
     since: str | None
     version: int
@@ -67,7 +70,10 @@ class StatusAnswer(BaseModel):
         return cls(
             status=status.state.status,
             tier=status.state.tier,
+            phase=status.phase,
             next_action=status.next_action,
+            needs=list(status.needs),
+            rejection_code=status.rejection_code or None,
             can_retry=status.can_retry,
             since=to_rfc3339(status.since) if status.since else None,
             version=status.state.version,

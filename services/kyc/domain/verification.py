@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from libs.common.errors import Conflict
 
-Status = Literal["none", "in_review", "approved", "rejected"]
-Action = Literal["apply", "approve", "reject"]
-NextAction = Literal["apply", "wait", "nothing"]
+Status = Literal["none", "in_review", "needs_info", "approved", "suspended", "rejected"]
+CustomerAction = Literal["apply", "provide"]
+StaffAction = Literal["approve", "reject", "ask", "suspend", "resume"]
+Action = CustomerAction | StaffAction
+NextAction = Literal["apply", "wait", "provide", "nothing"]
+Phase = Literal["not_started", "under_review", "information_needed", "verified", "suspended", "declined"]
 
 NO_TIER: Final = 0
 """Sends nothing, receives held."""
@@ -20,11 +23,17 @@ APPLICATION_TIER: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a verification stands. `version` counts its states; 0 is the state of somebody who never applied."""
+    """Where a verification stands. `version` counts its states; 0 is the state of somebody who never applied.
+
+    `kept_tier` is what a suspended customer had and gets back when it ends; `may_retry`, whether one who was rejected
+    may apply again.
+    """
 
     status: Status
     tier: int
     version: int
+    kept_tier: int = NO_TIER
+    may_retry: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +49,8 @@ class Application:
 class Verification:
     """A verification as stored, its `application` until the customer was erased.
 
-    `decided_*` are empty until a reviewer has decided on the present application.
+    `decided_*` are empty until a reviewer has decided on the present application. `needs` is what he asked for,
+    `rejection_code` why he turned it down.
     """
 
     user_id: str
@@ -51,46 +61,118 @@ class Verification:
     decided_by: str | None
     reason: str
     changed_at: datetime
+    rejection_code: str = ""
+    needs: tuple[str, ...] = ()
 
 
 NEVER_APPLIED: Final = State(status="none", tier=NO_TIER, version=0)
 
-TRANSITIONS: Final[Mapping[tuple[Status, Action], tuple[Status, int]]] = MappingProxyType(
+TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
     {
-        ("none", "apply"): ("in_review", NO_TIER),
-        ("in_review", "approve"): ("approved", APPLICATION_TIER),
-        ("in_review", "reject"): ("rejected", NO_TIER),
-        ("rejected", "apply"): ("in_review", NO_TIER),
+        ("none", "apply"): "in_review",
+        ("in_review", "approve"): "approved",
+        ("in_review", "reject"): "rejected",
+        ("in_review", "ask"): "needs_info",
+        # Whoever was asked sends his application once more, corrected, or says that what was asked for is there.
+        ("needs_info", "apply"): "in_review",
+        ("needs_info", "provide"): "in_review",
+        ("needs_info", "reject"): "rejected",
+        # Another tier, up or down; new transfers alone feel it.
+        ("approved", "approve"): "approved",
         # Revoked by compliance: new transfers stop, posted ones stand.
-        ("approved", "reject"): ("rejected", NO_TIER),
+        ("approved", "reject"): "rejected",
+        ("approved", "suspend"): "suspended",
+        ("suspended", "resume"): "approved",
+        ("suspended", "reject"): "rejected",
+        ("rejected", "apply"): "in_review",
     }
 )
-"""(present status, action) → (new status, new tier). What is not listed is refused."""
+"""(present status, action) → new status. What is not listed is refused; docs/verification.md is drawn from it."""
 
-NEXT_ACTIONS: Final[Mapping[Status, NextAction]] = MappingProxyType(
-    {"none": "apply", "in_review": "wait", "approved": "nothing", "rejected": "apply"}
+PHASES: Final[Mapping[Status, Phase]] = MappingProxyType(
+    {
+        "none": "not_started",
+        "in_review": "under_review",
+        "needs_info": "information_needed",
+        "approved": "verified",
+        "suspended": "suspended",
+        "rejected": "declined",
+    }
 )
-"""status → what the customer does next."""
+"""status → what a customer's screen shows."""
+
+_NEXT_ACTIONS: Final[Mapping[Status, NextAction]] = MappingProxyType(
+    {
+        "none": "apply",
+        "in_review": "wait",
+        "needs_info": "provide",
+        "approved": "nothing",
+        "suspended": "wait",
+        "rejected": "apply",
+    }
+)
 
 _REFUSALS: Final[Mapping[Action, tuple[str, str]]] = MappingProxyType(
     {
         "apply": ("application_exists", "There is an application already; see its status."),
-        "approve": ("not_in_review", "Only an application in review can be approved."),
-        "reject": ("not_in_review", "Only an application in review or an approved one can be rejected."),
+        "provide": ("information_not_asked", "Nobody waits for anything from you; see the status."),
+        "approve": (
+            "not_in_review",
+            "Only an application in review is approved, or an approved customer given another tier.",
+        ),
+        "reject": ("not_in_review", "There is nothing to reject."),
+        "ask": ("not_in_review", "More is asked for only while an application is in review."),
+        "suspend": ("not_in_review", "Only an approval can be suspended."),
+        "resume": ("not_in_review", "Only an approval that is suspended can be resumed."),
     }
 )
 
 
-def move(state: State, action: Action) -> State:
-    """Return the state after the action. Raises: Conflict `application_exists` or `not_in_review`."""
+def move(state: State, action: Action, *, tier: int = APPLICATION_TIER, may_retry: bool = True) -> State:
+    """Return the state after the action; `tier` is what an approval gives, `may_retry` what a rejection leaves open.
+
+    Raises: Conflict `application_exists`, `retry_not_allowed`, `information_not_asked` or `not_in_review`, with the
+    actions that would be legal for whoever asks.
+    """
     target = TRANSITIONS.get((state.status, action))
-    if target is None:
+    is_same_tier = action == "approve" and state.tier == tier
+    if target is None or is_same_tier:
         code, detail = _REFUSALS[action]
-        raise Conflict(code, detail, verification_status=state.status)
-    status, tier = target
-    return State(status=status, tier=tier, version=state.version + 1)
+        raise Conflict(code, detail, **_standing(state, action))
+    if state.status == "rejected" and not state.may_retry:
+        raise Conflict("retry_not_allowed", "The rejection is final; ask support.", **_standing(state, action))
+    return State(
+        status=target,
+        tier=_tier_after(state, action, tier),
+        version=state.version + 1,
+        kept_tier=state.tier if action == "suspend" else NO_TIER,
+        may_retry=may_retry if action == "reject" else True,
+    )
 
 
-def can_retry(status: Status) -> bool:
+def legal_actions(state: State, *, of_staff: bool) -> list[Action]:
+    """Return what staff, or the customer himself, may do in this state, in the table's order."""
+    actions = get_args(StaffAction if of_staff else CustomerAction)
+    listed: list[Action] = [action for status, action in TRANSITIONS if status == state.status and action in actions]
+    return listed if state.status != "rejected" or state.may_retry else []
+
+
+def next_action(state: State) -> NextAction:
+    """Return what the customer does next."""
+    return "nothing" if state.status == "rejected" and not state.may_retry else _NEXT_ACTIONS[state.status]
+
+
+def can_retry(state: State) -> bool:
     """Tell whether a customer who was turned down may apply again."""
-    return status == "rejected" and (status, "apply") in TRANSITIONS
+    return state.status == "rejected" and state.may_retry
+
+
+def _tier_after(state: State, action: Action, tier: int) -> int:
+    if action == "approve":
+        return tier
+    return state.kept_tier if action == "resume" else NO_TIER
+
+
+def _standing(state: State, action: Action) -> dict[str, object]:
+    legal = legal_actions(state, of_staff=action in get_args(StaffAction))
+    return {"verification_status": state.status, "legal_actions": legal}

@@ -2,7 +2,20 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Date, DateTime, LargeBinary, MetaData, SmallInteger, Table, Text, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
 _METADATA: Final = MetaData(schema="kyc")
 _ID: Final = Uuid(as_uuid=False)
@@ -26,6 +39,10 @@ VERIFICATIONS: Final = Table(
     Column("reason", Text),
     Column("changed_at", _MOMENT),
     Column("erased_at", _MOMENT),
+    Column("kept_tier", SmallInteger),
+    Column("may_retry", Boolean),
+    Column("rejection_code", Text),
+    Column("needs", ARRAY(Text)),
 )
 
 VERIFICATION_EVENTS: Final = Table(
@@ -38,4 +55,7 @@ VERIFICATION_EVENTS: Final = Table(
     Column("actor_id", _ID),
     Column("reason", Text),
     Column("at", _MOMENT),
+    Column("action", Text),
+    Column("tier", SmallInteger),
+    Column("code", Text),
 )

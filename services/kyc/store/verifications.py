@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from libs.common.errors import Conflict
 from libs.common.ids import is_id
 from libs.common.personal.sealing import Sealer, sealer_of
-from services.kyc.domain.verification import Application, State, Status, Verification
+from services.kyc.domain.verification import Action, Application, State, Status, Verification
 from services.kyc.store.tables import VERIFICATION_EVENTS, VERIFICATIONS
 
 _ROW: Final = VERIFICATIONS.c
@@ -35,9 +35,9 @@ async def lock_verification(connection: AsyncConnection, user_id: str) -> Verifi
 
 
 async def save_verification(
-    connection: AsyncConnection, verification: Verification, *, before: Status, actor_id: str
+    connection: AsyncConnection, verification: Verification, action: Action, *, before: Status, actor_id: str
 ) -> None:
-    """Store the new state over the version right before it, and its event.
+    """Store the state that this action led to over the version right before it, and its event.
 
     Raises: Conflict `application_exists` when the version before is no longer there, which only two first
     applications at once can bring about: every later state is locked before it is decided.
@@ -53,6 +53,10 @@ async def save_verification(
         "decided_by": verification.decided_by,
         "reason": verification.reason,
         "changed_at": verification.changed_at,
+        "kept_tier": verification.state.kept_tier,
+        "may_retry": verification.state.may_retry,
+        "rejection_code": verification.rejection_code,
+        "needs": list(verification.needs),
     }
     statement = (
         insert(VERIFICATIONS)
@@ -73,6 +77,9 @@ async def save_verification(
             actor_id=actor_id,
             reason=verification.reason,
             at=verification.changed_at,
+            action=action,
+            tier=verification.state.tier,
+            code=verification.rejection_code,
         )
     )
 
@@ -121,11 +128,19 @@ def _verification(connection: AsyncConnection, row: Row[*tuple[Any, ...]]) -> Ve
         application = _decode(text)
     return Verification(
         user_id=row.user_id,
-        state=State(status=row.status, tier=row.tier, version=row.version),
+        state=State(
+            status=row.status,
+            tier=row.tier,
+            version=row.version,
+            kept_tier=row.kept_tier,
+            may_retry=row.may_retry,
+        ),
         application=application,
         submitted_at=row.submitted_at,
         decided_at=row.decided_at,
         decided_by=row.decided_by,
         reason=row.reason,
         changed_at=row.changed_at,
+        rejection_code=row.rejection_code,
+        needs=tuple(row.needs),
     )

@@ -44,7 +44,9 @@ class DecideApplication:
                 reason=reason,
                 changed_at=now,
             )
-            await save_verification(tx.connection, verification, before=before.state.status, actor_id=asker.actor_id)
+            await save_verification(
+                tx.connection, verification, decision, before=before.state.status, actor_id=asker.actor_id
+            )
             tx.emit(VERIFICATIONS, user_id, verification_changed(verification))
             facts = {"before": before.state.status, "after": verification.state.status}
             await record(tx, asker, "verification.review", at=now, resource=("customer", user_id), facts=facts)

@@ -26,8 +26,8 @@ class SubmitApplication:
         """Store the application of whoever asks and return the verification, in review.
 
         Locks: the request's key, the verification. Emits: VerificationChanged. Raises: AnsweredBefore; Unprocessable
-        `birth_date_invalid`, `birth_date_in_future`, `under_age`, `unknown_country`; Conflict `application_exists`;
-        Unavailable.
+        `birth_date_invalid`, `birth_date_in_future`, `under_age`, `unknown_country`; Conflict `application_exists`,
+        `retry_not_allowed`; Unavailable.
         """
         user_id = asker.actor_id
         async with once.work(self._uow) as tx:
@@ -47,7 +47,7 @@ class SubmitApplication:
                 reason="",
                 changed_at=now,
             )
-            await save_verification(tx.connection, verification, before=state.status, actor_id=user_id)
+            await save_verification(tx.connection, verification, "apply", before=state.status, actor_id=user_id)
             tx.emit(VERIFICATIONS, user_id, verification_changed(verification))
             await record(tx, asker, "verification.apply", at=now, resource=("customer", user_id))
             tx.made(verification)

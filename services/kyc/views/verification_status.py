@@ -1,28 +1,38 @@
 """What a customer is told of his verification."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import NotFound
+from services.kyc.domain.rejection import told_code
 from services.kyc.domain.verification import (
     NEVER_APPLIED,
-    NEXT_ACTIONS,
+    PHASES,
     Application,
     NextAction,
+    Phase,
     State,
     Verification,
     can_retry,
+    next_action,
 )
 from services.kyc.store.verifications import find_verification
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationStatus:
-    """Where a verification stands and what comes next. `since` is empty for somebody who never applied."""
+    """Where a verification stands and what comes next. `since` is empty for somebody who never applied.
+
+    `needs` is what he was asked for, `rejection_code` why he was turned down, where he may know.
+    """
 
     state: State
+    phase: Phase
     next_action: NextAction
+    needs: Sequence[str]
+    rejection_code: str
     can_retry: bool
     since: datetime | None
 
@@ -32,8 +42,11 @@ def status_of(verification: Verification | None) -> VerificationStatus:
     state = verification.state if verification else NEVER_APPLIED
     return VerificationStatus(
         state=state,
-        next_action=NEXT_ACTIONS[state.status],
-        can_retry=can_retry(state.status),
+        phase=PHASES[state.status],
+        next_action=next_action(state),
+        needs=verification.needs if verification else (),
+        rejection_code=told_code(verification.rejection_code) if verification else "",
+        can_retry=can_retry(state),
         since=verification.changed_at if verification else None,
     )
 

@@ -26,7 +26,10 @@ async def test_who_never_applied_is_told_to(world: World) -> None:
     assert await world.status(new_id()) == {
         "status": "none",
         "tier": 0,
+        "phase": "not_started",
         "next_action": "apply",
+        "needs": [],
+        "rejection_code": None,
         "can_retry": False,
         "since": None,
         "version": 0,
@@ -78,16 +81,16 @@ async def test_the_whole_life_of_a_verification_is_kept_event_by_event(world: Wo
     await world.decide(user_id, "approve", reviewer=reviewer, reason=None)
     await world.decide(user_id, "reject", reviewer=reviewer, reason="forged")
     events = await world.rows(
-        "SELECT version, from_status, to_status, actor_id::text, reason FROM kyc.verification_events"
+        "SELECT version, action, to_status, tier, actor_id::text, reason FROM kyc.verification_events"
         " WHERE user_id = $1 ORDER BY version",
         user_id,
     )
     assert [tuple(event.values()) for event in events] == [
-        (1, "none", "in_review", user_id, ""),
-        (2, "in_review", "rejected", reviewer, "blurred"),
-        (3, "rejected", "in_review", user_id, ""),
-        (4, "in_review", "approved", reviewer, ""),
-        (5, "approved", "rejected", reviewer, "forged"),
+        (1, "apply", "in_review", 0, user_id, ""),
+        (2, "reject", "rejected", 0, reviewer, "blurred"),
+        (3, "apply", "in_review", 0, user_id, ""),
+        (4, "approve", "approved", 1, reviewer, ""),
+        (5, "reject", "rejected", 0, reviewer, "forged"),
     ]
     assert [tier for _, tier, _ in world.said(user_id)] == [0, 0, 0, 1, 0]
 
@@ -97,11 +100,12 @@ async def test_a_refused_move_leaves_everything_as_it_is(world: World) -> None:
     await world.apply(user_id)
     again = await world.apply(user_id)
     assert (again.status_code, again.json()["code"]) == (409, "application_exists")
-    assert again.json()["verification_status"] == "in_review"
+    assert (again.json()["verification_status"], again.json()["legal_actions"]) == ("in_review", [])
     await world.decide(user_id, "approve")
     assert (await world.apply(user_id)).json()["code"] == "application_exists"
     twice = await world.decide(user_id, "approve")
     assert (twice.status_code, twice.json()["code"]) == (409, "not_in_review")
+    assert twice.json()["legal_actions"] == ["approve", "reject", "suspend"]
     assert len(world.said(user_id)) == 2
     assert (await world.status(user_id))["version"] == 2
 
@@ -257,6 +261,14 @@ async def test_more_than_one_page_is_said_completely(world: World) -> None:
             "INSERT INTO kyc.verification_events VALUES ($1, 9, 'none', 'approved', $1, '', now())",
             "verification_events_move_known",
         ),
+        (
+            "INSERT INTO kyc.verification_events SELECT $1, 9, 'in_review', 'approved', $1, 'x', now(), 'approve', 1",
+            "verification_events_by_another",
+        ),
+        ("UPDATE kyc.verifications SET version = 9 WHERE user_id = $1", "verifications_version_counts_states"),
+        ("UPDATE kyc.verifications SET may_retry = false WHERE user_id = $1", "verifications_version_counts_states"),
+        ("UPDATE kyc.verifications SET kept_tier = 1 WHERE user_id = $1", "verifications_kept_tier_fits_status"),
+        ("UPDATE kyc.verifications SET needs = '{tax_number}' WHERE user_id = $1", "verifications_needs_fit_status"),
     ],
 )
 async def test_the_database_itself_forbids_it(world: World, statement: str, constraint: str) -> None:

@@ -1,4 +1,4 @@
-"""Every state against every action: five moves, all others refused."""
+"""Every state against every action: the moves of the table, all others refused with what is legal."""
 
 from itertools import product
 from typing import get_args
@@ -6,55 +6,103 @@ from typing import get_args
 import pytest
 
 from libs.common.errors import Conflict
+from services.kyc.domain.rejection import RejectionCode, told_code
 from services.kyc.domain.verification import (
     NEVER_APPLIED,
-    NEXT_ACTIONS,
+    PHASES,
     TRANSITIONS,
     Action,
+    CustomerAction,
+    StaffAction,
     State,
     Status,
     can_retry,
+    legal_actions,
     move,
+    next_action,
 )
 
 STATUSES: tuple[Status, ...] = get_args(Status)
-ACTIONS: tuple[Action, ...] = get_args(Action)
-ALLOWED: dict[tuple[Status, Action], tuple[Status, int]] = {
-    ("none", "apply"): ("in_review", 0),
-    ("in_review", "approve"): ("approved", 1),
-    ("in_review", "reject"): ("rejected", 0),
-    ("rejected", "apply"): ("in_review", 0),
-    ("approved", "reject"): ("rejected", 0),
+ACTIONS: tuple[Action, ...] = (*get_args(CustomerAction), *get_args(StaffAction))
+ALLOWED: dict[tuple[Status, Action], Status] = {
+    ("none", "apply"): "in_review",
+    ("in_review", "approve"): "approved",
+    ("in_review", "reject"): "rejected",
+    ("in_review", "ask"): "needs_info",
+    ("needs_info", "apply"): "in_review",
+    ("needs_info", "provide"): "in_review",
+    ("needs_info", "reject"): "rejected",
+    ("approved", "approve"): "approved",
+    ("approved", "reject"): "rejected",
+    ("approved", "suspend"): "suspended",
+    ("suspended", "resume"): "approved",
+    ("suspended", "reject"): "rejected",
+    ("rejected", "apply"): "in_review",
 }
-REFUSED: dict[tuple[Status, Action], str] = {
-    ("in_review", "apply"): "application_exists",
-    ("approved", "apply"): "application_exists",
-    ("none", "approve"): "not_in_review",
-    ("approved", "approve"): "not_in_review",
-    ("rejected", "approve"): "not_in_review",
-    ("none", "reject"): "not_in_review",
-    ("rejected", "reject"): "not_in_review",
+CODES: dict[Action, str] = {
+    "apply": "application_exists",
+    "provide": "information_not_asked",
+    "approve": "not_in_review",
+    "reject": "not_in_review",
+    "ask": "not_in_review",
+    "suspend": "not_in_review",
+    "resume": "not_in_review",
 }
+LEGAL: dict[Status, tuple[list[Action], list[Action]]] = {
+    "none": (["apply"], []),
+    "in_review": ([], ["approve", "reject", "ask"]),
+    "needs_info": (["apply", "provide"], ["reject"]),
+    "approved": ([], ["approve", "reject", "suspend"]),
+    "suspended": ([], ["resume", "reject"]),
+    "rejected": (["apply"], []),
+}
+"""status → what the customer may do, and what staff may."""
+REFUSED = [pair for pair in product(STATUSES, ACTIONS) if pair not in ALLOWED]
 
 
-def test_the_two_lists_below_leave_no_pair_out() -> None:
-    assert ALLOWED.keys() | REFUSED.keys() == set(product(STATUSES, ACTIONS))
+def in_state(status: Status, *, may_retry: bool = True) -> State:
+    tier, kept = {"approved": (2, 0), "suspended": (0, 2)}.get(status, (0, 0))
+    return State(status=status, tier=tier, version=4, kept_tier=kept, may_retry=may_retry)
+
+
+def test_the_table_is_what_was_agreed() -> None:
     assert dict(TRANSITIONS) == ALLOWED
+    assert len(REFUSED) == len(STATUSES) * len(ACTIONS) - len(ALLOWED)
 
 
 @pytest.mark.parametrize(("pair", "target"), ALLOWED.items())
-def test_an_allowed_move_goes_one_version_further(pair: tuple[Status, Action], target: tuple[Status, int]) -> None:
+def test_an_allowed_move_goes_one_version_further(pair: tuple[Status, Action], target: Status) -> None:
     status, action = pair
-    assert move(State(status=status, tier=0, version=4), action) == State(status=target[0], tier=target[1], version=5)
+    after = move(in_state(status), action)
+    tier = {"approve": 1, "resume": 2}.get(action, 0)
+    assert after == State(status=target, tier=tier, version=5, kept_tier=2 if action == "suspend" else 0)
 
 
-@pytest.mark.parametrize(("pair", "code"), REFUSED.items())
-def test_any_other_move_is_refused(pair: tuple[Status, Action], code: str) -> None:
+@pytest.mark.parametrize("pair", REFUSED)
+def test_any_other_move_is_refused_with_what_is_legal(pair: tuple[Status, Action]) -> None:
     status, action = pair
     with pytest.raises(Conflict) as refusal:
-        move(State(status=status, tier=0, version=4), action)
-    assert refusal.value.code == code
-    assert refusal.value.facts == {"verification_status": status}
+        move(in_state(status), action)
+    legal = LEGAL[status][action in get_args(StaffAction)]
+    assert refusal.value.code == CODES[action]
+    assert refusal.value.facts == {"verification_status": status, "legal_actions": legal}
+
+
+def test_the_same_tier_is_not_given_twice() -> None:
+    with pytest.raises(Conflict) as refusal:
+        move(in_state("approved"), "approve", tier=2)
+    assert refusal.value.code == "not_in_review"
+    assert [move(in_state("approved"), "approve", tier=tier).tier for tier in (1, 3)] == [1, 3]
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_after_a_final_rejection_nothing_is_legal(action: Action) -> None:
+    rejected = move(in_state("in_review"), "reject", may_retry=False)
+    assert (can_retry(rejected), next_action(rejected)) == (False, "nothing")
+    with pytest.raises(Conflict) as refusal:
+        move(rejected, action)
+    assert refusal.value.code == ("retry_not_allowed" if action == "apply" else CODES[action])
+    assert refusal.value.facts["legal_actions"] == []
 
 
 def test_who_never_applied_starts_at_version_one() -> None:
@@ -62,9 +110,30 @@ def test_who_never_applied_starts_at_version_one() -> None:
 
 
 def test_only_an_approved_verification_is_worth_a_tier() -> None:
-    assert {status for status, tier in TRANSITIONS.values() if tier > 0} == {"approved"}
+    for (status, action), target in ALLOWED.items():
+        assert (move(in_state(status), action).tier > 0) == (target == "approved")
 
 
-def test_every_status_says_what_to_do_next() -> None:
-    assert NEXT_ACTIONS == {"none": "apply", "in_review": "wait", "approved": "nothing", "rejected": "apply"}
-    assert [status for status in STATUSES if can_retry(status)] == ["rejected"]
+@pytest.mark.parametrize("status", STATUSES)
+def test_every_status_says_what_is_legal(status: Status) -> None:
+    legal = [legal_actions(in_state(status), of_staff=of_staff) for of_staff in (False, True)]
+    assert legal == list(LEGAL[status])
+
+
+def test_every_status_has_a_phase_of_its_own_and_says_what_to_do_next() -> None:
+    assert len(set(PHASES.values())) == len(STATUSES)
+    assert {status: next_action(in_state(status)) for status in STATUSES} == {
+        "none": "apply",
+        "in_review": "wait",
+        "needs_info": "provide",
+        "approved": "nothing",
+        "suspended": "wait",
+        "rejected": "apply",
+    }
+    assert [status for status in STATUSES if can_retry(in_state(status))] == ["rejected"]
+
+
+def test_nobody_is_told_that_he_is_suspected() -> None:
+    untold = [code for code in get_args(RejectionCode) if told_code(code) != code]
+    assert untold == ["duplicate", "forged", "suspicion", "other"]
+    assert [told_code(code) for code in untold] == [""] * 4
