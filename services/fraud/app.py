@@ -31,21 +31,27 @@ from services.fraud.api.internal import internal_router
 from services.fraud.consumers.on_account_changed import OnAccountChanged
 from services.fraud.consumers.on_customer_changed import OnCustomerChanged
 from services.fraud.consumers.on_transfer_changed import OnTransferChanged
+from services.fraud.consumers.on_transfer_posted import OnTransferPosted
 from services.fraud.consumers.on_transfer_requested import OnTransferRequested
 from services.fraud.consumers.on_verification_changed import OnVerificationChanged
 from services.fraud.settings import FraudSettings
+from services.fraud.store.aml_rings import Rings
+from services.fraud.store.aml_watch import Watch
 from services.fraud.store.digests import DIGESTS
 from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.unit_of_work import UnitOfWork
 from services.fraud.use_cases.apply_customers import ApplyCustomers
 from services.fraud.use_cases.apply_verifications import ApplyVerifications
+from services.fraud.use_cases.discard_edges import DISCARD_SECONDS, DiscardEdges
 from services.fraud.use_cases.foresee_screening import ForeseeScreening
+from services.fraud.use_cases.judge_postings import JUDGE_SECONDS, JudgePostings
 from services.fraud.use_cases.project_accounts import ProjectAccounts
 from services.fraud.use_cases.read_policy import PolicyInForce
 from services.fraud.use_cases.resolve_holds import ResolveHolds
 from services.fraud.use_cases.screen_transfers import ScreenTransfers
 from services.fraud.use_cases.settle_limits import AwaitedHolds, SettleLimits
 from services.fraud.use_cases.sweep_holds import SWEEP_SECONDS, SweepHolds
+from services.fraud.use_cases.watch_postings import WatchPostings
 from services.fraud.views.show_decision import ShowDecision
 
 log = structlog.get_logger()
@@ -83,6 +89,13 @@ class Worker:
             Subscription("fraud.project-accounts", ACCOUNTS, OnAccountChanged(ProjectAccounts(work))),
         ):
             bus.subscribe(subscription)
+        # A connection and memory of its own: what watches afterwards never keeps waiting what decides before.
+        self._watching = HotConnection(settings.postgres_dsn.get_secret_value(), "fraud-watching")
+        watch, rings = Watch(self._watching), Rings()
+        postings = WatchPostings(watch, rings, clock=system_clock)
+        bus.subscribe(Subscription("fraud.watch-postings", TRANSFERS, OnTransferPosted(postings)))
+        self.timers.every(JUDGE_SECONDS, "fraud-judge-postings", JudgePostings(watch, rings, clock=system_clock))
+        self.timers.every(DISCARD_SECONDS, "fraud-discard-edges", DiscardEdges(watch, clock=system_clock))
         self.timers.every(SWEEP_SECONDS, "fraud-sweep-holds", self._sweep)
         self.timers.every(LOOK_AGAIN_SECONDS, "fraud-retry-set-aside", screen.retry_set_aside)
 
@@ -100,6 +113,7 @@ class Worker:
         await self.timers.stop()
         await self._bus.stop()
         await self._hot.close()
+        await self._watching.close()
 
 
 def _routers(settings: FraudSettings, engine: AsyncEngine, digesting: HotConnection) -> list[APIRouter]:

@@ -35,3 +35,16 @@ SLOTS_RELEASED: Final = Counter(
     "tallystick_fraud_limit_slots_released_total",
     "Slots of limits given back.",
 )
+EDGES_HEARD: Final = Counter(
+    "tallystick_fraud_payments_heard_total",
+    "Payments kept for the first time, to be judged after posting.",
+)
+EDGES_JUDGED: Final = Counter(
+    "tallystick_fraud_payments_judged_total",
+    "Payments judged after posting; as many as were heard, some seconds later.",
+)
+ALERTS: Final = Counter(
+    "tallystick_fraud_alerts_total",
+    "Findings after posting, by typology, and whether they opened an alert or joined one.",
+    ("typology", "became"),
+)

@@ -31,7 +31,9 @@ class Features(msgspec.Struct, gc=False):
     """Everything a decision rested on, kept with it: what explains it, and what judges new rules on old transfers.
 
     `rates` are US cents per minor unit, (numerator, denominator); `payees` (user_id, tier, KYC version). The window's
-    figures are those before this transfer.
+    figures are those before this transfer. `legs` are there if they are several, (payee or "", asset, amount_minor);
+    `payer_id` if the payer is not whose limits were used: whoever a withdrawal debits. What has neither pays nothing
+    for them.
     """
 
     kind: str
@@ -45,6 +47,8 @@ class Features(msgspec.Struct, gc=False):
     hour_count: int = 0
     day_count: int = 0
     day_sum_minor: int = 0
+    legs: list[tuple[str, str, int]] | msgspec.UnsetType = msgspec.UNSET
+    payer_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Judged(msgspec.Struct, frozen=True, gc=False):
@@ -121,6 +125,10 @@ class Docket:
             rates={asset: (rates[asset].numerator, rates[asset].denominator) for asset in amounts if asset in rates},
             payees=payees,
         )
+        if len(command.legs) > 1:
+            features.legs = [(leg.destination_owner_id, leg.asset, leg.amount_minor) for leg in command.legs]
+        if command.kind == "withdrawal" and command.payer is not None:
+            features.payer_id = command.payer.user_id
         if usd_minor is None:
             self.lacks_rate = True
         if command.kind != "transfer":

@@ -1,0 +1,81 @@
+"""The customers whose newest payments are in memory. What is not there is read from the table."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Final
+
+from services.fraud.domain.aml_edges import Edge, Ring
+
+CUSTOMERS_MAX: Final = 50_000
+EDGES_KEPT_MAX: Final = 300_000
+_FULL_PER_CENT: Final = 90
+
+
+class Rings:
+    """The most recently used customers, bounded in number and in payments (about 300 bytes each, shared by two)."""
+
+    def __init__(self, *, customers_max: int = CUSTOMERS_MAX, edges_max: int = EDGES_KEPT_MAX) -> None:
+        """Start empty, before the first payment."""
+        self._rings: OrderedDict[str, Ring] = OrderedDict()
+        self._customers_max = customers_max
+        self._edges_max = edges_max
+        self.heard_up_to = 0
+        """The number of the newest payment that memory has followed."""
+
+    def __len__(self) -> int:
+        """Return how many customers are remembered."""
+        return len(self._rings)
+
+    @property
+    def edges(self) -> int:
+        """Return how many payments are remembered; one between two of them counts twice."""
+        return sum(len(ring) for ring in self._rings.values())
+
+    def get(self, user_id: str) -> Ring | None:
+        """Return the payments of somebody who is remembered, and count this as a use."""
+        ring = self._rings.get(user_id)
+        if ring is not None:
+            self._rings.move_to_end(user_id)
+        return ring
+
+    def put(self, user_ids: Iterable[str], outs: Iterable[Edge], ins: Iterable[Edge]) -> None:
+        """Remember these customers as they were just read, with what they sent and what they received."""
+        read = {user_id: Ring() for user_id in user_ids}
+        for edge in sorted(outs, key=lambda one: one.key):
+            read[str(edge.payer_id)].outs.append(edge)
+        for edge in sorted(ins, key=lambda one: one.key):
+            read[str(edge.payee_id)].ins.append(edge)
+        self._rings.update(read)
+
+    def follow(self, edges: Iterable[Edge]) -> None:
+        """Take in payments that were just stored, with those who are remembered."""
+        for edge in edges:
+            payer = self._rings.get(edge.payer_id) if edge.payer_id else None
+            if payer is not None:
+                payer.add(edge, is_out=True)
+            payee = self._rings.get(edge.payee_id) if edge.payee_id else None
+            if payee is not None:
+                payee.add(edge, is_out=False)
+            self.heard_up_to = max(self.heard_up_to, edge.edge_no)
+
+    def agree(self, heard_up_to: int) -> None:
+        """Forget everybody if the table has payments that memory has not followed: another process wrote them."""
+        if heard_up_to != self.heard_up_to:
+            self._rings.clear()
+            self.heard_up_to = heard_up_to
+
+    def forget(self) -> None:
+        """Forget everybody: nobody knows what was committed."""
+        self._rings.clear()
+
+    def shrink(self) -> None:
+        """Keep within the bounds; the longest unused go first, and some room is left, for this counts everybody."""
+        edges = self.edges
+        if len(self._rings) <= self._customers_max and edges <= self._edges_max:
+            return
+        while self._rings and (
+            len(self._rings) * 100 > self._customers_max * _FULL_PER_CENT
+            or edges * 100 > self._edges_max * _FULL_PER_CENT
+        ):
+            _, dropped = self._rings.popitem(last=False)
+            edges -= len(dropped)
