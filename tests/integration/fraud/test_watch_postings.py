@@ -18,7 +18,7 @@ from services.fraud.store import aml_alerts, aml_edges
 from services.fraud.store.aml_rings import Rings
 from tallystick.stack.service_settings import dsn_of_role
 from tests.integration.fraud.office import NOON, Office, deposit, transfer, withdrawal
-from tests.integration.fraud.watch_desk import WatchDesk, posted
+from tests.integration.fraud.watch_desk import Payment, WatchDesk, posted
 from tests.support.api_world import ROLE_PASSWORD, admin_connection, migrated_database
 
 
@@ -247,13 +247,14 @@ async def test_an_alert_holds_no_more_than_its_bound(desk: WatchDesk, monkeypatc
 # Once, whatever happens
 
 
-def a_week(chance: random.Random) -> tuple[list[str], list[tuple[float, str | None, str | None, int]]]:
+def a_week(chance: random.Random) -> tuple[list[str], list[tuple[float, Payment]]]:
     """Return people, and what they paid one another at which hour, with patterns among it."""
     people = [new_id() for _ in range(8)]
-    paid: list[tuple[float, str | None, str | None, int]] = []
+    paid: list[tuple[float, Payment]] = []
     for number in range(150):
         payer, payee = chance.sample([*people, None], 2)
-        paid.append((number / 3, payer, payee, chance.choice([100_00, 5_000_00, 8_000_00, 9_999_99, 10_000_00])))
+        minor = chance.choice([100_00, 5_000_00, 8_000_00, 9_999_99, 10_000_00])
+        paid.append((number / 3, (payer, payee, minor)))
     return people, paid
 
 
@@ -262,7 +263,7 @@ async def test_repetition_order_and_restart_change_nothing(
 ) -> None:
     chance = random.Random(7)
     people, paid = a_week(chance)
-    changes = [change for hour, *payment in paid for change in await desk.decided(tuple(payment), hours=hour)]  # type: ignore[arg-type]
+    changes = [change for hour, payment in paid for change in await desk.decided(payment, hours=hour)]
     desk.pass_time(days=3)
     second_desk.now = desk.now
 

@@ -20,6 +20,9 @@ from tests.integration.fraud.office import NOON
 
 INDEX = count(1)
 
+Payment = tuple[str | None, str | None, int]
+"""Payer, payee, US cents."""
+
 
 class WatchDesk:
     """What it hears is kept by `hear`, judged by `judge`; `posts` tells of payments from their decision on."""
@@ -48,9 +51,7 @@ class WatchDesk:
         self.pass_time(seconds=4)
         await self.judge()
 
-    async def decided(
-        self, *payments: "tuple[str | None, str | None, int]", hours: float = 0.0
-    ) -> list[TransferChanged]:
+    async def decided(self, *payments: Payment, hours: float = 0.0) -> list[TransferChanged]:
         """Store a decision on each (payer, payee, US cents); return how the ledger says that they were posted."""
         ids = [new_id() for _ in payments]
         features = [
@@ -76,7 +77,7 @@ class WatchDesk:
         at = NOON + timedelta(hours=hours)
         return [posted(one, at + timedelta(milliseconds=number)) for number, one in enumerate(ids)]
 
-    async def posts(self, *payments: "tuple[str | None, str | None, int]", hours: float = 0.0) -> list[TransferChanged]:
+    async def posts(self, *payments: Payment, hours: float = 0.0) -> list[TransferChanged]:
         """Decide on these, and hear that they were posted."""
         changes = await self.decided(*payments, hours=hours)
         await self.hear(changes)
