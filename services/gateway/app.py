@@ -19,6 +19,7 @@ from libs.common.http.credentials import Credentials
 from libs.common.http.health import Health
 from libs.common.http.large_bodies import MAX_BATCH_BODY_BYTES
 from libs.common.messaging.bus import Bus
+from libs.common.personal.erased_at_accounts import ErasedAtAccounts
 from libs.common.service import Role
 from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
@@ -31,6 +32,7 @@ from services.gateway.api.request_limits import RequestLimits
 from services.gateway.api.transfer_lists import LISTED_AT
 from services.gateway.api.transfers import money_endpoints
 from services.gateway.composition.background import Loops, add_api_loops, add_worker_loops, set_timers
+from services.gateway.composition.erasures import follow_erasures
 from services.gateway.composition.listening import follow, subscribe
 from services.gateway.composition.money import make_commands, make_files, make_money
 from services.gateway.composition.routes import (
@@ -81,6 +83,7 @@ def build(role: Role) -> FastAPI:
     commands = make_commands(money, bus.publisher, waiters, connections["commands"])
     streams = EventStreams(connections["streams"], system_clock)
     trail = AuditTrail(AuditLog("gateway", dsn, bus.outbox), system_clock)
+    uow, erased = UnitOfWork(engine, bus.outbox), ErasedAtAccounts(settings.accounts_url, settings.internal_token)
     takes_requests = role in {"serve", "api"}
     if takes_requests:
         follow(bus, waiters, money.directory, money.halt)
@@ -89,6 +92,7 @@ def build(role: Role) -> FastAPI:
         subscribe(bus, connections["projection"], connections["events"], connections["audit"])
         set_timers(timers, settings, connections, bus.publisher, files)
         add_worker_loops(loops, settings, connections, bus)
+        follow_erasures(bus, timers, erased, uow)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -96,6 +100,7 @@ def build(role: Role) -> FastAPI:
             closing = [
                 *(one.aclose for one in (*clients.values(), *sisters.values())),
                 *(one.close for one in connections.values()),
+                erased.close,
             ]
             for close in (*closing, engine.dispose, money.limits.close):
                 stack.push_async_callback(close)
@@ -111,7 +116,6 @@ def build(role: Role) -> FastAPI:
     health.add("gateway.bus", bus.what_is_wrong)
     health.add("gateway.timers", timers.what_is_wrong)
     health.add("gateway.loops", loops.what_is_wrong)
-    uow = UnitOfWork(engine, bus.outbox)
     routers = [
         *reading_routers(engine, clients, document),
         *transfer_routers(commands, lookup, waiters),

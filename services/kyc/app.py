@@ -21,6 +21,8 @@ from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
+from libs.common.personal.erased_at_accounts import ErasedAtAccounts
+from libs.common.personal.fetch_erasures import FETCH_SECONDS, FetchErasures
 from libs.common.personal.master_keys import MasterKeyFile
 from libs.common.personal.sealing import Sealer
 from libs.common.service import Role
@@ -30,10 +32,8 @@ from services.kyc.api.admin_reviews import admin_reviews_router
 from services.kyc.api.application import application_router
 from services.kyc.consumers.on_customer_erased import OnCustomerErased
 from services.kyc.settings import KycSettings
-from services.kyc.sisters import Accounts
 from services.kyc.store.digests import DIGESTS
 from services.kyc.use_cases.decide_application import DecideApplication
-from services.kyc.use_cases.fetch_erasures import FetchErasures
 from services.kyc.use_cases.forget_applicants import ForgetApplicants
 from services.kyc.use_cases.repeat_changes import RepeatChanges
 from services.kyc.use_cases.seal_stored import SealStored
@@ -41,7 +41,6 @@ from services.kyc.use_cases.submit_application import SubmitApplication
 from services.kyc.views.verification_status import VerificationStatusView
 
 _REPEAT_SECONDS: Final = 60.0
-_FETCH_SECONDS: Final = 60.0
 
 
 def build(role: Role) -> FastAPI:
@@ -63,7 +62,7 @@ def build(role: Role) -> FastAPI:
     health = Health()
     if role != "worker":
         credentials.follow(bus, health, "kyc")
-    accounts = Accounts(settings.accounts_url, settings.internal_token)
+    erased = ErasedAtAccounts(settings.accounts_url, settings.internal_token)
     if role != "api":
         forget_applicants = ForgetApplicants(uow, system_clock)
         bus.subscribe(
@@ -74,7 +73,7 @@ def build(role: Role) -> FastAPI:
                 max_messages=100,
             )
         )
-        timers.every(_FETCH_SECONDS, "fetch-erasures", FetchErasures(accounts, forget_applicants))
+        timers.every(FETCH_SECONDS, "fetch-erasures", FetchErasures(erased, forget_applicants))
         timers.every(_REPEAT_SECONDS, "repeat-changes", RepeatChanges(uow, bus.publisher, system_clock))
 
     @asynccontextmanager
@@ -88,7 +87,7 @@ def build(role: Role) -> FastAPI:
         finally:
             await timers.stop()
             await bus.stop()
-            await accounts.close()
+            await erased.close()
             await digesting.close()
             await engine.dispose()
 

@@ -6,13 +6,13 @@ from pydantic import SecretStr
 
 from libs.common.errors import Unavailable
 from libs.common.ids import new_id
-from services.kyc.sisters import Accounts
-from services.kyc.use_cases.fetch_erasures import FetchErasures
+from libs.common.personal.erased_at_accounts import ErasedAtAccounts
+from libs.common.personal.fetch_erasures import FetchErasures
 from services.kyc.use_cases.forget_applicants import ForgetApplicants
 from tests.integration.kyc.conftest import World
 
 
-class ErasedAtAccounts:
+class Accounts:
     """Accounts, as far as it tells whom it erased: a page of one."""
 
     def __init__(self) -> None:
@@ -30,8 +30,8 @@ class ErasedAtAccounts:
 
 
 async def test_whom_accounts_has_erased_is_forgotten_here_though_no_message_came(world: World) -> None:
-    accounts = ErasedAtAccounts()
-    sister = Accounts("http://accounts", SecretStr("sister to sister"), httpx2.MockTransport(accounts))
+    accounts = Accounts()
+    sister = ErasedAtAccounts("http://accounts", SecretStr("sister to sister"), httpx2.MockTransport(accounts))
     fetch = FetchErasures(sister, ForgetApplicants(world.uow, world.clock))
     first, second, kept = new_id(), new_id(), new_id()
     for user_id in (first, second, kept):

@@ -1,4 +1,4 @@
-"""What kyc asks accounts over HTTP, with the token that all services of this system share."""
+"""Whom accounts has erased, asked over HTTP with the token that all services of this system share."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ class Erased(msgspec.Struct, frozen=True):
 _decode: Final = msgspec.json.Decoder(dict[str, list[Erased]]).decode
 
 
-class Accounts:
+class ErasedAtAccounts:
     """A client at the address of accounts."""
 
     def __init__(self, url: str, internal_token: SecretStr, transport: httpx2.AsyncBaseTransport | None = None) -> None:
@@ -36,7 +36,7 @@ class Accounts:
         """Close the connections."""
         await self._client.aclose()
 
-    async def erased(self, since: datetime, after: str) -> Sequence[Erased]:
+    async def page(self, since: datetime, after: str) -> Sequence[Erased]:
         """Return a page of those erased behind (moment, customer), oldest first. Raises: Unavailable."""
         try:
             answer = await self._client.get("/internal/erasures", params={"since": to_rfc3339(since), "after": after})
