@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.common.audit.audit_log import AuditLog
 from libs.common.audit.trail import AuditTrail
-from libs.common.clock import system_clock
+from libs.common.clock import Clock, system_clock
 from libs.common.contracts.topics import ACCOUNTS, CUSTOMERS, TRANSFER_REQUESTS, TRANSFERS, VERIFICATIONS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
+from libs.common.db.unit_of_work import UnitOfWork as StaffWork
 from libs.common.digests.published_digests import PublishedDigests
 from libs.common.http.app import make_app
 from libs.common.http.credential_owner import DistantOwner
@@ -28,6 +29,10 @@ from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
 from services.fraud.api.decisions import decisions_router
 from services.fraud.api.internal import internal_router
+from services.fraud.api.limit_policy import limit_policy_router
+from services.fraud.api.limits import limits_router
+from services.fraud.api.personal_limits import personal_limits_router
+from services.fraud.api.usd_rates import usd_rates_router
 from services.fraud.consumers.on_account_changed import OnAccountChanged
 from services.fraud.consumers.on_customer_changed import OnCustomerChanged
 from services.fraud.consumers.on_transfer_changed import OnTransferChanged
@@ -49,9 +54,14 @@ from services.fraud.use_cases.project_accounts import ProjectAccounts
 from services.fraud.use_cases.read_policy import PolicyInForce
 from services.fraud.use_cases.resolve_holds import ResolveHolds
 from services.fraud.use_cases.screen_transfers import ScreenTransfers
+from services.fraud.use_cases.set_personal_limits import SetPersonalLimits
+from services.fraud.use_cases.set_policy_limits import SetPolicyLimits
+from services.fraud.use_cases.set_usd_rate import SetUsdRate
 from services.fraud.use_cases.settle_limits import AwaitedHolds, SettleLimits
+from services.fraud.use_cases.show_limits import ShowLimits
 from services.fraud.use_cases.sweep_holds import SWEEP_SECONDS, SweepHolds
 from services.fraud.use_cases.watch_postings import WatchPostings
+from services.fraud.views.set_by_staff import SetByStaff
 from services.fraud.views.show_decision import ShowDecision
 
 log = structlog.get_logger()
@@ -116,14 +126,26 @@ class Worker:
         await self._watching.close()
 
 
-def _routers(settings: FraudSettings, engine: AsyncEngine, digesting: HotConnection) -> list[APIRouter]:
+def _routers(settings: FraudSettings, engine: AsyncEngine, digesting: HotConnection, uow: StaffWork) -> list[APIRouter]:
     digests = PublishedDigests(digesting, "fraud", DIGESTS)
     policy = PolicyInForce(velocity_lifted=settings.velocity_limits_lifted)
     foresee = ForeseeScreening(policy, system_clock)
     return [
         decisions_router(ShowDecision(engine)),
+        *limit_routers(Reading(engine), uow, policy, system_clock),
         internal_router(foresee, Reading(engine), settings.internal_token),
         digests_router(settings.internal_token, digests.tables, count_unsent=digests.count_unsent, forget={}),
+    ]
+
+
+def limit_routers(reading: Reading, uow: StaffWork, policy: PolicyInForce, clock: Clock) -> list[APIRouter]:
+    """Construct the routes about limits and rates, with the use cases and views behind them."""
+    show_limits, in_force = ShowLimits(reading, policy, clock), SetByStaff(reading)
+    return [
+        limits_router(show_limits),
+        personal_limits_router(in_force, show_limits, SetPersonalLimits(uow, clock)),
+        limit_policy_router(in_force, SetPolicyLimits(uow, clock)),
+        usd_rates_router(in_force, SetUsdRate(uow, clock)),
     ]
 
 
@@ -169,7 +191,7 @@ def build(role: Role) -> FastAPI:
         title="Tallystick fraud",
         description="Screens every transfer: limits, KYC of both sides, holds and their resolution.",
         version=VERSION,
-        routers=[] if role == "worker" else _routers(settings, engine, digesting),
+        routers=[] if role == "worker" else _routers(settings, engine, digesting, StaffWork(engine, bus.outbox)),
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,

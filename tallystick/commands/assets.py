@@ -44,7 +44,8 @@ def add_command(
     is_new = _do(KeepAssets(postgres or find_stack(data).postgres, system_clock).add(code, exponent))
     typer.echo(f"{code} {'added' if is_new else 'was there before'}; its accounts of the house are there")
     if is_new:
-        typer.echo(f"Transfers in {code} are blocked (asset_without_rate) until fraud.usd_rates has a row for it.")
+        typer.echo(f"Transfers in {code} are blocked (asset_without_rate) until staff say what it is worth.")
+        typer.echo(f"They do by PUT /api/v1/admin/fraud/usd-rates/{code}.")
 
 
 @app.command("list")

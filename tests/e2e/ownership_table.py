@@ -95,6 +95,14 @@ _NO_PARAMETER = "?nobody_knows_this_parameter=1"
 _KEY = {"name": "a key", "scopes": ["accounts:read"]}
 _TRANSFER = {"transfer_id": "transfer_id"}
 _HOLD = {"transfer_id": "hold_id"}
+_RETAIL = {
+    "min_minor": 1,
+    "max_minor": 100,
+    "day_sum_minor": 100,
+    "hour_count": 1,
+    "day_count": 1,
+    "reason": "tried",
+}
 _MACHINE = {"user_id": "machine_id", "key_id": "machine_key_id"}
 _NO_WEBHOOK = {"webhook_id": "user_id"}
 _NO_BATCH = {"batch_id": "user_id"}
@@ -220,6 +228,30 @@ TABLE: Mapping[str, Line] = {
     "POST /api/v1/admin/kyc/{user_id}/approve": Line("403 403 403 422 403 403 403", body=lambda _: {"reason": "x"}),
     "POST /api/v1/admin/kyc/{user_id}/reject": Line("403 403 403 422 403 403 403", body=lambda _: {"reason": "x"}),
     "GET /api/v1/admin/fraud/decisions/{transfer_id}": Line("403 403 200 200 403 200 200", about=_TRANSFER),
+    "GET /api/v1/limits": Line("200"),
+    "GET /api/v1/admin/fraud/customers/{user_id}/limits": Line("403 403 200 200 403 200 200"),
+    "PUT /api/v1/admin/fraud/customers/{user_id}/limits": Line(
+        "403 403 403 422 403 403 403", body=lambda _: {"max_minor": 100, "reason": "tried"}
+    ),
+    "DELETE /api/v1/admin/fraud/customers/{user_id}/limits": Line(
+        "403 403 403 absent 403 403 403", query="?reason=tried"
+    ),
+    "GET /api/v1/admin/fraud/limit-profiles/{profile}": Line(
+        "403 403 200 200 200 200 200", about={"profile": "=retail"}
+    ),
+    "PUT /api/v1/admin/fraud/limit-profiles/{profile}": Line(
+        "403 403 403 422 403 403 403", about={"profile": "=retail"}, body=lambda _: _RETAIL
+    ),
+    "GET /api/v1/admin/fraud/limit-tiers/{tier}": Line("403 403 200 200 200 200 200", about={"tier": "=1"}),
+    "PUT /api/v1/admin/fraud/limit-tiers/{tier}": Line(
+        "403 403 403 422 403 403 403", about={"tier": "=1"}, body=lambda _: {"max_minor": 100, "reason": "tried"}
+    ),
+    "GET /api/v1/admin/fraud/usd-rates/{asset}": Line("403 403 200 200 200 200 200", about={"asset": "=EUR"}),
+    "PUT /api/v1/admin/fraud/usd-rates/{asset}": Line(
+        "403 403 403 422 422 403 403",
+        about={"asset": "=EUR"},
+        body=lambda _: {"numerator": 1, "denominator": 1, "reason": "tried"},
+    ),
     # Proof, and the audit log
     "GET /api/v1/transparency/checkpoint": Line("200", public=True),
     "GET /api/v1/transparency/key": Line("200", public=True),

@@ -174,6 +174,22 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
         _of("compliance", "support", "auditor", "admin"),
         scope="fraud:read",
     ),
+    "limits.read": Permission(
+        "see what one may send, and how much of it is used", related="the customer himself", scope="transfers:read"
+    ),
+    "limit_policy.read": Permission(
+        "see the limits of profiles and tiers, and what assets are worth",
+        _of("compliance", "operator", "support", "auditor", "admin"),
+        scope="fraud:read",
+    ),
+    "limit_policy.set": Permission("set the limits of a profile or a tier", _of("compliance"), fresh=True),
+    "usd_rate.set": Permission("say what an asset is worth in US dollars", _of("compliance", "operator"), fresh=True),
+    "personal_limits.read": Permission(
+        "see what somebody else may send, and how much of it is used",
+        _of("compliance", "support", "auditor", "admin"),
+        scope="fraud:read",
+    ),
+    "personal_limits.set": Permission("give somebody else limits of his own", _of("compliance"), fresh=True),
     "verification.apply": Permission("ask to be verified", _of("customer"), scope="kyc:write"),
     "verification.read": Permission(
         "see how one's own verification stands", related="the customer himself", scope="kyc:read"

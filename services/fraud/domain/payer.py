@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from services.fraud.domain.bounds import Bounds
+from services.fraud.domain.policy import UNBOUNDED
 from services.fraud.domain.window import Window
 
 
@@ -20,6 +22,7 @@ class Payer:
     kyc_version: int
     last_decided_us: int
     window: Window
+    personal: Bounds = UNBOUNDED
 
     def moment(self, now_us: int) -> int:
         """Return the time of a decision made now: his own time never goes back, even where the server's does."""

@@ -1,7 +1,7 @@
 """Amounts of any asset as US dollars, the unit of the limits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from libs.common.money import MAX_AMOUNT_MINOR
 
@@ -13,6 +13,10 @@ class UsdRate:
     numerator: int
     denominator: int
     version: int
+
+    def said(self) -> dict[str, int]:
+        """Return the fraction and the version, by their names."""
+        return asdict(self)
 
 
 def usd_minor_of(amount_minor: int, rate: UsdRate) -> int:

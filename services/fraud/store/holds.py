@@ -28,7 +28,7 @@ _WAITING_FOR: Final = """
 
 _LOCK: Final = """
     SELECT h.transfer_id::text, h.payees::text[], h.reasons, d.decision_id::text, d.user_id::text, d.usd_minor,
-           d.decided_at, d.command
+           d.decided_at, d.command, (convert_from(d.features, 'UTF8')::jsonb ->> 'payer_tier')::int
     FROM fraud.holds h JOIN fraud.decisions d ON d.transfer_id = h.transfer_id
     WHERE h.transfer_id = ANY($1::uuid[]) AND h.status = 'open' AND 'kyc_pending' = ANY(h.reasons)
     ORDER BY h.transfer_id FOR UPDATE OF h
@@ -83,7 +83,10 @@ class NewHold:
 
 @dataclass(frozen=True, slots=True)
 class OpenHold:
-    """A waiting transfer with its decision: `user_id` is the payer, `decided_at` when he took his slot."""
+    """A waiting transfer with its decision: `user_id` is the payer, `decided_at` when he took his slot.
+
+    `payer_tier` is the tier he was of then.
+    """
 
     transfer_id: str
     payees: list[str]
@@ -93,6 +96,7 @@ class OpenHold:
     usd_minor: int
     decided_at: datetime
     command: bytes
+    payer_tier: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,19 @@ import asyncpg
 import msgspec
 
 from libs.common.errors import Unavailable
+from services.fraud.domain.bounds import Bounds
 from services.fraud.domain.holds import Standing
 from services.fraud.domain.moments import from_us, to_us
 from services.fraud.domain.payer import Payer
-from services.fraud.domain.policy import DEFAULT_PROFILE
+from services.fraud.domain.policy import DEFAULT_PROFILE, UNBOUNDED
 from services.fraud.domain.window import Window
 from services.fraud.store.payer_cache import PayerCache
+from services.fraud.store.personal_limits import load_personal_limits
 
 _DAY: Final = timedelta(hours=24)
 
 _SELECT: Final = """
-    SELECT asked.place, u.version, u.profile, u.kyc_tier, u.kyc_version, u.last_decided_at
+    SELECT asked.place, u.version, u.profile, u.kyc_tier, u.kyc_version, u.last_decided_at, u.personal_version
     FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (user_id, place)
     JOIN fraud.users u ON u.user_id = asked.user_id
 """
@@ -68,6 +70,7 @@ class Customer(msgspec.Struct, frozen=True, gc=False):
     kyc_tier: int
     kyc_version: int
     last_decided_at: datetime | None
+    personal_version: int = 0
 
 
 async def load_customers(connection: asyncpg.Connection, user_ids: Sequence[str]) -> dict[str, Customer]:
@@ -104,18 +107,21 @@ async def load_payers(
     if known:
         for place, taken_at, usd_minor in await connection.fetch(_SELECT_SLOTS, known, now - _DAY):
             slots[known[place - 1]].append((to_us(taken_at), usd_minor))
+    personal = await load_personal_limits(
+        connection, {user_id: customers[user_id].personal_version for user_id in known}
+    )
     for user_id in missing:
-        payer = _payer(user_id, customers.get(user_id), Window(slots[user_id]))
+        payer = _payer(user_id, customers.get(user_id), Window(slots[user_id]), personal.get(user_id, UNBOUNDED))
         payers[user_id] = payer
         cache.put(payer)
     return payers
 
 
-def _payer(user_id: str, row: Customer | None, window: Window) -> Payer:
+def _payer(user_id: str, row: Customer | None, window: Window, personal: Bounds) -> Payer:
     if row is None:
         return Payer(user_id, 0, DEFAULT_PROFILE, 0, 0, 0, window)
     last_us = 0 if row.last_decided_at is None else to_us(row.last_decided_at)
-    return Payer(user_id, row.version, row.profile, row.kyc_tier, row.kyc_version, last_us, window)
+    return Payer(user_id, row.version, row.profile, row.kyc_tier, row.kyc_version, last_us, window, personal)
 
 
 async def advance_payers(connection: asyncpg.Connection, payers: Collection[Payer], now: datetime) -> None:

@@ -34,6 +34,8 @@ class Features(msgspec.Struct, gc=False):
     figures are those before this transfer. `legs` are there if they are several, (payee or "", asset, amount_minor);
     `payer_id` if the payer is not whose limits were used: whoever a withdrawal debits. What has neither pays nothing
     for them.
+    `payer_version` is the version of the payer's row that this decision was written with: by it, and within it by the
+    decision's id, his decisions stand in the order they were made in.
     """
 
     kind: str
@@ -44,6 +46,9 @@ class Features(msgspec.Struct, gc=False):
     payer_kyc_version: int = 0
     profile: str = ""
     limits_version: int = 0
+    tier_limits_version: int = 0
+    personal_version: int = 0
+    payer_version: int = 0
     hour_count: int = 0
     day_count: int = 0
     day_sum_minor: int = 0
@@ -141,10 +146,10 @@ class Docket:
         """Judge a customer's own transfer: his tier, his limits, then those he pays."""
         party = payer_of(command)
         payer = self.payers[party.user_id]
-        limits = self.policy.limits_of(payer.profile)
         payer_tier = newest_tier(
             tier=payer.kyc_tier, version=payer.kyc_version, seen_tier=party.kyc_tier, seen_version=party.kyc_version
         )
+        limits = self.policy.limits_of(payer.profile, payer_tier, payer.personal)
         decided_us = payer.moment(self._now_us)
         window = payer.window
         window.advance(decided_us)
@@ -152,6 +157,8 @@ class Docket:
         features.payer_kyc_version = max(payer.kyc_version, party.kyc_version)
         features.profile = payer.profile
         features.limits_version = limits.version
+        features.tier_limits_version, features.personal_version = limits.tier_version, limits.personal_version
+        features.payer_version = payer.version + 1
         features.hour_count = window.hour_count
         features.day_count = window.day_count
         features.day_sum_minor = window.day_sum_minor
@@ -232,6 +239,7 @@ def facts_of(breach: Breach) -> dict[str, int | str]:
         facts[f"used_{breach.unit}"] = breach.used
     facts["requested_minor"] = breach.requested_minor
     facts["asset"] = "USD"
+    facts["set_by"] = breach.set_by
     if breach.resets_at_us is not None:
         facts["resets_at"] = to_rfc3339(from_us(breach.resets_at_us))
     return facts

@@ -95,7 +95,10 @@ class ResolveHolds:
         slots: list[LateSlot] = []
         for ending in late:
             payer = payers[ending.hold.user_id]
-            taken = _take_slot(payer, ending.hold, policy.limits_of(payer.profile), now)
+            # A tier that went down meanwhile is for new transfers: this one was asked for before.
+            tier = max(payer.kyc_tier, ending.hold.payer_tier)
+            limits = policy.limits_of(payer.profile, tier, payer.personal)
+            taken = _take_slot(payer, ending.hold, limits, now)
             if isinstance(taken, LateSlot):
                 slots.append(taken)
                 endings.append(ending)

@@ -85,6 +85,7 @@ OWNED: Final[Sequence[Owned]] = (
     Owned("/api/v1/fee-schedules/{version}", ("GET",), ("ledger",)),
     Owned("/api/v1/transparency/{rest:path}", _ANY, ("ledger",)),
     Owned("/api/v1/kyc/{rest:path}", _ANY, ("kyc",)),
+    Owned("/api/v1/limits", ("GET",), ("fraud",)),
     Owned("/api/v1/admin/kyc/{rest:path}", _ANY, ("kyc",)),
     Owned("/api/v1/admin/erasures", ("GET",), ("accounts",)),
     Owned("/api/v1/admin/users/{rest:path}", _ANY, ("accounts",)),

@@ -25,7 +25,7 @@ from services.fraud.use_cases.apply_customers import ApplyCustomers
 from services.fraud.use_cases.apply_verifications import ApplyVerifications
 from services.fraud.use_cases.find_payees import Asked
 from services.fraud.use_cases.project_accounts import ProjectAccounts
-from services.fraud.use_cases.read_policy import PolicyInForce
+from services.fraud.use_cases.read_policy import FRESH_SECONDS, PolicyInForce
 from services.fraud.use_cases.resolve_holds import ResolveHolds
 from services.fraud.use_cases.screen_transfers import ScreenTransfers
 from services.fraud.use_cases.settle_limits import AwaitedHolds, SettleLimits
@@ -45,13 +45,14 @@ class Office:
         self.dsn = dsn
         self.now = NOON
         self.seconds = 0.0
+        self.policy_seconds = 0.0
         self.publisher = RecordingPublisher()
         self.hot = HotConnection(dsn, "fraud-test")
         self.outbox = Outbox("fraud", self.publisher, self.hot)
         self.work = work = UnitOfWork(self.hot, self.outbox)
         self.cache = PayerCache()
         self.awaited = AwaitedHolds()
-        policy = PolicyInForce(velocity_lifted=velocity_lifted)
+        policy = PolicyInForce(velocity_lifted=velocity_lifted, monotonic=lambda: self.policy_seconds)
         resolve = ResolveHolds(self.cache, policy)
         self.screen = ScreenTransfers(work, self.cache, policy, clock=lambda: self.now, monotonic=lambda: self.seconds)
         self.settle = SettleLimits(work, self.cache, self.awaited, clock=lambda: self.now)
@@ -69,6 +70,10 @@ class Office:
 
     def pass_time(self, **parts: float) -> None:
         self.now += timedelta(**parts)
+
+    def policy_grows_old(self) -> None:
+        """Let the next decision read limits and rates anew, as after ten seconds."""
+        self.policy_seconds += FRESH_SECONDS + 1
 
     def forget(self) -> None:
         """Lose all memory, as a restart does."""

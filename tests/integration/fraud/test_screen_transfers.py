@@ -67,6 +67,7 @@ async def test_the_block_of_a_limit_says_which_and_when_to_come_back(office: Off
         "requested_minor": 7_00,
         "asset": "USD",
         "resets_at": "2026-03-01T13:00:00.000000Z",
+        "set_by": "profile",
     }
     office.pass_time(minutes=1)
     assert (await office.ask_one(transfer(payer))).verdict == "approve"
