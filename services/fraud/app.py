@@ -63,6 +63,7 @@ from services.fraud.use_cases.sweep_holds import SWEEP_SECONDS, SweepHolds
 from services.fraud.use_cases.watch_postings import WatchPostings
 from services.fraud.views.set_by_staff import SetByStaff
 from services.fraud.views.show_decision import ShowDecision
+from services.fraud.views.told_decisions import ToldDecisions
 
 log = structlog.get_logger()
 
@@ -129,11 +130,11 @@ class Worker:
 def _routers(settings: FraudSettings, engine: AsyncEngine, digesting: HotConnection, uow: StaffWork) -> list[APIRouter]:
     digests = PublishedDigests(digesting, "fraud", DIGESTS)
     policy = PolicyInForce(velocity_lifted=settings.velocity_limits_lifted)
-    foresee = ForeseeScreening(policy, system_clock)
+    foresee, reading = ForeseeScreening(policy, system_clock), Reading(engine)
     return [
         decisions_router(ShowDecision(engine)),
-        *limit_routers(Reading(engine), uow, policy, system_clock),
-        internal_router(foresee, Reading(engine), settings.internal_token),
+        *limit_routers(reading, uow, policy, system_clock),
+        internal_router(foresee, ToldDecisions(reading), reading, settings.internal_token),
         digests_router(settings.internal_token, digests.tables, count_unsent=digests.count_unsent, forget={}),
     ]
 

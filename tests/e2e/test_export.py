@@ -36,6 +36,8 @@ def test_a_customer_takes_along_all_that_is_held_about_him_and_nobody_elses(api:
     assert [one["url"] for one in files["webhooks.json"]] == ["https://shop.example/hook"]
     assert [one["name"] for one in files["api-keys.json"]] == ["my till"]
     assert len(files["sessions.json"]) == 1
+    told = {one["transfer_id"]: one["verdict"] for one in files["decisions.json"]}
+    assert told == dict.fromkeys((*paid, held), "approve"), "of his own transfers, not of the deposit that he got"
     assert files["audit-log.json"]
 
     everything = b"".join(raw.values()).decode()

@@ -94,6 +94,7 @@ class ExportParts:
             yield f"{folder}/statement.json", self._statement(account_id)
             yield f"{folder}/transfers.json", _array(self._transfers(account_id))
             yield f"{folder}/holds.json", _array(self._transfers(account_id, status="held"))
+        yield "decisions.json", _array(self._sources.sisters.decisions(self._principal.user_id))
         async for file in self._of_the_gateway():
             yield file
 

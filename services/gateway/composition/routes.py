@@ -85,7 +85,7 @@ def export_routers(
     connection, reading = connections["webhooks"], Reading(engine)
     sources = Sources(
         clients=clients,
-        sisters=AskAboutCustomer(clients["accounts"], settings.internal_token.get_secret_value()),
+        sisters=AskAboutCustomer(clients["accounts"], clients["fraud"], settings.internal_token.get_secret_value()),
         reading=reading,
         webhooks=_webhooks(settings, connection, uow),
         deliveries=ReplayEvents(connection, system_clock),

@@ -1,4 +1,4 @@
-"""Ask the sisters what no public route tells a customer of himself: his deleted accounts."""
+"""Ask the sisters what no public route tells a customer of himself: deleted accounts, decisions on his transfers."""
 
 from collections.abc import AsyncIterator
 from typing import Final
@@ -17,15 +17,22 @@ class _Deleted(msgspec.Struct, frozen=True):
     account_id: str
 
 
+class _Decision(msgspec.Struct, frozen=True):
+    transfer_id: str
+    decided_at: str
+
+
+_decode_decision: Final = msgspec.json.Decoder(_Decision).decode
 _decode_deleted: Final = msgspec.json.Decoder(_Deleted).decode
 
 
 class AskAboutCustomer:
     """Asks as a service and not as the customer: so the caller names none but who asks. Raises: Unavailable."""
 
-    def __init__(self, accounts: httpx2.AsyncClient, internal_token: str) -> None:
-        """Take a client at the sister's address."""
+    def __init__(self, accounts: httpx2.AsyncClient, fraud: httpx2.AsyncClient, internal_token: str) -> None:
+        """Take clients at the sisters' addresses."""
         self._accounts = accounts
+        self._fraud = fraud
         self.internal_token: Final = internal_token
 
     async def deleted_accounts(self, user_id: str) -> AsyncIterator[tuple[str, bytes]]:
@@ -35,6 +42,15 @@ class AskAboutCustomer:
             for account in page:
                 after = _decode_deleted(account).account_id
                 yield after, bytes(account)
+
+    async def decisions(self, user_id: str) -> AsyncIterator[bytes]:
+        """Yield what fraud told him of each transfer that he sent, as JSON, oldest first."""
+        path, since, after = f"/internal/customers/{user_id}/decisions", "1970-01-01T00:00:00.000000Z", LOWEST_ID
+        while page := (await self._ask(self._fraud, path, since=since, after=after))["decisions"]:
+            for decision in page:
+                yield bytes(decision)
+            last = _decode_decision(page[-1])
+            since, after = last.decided_at, last.transfer_id
 
     async def _ask(self, client: httpx2.AsyncClient, path: str, **query: str) -> dict[str, list[msgspec.Raw]]:
         try:

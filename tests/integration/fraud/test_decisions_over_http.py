@@ -17,6 +17,7 @@ from services.fraud.api.internal import internal_router
 from services.fraud.use_cases.foresee_screening import ForeseeScreening
 from services.fraud.use_cases.read_policy import PolicyInForce
 from services.fraud.views.show_decision import ShowDecision
+from services.fraud.views.told_decisions import ToldDecisions
 from tests.integration.fraud.office import Office, transfer
 from tests.support.api_world import TokenKeys, http_client
 
@@ -83,7 +84,8 @@ async def test_a_dry_run_tells_the_verdict_and_uses_no_limit(office: Office, fra
         await office.ask_one(transfer(payer))
     engine = make_engine(fraud_dsn, "fraud-test")
     foresee = ForeseeScreening(PolicyInForce(velocity_lifted=False), lambda: office.now)
-    router = internal_router(foresee, Reading(engine), SecretStr("sister to sister"))
+    reading = Reading(engine)
+    router = internal_router(foresee, ToldDecisions(reading), reading, SecretStr("sister to sister"))
     async with http_client("fraud", [router], keys) as client:
         for command, verdict in (
             (transfer(payer), "approve"),

@@ -35,6 +35,8 @@ EXPORT = "/api/v1/me/export"
 INTERNAL_TOKEN = "sister to sister"
 ADMIN = new_id()
 ACCOUNTS = [new_id(), new_id()]
+DECISIONS = [{"transfer_id": f"t{number}", "decided_at": f"2026-03-0{1 + number // 3}"} for number in range(5)]
+"""Some of one moment, on two pages."""
 DELETED = [new_id(), new_id()]
 TRANSFERS: list[dict[str, Any]] = [
     {
@@ -84,8 +86,16 @@ class Services:
         if self.waits is not None and path.endswith("/sessions"):
             self.reached.set()
             await self.waits.wait()
-        answer = self.answer(path, query)
+        answer = self.told(path, query) if path.startswith("/internal/") else self.answer(path, query)
         return httpx2.Response(404, json={}) if answer is None else httpx2.Response(200, json=answer)
+
+    def told(self, path: str, query: dict[str, str]) -> dict[str, Any]:
+        """What the sisters' route of this path says."""
+        if path.endswith("/decisions"):
+            place = (query["since"], query["after"])
+            return {"decisions": [one for one in DECISIONS if (one["decided_at"], one["transfer_id"]) > place][:2]}
+        beyond = [one for one in self.deleted if one > query["after"]]
+        return {"accounts": [{"account_id": one, "deleted_at": "2026-03-01"} for one in beyond[:1]]}
 
     def answer(self, path: str, query: dict[str, str]) -> dict[str, Any] | None:
         """What the route of this path says."""
@@ -151,12 +161,12 @@ async def world(counter: Counter, tmp_path: Path) -> AsyncIterator[World]:
     connection = counter.connections["lookup"]
     clients = {
         name: httpx2.AsyncClient(base_url=f"http://{name}", transport=httpx2.MockTransport(services))
-        for name in ("accounts", "kyc", "ledger")
+        for name in ("accounts", "kyc", "ledger", "fraud")
     }
     uow = UnitOfWork(counter.engine, Outbox("gateway", counter.publisher, connection))
     sources = Sources(
         clients=clients,
-        sisters=AskAboutCustomer(clients["accounts"], INTERNAL_TOKEN),
+        sisters=AskAboutCustomer(clients["accounts"], clients["fraud"], INTERNAL_TOKEN),
         reading=Reading(counter.engine),
         webhooks=KeepWebhooks(connection, uow, WebhookSecrets(tmp_path / "webhooks.keys"), counter.clock, ()),
         deliveries=ReplayEvents(connection, counter.clock),
@@ -197,6 +207,7 @@ async def test_every_list_is_followed_to_its_last_page_with_the_callers_own_toke
     assert files[f"accounts/{first}/balances.json"] == {"posted_minor": 7}
     statement = {"opening_balance_minor": 0, "entries": [{"seq": 1}, {"seq": 2}, {"seq": 3}]}
     assert files[f"accounts/{first}/statement.json"] == statement
+    assert files["decisions.json"] == DECISIONS
     assert files["webhooks.json"] == files["batches.json"] == files["audit-log.json"] == []
     assert "service-accounts.json" not in files
     assert len(world.services.tokens) == 1
