@@ -24,6 +24,7 @@ from libs.common.http.digests import digests_router
 from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
+from libs.common.origins import OriginKeys
 from libs.common.service import Role
 from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
@@ -52,6 +53,7 @@ from services.fraud.use_cases.foresee_screening import ForeseeScreening
 from services.fraud.use_cases.judge_postings import JUDGE_SECONDS, JudgePostings
 from services.fraud.use_cases.project_accounts import ProjectAccounts
 from services.fraud.use_cases.read_policy import PolicyInForce
+from services.fraud.use_cases.read_screening_data import ScreeningInForce
 from services.fraud.use_cases.resolve_holds import ResolveHolds
 from services.fraud.use_cases.screen_transfers import ScreenTransfers
 from services.fraud.use_cases.set_personal_limits import SetPersonalLimits
@@ -87,7 +89,8 @@ class Worker:
         self.timers = Timers()
         work, cache = UnitOfWork(self._hot, bus.outbox), PayerCache()
         policy, awaited = PolicyInForce(velocity_lifted=self._lifted), AwaitedHolds()
-        screen = ScreenTransfers(work, cache, policy, clock=system_clock)
+        screening = ScreeningInForce(OriginKeys(settings.internal_token.get_secret_value()))
+        screen = ScreenTransfers(work, cache, policy, screening, clock=system_clock)
         resolve = ResolveHolds(cache, policy)
         self._sweep = SweepHolds(work, cache, resolve, awaited, clock=system_clock)
         verifications = ApplyVerifications(work, cache, resolve, clock=system_clock)

@@ -45,7 +45,8 @@ class TransferCommand(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_
     `payer` is absent for a deposit. `payees` holds each destination's owner once; none for a withdrawal.
     `memo_commitment` is the hex SHA-256 over a salt and the free text (empty without text): the text itself never
     leaves the gateway. `requested_at` is RFC 3339 UTC. `hold_seconds` above 0 asks for a hold that the caller captures
-    or voids, and that ends by itself so long after the ledger has taken it in; 0 posts at once.
+    or voids, and that ends by itself so long after the ledger has taken it in; 0 posts at once. `address_key` and
+    `device_key` tell equal origins from different ones (`libs.common.origins`), 0 where nobody knows them.
     """
 
     transfer_id: CanonicalId
@@ -57,3 +58,5 @@ class TransferCommand(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_
     memo_commitment: str
     requested_at: str
     hold_seconds: int = 0
+    address_key: int = 0
+    device_key: int = 0

@@ -96,7 +96,7 @@ CATALOGUE: Final[tuple[Feature, ...]] = (
     *_of_subject("address", "from this IP address (IPv6: its /64)", "senders"),
     *_of_subject("device", "from this device", "senders"),
 )
-"""Everything, in the order in which decisions store it. Counts stop at 10,000 (`EVENTS_MAX`) where they are no limits."""
+"""All of them, in the order in which decisions store them. Counts stop at `EVENTS_MAX` where they are no limits."""
 
 BY_NAME: Final[Mapping[str, Feature]] = MappingProxyType({feature.name: feature for feature in CATALOGUE})
 PLACES: Final[Mapping[str, int]] = MappingProxyType({feature.name: place for place, feature in enumerate(CATALOGUE)})

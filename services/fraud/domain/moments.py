@@ -15,3 +15,8 @@ def to_us(moment: datetime) -> int:
 def from_us(moment_us: int) -> datetime:
     """Return the aware UTC moment of `to_us`."""
     return _EPOCH + timedelta(microseconds=moment_us)
+
+
+def us_or_zero(moment: datetime | None) -> int:
+    """Return a time as `to_us` does, 0 for none."""
+    return 0 if moment is None else to_us(moment)

@@ -23,6 +23,10 @@ class Payer:
     last_decided_us: int
     window: Window
     personal: Bounds = UNBOUNDED
+    account_since_us: int = 0
+    """When his first account was opened, µs since 1970 UTC; 0 unknown."""
+    kyc_since_us: int = 0
+    """When his KYC last changed, likewise."""
 
     def moment(self, now_us: int) -> int:
         """Return the time of a decision made now: his own time never goes back, even where the server's does."""

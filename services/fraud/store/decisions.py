@@ -11,6 +11,8 @@ import msgspec
 from libs.common.contracts.fraud import HoldReason, Verdict
 from libs.common.errors import Unavailable
 from services.fraud.domain.payer import Payer
+from services.fraud.store.activity import INSERT_ACTIVITY, NewActivity, activity_columns
+from services.fraud.store.counts import COUNT_DECISIONS, COUNT_RULES, RuleCounts, lane
 from services.fraud.store.unit_of_work import Transaction
 from services.fraud.store.users import ADVANCE, follow, limits_moved, next_versions
 
@@ -20,35 +22,80 @@ _FIND: Final = """
     JOIN fraud.decisions d ON d.transfer_id = asked.transfer_id
 """
 
-_INSERT: Final = """
+_INSERT: Final = f"""
+    WITH said AS (
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bytea[], $6::timestamptz[],
+                             $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[])
+            AS d (transfer_id, decision_id, user_id, usd_minor, features, decided_at,
+                  verdict, code, reasons, facts, command)
+    ),
+    counted AS ({
+    COUNT_DECISIONS.format(
+        verdict="d.verdict",
+        code="d.code",
+        reasons="d.reasons",
+        ruleset="$7::integer",
+        lane="$8::smallint",
+        decisions="said d",
+    )
+})
     INSERT INTO fraud.decisions (transfer_id, decision_id, user_id, usd_minor, features, decided_at,
                                  verdict, code, reasons, facts, command, ruleset)
     SELECT d.transfer_id, d.decision_id, d.user_id, d.usd_minor, d.features, d.decided_at,
            d.verdict, d.code, string_to_array(d.reasons, ','), d.facts, d.command, $7
-    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bytea[], $6::timestamptz[],
-                $8::text[], $9::text[], $10::text[], $11::bytea[], $12::bytea[])
-        AS d (transfer_id, decision_id, user_id, usd_minor, features, decided_at,
-              verdict, code, reasons, facts, command)
-"""
+    FROM said d
+"""  # noqa: S608 -- made of statements written here
 
 # Nearly every decision is this plain: then this statement is the whole transaction, one round trip. Each array less
 # spares encoding, decoding and log. The count also says who goes first: all payers are locked before anything else is
-# written. If one of them has moved, nothing of the statement may stand, and nobody is there to roll it back: so the
-# outbox row gets no payload, which its column refuses.
+# written. If one of them has moved, or rules or lists have, nothing of the statement may stand, and nobody is there to
+# roll it back: so the outbox row gets no payload, which its column refuses.
 _KEEP_APPROVED_AND_SAY: Final = f"""
     WITH advanced AS ({ADVANCE} RETURNING 1),
+    stands AS (
+        SELECT (SELECT count(*) FROM advanced) = cardinality($1::uuid[])
+            AND (SELECT version FROM fraud.screening_data WHERE only_row) = $14::bigint AS is_so
+    ),
+    plain AS (
+        SELECT * FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::bytea[], $9::timestamptz[])
+            AS d (transfer_id, decision_id, user_id, usd_minor, features, decided_at)
+        WHERE (SELECT is_so FROM stands)
+    ),
     kept AS (
         INSERT INTO fraud.decisions (transfer_id, decision_id, user_id, usd_minor, features, decided_at,
                                      verdict, code, reasons, ruleset)
         SELECT d.transfer_id, d.decision_id, d.user_id, d.usd_minor, d.features, d.decided_at,
                'approve', '', '{{}}', $10
-        FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::bytea[], $9::timestamptz[])
-            AS d (transfer_id, decision_id, user_id, usd_minor, features, decided_at)
-        WHERE (SELECT count(*) FROM advanced) = cardinality($1::uuid[])
+        FROM plain d
     ),
+    counted AS ({
+    COUNT_DECISIONS.format(
+        verdict="'approve'::text",
+        code="''::text",
+        reasons="''::text",
+        ruleset="$10::integer",
+        lane="$15::smallint",
+        decisions="plain d",
+    )
+}),
+    rules_counted AS ({
+    COUNT_RULES.format(
+        hours="$16",
+        rules="$17",
+        verdicts="$18",
+        outcomes="$19",
+        counts="$20",
+        sums="$21",
+        ruleset="$10::integer",
+        lane="$15::smallint",
+        only="WHERE (SELECT is_so FROM stands)",
+    )
+}),
+    remembered AS ({INSERT_ACTIVITY.format("$22", "$23", "$24", "$25", "$26", "$27", "$28")}
+        WHERE (SELECT is_so FROM stands)),
     finished AS (DELETE FROM fraud.outbox WHERE row_id = ANY($13::uuid[]))
     INSERT INTO fraud.outbox (row_id, payload)
-    SELECT $11::uuid, CASE WHEN (SELECT count(*) FROM advanced) = cardinality($1::uuid[]) THEN $12::bytea END
+    SELECT $11::uuid, CASE WHEN (SELECT is_so FROM stands) THEN $12::bytea END
 """  # noqa: S608 -- made of statements written here
 
 
@@ -93,21 +140,33 @@ async def find_decisions(connection: asyncpg.Connection, transfer_ids: Sequence[
     return {transfer_ids[place - 1]: StoredDecision(*columns) for place, *columns in rows}
 
 
+class DecidedBy(msgspec.Struct, frozen=True, gc=False):
+    """What decided: the version of the live rules, and of everything that rules and lists are kept in."""
+
+    ruleset: int
+    screening_version: int
+
+
 async def keep_decisions(
     transaction: Transaction,
     payers: Collection[Payer],
     decisions: Sequence[NewDecision],
     now: datetime,
     *,
-    ruleset: int,
+    by: DecidedBy,
+    rule_counts: RuleCounts,
+    activity: Sequence[NewActivity],
 ) -> None:
     """Keep decisions and all that was emitted, with the next version of each payer, provided nobody else moved him.
+
+    `rule_counts` and `activity` are those of all these decisions.
 
     Memory follows: the payers are then at that version.
 
     Commits: by its only statement where all decisions are plain and no transaction has begun; else as that one ends.
     Locks: the payers' rows, in order of their ids.
-    Raises: Unavailable `limits_moved`; `decided_elsewhere`, one of them was decided before. Nothing was written then;
+    Raises: Unavailable `limits_moved`, also where rules or lists have; `decided_elsewhere`, one of them was decided
+    before. Nothing was written then;
     the caller ends the unit of work, undoes or forgets what memory took, and does the whole work again.
     """
     plain = [one for one in decisions if one.is_plain]
@@ -120,13 +179,17 @@ async def keep_decisions(
                 _KEEP_APPROVED_AND_SAY,
                 *next_versions(payers, now),
                 *_common_columns(plain),
-                ruleset,
+                by.ruleset,
                 row.row_id,
                 row.payload,
                 finished,
+                by.screening_version,
+                lane(),
+                *rule_counts.columns(),
+                *activity_columns(activity),
             )
         if others:
-            await _insert(transaction.connection, others, ruleset=ruleset)
+            await _insert(transaction.connection, others, ruleset=by.ruleset)
     except asyncpg.NotNullViolationError as failure:
         if (failure.table_name, failure.column_name) != ("outbox", "payload"):
             raise
@@ -143,6 +206,7 @@ async def _insert(connection: asyncpg.Connection, decisions: Sequence[NewDecisio
         _INSERT,
         *_common_columns(decisions),
         ruleset,
+        lane(),
         [one.verdict for one in decisions],
         [one.code for one in decisions],
         [one.reasons for one in decisions],

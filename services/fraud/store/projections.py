@@ -5,6 +5,7 @@ from typing import Final
 
 import asyncpg
 
+from libs.common.clock import from_rfc3339
 from libs.common.contracts.accounts import AccountChanged, CustomerChanged
 from libs.common.contracts.kyc import VerificationChanged
 
@@ -13,6 +14,15 @@ _ACCOUNTS: Final = """
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bigint[])
     ON CONFLICT (account_id) DO UPDATE SET status = excluded.status, version = excluded.version
     WHERE a.version < excluded.version
+"""
+
+# A customer is as old as his first account. His limits do not rest on it, so the row's own version stays.
+_SINCE: Final = """
+    INSERT INTO fraud.users AS u (user_id, version, account_since)
+    SELECT owner_id, 1, min(opened_at) FROM unnest($1::uuid[], $2::timestamptz[]) AS opened (owner_id, opened_at)
+    GROUP BY owner_id
+    ON CONFLICT (user_id) DO UPDATE SET account_since = excluded.account_since
+    WHERE u.account_since IS NULL OR u.account_since > excluded.account_since
 """
 
 # The row's own version moves too: memory elsewhere must not go on with the old profile or tier.
@@ -27,12 +37,13 @@ _PROFILES: Final = """
 """
 
 _VERIFICATIONS: Final = """
-    INSERT INTO fraud.users AS u (user_id, version, kyc_status, kyc_tier, kyc_version)
-    SELECT changed.user_id, 1, changed.status, changed.tier, changed.version
-    FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::bigint[]) AS changed (user_id, status, tier, version)
+    INSERT INTO fraud.users AS u (user_id, version, kyc_status, kyc_tier, kyc_version, kyc_since)
+    SELECT changed.user_id, 1, changed.status, changed.tier, changed.version, changed.since
+    FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::bigint[], $5::timestamptz[])
+        AS changed (user_id, status, tier, version, since)
     ON CONFLICT (user_id) DO UPDATE
     SET kyc_status = excluded.kyc_status, kyc_tier = excluded.kyc_tier, kyc_version = excluded.kyc_version,
-        version = u.version + 1
+        kyc_since = excluded.kyc_since, version = u.version + 1
     WHERE u.kyc_version < excluded.kyc_version
     RETURNING u.user_id::text
 """
@@ -55,6 +66,9 @@ async def save_accounts(connection: asyncpg.Connection, changes: Sequence[Accoun
         [change.status for change in changes],
         [change.version for change in changes],
     )
+    await connection.execute(
+        _SINCE, [change.owner_id for change in changes], [from_rfc3339(change.occurred_at) for change in changes]
+    )
 
 
 async def save_profiles(connection: asyncpg.Connection, changes: Sequence[CustomerChanged]) -> list[str]:
@@ -76,5 +90,6 @@ async def save_verifications(connection: asyncpg.Connection, changes: Sequence[V
         [change.status for change in changes],
         [change.tier for change in changes],
         [change.version for change in changes],
+        [from_rfc3339(change.occurred_at) for change in changes],
     )
     return [row[0] for row in rows]

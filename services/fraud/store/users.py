@@ -10,7 +10,7 @@ import msgspec
 from libs.common.errors import Unavailable
 from services.fraud.domain.bounds import Bounds
 from services.fraud.domain.holds import Standing
-from services.fraud.domain.moments import from_us, to_us
+from services.fraud.domain.moments import from_us, to_us, us_or_zero
 from services.fraud.domain.payer import Payer
 from services.fraud.domain.policy import DEFAULT_PROFILE, UNBOUNDED
 from services.fraud.domain.window import Window
@@ -20,7 +20,8 @@ from services.fraud.store.personal_limits import load_personal_limits
 _DAY: Final = timedelta(hours=24)
 
 _SELECT: Final = """
-    SELECT asked.place, u.version, u.profile, u.kyc_tier, u.kyc_version, u.last_decided_at, u.personal_version
+    SELECT asked.place, u.version, u.profile, u.kyc_tier, u.kyc_version, u.last_decided_at, u.personal_version,
+           u.account_since, u.kyc_since
     FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (user_id, place)
     JOIN fraud.users u ON u.user_id = asked.user_id
 """
@@ -71,6 +72,8 @@ class Customer(msgspec.Struct, frozen=True, gc=False):
     kyc_version: int
     last_decided_at: datetime | None
     personal_version: int = 0
+    account_since: datetime | None = None
+    kyc_since: datetime | None = None
 
 
 async def load_customers(connection: asyncpg.Connection, user_ids: Sequence[str]) -> dict[str, Customer]:
@@ -121,7 +124,18 @@ def _payer(user_id: str, row: Customer | None, window: Window, personal: Bounds)
     if row is None:
         return Payer(user_id, 0, DEFAULT_PROFILE, 0, 0, 0, window)
     last_us = 0 if row.last_decided_at is None else to_us(row.last_decided_at)
-    return Payer(user_id, row.version, row.profile, row.kyc_tier, row.kyc_version, last_us, window, personal)
+    return Payer(
+        user_id,
+        row.version,
+        row.profile,
+        row.kyc_tier,
+        row.kyc_version,
+        last_us,
+        window,
+        personal,
+        account_since_us=us_or_zero(row.account_since),
+        kyc_since_us=us_or_zero(row.kyc_since),
+    )
 
 
 async def advance_payers(connection: asyncpg.Connection, payers: Collection[Payer], now: datetime) -> None:

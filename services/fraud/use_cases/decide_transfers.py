@@ -13,21 +13,35 @@ from libs.common.contracts.fraud import TransferBatchScreened, TransferScreened
 from libs.common.contracts.transfers import Party, TransferCommand
 from libs.common.errors import Unprocessable
 from libs.common.ids import new_id
+from services.fraud.domain.features import Value
 from services.fraud.domain.limits import Breach
+from services.fraud.domain.lists import Listed
 from services.fraud.domain.moments import from_us, to_us
 from services.fraud.domain.payer import Payer, newest_tier
 from services.fraud.domain.policy import Policy
-from services.fraud.domain.screening import APPROVED, BLOCKED_WITHOUT_RATE, RULESET, Ruling, screen_transfer
+from services.fraud.domain.rulesets import NOTHING_HIT, Outcome
+from services.fraud.domain.screening import (
+    APPROVED,
+    BLOCKED_BY_LIST,
+    BLOCKED_WITHOUT_RATE,
+    WITHOUT_RULES,
+    Ruling,
+    screen_transfer,
+)
 from services.fraud.domain.usd_rates import total_usd_minor
+from services.fraud.store.counts import RuleCounts, RuleOutcome
 from services.fraud.store.decisions import NewDecision
 from services.fraud.store.holds import NewHold
+from services.fraud.store.screening_data import ScreeningData
 from services.fraud.store.users import Customer
+from services.fraud.use_cases.surroundings import Sent, Surroundings
 
 _encode: Final = msgspec.json.Encoder().encode
+_NOT_LISTED: Final = Listed()
 _NO_FACTS: Final[dict[str, int | str]] = {}
 
 
-class Features(msgspec.Struct, gc=False):
+class Features(msgspec.Struct, gc=False, omit_defaults=True):
     """Everything a decision rested on, kept with it: what explains it, and what judges new rules on old transfers.
 
     `rates` are US cents per minor unit, (numerator, denominator); `payees` (user_id, tier, KYC version). The window's
@@ -36,6 +50,9 @@ class Features(msgspec.Struct, gc=False):
     for them.
     `payer_version` is the version of the payer's row that this decision was written with: by it, and within it by the
     decision's id, his decisions stand in the order they were made in.
+    `values` are the features of the catalogue in its order, for each payee;
+    `as_of` is since when their snapshots were known, µs since 1970 UTC. `hits`, `errors` and `muted` are rules,
+    `listed` entries of lists that had a say.
     """
 
     kind: str
@@ -54,6 +71,13 @@ class Features(msgspec.Struct, gc=False):
     day_sum_minor: int = 0
     legs: list[tuple[str, str, int]] | msgspec.UnsetType = msgspec.UNSET
     payer_id: str | msgspec.UnsetType = msgspec.UNSET
+    values: list[list[Value]] = []
+    as_of: list[int] = []
+    points: int = 0
+    hits: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    muted: tuple[str, ...] = ()
+    listed: list[str] = []
 
 
 class Judged(msgspec.Struct, frozen=True, gc=False):
@@ -65,6 +89,7 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
     usd_minor: int | None
     decided_us: int
     features: Features
+    sent: Sent | None = None
 
 
 @dataclass(slots=True)
@@ -75,6 +100,8 @@ class Docket:
     now: datetime
     payers: Mapping[str, Payer]
     customers: Mapping[str, Customer]
+    screening: ScreeningData
+    surroundings: Surroundings
     completed: set[str]
     """Transfers whose payee we found for the gateway: their command is kept as it was sent on."""
     just_read: Collection[str] = ()
@@ -84,6 +111,7 @@ class Docket:
     unused: list[tuple[str, str]] = field(default_factory=list)
     """(transfer_id, user_id) of members of a batch that cannot post: their slots are given back at once."""
     touched: dict[str, Payer] = field(default_factory=dict)
+    rule_counts: RuleCounts = field(default_factory=RuleCounts)
     lacks_rate: bool = False
     """Whether an asset among these has no rate: who might wait for one was judged as if he had waited."""
     _now_us: int = field(init=False)
@@ -94,15 +122,25 @@ class Docket:
         self._now_us = to_us(self.now)
         self._now_text = to_rfc3339(self.now)
 
+    @property
+    def ruleset(self) -> int:
+        """Return the version of the rules that decide."""
+        return WITHOUT_RULES if self.screening.live is None else self.screening.live.version
+
     def decide(self, command: TransferCommand) -> TransferScreened:
         """Decide on one transfer."""
         return self._record(self._judge(command))
 
     def decide_batch(self, batch_id: str, commands: Sequence[TransferCommand]) -> TransferBatchScreened:
         """Decide on transfers that post together or not at all: unless all are approved, none keeps its slot."""
+        before = self.surroundings.mark()
         judged = [self._judge(command) for command in commands]
         whole = all(one.ruling is APPROVED for one in judged)
         if not whole:
+            self.surroundings.take_back(before)
+            for one in judged:
+                if one.ruling.verdict == "block":
+                    self._count(one)
             for one in judged:
                 if one.payer is not None and one.ruling.verdict != "block":
                     one.payer.window.take_back()
@@ -116,6 +154,7 @@ class Docket:
         taken.subtract(user_id for _, user_id in self.unused)
         for user_id, payer in self.touched.items():
             payer.undo(taken[user_id])
+        self.surroundings.take_back()
 
     def _judge(self, command: TransferCommand) -> Judged:
         amounts: dict[str, int] = {}
@@ -138,7 +177,11 @@ class Docket:
             self.lacks_rate = True
         if command.kind != "transfer":
             # What operators book at the reserve uses nobody's limits; what it is worth is kept all the same.
+            listed = self._look_up(command, self._now_us)
+            features.listed = listed.entry_ids
             ruling = BLOCKED_WITHOUT_RATE if usd_minor is None else APPROVED
+            if listed.denied_by:
+                ruling = BLOCKED_BY_LIST
             return Judged(command, ruling, None, usd_minor, self._now_us, features)
         return self._judge_sent(command, usd_minor, features)
 
@@ -162,6 +205,8 @@ class Docket:
         features.hour_count = window.hour_count
         features.day_count = window.day_count
         features.day_sum_minor = window.day_sum_minor
+        listed = self._look_up(command, decided_us)
+        sent = Sent(command, payer, payer_tier, features.payees, usd_minor or 0, decided_us)
         ruling = screen_transfer(
             payer_tier=payer_tier,
             payee_tiers=[tier for _, tier, _ in features.payees],
@@ -169,9 +214,62 @@ class Docket:
             window=window,
             usd_minor=usd_minor,
             now_us=decided_us,
+            denied=bool(listed.denied_by),
+            rules=self._ask_rules(sent, listed, features),
         )
         self.touched[payer.user_id] = payer
-        return Judged(command, ruling, payer, usd_minor, decided_us, features)
+        judged = Judged(command, ruling, payer, usd_minor, decided_us, features, sent)
+        self._count(judged)
+        return judged
+
+    def _look_up(self, command: TransferCommand, now_us: int) -> Listed:
+        """Return what the lists say. Whoever operates the reserve is nobody's sender."""
+        lists = self.screening.lists
+        if not lists:
+            return _NOT_LISTED
+        return lists.look_up(
+            "" if command.payer is None else command.payer.user_id,
+            [party.user_id for party in command.payees],
+            address_key=command.address_key,
+            device_key=command.device_key,
+            now_us=now_us,
+        )
+
+    def _ask_rules(self, sent: Sent, listed: Listed, features: Features) -> Outcome:
+        """Note the features of a transfer, all of them, and return what the live rules make of them."""
+        values = self.surroundings.values_of(sent)
+        features.values = values
+        features.as_of = self.surroundings.as_of(sent)
+        features.listed = listed.entry_ids
+        rules = self.screening.live
+        if rules is None:
+            return NOTHING_HIT
+        muted = rules.overridable if listed.mutes_all else rules.bits_of(listed.muted_rules)
+        outcome = rules.judge(values, muted=muted)
+        if outcome is not NOTHING_HIT:
+            features.points = outcome.points
+            features.hits = outcome.hits
+            features.errors = outcome.errors
+            features.muted = outcome.muted
+        return outcome
+
+    def _count(self, judged: Judged) -> None:
+        """Let what is decided after this know of it."""
+        sent = judged.sent
+        if sent is None:
+            return
+        shares_minor = [sent.usd_minor]
+        if len(sent.payees) > 1:
+            shares_minor = [self._share_minor(judged.command, user_id) for user_id, _, _ in sent.payees]
+        self.surroundings.count(sent, shares_minor, blocked=judged.ruling.verdict == "block")
+
+    def _share_minor(self, command: TransferCommand, user_id: str) -> int:
+        """Return what one of several receivers gets, in US cents."""
+        amounts = Counter[str]()
+        for leg in command.legs:
+            if leg.destination_owner_id == user_id:
+                amounts[leg.asset] += leg.amount_minor
+        return total_usd_minor(amounts, self.policy.rates) or 0
 
     def _tier_of(self, party: Party) -> tuple[str, int, int]:
         known = self.customers.get(party.user_id)
@@ -185,6 +283,14 @@ class Docket:
         on_time = judged.decided_us == self._now_us
         decided_at = self.now if on_time else from_us(judged.decided_us)
         decision_id = new_id()
+        features = judged.features
+        if features.hits or features.muted or features.errors:
+            said: dict[RuleOutcome, tuple[str, ...]] = {
+                "hit": features.hits,
+                "muted": features.muted,
+                "error": features.errors,
+            }
+            self.rule_counts.add(decided_at, ruling.verdict, said, judged.usd_minor or 0)
         facts = _NO_FACTS if ruling.verdict != "block" else _facts_of_block(judged)
         held = ruling.verdict == "hold"
         self.decisions.append(
@@ -210,7 +316,7 @@ class Docket:
             verdict=ruling.verdict,
             code=ruling.code,
             reasons=ruling.reasons,
-            ruleset=RULESET,
+            ruleset=self.ruleset,
             facts=facts,
             screened_at=self._now_text if on_time else to_rfc3339(decided_at),
             command=command,

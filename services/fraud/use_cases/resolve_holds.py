@@ -16,7 +16,7 @@ from services.fraud.domain.holds import KYC_PENDING, PAYEE_REJECTED_CODE, Standi
 from services.fraud.domain.limits import Breach, LimitProfile, find_breach
 from services.fraud.domain.moments import from_us, to_us
 from services.fraud.domain.payer import Payer
-from services.fraud.domain.screening import RULESET
+from services.fraud.domain.screening import WITHOUT_RULES
 from services.fraud.domain.window import DAY_US
 from services.fraud.metrics import HOLDS_RESOLVED
 from services.fraud.store.holds import OpenHold, ResolvedHold, save_resolutions, stop_waiting
@@ -121,7 +121,7 @@ class ResolveHolds:
                 reason="kyc_pending",
                 remaining=ending.remaining,
                 code=ending.code,
-                ruleset=RULESET,
+                ruleset=WITHOUT_RULES,
                 resolved_at=resolved_at,
                 command=_read_command(hold.command),
             )

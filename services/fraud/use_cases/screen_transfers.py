@@ -11,9 +11,9 @@ from libs.common.contracts.topics import SCREENINGS
 from libs.common.contracts.transfers import TransferCommand
 from libs.common.errors import Conflict, Unavailable
 from services.fraud.domain.policy import Policy
-from services.fraud.domain.screening import RULESET
 from services.fraud.metrics import BATCH_DECISIONS, CONFLICTS, DECISIONS, DECISIONS_REPEATED, SET_ASIDE
-from services.fraud.store.decisions import find_decisions, keep_decisions
+from services.fraud.store.activity_cache import ActivityCache
+from services.fraud.store.decisions import DecidedBy, find_decisions, keep_decisions
 from services.fraud.store.holds import insert_holds
 from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.slots import release_at_once
@@ -23,7 +23,9 @@ from services.fraud.use_cases.answer_again import stored_answer
 from services.fraud.use_cases.decide_transfers import Docket, payer_of
 from services.fraud.use_cases.find_payees import Asked, accounts_without_owner, find_payees, with_payees
 from services.fraud.use_cases.read_policy import PolicyInForce
+from services.fraud.use_cases.read_screening_data import ScreeningInForce
 from services.fraud.use_cases.set_aside import SetAside, assets_of, judge_now
+from services.fraud.use_cases.surroundings import Surroundings, subjects_of
 
 log = structlog.get_logger()
 
@@ -48,6 +50,7 @@ class ScreenTransfers:
         work: UnitOfWork,
         cache: PayerCache,
         policy: PolicyInForce,
+        screening: ScreeningInForce,
         *,
         clock: Clock,
         monotonic: Callable[[], float] = monotonic_seconds,
@@ -56,6 +59,8 @@ class ScreenTransfers:
         self._work = work
         self._cache = cache
         self._policy = policy
+        self._screening = screening
+        self._activity = ActivityCache()
         self._clock = clock
         self._monotonic = monotonic
         self._set_aside = SetAside()
@@ -114,6 +119,9 @@ class ScreenTransfers:
             else:
                 # Nobody knows what was committed, or who else moved these limits: the rows decide next time.
                 self._cache.forget(payer_ids)
+                if docket is not None:
+                    self._activity.forget(docket.surroundings.keys)
+                self._screening.look_again()
             raise
         # Also what was found decided: another process may have answered while it waited here.
         waiting = {one.key for one in fresh}.difference(one.key for one in ready)
@@ -121,6 +129,7 @@ class ScreenTransfers:
         SET_ASIDE.set(len(self._set_aside))
         if docket is not None:
             self._cache.shrink(slots_taken=len(docket.decisions))
+            self._activity.shrink(events_added=len(docket.surroundings.rows))
             _count(docket)
 
     async def retry_set_aside(self) -> None:
@@ -184,7 +193,19 @@ class ScreenTransfers:
         people |= dict.fromkeys(owners.values())
         customers = await load_customers(transaction.connection, list(people))
         payers = await load_payers(transaction.connection, self._cache, payer_ids, customers, now)
-        return Docket(policy=policy, now=now, payers=payers, customers=customers, completed=set(), just_read=just_read)
+        screening = await self._screening.read(transaction.connection)
+        kinds = subjects_of((command for one in ready for command in one.commands), owners)
+        subjects = await self._activity.around(transaction.connection, kinds, now)
+        return Docket(
+            policy=policy,
+            now=now,
+            payers=payers,
+            customers=customers,
+            screening=screening,
+            surroundings=Surroundings(subjects, customers),
+            completed=set(),
+            just_read=just_read,
+        )
 
     def _decide(self, transaction: Transaction, docket: Docket, ready: Sequence[Asked], owners: dict[str, str]) -> None:
         for one in ready:
@@ -240,7 +261,15 @@ async def _write(transaction: Transaction, docket: Docket) -> None:
     # These statements follow that of the decisions, and must commit with it.
     if docket.holds or docket.unused:
         await transaction.write_together()
-    await keep_decisions(transaction, docket.touched.values(), docket.decisions, docket.now, ruleset=RULESET)
+    await keep_decisions(
+        transaction,
+        docket.touched.values(),
+        docket.decisions,
+        docket.now,
+        by=DecidedBy(docket.ruleset, docket.screening.version),
+        rule_counts=docket.rule_counts,
+        activity=docket.surroundings.rows,
+    )
     if docket.holds:
         await insert_holds(transaction.connection, docket.holds)
     if docket.unused:

@@ -19,6 +19,7 @@ from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
 from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
+from libs.common.origins import OriginKeys
 from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.unit_of_work import UnitOfWork
 from services.fraud.use_cases.apply_customers import ApplyCustomers
@@ -26,6 +27,7 @@ from services.fraud.use_cases.apply_verifications import ApplyVerifications
 from services.fraud.use_cases.find_payees import Asked
 from services.fraud.use_cases.project_accounts import ProjectAccounts
 from services.fraud.use_cases.read_policy import FRESH_SECONDS, PolicyInForce
+from services.fraud.use_cases.read_screening_data import ScreeningInForce
 from services.fraud.use_cases.resolve_holds import ResolveHolds
 from services.fraud.use_cases.screen_transfers import ScreenTransfers
 from services.fraud.use_cases.settle_limits import AwaitedHolds, SettleLimits
@@ -54,7 +56,10 @@ class Office:
         self.awaited = AwaitedHolds()
         policy = PolicyInForce(velocity_lifted=velocity_lifted, monotonic=lambda: self.policy_seconds)
         resolve = ResolveHolds(self.cache, policy)
-        self.screen = ScreenTransfers(work, self.cache, policy, clock=lambda: self.now, monotonic=lambda: self.seconds)
+        self.screening = ScreeningInForce(OriginKeys("secret"), monotonic=lambda: self.seconds)
+        self.screen = ScreenTransfers(
+            work, self.cache, policy, self.screening, clock=lambda: self.now, monotonic=lambda: self.seconds
+        )
         self.settle = SettleLimits(work, self.cache, self.awaited, clock=lambda: self.now)
         self.apply_verifications = ApplyVerifications(work, self.cache, resolve, clock=lambda: self.now)
         self.apply_customers = ApplyCustomers(work, self.cache)

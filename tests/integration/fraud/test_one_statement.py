@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from libs.common import crash_points
+from libs.common.contracts.transfers import TransferCommand
 from libs.common.errors import Unavailable
 from libs.common.ids import new_id
 from services.fraud.use_cases.find_payees import Asked
@@ -27,13 +28,17 @@ async def decided(office: Office, *transfer_ids: str) -> int:
     return len(await office.query("SELECT FROM fraud.decisions WHERE transfer_id = ANY($1::uuid[])", transfer_ids))
 
 
-async def test_a_new_transfer_of_a_remembered_payer_costs_two_round_trips(office: Office) -> None:
-    payer = new_id()
-    await office.ask_one(transfer(payer))
+async def test_a_new_transfer_between_remembered_customers_costs_two_round_trips(office: Office) -> None:
+    payer, payee = new_id(), new_id()
+    await office.ask_one(transfer(payer, payee=payee))
 
-    assert await firsts(office, Asked((transfer(payer),))) == ["SELECT", "WITH"]
-    assert await firsts(office, *[Asked((transfer(payer),)) for _ in range(20)]) == ["SELECT", "WITH"]
-    assert await firsts(office, Asked((transfer(payer), transfer(payer)), batch_id=new_id())) == ["SELECT", "WITH"]
+    def another() -> TransferCommand:
+        return transfer(payer, payee=payee)
+
+    assert await firsts(office, Asked((another(),))) == ["SELECT", "WITH"]
+    assert await firsts(office, *[Asked((another(),)) for _ in range(20)]) == ["SELECT", "WITH"]
+    assert await firsts(office, Asked((another(), another()), batch_id=new_id())) == ["SELECT", "WITH"]
+    assert await firsts(office, Asked((transfer(payer),))) == ["SELECT", "SELECT", "WITH"], "a payee never seen before"
 
 
 async def test_a_deposit_is_written_without_any_payer(office: Office) -> None:
@@ -55,18 +60,22 @@ async def test_a_deposit_is_written_without_any_payer(office: Office) -> None:
 
 async def test_a_block_or_a_hold_among_the_approved_still_goes_through_a_transaction(office: Office) -> None:
     payer = new_id()
-    approved, blocked, held = transfer(payer), transfer(payer, amount_minor=1_000_000_01), transfer(payer, payee_tier=0)
-    await office.ask_one(transfer(payer))
+    payee, unverified = new_id(), new_id()
+    approved, blocked = transfer(payer, payee=payee), transfer(payer, payee=payee, amount_minor=1_000_000_01)
+    held = transfer(payer, payee=unverified, payee_tier=0)
+    await office.ask_one(transfer(payer, payee=payee))
+    await office.ask_one(transfer(payer, payee=unverified))
 
     mixed = await firsts(office, Asked((approved,)), Asked((blocked,)))
     waiting = await firsts(office, Asked((held,)))
-    refused = await firsts(office, Asked((transfer(payer), transfer(payer, payee_tier=0)), batch_id=new_id()))
+    both = (transfer(payer, payee=payee), transfer(payer, payee=unverified, payee_tier=0))
+    refused = await firsts(office, Asked(both, batch_id=new_id()))
 
-    assert mixed == ["SELECT", "BEGIN", "WITH", "INSERT", "COMMIT"]
-    assert waiting == ["SELECT", "BEGIN", "WITH", "INSERT", "INSERT", "INSERT", "COMMIT"]
-    assert refused == ["SELECT", "BEGIN", "WITH", "INSERT", "INSERT", "COMMIT"]
+    assert mixed == ["SELECT", "BEGIN", "WITH", "WITH", "COMMIT"]
+    assert waiting == ["SELECT", "BEGIN", "WITH", "WITH", "INSERT", "INSERT", "COMMIT"]
+    assert refused == ["SELECT", "BEGIN", "WITH", "WITH", "INSERT", "COMMIT"]
     assert await decided(office, approved.transfer_id, blocked.transfer_id, held.transfer_id) == 3
-    assert await office.version_of(payer) == 4
+    assert await office.version_of(payer) == 5
 
 
 @pytest.mark.parametrize("amount_minor", [1_00, 1_000_000_01])

@@ -6,6 +6,8 @@ import pytest
 from libs.common.contracts.transfers import Leg, Party
 from libs.common.errors import Conflict
 from libs.common.ids import new_id
+from services.fraud.domain.features import PLACES
+from services.fraud.use_cases.decide_transfers import Features
 from services.fraud.use_cases.find_payees import Asked
 from services.fraud.use_cases.set_aside import PATIENCE_SECONDS
 from tests.integration.fraud.office import Office, deposit, transfer, withdrawal
@@ -22,10 +24,12 @@ async def test_an_ordinary_transfer_is_approved_and_its_features_are_kept(office
     [row] = await office.query("SELECT * FROM fraud.decisions WHERE transfer_id = $1", command.transfer_id)
     assert row["usd_minor"] == 55_00
     assert row["command"] is None, "the request says it all"
-    features = msgspec.json.decode(row["features"])
-    assert features["rates"] == {"EUR": [110, 100]}
-    assert features["amounts_minor"] == {"EUR": 50_00}
-    assert (features["profile"], features["payer_tier"], features["day_count"]) == ("retail", 1, 0)
+    features = msgspec.json.decode(row["features"], type=Features)
+    assert features.rates == {"EUR": (110, 100)}
+    assert features.amounts_minor == {"EUR": 50_00}
+    assert (features.profile, features.payer_tier, features.day_count) == ("retail", 1, 0)
+    [values] = features.values
+    assert (values[PLACES["usd_minor"]], values[PLACES["sender_count_30d"]], features.hits) == (55_00, 0, ())
 
 
 async def test_the_same_request_gets_the_same_decision_word_for_word_after_a_restart_and_later(office: Office) -> None:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from libs.common.clock import to_rfc3339
 from libs.common.contracts.base import Message
 from libs.common.contracts.fraud import HoldResolved, TransferScreened
 from libs.common.contracts.gateway import TransferRequested
@@ -21,7 +22,7 @@ from libs.common.messaging.outgoing_message import outgoing
 from libs.common.messaging.publisher import Publisher
 from services.fraud.app import build
 from tallystick.stack.service_settings import dsn_of_role
-from tests.integration.fraud.office import transfer
+from tests.integration.fraud.office import NOON, transfer
 from tests.support.api_world import ROLE_PASSWORD, TokenKeys, migrated_database
 from tests.support.broker import BrokerAddress
 from tests.support.bus_records import apart
@@ -110,7 +111,9 @@ async def test_a_request_is_screened_and_its_hold_released_over_the_bus(
                 (held.transfer_id, "hold"),
             }
 
-            verified = VerificationChanged(user_id=payee, status="approved", tier=1, version=2, occurred_at="")
+            verified = VerificationChanged(
+                user_id=payee, status="approved", tier=1, version=2, occurred_at=to_rfc3339(NOON)
+            )
             await say(VERIFICATIONS, payee, verified)
             heard = await listener.until(lambda heard: isinstance(heard[-1][1], HoldResolved))
             assert heard[-1][0] == held.transfer_id
