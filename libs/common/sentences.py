@@ -45,8 +45,10 @@ DETAILS: Final = {
     "system_account": "This is an account of the house, which stays as it is.",
     "transfer_not_found": "The ledger knows no such transfer; if it was accepted just now, ask for it first.",
     "transfer_not_held": "The transfer is not held, or not any more; transfer_status says what it is.",
+    "transfer_not_permitted": "This transfer cannot be made; ask support.",
     "transfer_not_reversible": "Only a posted transfer that is no reversal itself can be reversed.",
     "unknown_account": "One of the accounts does not exist or cannot be used for transfers.",
+    "unusual_activity": "This transfer was stopped because it is unusual for you; ask support.",
     "voided_by_caller": "The hold was voided; its money is available again.",
 }
 

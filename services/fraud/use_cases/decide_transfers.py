@@ -34,7 +34,7 @@ from services.fraud.store.decisions import NewDecision
 from services.fraud.store.holds import NewHold
 from services.fraud.store.screening_data import ScreeningData
 from services.fraud.store.users import Customer
-from services.fraud.use_cases.surroundings import Sent, Surroundings
+from services.fraud.use_cases.describe_surroundings import Sent, Surroundings
 
 _encode: Final = msgspec.json.Encoder().encode
 _NOT_LISTED: Final = Listed()

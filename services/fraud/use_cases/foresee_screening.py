@@ -12,8 +12,8 @@ from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.screening_data import ScreeningData
 from services.fraud.store.users import load_customers, load_payers
 from services.fraud.use_cases.decide_transfers import Docket
+from services.fraud.use_cases.describe_surroundings import Surroundings
 from services.fraud.use_cases.read_policy import PolicyInForce
-from services.fraud.use_cases.surroundings import Surroundings
 
 _WITHOUT_RULES: Final = ScreeningData(0, None, (), Lists())
 

@@ -21,11 +21,11 @@ from services.fraud.store.unit_of_work import Transaction, UnitOfWork
 from services.fraud.store.users import load_customers, load_payers
 from services.fraud.use_cases.answer_again import stored_answer
 from services.fraud.use_cases.decide_transfers import Docket, payer_of
+from services.fraud.use_cases.describe_surroundings import Surroundings, subjects_of
 from services.fraud.use_cases.find_payees import Asked, accounts_without_owner, find_payees, with_payees
 from services.fraud.use_cases.read_policy import PolicyInForce
 from services.fraud.use_cases.read_screening_data import ScreeningInForce
 from services.fraud.use_cases.set_aside import SetAside, assets_of, judge_now
-from services.fraud.use_cases.surroundings import Surroundings, subjects_of
 
 log = structlog.get_logger()
 
