@@ -52,6 +52,7 @@ def _plan(folder: Path) -> StackPlan:
         keys=load_or_make_keys(folder),
         checkpoints=folder,
         mail=folder,
+        documents=folder,
         rate_limits=True,
         velocity_limits=True,
     )

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from libs.common.audit.audit_log import AuditLog
 from libs.common.audit.trail import AuditTrail
 from libs.common.clock import Clock, system_clock
-from libs.common.contracts.topics import ACCOUNTS, CUSTOMERS, TRANSFER_REQUESTS, TRANSFERS, VERIFICATIONS
+from libs.common.contracts.topics import ACCOUNTS, CUSTOMERS, KYC_SIGNALS, TRANSFER_REQUESTS, TRANSFERS, VERIFICATIONS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
@@ -36,6 +36,7 @@ from services.fraud.api.personal_limits import personal_limits_router
 from services.fraud.api.usd_rates import usd_rates_router
 from services.fraud.consumers.on_account_changed import OnAccountChanged
 from services.fraud.consumers.on_customer_changed import OnCustomerChanged
+from services.fraud.consumers.on_document_shared import OnDocumentShared
 from services.fraud.consumers.on_transfer_changed import OnTransferChanged
 from services.fraud.consumers.on_transfer_posted import OnTransferPosted
 from services.fraud.consumers.on_transfer_requested import OnTransferRequested
@@ -51,6 +52,7 @@ from services.fraud.use_cases.apply_verifications import ApplyVerifications
 from services.fraud.use_cases.discard_edges import DISCARD_SECONDS, DiscardEdges
 from services.fraud.use_cases.foresee_screening import ForeseeScreening
 from services.fraud.use_cases.judge_postings import JUDGE_SECONDS, JudgePostings
+from services.fraud.use_cases.keep_signals import KeepSignals
 from services.fraud.use_cases.project_accounts import ProjectAccounts
 from services.fraud.use_cases.read_policy import PolicyInForce
 from services.fraud.use_cases.read_screening_data import ScreeningInForce
@@ -100,6 +102,7 @@ class Worker:
             Subscription("fraud.apply-verifications", VERIFICATIONS, OnVerificationChanged(verifications)),
             Subscription("fraud.settle-limits", TRANSFERS, OnTransferChanged(settle)),
             Subscription("fraud.apply-customers", CUSTOMERS, OnCustomerChanged(ApplyCustomers(work, cache))),
+            Subscription("fraud.keep-signals", KYC_SIGNALS, OnDocumentShared(KeepSignals(work))),
             Subscription("fraud.project-accounts", ACCOUNTS, OnAccountChanged(ProjectAccounts(work))),
         ):
             bus.subscribe(subscription)

@@ -17,7 +17,7 @@ from libs.common.http.app import make_app
 from libs.common.http.credential_owner import DistantOwner
 from libs.common.http.credentials import Credentials
 from libs.common.http.health import Health
-from libs.common.http.large_bodies import MAX_BATCH_BODY_BYTES
+from libs.common.http.large_bodies import MAX_BATCH_BODY_BYTES, MAX_DOCUMENT_BODY_BYTES
 from libs.common.messaging.bus import Bus
 from libs.common.personal.erased_at_accounts import ErasedAtAccounts
 from libs.common.service import Role
@@ -25,9 +25,8 @@ from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
 from services.gateway.api.batch_files import BATCHES_AT
 from services.gateway.api.batches import batch_endpoint
-from services.gateway.api.docs_page import docs_routes
-from services.gateway.api.merged_openapi import ApiDocument, merged_openapi_routes
-from services.gateway.api.proxy import proxy_routes
+from services.gateway.api.document_uploads import DOCUMENTS_AT
+from services.gateway.api.merged_openapi import ApiDocument
 from services.gateway.api.request_limits import RequestLimits
 from services.gateway.api.transfer_lists import LISTED_AT
 from services.gateway.api.transfers import money_endpoints
@@ -39,6 +38,7 @@ from services.gateway.composition.routes import (
     event_routers,
     export_routers,
     internal_routers,
+    plain_routes,
     reading_routers,
     transfer_routers,
 )
@@ -132,14 +132,14 @@ def build(role: Role) -> FastAPI:
         routers=routers if takes_requests else [],
         hot={**money_endpoints(money), **batch_endpoint(money)} if takes_requests else {},
         readable=(LISTED_AT,),
-        routes=[*proxy_routes(clients), *merged_openapi_routes(document), *docs_routes()] if takes_requests else [],
+        routes=plain_routes(clients, document) if takes_requests else [],
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,
         metrics_token_file=settings.metrics_token_file,
         verifier=credentials.verifier,
         proxies=settings.proxies(),
-        body_bounds={BATCHES_AT: MAX_BATCH_BODY_BYTES},
+        body_bounds={BATCHES_AT: MAX_BATCH_BODY_BYTES, DOCUMENTS_AT: MAX_DOCUMENT_BODY_BYTES},
         audit=trail,
         admission=RequestLimits(money.limits, credentials.verifier.identify) if money.limits.enabled else None,
         cors_origins=settings.cors_origins,

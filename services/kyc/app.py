@@ -30,17 +30,26 @@ from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
 from services.kyc.api.admin_reviews import admin_reviews_router
 from services.kyc.api.application import application_router
+from services.kyc.api.documents import BODY_BOUNDS, admin_documents_router, documents_router
 from services.kyc.consumers.on_customer_erased import OnCustomerErased
+from services.kyc.inspection.document_inspector import DocumentInspector
 from services.kyc.settings import KycSettings
 from services.kyc.store.digests import DIGESTS
+from services.kyc.store.document_files import DocumentFiles
 from services.kyc.use_cases.decide_application import DecideApplication
 from services.kyc.use_cases.forget_applicants import ForgetApplicants
+from services.kyc.use_cases.read_document import ReadDocument
+from services.kyc.use_cases.remove_document import RemoveDocument
 from services.kyc.use_cases.repeat_changes import RepeatChanges
 from services.kyc.use_cases.seal_stored import SealStored
+from services.kyc.use_cases.send_document import SendDocument
 from services.kyc.use_cases.submit_application import SubmitApplication
+from services.kyc.use_cases.sweep_document_files import SweepDocumentFiles
+from services.kyc.views.documents import DocumentsView
 from services.kyc.views.verification_status import VerificationStatusView
 
 _REPEAT_SECONDS: Final = 60.0
+_SWEEP_SECONDS: Final = 60.0
 
 
 def build(role: Role) -> FastAPI:
@@ -53,6 +62,7 @@ def build(role: Role) -> FastAPI:
     digesting = HotConnection(dsn, "kyc-digests")
     bus = Bus(settings, service="kyc", clock=system_clock)
     uow = UnitOfWork(engine, bus.outbox)
+    files = DocumentFiles(settings.documents_url)
     timers = Timers()
     credentials = Credentials(
         settings.jwks_file,
@@ -74,6 +84,7 @@ def build(role: Role) -> FastAPI:
             )
         )
         timers.every(FETCH_SECONDS, "fetch-erasures", FetchErasures(erased, forget_applicants))
+        timers.every(_SWEEP_SECONDS, "sweep-document-files", SweepDocumentFiles(uow, files, system_clock))
         timers.every(_REPEAT_SECONDS, "repeat-changes", RepeatChanges(uow, bus.publisher, system_clock))
 
     @asynccontextmanager
@@ -98,7 +109,14 @@ def build(role: Role) -> FastAPI:
         title="Tallystick KYC",
         description="Who a customer is, and how far he is trusted because of it.",
         version="1",
-        routers=[] if role == "worker" else [*make_routers(uow, sealer, system_clock), _digests(settings, digesting)],
+        routers=[]
+        if role == "worker"
+        else [
+            *make_routers(uow, sealer, system_clock),
+            *make_document_routers(uow, sealer, files, system_clock),
+            _digests(settings, digesting),
+        ],
+        body_bounds=BODY_BOUNDS,
         lifespan=lifespan,
         health=health,
         metrics_token_file=settings.metrics_token_file,
@@ -106,6 +124,16 @@ def build(role: Role) -> FastAPI:
         proxies=settings.proxies(),
         audit=AuditTrail(AuditLog("kyc", dsn, bus.outbox), system_clock),
     )
+
+
+def make_document_routers(uow: UnitOfWork, sealer: Sealer, files: DocumentFiles, clock: Clock) -> Sequence[APIRouter]:
+    """Construct the routes of documents with what is behind them."""
+    view = DocumentsView(uow)
+    send = SendDocument(uow, files, DocumentInspector(), clock)
+    return [
+        documents_router(send, RemoveDocument(uow, clock), view, sealer.search_hash),
+        admin_documents_router(ReadDocument(uow, files, clock), view),
+    ]
 
 
 def make_routers(uow: UnitOfWork, sealer: Sealer, clock: Clock) -> Sequence[APIRouter]:

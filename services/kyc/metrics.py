@@ -10,3 +10,13 @@ CHANGES_REPEATED: Final = Counter(
 DECISIONS: Final = Counter(
     "tallystick_kyc_decisions_total", "Reviewers' decisions, by `approve` or `reject`.", ("decision",)
 )
+DOCUMENTS_STORED: Final = Counter("tallystick_kyc_documents_stored_total", "Documents stored, by kind.", ("kind",))
+DOCUMENTS_REFUSED: Final = Counter(
+    "tallystick_kyc_documents_refused_total", "Documents not taken, by the code of the refusal.", ("code",)
+)
+DOCUMENTS_SHARED: Final = Counter(
+    "tallystick_kyc_documents_shared_total", "Documents stored whose content another customer had sent before."
+)
+DOCUMENT_FILES_DELETED: Final = Counter(
+    "tallystick_kyc_document_files_deleted_total", "Files of documents deleted: removed, erased, or never finished."
+)

@@ -16,3 +16,5 @@ class KycSettings(ServiceSettings):
     """Asked for what was revoked."""
     master_keys_file: Path
     """Master keys that seal applications, base64, one a line, the newest first."""
+    documents_url: str
+    """Where the sealed files of documents lie: `file:///…` or `s3://bucket/prefix`, then with the usual `AWS_…`."""

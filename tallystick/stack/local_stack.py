@@ -112,6 +112,7 @@ class LocalStack:
             keys=load_or_make_keys(self._folder / "keys"),
             checkpoints=self._folder / CHECKPOINTS,
             mail=self._folder / "mail",
+            documents=(self._folder / "documents").absolute(),
             rate_limits=self._options.rate_limits,
             velocity_limits=self._options.velocity_limits,
         )

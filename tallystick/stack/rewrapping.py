@@ -27,7 +27,10 @@ PERSONAL: Final = {
         Wrapped("accounts.customers", "user_id", "personal_key", lambda sealer, of, old: sealer.rewrap(old, of)),
         Wrapped("accounts.mails", "mail_id", "content", lambda sealer, of, old: sealer.reseal_in_passing(of, old)),
     ),
-    "kyc": (Wrapped("kyc.verifications", "user_id", "personal_key", lambda sealer, of, old: sealer.rewrap(old, of)),),
+    "kyc": (
+        Wrapped("kyc.verifications", "user_id", "personal_key", lambda sealer, of, old: sealer.rewrap(old, of)),
+        Wrapped("kyc.document_holders", "user_id", "personal_key", lambda sealer, of, old: sealer.rewrap(old, of)),
+    ),
 }
 
 

@@ -25,6 +25,8 @@ class StackPlan:
     """Where the ledger keeps its newest checkpoint outside the database."""
     mail: Path
     """Where accounts writes the mails that it would send."""
+    documents: Path
+    """Where kyc keeps the sealed files of documents."""
     rate_limits: bool
     velocity_limits: bool
 
@@ -90,7 +92,11 @@ def _own_settings(service: str, plan: StackPlan) -> dict[str, str]:
                 "VELOCITY_LIMITS_LIFTED": _flag(not plan.velocity_limits),
             }
         case "kyc":
-            return {"ACCOUNTS_URL": plan.url_of("accounts"), "MASTER_KEYS_FILE": str(plan.keys.kyc_master)}
+            return {
+                "ACCOUNTS_URL": plan.url_of("accounts"),
+                "MASTER_KEYS_FILE": str(plan.keys.kyc_master),
+                "DOCUMENTS_URL": plan.documents.as_uri(),
+            }
         case "gateway":
             urls = {f"{name.upper()}_URL": plan.url_of(name) for name in plan.ports if name != "gateway"}
             return urls | {

@@ -41,6 +41,13 @@ _BY_A_LIST_OR_A_GRAMMAR: Final = {
     "batch_file_empty",
     "batch_file_unreadable",
     "birth_date_invalid",
+    # What a file must be no schema says.
+    "document_active",
+    "document_encrypted",
+    "document_mislabelled",
+    "document_too_many_pages",
+    "document_too_many_pixels",
+    "document_unreadable",
     "email_invalid",
     "network_invalid",
     # To JSON Schema 320.0 is an integer; an amount of money is written without a fraction.

@@ -34,7 +34,7 @@ SAYS = {
     "_print_failure": 0,
 }
 NEVER_ANSWERED = "\N{EN DASH}"
-TABLES = {"_HTTP_CODES", "_REFUSALS"}
+TABLES = {"_HTTP_CODES", "_REFUSALS", "DOCUMENT_REFUSALS"}
 # What is put together at run time, and of what.
 PUT_TOGETHER = {
     "f'{what}_not_found'": {"account_not_found", "transfer_not_found"},

@@ -15,6 +15,7 @@ from libs.common.ids import new_id
 from libs.common.service import Role
 from services.accounts.app import build as build_accounts
 from services.fraud.app import build as build_fraud
+from services.gateway.api.document_uploads import DOCUMENTS_AT
 from services.gateway.api.proxy import OWNED
 from services.gateway.app import build as build_gateway
 from services.kyc.app import build as build_kyc
@@ -30,7 +31,7 @@ BUILDERS: dict[str, Callable[[Role], FastAPI]] = {
 }
 FOR_MACHINES = {"/openapi.json", "/docs", "/docs/{name}", "/metrics", "/health/live", "/health/ready"}
 """Their answers depend on nothing that is asked."""
-FORWARDED = {owned.path for owned in OWNED}
+FORWARDED = {owned.path for owned in OWNED} | {DOCUMENTS_AT}
 
 
 @pytest.fixture
@@ -53,6 +54,7 @@ def environment(keys: TokenKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "MASTER_KEYS_FILE": str(keys.master_keys_file),
         "TOKEN_KEY_FILE": str(keys.private_file),
         "WEBHOOK_KEYS_FILE": str(webhook_keys),
+        "DOCUMENTS_URL": (tmp_path / "documents").as_uri(),
         "ORIGIN": "ledger.example/test",
         **{f"{service.upper()}_URL": "http://127.0.0.1:1" for service in BUILDERS},
     }

@@ -105,6 +105,7 @@ _RETAIL = {
 }
 _MACHINE = {"user_id": "machine_id", "key_id": "machine_key_id"}
 _NO_WEBHOOK = {"webhook_id": "user_id"}
+_NO_DOCUMENT = {"document_id": "user_id"}
 _NO_BATCH = {"batch_id": "user_id"}
 
 TABLE: Mapping[str, Line] = {
@@ -224,6 +225,13 @@ TABLE: Mapping[str, Line] = {
     "POST /api/v1/kyc/application": Line(
         "422 422 403 403 403 403 403",
         body=lambda _: {"full_name": "Mallory", "birth_date": "1990-01-01", "country": "DE"},
+    ),
+    "GET /api/v1/kyc/documents": Line("200"),
+    "POST /api/v1/kyc/documents": Line("422 422 403 403 403 403 403", person_only=True),
+    "DELETE /api/v1/kyc/documents/{document_id}": Line("404", about=_NO_DOCUMENT, person_only=True),
+    "GET /api/v1/admin/kyc/{user_id}/documents": Line("403 403 403 200 403 403 403"),
+    "GET /api/v1/admin/kyc/{user_id}/documents/{document_id}/content": Line(
+        "403 403 403 404 403 403 403", about=_NO_DOCUMENT, query="?reason=review"
     ),
     "POST /api/v1/admin/kyc/{user_id}/approve": Line("403 403 403 422 403 403 403", body=lambda _: {"reason": "x"}),
     "POST /api/v1/admin/kyc/{user_id}/reject": Line("403 403 403 422 403 403 403", body=lambda _: {"reason": "x"}),

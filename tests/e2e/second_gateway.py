@@ -74,6 +74,7 @@ def _settings(api: Api, port: int) -> dict[str, str]:
         keys=load_or_make_keys(api.folder / "keys"),
         checkpoints=api.folder / CHECKPOINTS,
         mail=api.folder / "mail",
+        documents=api.folder / "documents",
         rate_limits=False,
         velocity_limits=True,
     )

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from ipaddress import ip_network
@@ -135,7 +135,9 @@ async def unit_of_work(admin_dsn: str, service: str, publisher: Publisher) -> As
 
 
 @asynccontextmanager
-async def http_client(service: str, routers: Sequence[APIRouter], keys: TokenKeys) -> AsyncIterator[httpx2.AsyncClient]:
+async def http_client(
+    service: str, routers: Sequence[APIRouter], keys: TokenKeys, *, body_bounds: Mapping[str, int] | None = None
+) -> AsyncIterator[httpx2.AsyncClient]:
     """Give a client that talks to the service's application without a socket."""
 
     @asynccontextmanager
@@ -152,6 +154,7 @@ async def http_client(service: str, routers: Sequence[APIRouter], keys: TokenKey
         health=Health(),
         proxies=TrustedProxies([ip_network("127.0.0.1")], "x-forwarded-for"),
         verifier=TokenVerifier(keys.jwks_file),
+        body_bounds=body_bounds,
     )
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:

@@ -16,3 +16,16 @@ class VerificationChanged(Message, frozen=True, gc=False, kw_only=True):
     tier: int
     version: int
     occurred_at: str
+
+
+class DocumentShared(Message, frozen=True, gc=False, kw_only=True):
+    """A customer has sent a document whose content others sent before: at most 20 of them, by their ids alone.
+
+    That may be a household's bill, or one identity with several customers; who hears of it decides what it means.
+    """
+
+    TYPE: ClassVar[str] = "tallystick.kyc.document-shared.v1"
+    document_id: str
+    user_id: str
+    other_user_ids: tuple[str, ...]
+    occurred_at: str

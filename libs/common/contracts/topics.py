@@ -136,6 +136,13 @@ VERIFICATIONS: Final = Topic(
     why="a customer's KYC states stay in order",
     messages=(kyc.VerificationChanged,),
 )
+KYC_SIGNALS: Final = Topic(
+    name="kyc.signals.v1",
+    owner="kyc",
+    key="user_id",
+    why="each stands alone; what is known of one customer stays together",
+    messages=(kyc.DocumentShared,),
+)
 
 
 def dead_letters_of(service: str) -> Topic:
@@ -181,6 +188,7 @@ ALL_TOPICS: Final = (
     CREDENTIALS,
     ERASURES,
     VERIFICATIONS,
+    KYC_SIGNALS,
     *(dead_letters_of(service) for service in SERVICES),
     *(audit_entries_of(service) for service in SERVICES),
 )

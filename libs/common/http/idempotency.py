@@ -136,7 +136,21 @@ class KeyedRequest:
         return Once(key, body_hash, self.request_id, render)
 
 
-async def _keyed_request(
+@dataclass(frozen=True, slots=True)
+class KeyedHead:
+    """What of a request is known before its body, for a route that reads that in pieces."""
+
+    route: str
+    path: str
+    idempotency_key: str | None
+    request_id: str
+
+    def with_body(self, body: bytes) -> KeyedRequest:
+        """Return the request once its body is known: whole, or by a hash of all that makes it a copy."""
+        return KeyedRequest(self.route, self.idempotency_key, _hash(self.path, body), self.request_id)
+
+
+def _keyed_head(
     request: Request,
     idempotency_key: Annotated[
         str | None,
@@ -146,17 +160,23 @@ async def _keyed_request(
             examples=["5f0c3a1e-6f4d-4b0e-9f0a-3d1c8a1f2b77"],
         ),
     ] = None,
-) -> KeyedRequest:
-    return KeyedRequest(
+) -> KeyedHead:
+    return KeyedHead(
         route=f"{request.method} {request.scope['route'].path}",
+        path=request.url.path,
         idempotency_key=None if idempotency_key is None else read_key(idempotency_key),
-        body_hash=_hash(request.url.path, await request.body()),
         request_id=str(request.scope.get("request_id", "")),
     )
 
 
+async def _keyed_request(request: Request, head: Annotated[KeyedHead, Depends(_keyed_head)]) -> KeyedRequest:
+    return head.with_body(await request.body())
+
+
 Keyed = Annotated[KeyedRequest, Depends(_keyed_request)]
 """What a route takes that honours idempotency keys."""
+KeyedBeforeBody = Annotated[KeyedHead, Depends(_keyed_head)]
+"""The same for a route that reads its body itself."""
 REFUSED_COPIES: Final = ("idempotency_key_invalid", "idempotency_key_reused", "request_in_progress")
 """The codes that such a route may answer with."""
 

@@ -8,6 +8,8 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 """What every route takes."""
 MAX_BATCH_BODY_BYTES: Final = 32 * 1024 * 1024
 """What the routes for many transfers take."""
+MAX_DOCUMENT_BODY_BYTES: Final = 10 * 1024 * 1024
+"""What the route for documents takes."""
 
 _AT_ONCE_MAX: Final = 4
 _ADDRESS_MAX: Final = 2

@@ -198,6 +198,13 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
         "see what one said of oneself to be verified", related="the customer himself"
     ),
     "verification.review": Permission("approve or reject somebody else", _of("compliance"), fresh=True),
+    "document.send": Permission("send documents that prove who one is", _of("customer")),
+    "document.list": Permission("see which documents one has sent", related="the customer himself", scope="kyc:read"),
+    "document.remove": Permission("take a document of one's own back", related="the customer himself"),
+    "document.list_of_customer": Permission(
+        "see which documents somebody else has sent", _of("compliance"), fresh=True
+    ),
+    "document.read": Permission("look at a document of somebody else's", _of("compliance"), fresh=True),
     # The documents of the interface itself
     "api.read": Permission("read what the interface offers", public=True),
 }

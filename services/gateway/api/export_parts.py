@@ -83,6 +83,7 @@ class ExportParts:
         # First, because kyc asks for a recent proof, too, and lists may be long.
         yield "kyc-status.json", self._one("kyc", "/api/v1/kyc/status")
         yield "kyc-application.json", self._one("kyc", "/api/v1/kyc/application")
+        yield "kyc-documents.json", _array(self._listed("kyc", "/api/v1/kyc/documents", "documents"))
         yield "sessions.json", _array(self._listed("accounts", "/api/v1/auth/sessions", "sessions"))
         yield "api-keys.json", _array(self._listed("accounts", "/api/v1/api-keys", "api_keys"))
         if not self._principal.roles.isdisjoint(_SEE_SERVICE_ACCOUNTS):

@@ -30,6 +30,7 @@ _RETURNED: Final = (
     "www-authenticate",
     "etag",
     "content-disposition",
+    "content-security-policy",
     "allow",
     "link",
     "idempotency-replayed",
@@ -183,7 +184,13 @@ def _target_of(scope: Scope) -> str:
 
 
 async def ask_service(
-    client: httpx2.AsyncClient, request: Request, target: str, body: bytes, internal_token: str = ""
+    client: httpx2.AsyncClient,
+    request: Request,
+    target: str,
+    body: bytes | AsyncIterator[bytes],
+    internal_token: str = "",
+    *,
+    within: httpx2.Timeout = _TIMEOUT,
 ) -> httpx2.Response:
     """Hand a request on with the caller's own token; the answer's body is still to be read, or closed.
 
@@ -198,7 +205,7 @@ async def ask_service(
     if internal_token:
         headers.append((b"x-internal-token", internal_token.encode()))
     try:
-        asked = client.build_request(request.method, target, headers=headers, content=body, timeout=_TIMEOUT)
+        asked = client.build_request(request.method, target, headers=headers, content=body, timeout=within)
         if "user-agent" not in request.headers:
             del asked.headers["user-agent"]  # the client's own: the audit log would take it for the caller's
         answer = await client.send(asked, stream=True)
@@ -218,7 +225,11 @@ async def ask_for_whole(
     client: httpx2.AsyncClient, request: Request, target: str, internal_token: str = ""
 ) -> WholeAnswer:
     """Ask as `ask_service` does, with no body, and read the answer. Raises: NotFound, Malformed, Unavailable."""
-    answer = await ask_service(client, request, target, b"", internal_token)
+    return await read_whole(client, await ask_service(client, request, target, b"", internal_token))
+
+
+async def read_whole(client: httpx2.AsyncClient, answer: httpx2.Response) -> WholeAnswer:
+    """Read an answer to its end, and close it. Raises: Unavailable."""
     content = bytearray()
     try:
         async for piece in answer.aiter_bytes():

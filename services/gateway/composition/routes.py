@@ -13,17 +13,21 @@ from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.http.digests import digests_router
+from libs.common.http.gate import GuardedRoute
 from services.gateway.api.account_closings import account_closings_router
 from services.gateway.api.account_commands import account_closing_router, account_commands_router
 from services.gateway.api.accounts import accounts_router
 from services.gateway.api.audit_logs import audit_logs_router
 from services.gateway.api.command_requests import CommandRoutes
+from services.gateway.api.docs_page import docs_routes
+from services.gateway.api.document_uploads import document_upload_routes
 from services.gateway.api.error_pages import error_pages_router
 from services.gateway.api.events import events_router
 from services.gateway.api.export import export_router
 from services.gateway.api.export_parts import Sources
 from services.gateway.api.fee_schedules import fee_schedules_router
-from services.gateway.api.merged_openapi import ApiDocument
+from services.gateway.api.merged_openapi import ApiDocument, merged_openapi_routes
+from services.gateway.api.proxy import proxy_routes
 from services.gateway.api.transfer_commands import transfer_commands_router
 from services.gateway.api.transfer_lists import transfer_lists_router
 from services.gateway.api.transfer_reversals import transfer_reversals_router
@@ -39,6 +43,16 @@ from services.gateway.use_cases.tell_events import EventStreams
 from services.gateway.views.audit_entries import AuditEntriesView
 from services.gateway.views.batches import BatchView
 from services.gateway.webhook_secrets import WebhookSecrets
+
+
+def plain_routes(clients: Mapping[str, httpx2.AsyncClient], document: ApiDocument) -> list[GuardedRoute]:
+    """Return what is handed on to the service that owns it, and the documents; the first that fits a path answers."""
+    return [
+        *document_upload_routes(clients["kyc"]),
+        *proxy_routes(clients),
+        *merged_openapi_routes(document),
+        *docs_routes(),
+    ]
 
 
 def transfer_routers(commands: CommandRoutes, lookup: HotConnection, waiters: Waiters) -> list[APIRouter]:

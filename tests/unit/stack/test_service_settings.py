@@ -34,6 +34,7 @@ def plan(*, rate_limits: bool = True, velocity_limits: bool = True, kafka_idempo
         ),
         checkpoints=Path("/checkpoints"),
         mail=Path("/mail"),
+        documents=Path("/documents"),
         rate_limits=rate_limits,
         velocity_limits=velocity_limits,
     )

@@ -1,0 +1,29 @@
+"""Keep what others noticed about customers; rules may read it."""
+
+from collections.abc import Sequence
+
+from libs.common.clock import from_rfc3339
+from libs.common.contracts.kyc import DocumentShared
+from services.fraud.store.signals import Signal, save_signals
+from services.fraud.store.unit_of_work import UnitOfWork
+
+
+class KeepSignals:
+    """Keeps signals, one for each customer concerned.
+
+    Idempotent by: (user_id, kind, source_id). Raises: Unavailable.
+    """
+
+    def __init__(self, work: UnitOfWork) -> None:
+        """Use the unit of work that screening uses."""
+        self._work = work
+
+    async def __call__(self, shared: Sequence[DocumentShared]) -> None:
+        """Keep that these documents are shared, of who sent one and of who had sent the same before."""
+        signals = [
+            Signal(user_id, "document_shared", one.document_id, from_rfc3339(one.occurred_at))
+            for one in shared
+            for user_id in (one.user_id, *one.other_user_ids)
+        ]
+        async with self._work.open() as transaction:
+            await save_signals(transaction.connection, signals)

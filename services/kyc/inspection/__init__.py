@@ -1,0 +1,1 @@
+"""Looks into documents that strangers send, in processes of their own."""
