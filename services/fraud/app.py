@@ -33,6 +33,7 @@ from services.fraud.api.internal import internal_router
 from services.fraud.api.limit_policy import limit_policy_router
 from services.fraud.api.limits import limits_router
 from services.fraud.api.personal_limits import personal_limits_router
+from services.fraud.api.reviews import reviews_router
 from services.fraud.api.usd_rates import usd_rates_router
 from services.fraud.consumers.on_account_changed import OnAccountChanged
 from services.fraud.consumers.on_customer_changed import OnCustomerChanged
@@ -49,10 +50,17 @@ from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.unit_of_work import UnitOfWork
 from services.fraud.use_cases.apply_customers import ApplyCustomers
 from services.fraud.use_cases.apply_verifications import ApplyVerifications
+from services.fraud.use_cases.claim_review import ClaimReview
+from services.fraud.use_cases.count_reviews import COUNT_SECONDS, CountReviews
+from services.fraud.use_cases.decide_review import DecideReview
+from services.fraud.use_cases.decide_reviews import DecideReviews
 from services.fraud.use_cases.discard_edges import DISCARD_SECONDS, DiscardEdges
+from services.fraud.use_cases.end_holds import EndHolds
+from services.fraud.use_cases.expire_holds import EXPIRE_SECONDS, ExpireHolds
 from services.fraud.use_cases.foresee_screening import ForeseeScreening
 from services.fraud.use_cases.judge_postings import JUDGE_SECONDS, JudgePostings
 from services.fraud.use_cases.keep_signals import KeepSignals
+from services.fraud.use_cases.note_comment import NoteComment
 from services.fraud.use_cases.project_accounts import ProjectAccounts
 from services.fraud.use_cases.read_policy import PolicyInForce
 from services.fraud.use_cases.read_screening_data import ScreeningInForce
@@ -67,6 +75,7 @@ from services.fraud.use_cases.sweep_holds import SWEEP_SECONDS, SweepHolds
 from services.fraud.use_cases.watch_postings import WatchPostings
 from services.fraud.views.set_by_staff import SetByStaff
 from services.fraud.views.show_decision import ShowDecision
+from services.fraud.views.show_reviews import ShowReviews
 from services.fraud.views.told_decisions import ToldDecisions
 
 log = structlog.get_logger()
@@ -93,7 +102,8 @@ class Worker:
         policy, awaited = PolicyInForce(velocity_lifted=self._lifted), AwaitedHolds()
         screening = ScreeningInForce(OriginKeys(settings.internal_token.get_secret_value()))
         screen = ScreenTransfers(work, cache, policy, screening, clock=system_clock)
-        resolve = ResolveHolds(cache, policy)
+        end_holds = EndHolds(cache, policy)
+        resolve = ResolveHolds(end_holds)
         self._sweep = SweepHolds(work, cache, resolve, awaited, clock=system_clock)
         verifications = ApplyVerifications(work, cache, resolve, clock=system_clock)
         settle = SettleLimits(work, cache, awaited, clock=system_clock)
@@ -114,6 +124,8 @@ class Worker:
         self.timers.every(JUDGE_SECONDS, "fraud-judge-postings", JudgePostings(watch, rings, clock=system_clock))
         self.timers.every(DISCARD_SECONDS, "fraud-discard-edges", DiscardEdges(watch, clock=system_clock))
         self.timers.every(SWEEP_SECONDS, "fraud-sweep-holds", self._sweep)
+        self.timers.every(EXPIRE_SECONDS, "fraud-expire-holds", ExpireHolds(work, cache, end_holds, clock=system_clock))
+        self.timers.every(COUNT_SECONDS, "fraud-count-reviews", CountReviews(work, clock=system_clock))
         self.timers.every(LOOK_AGAIN_SECONDS, "fraud-retry-set-aside", screen.retry_set_aside)
 
     async def start(self) -> None:
@@ -133,13 +145,16 @@ class Worker:
         await self._watching.close()
 
 
-def _routers(settings: FraudSettings, engine: AsyncEngine, digesting: HotConnection, uow: StaffWork) -> list[APIRouter]:
+def _routers(
+    settings: FraudSettings, engine: AsyncEngine, digesting: HotConnection, uow: StaffWork, reviewing: UnitOfWork
+) -> list[APIRouter]:
     digests = PublishedDigests(digesting, "fraud", DIGESTS)
     policy = PolicyInForce(velocity_lifted=settings.velocity_limits_lifted)
-    foresee, reading = ForeseeScreening(policy, system_clock), Reading(engine)
+    foresee, reading, show_decision = ForeseeScreening(policy, system_clock), Reading(engine), ShowDecision(engine)
     return [
-        decisions_router(ShowDecision(engine)),
+        decisions_router(show_decision),
         *limit_routers(reading, uow, policy, system_clock),
+        review_router(ShowReviews(reading, show_decision, system_clock), reviewing, policy, system_clock),
         internal_router(foresee, ToldDecisions(reading), reading, settings.internal_token),
         digests_router(settings.internal_token, digests.tables, count_unsent=digests.count_unsent, forget={}),
     ]
@@ -156,6 +171,14 @@ def limit_routers(reading: Reading, uow: StaffWork, policy: PolicyInForce, clock
     ]
 
 
+def review_router(show: ShowReviews, work: UnitOfWork, policy: PolicyInForce, clock: Clock) -> APIRouter:
+    """Construct the routes of reviews, with the use cases behind them."""
+    decide = DecideReview(work, policy, clock)
+    return reviews_router(
+        show, ClaimReview(work, clock), NoteComment(work, clock), decide, DecideReviews(work, decide, clock)
+    )
+
+
 def build(role: Role) -> FastAPI:
     """Put the service together for a role; what it starts, its lifespan stops."""
     settings = load_settings()
@@ -163,6 +186,7 @@ def build(role: Role) -> FastAPI:
     dsn = settings.postgres_dsn.get_secret_value()
     engine = make_engine(dsn, "fraud-api")
     digesting = HotConnection(dsn, "fraud-digests")
+    reviewing = HotConnection(dsn, "fraud-reviews")
     bus = Bus(settings, service="fraud", clock=system_clock)
     health.add("fraud.bus", bus.what_is_wrong)
     credentials = Credentials(
@@ -191,6 +215,7 @@ def build(role: Role) -> FastAPI:
             else:
                 await bus.stop()
             await digesting.close()
+            await reviewing.close()
             await engine.dispose()
 
     return make_app(
@@ -198,7 +223,9 @@ def build(role: Role) -> FastAPI:
         title="Tallystick fraud",
         description="Screens every transfer: limits, KYC of both sides, holds and their resolution.",
         version=VERSION,
-        routers=[] if role == "worker" else _routers(settings, engine, digesting, StaffWork(engine, bus.outbox)),
+        routers=[]
+        if role == "worker"
+        else _routers(settings, engine, digesting, StaffWork(engine, bus.outbox), UnitOfWork(reviewing, bus.outbox)),
         lifespan=lifespan,
         health=health,
         otlp_endpoint=settings.otlp_endpoint,

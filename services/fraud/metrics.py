@@ -48,3 +48,20 @@ ALERTS: Final = Counter(
     "Findings after posting, by typology, and whether they opened an alert or joined one.",
     ("typology", "became"),
 )
+REVIEWS_DECIDED: Final = Counter(
+    "tallystick_fraud_reviews_decided_total",
+    "Reviews that ended by a decision, or because nobody decided in time.",
+    ("decision",),
+)
+REVIEWS_OPEN: Final = Gauge(
+    "tallystick_fraud_reviews_open",
+    "Held transfers that wait for a reviewer.",
+)
+REVIEWS_OVERDUE: Final = Gauge(
+    "tallystick_fraud_reviews_overdue",
+    "Open reviews that should have been decided by now.",
+)
+OLDEST_REVIEW_SECONDS: Final = Gauge(
+    "tallystick_fraud_oldest_review_seconds",
+    "How long the oldest open review has waited; 0 when none is open.",
+)

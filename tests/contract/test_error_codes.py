@@ -42,7 +42,9 @@ PUT_TOGETHER = {
     "f'account_{status}'": {"account_closed", "account_suspended", "account_frozen"},
     "f'{limit}_limit_exceeded'": {"hourly_count_limit_exceeded", "daily_count_limit_exceeded"},
 }
-ELSEWHERE = {"invariant_broken", "request_refused", "payee_kyc_rejected"}
+OF_HOLDS = {"payee_kyc_rejected", "kyc_expired", "review_expired"}
+"""What fraud ends a hold with."""
+ELSEWHERE = {"invariant_broken", "request_refused"} | OF_HOLDS
 """Said in a way of their own; each stands literally in the code, which is checked."""
 
 
@@ -109,8 +111,9 @@ def test_every_refusal_of_fraud_and_ledger_has_a_sentence_in_the_gateway() -> No
     refusals = said_by("services/ledger/domain") | said_by("services/fraud/domain")
     # A command with these is parked: the ledger and fraud never answer with them.
     malformed = {"amount_out_of_bounds", "asset_unknown", "legs_out_of_bounds", "hold_too_long"}
-    of_staff = {"ruleset_invalid"}
-    assert sorted((refusals | {"payee_kyc_rejected"}) - malformed - of_staff - DETAILS.keys()) == []
+    # And these are for staff, over HTTP.
+    of_staff = {"ruleset_invalid", "own_transfer", "review_not_open", "review_claimed", "second_person_required"}
+    assert sorted((refusals | OF_HOLDS) - malformed - of_staff - DETAILS.keys()) == []
 
 
 def test_every_sentence_of_the_gateway_is_about_a_documented_code() -> None:

@@ -260,6 +260,36 @@ TABLE: Mapping[str, Line] = {
         about={"asset": "=EUR"},
         body=lambda _: {"numerator": 1, "denominator": 1, "reason": "tried"},
     ),
+    # The owner's transfer was never held for a review
+    "GET /api/v1/admin/fraud/reviews": Line("403 403 403 200 403 200 200", person_only=True),
+    "GET /api/v1/admin/fraud/reviews/{transfer_id}": Line(
+        "403 403 403 404 403 404 404", about=_TRANSFER, person_only=True
+    ),
+    "PUT /api/v1/admin/fraud/reviews/{transfer_id}/claim": Line(
+        "403 403 403 404 403 403 403", about=_TRANSFER, person_only=True
+    ),
+    "DELETE /api/v1/admin/fraud/reviews/{transfer_id}/claim": Line(
+        "403 403 403 404 403 403 403", about=_TRANSFER, person_only=True
+    ),
+    "POST /api/v1/admin/fraud/reviews/{transfer_id}/comments": Line(
+        "403 403 403 404 403 403 403", about=_TRANSFER, body=lambda _: {"text": "tried"}, person_only=True
+    ),
+    "POST /api/v1/admin/fraud/reviews/{transfer_id}/approve": Line(
+        "403 403 403 404 403 403 403", about=_TRANSFER, body=lambda _: {"reason": "tried"}, person_only=True
+    ),
+    "POST /api/v1/admin/fraud/reviews/{transfer_id}/reject": Line(
+        "403 403 403 404 403 403 403", about=_TRANSFER, body=lambda _: {"reason": "tried"}, person_only=True
+    ),
+    "POST /api/v1/admin/fraud/reviews/approve": Line(
+        "403 403 403 422 403 403 403",
+        body=lambda has: {"transfer_ids": [has.transfer_id], "reason": "tried"},
+        person_only=True,
+    ),
+    "POST /api/v1/admin/fraud/reviews/reject": Line(
+        "403 403 403 422 403 403 403",
+        body=lambda has: {"transfer_ids": [has.transfer_id], "reason": "tried"},
+        person_only=True,
+    ),
     # Proof, and the audit log
     "GET /api/v1/transparency/checkpoint": Line("200", public=True),
     "GET /api/v1/transparency/key": Line("200", public=True),

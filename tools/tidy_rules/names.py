@@ -9,8 +9,8 @@ VAGUE = {"util.py", "utils.py", "helper.py", "helpers.py", "misc.py"}
 # fmt: off
 VERBS = {
     "accept", "activate", "answer", "apply", "approve", "ask", "authenticate", "await", "begin", "block", "capture",
-    "cancel", "change", "charge", "check", "close", "collect", "compare", "count", "create", "decide", "deposit",
-    "discard",
+    "cancel", "change", "charge", "check", "claim", "close", "collect", "compare", "count", "create", "decide",
+    "deposit", "discard",
     "emit", "end", "expire", "export", "fetch", "find", "forget", "forward", "freeze", "grant", "guard", "halt",
     "handle", "hold",
     "import", "issue", "judge", "keep", "list", "log", "look", "merge", "note", "notify", "open", "park", "pay",

@@ -2,16 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
+
+import asyncpg
 
 from libs.common.audit.asker import Asker
 from libs.common.audit.audit_log import append_entries, audit_recorded
 from libs.common.audit.entry import new_entry
 from libs.common.contracts.audit import AuditEntry, Outcome
-from libs.common.db.unit_of_work import Transaction
+from libs.common.messaging.outgoing_message import Outgoing
+
+
+class Recordable(Protocol):
+    """A running transaction of a service, with what it says once it has committed. Every unit of work's is one."""
+
+    service: str
+    messages: list[Outgoing]
+
+    async def driver(self) -> asyncpg.Connection:
+        """Return asyncpg's connection inside the transaction."""
 
 
 async def record(
-    tx: Transaction,
+    tx: Recordable,
     asker: Asker,
     action: str,
     *,
@@ -32,7 +45,7 @@ async def record(
     asker.is_recorded = True
 
 
-async def record_entries(tx: Transaction, entries: Sequence[AuditEntry]) -> None:
+async def record_entries(tx: Recordable, entries: Sequence[AuditEntry]) -> None:
     """Append entries, one to a hundred, to the service's audit log, in this transaction. Emits: AuditRecorded."""
     await append_entries(await tx.driver(), tx.service, entries)
     tx.messages.append(audit_recorded(tx.service, entries))

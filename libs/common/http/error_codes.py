@@ -42,7 +42,12 @@ OF_A_TRANSFER: Final = "What became of a transfer"
 """The section of the codes that a transfer ends with; problems with them name the transfer."""
 _SEEN_BEFORE: Final = {"asset_mismatch", "same_account"}
 """Of those, what is mostly seen before there is a transfer."""
-_OF_A_HOLD: Final = {"payee_kyc_rejected", "voided_by_caller"}
+_OF_A_HOLD: Final = {
+    "kyc_expired",
+    "payee_kyc_rejected",
+    "review_expired",
+    "voided_by_caller",
+}
 _ENDED_AS: Final = {"403": "blocked", "422": "refused"}
 
 

@@ -190,6 +190,10 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
         scope="fraud:read",
     ),
     "personal_limits.set": Permission("give somebody else limits of his own", _of("compliance"), fresh=True),
+    "review.read": Permission("see transfers held for a review", _of("compliance", "auditor", "admin")),
+    "review.decide": Permission(
+        "claim such a review, comment on it, approve or reject the transfer", _of("compliance"), fresh=True
+    ),
     "verification.apply": Permission("ask to be verified", _of("customer"), scope="kyc:write"),
     "verification.read": Permission(
         "see how one's own verification stands", related="the customer himself", scope="kyc:read"

@@ -2,16 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Final
-from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from libs.common.clock import Clock
 from libs.common.db.kept_answers import KeptAnswer
 from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
-from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
 from libs.common.http.gate import permitted
+from libs.common.http.id_pages import PAGE, PageCursor, PageSize, next_of, place_of
 from libs.common.http.idempotency import REFUSED_COPIES, Keyed, answer_of, kept_response
 from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_recent
@@ -21,12 +20,6 @@ from services.accounts.use_cases.create_api_key import CreateApiKey
 from services.accounts.use_cases.revoke_api_key import RevokeApiKey
 from services.accounts.views.api_keys import ApiKeyView
 
-PAGE: Final = 50
-_PAGE_MAX: Final = 100
-_ID_MAX: Final = 2**128 - 1
-
-PageSize = Annotated[int, Query(ge=1, le=_PAGE_MAX, description="entries in one answer")]
-PageCursor = Annotated[str | None, Query(max_length=CURSOR_CHARACTERS, description="`next` of another page")]
 IdInPath = Annotated[str, Path(max_length=64)]
 REFUSED_KEYS: Final = ("scope_not_allowed", "network_invalid", "expiry_not_later", "too_many_api_keys", *REFUSED_COPIES)
 
@@ -92,14 +85,3 @@ async def page_of_keys(
     page = await read(user_id, place_of(cursor, question), limit + 1)
     shown = [ApiKeyAnswer.of(key) for key in page[:limit]]
     return ApiKeyList(api_keys=shown, next=next_of(question, shown[-1].key_id) if len(page) > limit else None)
-
-
-def place_of(cursor: str | None, question: dict[str, str]) -> str | None:
-    """Return the id behind which a page begins. Raises: Unprocessable `cursor_invalid`."""
-    start = None if cursor is None else decode_cursor(cursor, question, position_max=_ID_MAX)
-    return str(UUID(int=start.position)) if start else None
-
-
-def next_of(question: dict[str, str], last_id: str) -> str:
-    """Return the cursor of the page behind this id."""
-    return encode_cursor(Cursor("next", UUID(last_id).int), question)

@@ -9,9 +9,10 @@ from libs.common.clock import to_rfc3339
 from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
+from libs.common.http.id_pages import PAGE, PageCursor, PageSize, next_of, place_of
 from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_not_self
-from services.accounts.api.api_keys import PAGE, IdInPath, PageCursor, PageSize, next_of, place_of
+from services.accounts.api.api_keys import IdInPath
 from services.accounts.domain.erasure import Erasure, StopReason
 from services.accounts.use_cases.erase_customer import EraseCustomer
 from services.accounts.views.erasures import ErasureView

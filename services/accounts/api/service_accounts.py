@@ -8,19 +8,10 @@ from libs.common.db.kept_answers import KeptAnswer
 from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
+from libs.common.http.id_pages import PAGE, PageCursor, PageSize, next_of, place_of
 from libs.common.http.idempotency import REFUSED_COPIES, Keyed, answer_of, kept_response
 from libs.common.http.openapi import refusals
-from services.accounts.api.api_keys import (
-    PAGE,
-    REFUSED_KEYS,
-    IdInPath,
-    PageCursor,
-    PageSize,
-    new_key_answer,
-    next_of,
-    page_of_keys,
-    place_of,
-)
+from services.accounts.api.api_keys import REFUSED_KEYS, IdInPath, new_key_answer, page_of_keys
 from services.accounts.api.key_models import (
     ApiKeyList,
     ApiKeyRequest,

@@ -1,13 +1,18 @@
-"""When a transfer that waits for its payee's KYC goes on, and when it ends."""
+"""When a transfer that waits for its payee's KYC, or for people, goes on, and when it ends."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from datetime import timedelta
+from typing import Final, Literal
 
 from services.fraud.domain.screening import LOWEST_RECEIVING_TIER
 
-KYC_PENDING = "kyc_pending"
-PAYEE_REJECTED_CODE = "payee_kyc_rejected"
+KYC_PENDING: Final = "kyc_pending"
+REVIEW: Final = "review"
+PAYEE_REJECTED_CODE: Final = "payee_kyc_rejected"
+KYC_EXPIRED_CODE: Final = "kyc_expired"
+KYC_WAIT: Final = timedelta(days=30)
+"""How long a transfer waits for its payees to be verified. The ledger's own hold has no end: fraud's word is it."""
 
 
 @dataclass(frozen=True, slots=True)

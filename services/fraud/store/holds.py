@@ -8,6 +8,7 @@ from typing import Final, Literal
 import asyncpg
 
 from libs.common.contracts.fraud import HoldReason
+from services.fraud.domain.holds import KYC_PENDING
 
 _INSERT: Final = """
     INSERT INTO fraud.holds (transfer_id, payees, reasons, opened_at)
@@ -30,7 +31,7 @@ _LOCK: Final = """
     SELECT h.transfer_id::text, h.payees::text[], h.reasons, d.decision_id::text, d.user_id::text, d.usd_minor,
            d.decided_at, d.command, (convert_from(d.features, 'UTF8')::jsonb ->> 'payer_tier')::int
     FROM fraud.holds h JOIN fraud.decisions d ON d.transfer_id = h.transfer_id
-    WHERE h.transfer_id = ANY($1::uuid[]) AND h.status = 'open' AND 'kyc_pending' = ANY(h.reasons)
+    WHERE h.transfer_id = ANY($1::uuid[]) AND h.status = 'open'
     ORDER BY h.transfer_id FOR UPDATE OF h
 """
 
@@ -45,6 +46,11 @@ _RESOLVABLE: Final = """
         WHERE status = 'open' AND transfer_id > $1::uuid ORDER BY transfer_id LIMIT $2
     ) page
     ORDER BY page.transfer_id
+"""
+
+_KYC_WAITS: Final = """
+    SELECT transfer_id::text FROM fraud.holds
+    WHERE status = 'open' AND opened_at <= $1 AND 'kyc_pending' = ANY(reasons) ORDER BY opened_at LIMIT $2
 """
 
 _RESOLVE: Final = """
@@ -110,7 +116,7 @@ class ResolvedHold:
 
 
 async def insert_holds(connection: asyncpg.Connection, holds: Sequence[NewHold]) -> None:
-    """Keep transfers that begin to wait, and for whom."""
+    """Keep transfers that begin to wait, and for whose KYC."""
     await connection.execute(
         _INSERT,
         [hold.transfer_id for hold in holds],
@@ -118,7 +124,9 @@ async def insert_holds(connection: asyncpg.Connection, holds: Sequence[NewHold])
         [",".join(hold.reasons) for hold in holds],
         [hold.opened_at for hold in holds],
     )
-    await connection.execute(_WAIT, *_pairs(holds))
+    waiting = [hold for hold in holds if KYC_PENDING in hold.reasons]
+    if waiting:
+        await connection.execute(_WAIT, *_pairs(waiting))
 
 
 async def find_holds_of_payees(connection: asyncpg.Connection, user_ids: Sequence[str], *, limit: int) -> list[str]:
@@ -127,7 +135,7 @@ async def find_holds_of_payees(connection: asyncpg.Connection, user_ids: Sequenc
 
 
 async def lock_holds(connection: asyncpg.Connection, transfer_ids: Sequence[str]) -> list[OpenHold]:
-    """Return those of these that still wait for KYC. Locks: the holds, in order of their ids."""
+    """Return those of these that still wait. Locks: the holds, in order of their ids."""
     return [OpenHold(*row) for row in await connection.fetch(_LOCK, transfer_ids)]
 
 
@@ -142,6 +150,11 @@ async def look_for_resolvable(
     rows = await connection.fetch(_RESOLVABLE, after, limit)
     found = [transfer_id for transfer_id, resolvable in rows if resolvable]
     return found, rows[-1][0] if len(rows) == limit else None
+
+
+async def find_kyc_waits(connection: asyncpg.Connection, *, opened_before: datetime, limit: int) -> list[str]:
+    """Return the ids of holds that wait for KYC since then or longer, the oldest first."""
+    return [row[0] for row in await connection.fetch(_KYC_WAITS, opened_before, limit)]
 
 
 async def save_resolutions(connection: asyncpg.Connection, holds: Sequence[ResolvedHold], at: datetime) -> None:

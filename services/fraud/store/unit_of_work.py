@@ -20,12 +20,13 @@ class Transaction:
     Until it has begun each statement stands for itself: any may read, and one may write, which then says everything.
     """
 
-    __slots__ = ("_ending", "_outbox", "connection", "outgoing", "row")
+    __slots__ = ("_ending", "_outbox", "connection", "messages", "row", "service")
 
     def __init__(self, connection: asyncpg.Connection, outbox: Outbox, ending: AsyncExitStack) -> None:
         """Start with nothing to send; `ending` commits or rolls back what will have begun."""
         self.connection = connection
-        self.outgoing: list[Outgoing] = []
+        self.service = outbox.schema
+        self.messages: list[Outgoing] = []
         self.row: OutboxRow | None = None
         self._outbox = outbox
         self._ending = ending
@@ -44,7 +45,12 @@ class Transaction:
     def emit(self, topic: Topic, key: str, message: Message, traceparent: str = "") -> None:
         """Send this after the commit, in the order of the calls."""
         check(self.row is None, "whatever is sent stands in the outbox row", topic=topic.name)
-        self.outgoing.append(outgoing(topic, key, message, traceparent=traceparent))
+        self.messages.append(outgoing(topic, key, message, traceparent=traceparent))
+
+    async def driver(self) -> asyncpg.Connection:
+        """Return the connection inside this transaction, for what writes beside it, such as the audit log."""
+        await self.write_together()
+        return self.connection
 
     @contextmanager
     def saying(self) -> Iterator[tuple[OutboxRow, list[str]]]:
@@ -54,7 +60,7 @@ class Transaction:
         """
         if not self.has_begun:
             reached("fraud.before_commit")
-        row = self._outbox.row(self.outgoing)
+        row = self._outbox.row(self.messages)
         with self._outbox.finished() as finished:
             yield row, finished
         self.row = row
@@ -88,9 +94,9 @@ class UnitOfWork:
         async with self._hot.autocommit() as connection, AsyncExitStack() as ending:
             transaction = Transaction(connection, self._outbox, ending)
             yield transaction
-            if transaction.outgoing and transaction.row is None:
+            if transaction.messages and transaction.row is None:
                 await transaction.write_together()
-                transaction.row = self._outbox.row(transaction.outgoing)
+                transaction.row = self._outbox.row(transaction.messages)
                 await self._outbox.insert(connection, transaction.row)
             if transaction.has_begun:
                 reached("fraud.before_commit")

@@ -9,8 +9,9 @@ from services.fraud.store.holds import find_holds_of_payees, lock_holds
 from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.projections import save_verifications
 from services.fraud.store.unit_of_work import UnitOfWork
+from services.fraud.use_cases.end_holds import Resolved, count_endings
 from services.fraud.use_cases.keep_newest import keep_newest
-from services.fraud.use_cases.resolve_holds import Resolved, ResolveHolds, count_endings
+from services.fraud.use_cases.resolve_holds import ResolveHolds
 
 HOLDS_AT_ONCE_MAX: Final = 1_000
 

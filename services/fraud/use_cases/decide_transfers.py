@@ -14,6 +14,7 @@ from libs.common.contracts.transfers import Party, TransferCommand
 from libs.common.errors import Unprocessable
 from libs.common.ids import new_id
 from services.fraud.domain.features import Value
+from services.fraud.domain.holds import REVIEW
 from services.fraud.domain.limits import Breach
 from services.fraud.domain.lists import Listed
 from services.fraud.domain.moments import from_us, to_us
@@ -32,6 +33,7 @@ from services.fraud.domain.usd_rates import total_usd_minor
 from services.fraud.store.counts import RuleCounts, RuleOutcome
 from services.fraud.store.decisions import NewDecision
 from services.fraud.store.holds import NewHold
+from services.fraud.store.reviews import NewReview
 from services.fraud.store.screening_data import ScreeningData
 from services.fraud.store.users import Customer
 from services.fraud.use_cases.describe_surroundings import Sent, Surroundings
@@ -108,6 +110,7 @@ class Docket:
     """Payers of whom memory knew nothing: their windows are complete from now on, not for a clock that steps back."""
     decisions: list[NewDecision] = field(default_factory=list)
     holds: list[NewHold] = field(default_factory=list)
+    reviews: list[NewReview] = field(default_factory=list)
     unused: list[tuple[str, str]] = field(default_factory=list)
     """(transfer_id, user_id) of members of a batch that cannot post: their slots are given back at once."""
     touched: dict[str, Payer] = field(default_factory=dict)
@@ -311,6 +314,12 @@ class Docket:
         if held and waits:
             payees = [user_id for user_id, _, _ in judged.features.payees]
             self.holds.append(NewHold(command.transfer_id, payees, ruling.reasons, decided_at))
+            if REVIEW in ruling.reasons and judged.payer is not None:
+                payer_id = judged.payer.user_id
+                parties = [payer_id, *payees, command.actor_id]
+                self.reviews.append(
+                    NewReview(command.transfer_id, payer_id, parties, judged.usd_minor or 0, decided_at)
+                )
         return TransferScreened(
             decision_id=decision_id,
             verdict=ruling.verdict,

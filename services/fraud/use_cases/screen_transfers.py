@@ -16,6 +16,7 @@ from services.fraud.store.activity_cache import ActivityCache
 from services.fraud.store.decisions import DecidedBy, find_decisions, keep_decisions
 from services.fraud.store.holds import insert_holds
 from services.fraud.store.payer_cache import PayerCache
+from services.fraud.store.reviews import open_reviews
 from services.fraud.store.slots import release_at_once
 from services.fraud.store.unit_of_work import Transaction, UnitOfWork
 from services.fraud.store.users import load_customers, load_payers
@@ -272,6 +273,8 @@ async def _write(transaction: Transaction, docket: Docket) -> None:
     )
     if docket.holds:
         await insert_holds(transaction.connection, docket.holds)
+    if docket.reviews:
+        await open_reviews(transaction.connection, docket.reviews)
     if docket.unused:
         await release_at_once(transaction.connection, docket.unused, docket.now, reason="batch_refused")
 

@@ -7,6 +7,7 @@ from libs.common.clock import Clock
 from libs.common.contracts.ledger import TransferChanged
 from services.fraud.store.holds import settle_holds
 from services.fraud.store.payer_cache import PayerCache
+from services.fraud.store.reviews import end_reviews
 from services.fraud.store.unit_of_work import UnitOfWork
 from services.fraud.use_cases.release_limits import release_limits
 
@@ -56,10 +57,12 @@ class SettleLimits:
         moved: Sequence[str] = ()
         try:
             async with self._work.open() as transaction:
-                if refused:
-                    moved = await release_limits(transaction, self._cache, refused, now)
+                # Holds, then reviews, then payers: in the order in which a reviewer's decision locks them.
                 if ended:
                     await settle_holds(transaction.connection, ended, now)
+                if refused:
+                    await end_reviews(transaction.connection, refused, now)
+                    moved = await release_limits(transaction, self._cache, refused, now)
         except BaseException:
             self._cache.forget(moved)
             raise

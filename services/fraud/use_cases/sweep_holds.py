@@ -12,7 +12,8 @@ from libs.common.contracts.topics import SCREENINGS
 from services.fraud.store.holds import lock_holds, look_for_resolvable, take_unsettled
 from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.unit_of_work import UnitOfWork
-from services.fraud.use_cases.resolve_holds import Resolved, ResolveHolds, count_endings
+from services.fraud.use_cases.end_holds import Resolved, count_endings
+from services.fraud.use_cases.resolve_holds import ResolveHolds
 from services.fraud.use_cases.settle_limits import AwaitedHolds
 
 SWEEP_SECONDS: Final = 10.0

@@ -6,6 +6,7 @@ import pytest
 
 from tallystick.stack.service_settings import dsn_of_role
 from tests.integration.fraud.office import Office
+from tests.integration.fraud.review_desk import Desk
 from tests.support.api_world import ROLE_PASSWORD, migrated_database
 
 
@@ -34,3 +35,17 @@ async def second_office(fraud_dsn: str) -> AsyncIterator[Office]:
     """Give another instance, with memory and connection of its own."""
     async with Office(fraud_dsn) as office:
         yield office
+
+
+@pytest.fixture
+async def desk(office: Office) -> AsyncIterator[Desk]:
+    """Give the reviewers' process beside that office."""
+    async with Desk(office) as desk:
+        yield desk
+
+
+@pytest.fixture
+async def second_desk(office: Office) -> AsyncIterator[Desk]:
+    """Give another one, with a connection of its own."""
+    async with Desk(office) as desk:
+        yield desk

@@ -24,6 +24,8 @@ from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.unit_of_work import UnitOfWork
 from services.fraud.use_cases.apply_customers import ApplyCustomers
 from services.fraud.use_cases.apply_verifications import ApplyVerifications
+from services.fraud.use_cases.end_holds import EndHolds
+from services.fraud.use_cases.expire_holds import ExpireHolds
 from services.fraud.use_cases.find_payees import Asked
 from services.fraud.use_cases.project_accounts import ProjectAccounts
 from services.fraud.use_cases.read_policy import FRESH_SECONDS, PolicyInForce
@@ -55,7 +57,8 @@ class Office:
         self.cache = PayerCache()
         self.awaited = AwaitedHolds()
         policy = PolicyInForce(velocity_lifted=velocity_lifted, monotonic=lambda: self.policy_seconds)
-        resolve = ResolveHolds(self.cache, policy)
+        end_holds = EndHolds(self.cache, policy)
+        resolve = ResolveHolds(end_holds)
         self.screening = ScreeningInForce(OriginKeys("secret"), monotonic=lambda: self.seconds)
         self.screen = ScreenTransfers(
             work, self.cache, policy, self.screening, clock=lambda: self.now, monotonic=lambda: self.seconds
@@ -64,6 +67,7 @@ class Office:
         self.apply_verifications = ApplyVerifications(work, self.cache, resolve, clock=lambda: self.now)
         self.apply_customers = ApplyCustomers(work, self.cache)
         self.project_accounts = ProjectAccounts(work)
+        self.expire = ExpireHolds(work, self.cache, end_holds, clock=lambda: self.now)
         self.sweep = SweepHolds(work, self.cache, resolve, self.awaited, clock=lambda: self.now)
 
     async def __aenter__(self) -> Self:
@@ -86,8 +90,9 @@ class Office:
 
     @property
     def said(self) -> list[Any]:
-        """Every message sent so far, decoded."""
-        return [READERS[one.message_type](one.payload) for one in self.publisher.sent]
+        """Every message about transfers sent so far, decoded; not what the audit log says."""
+        sent = [one for one in self.publisher.sent if one.message_type in READERS]
+        return [READERS[one.message_type](one.payload) for one in sent]
 
     def resolutions(self, transfer_id: str) -> list[HoldResolved]:
         return [
