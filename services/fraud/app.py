@@ -28,6 +28,7 @@ from libs.common.origins import OriginKeys
 from libs.common.service import Role
 from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
+from services.fraud.api.alerts import alerts_router
 from services.fraud.api.decisions import decisions_router
 from services.fraud.api.internal import internal_router
 from services.fraud.api.limit_policy import limit_policy_router
@@ -39,7 +40,6 @@ from services.fraud.consumers.on_account_changed import OnAccountChanged
 from services.fraud.consumers.on_customer_changed import OnCustomerChanged
 from services.fraud.consumers.on_document_shared import OnDocumentShared
 from services.fraud.consumers.on_transfer_changed import OnTransferChanged
-from services.fraud.consumers.on_transfer_posted import OnTransferPosted
 from services.fraud.consumers.on_transfer_requested import OnTransferRequested
 from services.fraud.consumers.on_verification_changed import OnVerificationChanged
 from services.fraud.settings import FraudSettings
@@ -65,6 +65,7 @@ from services.fraud.use_cases.project_accounts import ProjectAccounts
 from services.fraud.use_cases.read_policy import PolicyInForce
 from services.fraud.use_cases.read_screening_data import ScreeningInForce
 from services.fraud.use_cases.resolve_holds import ResolveHolds
+from services.fraud.use_cases.review_alerts import ReviewAlerts
 from services.fraud.use_cases.screen_transfers import ScreenTransfers
 from services.fraud.use_cases.set_personal_limits import SetPersonalLimits
 from services.fraud.use_cases.set_policy_limits import SetPolicyLimits
@@ -74,6 +75,7 @@ from services.fraud.use_cases.show_limits import ShowLimits
 from services.fraud.use_cases.sweep_holds import SWEEP_SECONDS, SweepHolds
 from services.fraud.use_cases.watch_postings import WatchPostings
 from services.fraud.views.set_by_staff import SetByStaff
+from services.fraud.views.show_alerts import ShowAlerts
 from services.fraud.views.show_decision import ShowDecision
 from services.fraud.views.show_reviews import ShowReviews
 from services.fraud.views.told_decisions import ToldDecisions
@@ -120,7 +122,7 @@ class Worker:
         self._watching = HotConnection(settings.postgres_dsn.get_secret_value(), "fraud-watching")
         watch, rings = Watch(self._watching), Rings()
         postings = WatchPostings(watch, rings, clock=system_clock)
-        bus.subscribe(Subscription("fraud.watch-postings", TRANSFERS, OnTransferPosted(postings)))
+        bus.subscribe(Subscription("fraud.watch-postings", TRANSFERS, OnTransferChanged(postings)))
         self.timers.every(JUDGE_SECONDS, "fraud-judge-postings", JudgePostings(watch, rings, clock=system_clock))
         self.timers.every(DISCARD_SECONDS, "fraud-discard-edges", DiscardEdges(watch, clock=system_clock))
         self.timers.every(SWEEP_SECONDS, "fraud-sweep-holds", self._sweep)
@@ -152,6 +154,7 @@ def _routers(
     policy = PolicyInForce(velocity_lifted=settings.velocity_limits_lifted)
     foresee, reading, show_decision = ForeseeScreening(policy, system_clock), Reading(engine), ShowDecision(engine)
     return [
+        alerts_router(ShowAlerts(uow), ReviewAlerts(uow, system_clock)),
         decisions_router(show_decision),
         *limit_routers(reading, uow, policy, system_clock),
         review_router(ShowReviews(reading, show_decision, system_clock), reviewing, policy, system_clock),

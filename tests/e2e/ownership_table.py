@@ -290,6 +290,23 @@ TABLE: Mapping[str, Line] = {
         body=lambda has: {"transfer_ids": [has.transfer_id], "reason": "tried"},
         person_only=True,
     ),
+    # What was found after posting: nobody has such an alert here, so each is about what does not exist
+    "GET /api/v1/admin/fraud/alerts": Line("403 403 403 200 403 200 403", person_only=True),
+    "GET /api/v1/admin/fraud/alerts/{alert_id}": Line(
+        "403 403 403 404 403 404 403", about={"alert_id": "user_id"}, person_only=True
+    ),
+    "POST /api/v1/admin/fraud/alerts/{alert_id}/claim": Line(
+        "403 403 403 404 403 403 403", about={"alert_id": "user_id"}, person_only=True
+    ),
+    "POST /api/v1/admin/fraud/alerts/{alert_id}/state": Line(
+        "403 403 403 422 403 403 403",
+        about={"alert_id": "user_id"},
+        body=lambda _: {"state": "closed_confirmed", "reason": "x"},
+        person_only=True,
+    ),
+    "POST /api/v1/admin/fraud/alerts/{alert_id}/notes": Line(
+        "403 403 403 422 403 403 403", about={"alert_id": "user_id"}, body=lambda _: {"note": "x"}, person_only=True
+    ),
     # Proof, and the audit log
     "GET /api/v1/transparency/checkpoint": Line("200", public=True),
     "GET /api/v1/transparency/key": Line("200", public=True),

@@ -194,6 +194,10 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "review.decide": Permission(
         "claim such a review, comment on it, approve or reject the transfer", _of("compliance"), fresh=True
     ),
+    "alert.read": Permission("see what was found after posting, about somebody else", _of("compliance", "auditor")),
+    "alert.decide": Permission(
+        "claim, note and close what was found about somebody else", _of("compliance"), fresh=True
+    ),
     "verification.apply": Permission("ask to be verified", _of("customer"), scope="kyc:write"),
     "verification.read": Permission(
         "see how one's own verification stands", related="the customer himself", scope="kyc:read"
