@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pikepdf
@@ -51,11 +52,14 @@ def with_action(**action: Any) -> Callable[[pikepdf.Pdf], None]:
     return change
 
 
-def with_hidden_script(document: pikepdf.Pdf) -> None:
-    """Put a script where nothing shows it, deep in a dictionary of a page, its name spelt another way."""
-    document.pages[0].obj.PieceInfo = pikepdf.Dictionary(
-        A=pikepdf.Array([pikepdf.Dictionary({"/J#53": pikepdf.String("app.alert(1)")})])
-    )
+def pdf_with_hidden_script() -> bytes:
+    """Return one with a script where nothing shows it, deep in a dictionary of a page, its name spelt another way."""
+
+    def hide(document: pikepdf.Pdf) -> None:
+        script = pikepdf.Dictionary({"/JQQQ": pikepdf.String("app.alert(1)")})
+        document.pages[0].obj.PieceInfo = pikepdf.Dictionary(A=pikepdf.Array([script]))
+
+    return pdf(change=hide).replace(b"/JQQQ", b"/J#53")
 
 
 def with_file(document: pikepdf.Pdf) -> None:
@@ -63,10 +67,11 @@ def with_file(document: pikepdf.Pdf) -> None:
     document.attachments["virus.exe"] = b"MZ"
 
 
-def pdf_bomb(mib: int) -> bytes:
-    """Return a small PDF whose objects are compressed, and would take so much memory."""
-    packer = zlib.compressobj(9)
-    objects = packer.compress(b"1 0 ") + b"".join(packer.compress(b" " * MIB) for _ in range(mib)) + packer.flush()
+@cache
+def pdf_bomb() -> bytes:
+    """Return a small PDF whose objects are compressed, and take more memory than there is for it."""
+    packer = zlib.compressobj(1)
+    objects = packer.compress(b"1 0 ") + b"".join(packer.compress(b" " * MIB) for _ in range(800)) + packer.flush()
     written = bytearray(b"%PDF-1.5\n")
     entries = [(0, 0, 65535), (2, 5, 0), (0, 0, 0), (0, 0, 0), (0, 0, 0), (1, len(written), 0)]
     head = f"5 0 obj\n<</Type/ObjStm/N 1/First 4/Filter/FlateDecode/Length {len(objects)}>>\nstream\n"
