@@ -1,10 +1,7 @@
 """The reviewers' side of fraud: a process of its own beside the one that screens, over the same database."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Self
-
-import msgspec
 
 from libs.common.audit.asker import Asker
 from libs.common.contracts.fraud import HoldReason
@@ -12,19 +9,14 @@ from libs.common.contracts.transfers import TransferCommand
 from libs.common.db.hot import HotConnection
 from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
-from services.fraud.domain.screening import WITHOUT_RULES
-from services.fraud.store.counts import RuleCounts
-from services.fraud.store.decisions import DecidedBy, NewDecision, keep_decisions
-from services.fraud.store.holds import NewHold, insert_holds
-from services.fraud.store.reviews import NewReview, open_reviews
 from services.fraud.store.unit_of_work import UnitOfWork
-from services.fraud.store.users import load_customers, load_payers
 from services.fraud.use_cases.claim_review import ClaimReview
 from services.fraud.use_cases.decide_review import Decided, DecideReview, Decision
 from services.fraud.use_cases.decide_reviews import DecideReviews
 from services.fraud.use_cases.note_comment import NoteComment
 from services.fraud.use_cases.read_policy import PolicyInForce
 from tests.integration.fraud.office import Office, transfer
+from tests.support.held_transfers import keep_held
 
 
 class Desk:
@@ -67,43 +59,10 @@ class Row:
 async def hold_for_review(
     office: Office, command: TransferCommand | None = None, reasons: tuple[HoldReason, ...] = ("review",)
 ) -> TransferCommand:
-    """Decide on a transfer as a rule does that holds it, with the statements of the deciding transaction."""
+    """Decide on a transfer as a rule does that holds it."""
     command = command or transfer(new_id())
-    assert command.payer is not None
-    payer_id, payees = command.payer.user_id, [party.user_id for party in command.payees]
-    usd_minor = sum(leg.amount_minor for leg in command.legs)
-    async with office.work.open() as transaction:
-        connection = transaction.connection
-        customers = await load_customers(connection, [payer_id])
-        payers = await load_payers(connection, office.cache, [payer_id], customers, office.now)
-        payers[payer_id].window.take(_us(office.now), usd_minor)
-        decision = NewDecision(
-            transfer_id=command.transfer_id,
-            decision_id=new_id(),
-            user_id=payer_id,
-            verdict="hold",
-            code="",
-            reasons=",".join(reasons),
-            usd_minor=usd_minor,
-            features=msgspec.json.encode({"payer_tier": command.payer.kyc_tier}),
-            facts=None,
-            decided_at=office.now,
-            command=msgspec.json.encode(command),
-        )
-        version = await connection.fetchval("SELECT version FROM fraud.screening_data")
-        by = DecidedBy(WITHOUT_RULES, version)
-        await keep_decisions(
-            transaction, payers.values(), [decision], office.now, by=by, rule_counts=RuleCounts(), activity=[]
-        )
-        await insert_holds(connection, [NewHold(command.transfer_id, payees, reasons, office.now)])
-        if "review" in reasons:
-            parties = [payer_id, *payees, command.actor_id]
-            await open_reviews(connection, [NewReview(command.transfer_id, payer_id, parties, usd_minor, office.now)])
+    await keep_held(office.work, office.cache, command, reasons, office.now)
     return command
-
-
-def _us(moment: datetime) -> int:
-    return int(moment.timestamp() * 1_000_000)
 
 
 async def review_of(office: Office, transfer_id: str) -> Row:
