@@ -28,6 +28,7 @@ from libs.common.personal.sealing import Sealer
 from libs.common.service import Role
 from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
+from services.kyc.api.admin_decisions import admin_decisions_router
 from services.kyc.api.admin_reviews import admin_reviews_router
 from services.kyc.api.application import application_router
 from services.kyc.api.documents import BODY_BOUNDS, admin_documents_router, documents_router
@@ -36,8 +37,11 @@ from services.kyc.inspection.document_inspector import DocumentInspector
 from services.kyc.settings import KycSettings
 from services.kyc.store.digests import DIGESTS
 from services.kyc.store.document_files import DocumentFiles
+from services.kyc.use_cases.change_risk import ChangeRisk
+from services.kyc.use_cases.claim_review import ClaimReview
 from services.kyc.use_cases.decide_application import DecideApplication
 from services.kyc.use_cases.forget_applicants import ForgetApplicants
+from services.kyc.use_cases.read_applicant import ReadApplicant
 from services.kyc.use_cases.read_document import ReadDocument
 from services.kyc.use_cases.remove_document import RemoveDocument
 from services.kyc.use_cases.repeat_changes import RepeatChanges
@@ -46,6 +50,7 @@ from services.kyc.use_cases.send_document import SendDocument
 from services.kyc.use_cases.submit_application import SubmitApplication
 from services.kyc.use_cases.sweep_document_files import SweepDocumentFiles
 from services.kyc.views.documents import DocumentsView
+from services.kyc.views.review_queue import ReviewQueueView
 from services.kyc.views.verification_status import VerificationStatusView
 
 _REPEAT_SECONDS: Final = 60.0
@@ -140,7 +145,14 @@ def make_routers(uow: UnitOfWork, sealer: Sealer, clock: Clock) -> Sequence[APIR
     """Construct the routes with the use cases and views behind them."""
     return [
         application_router(SubmitApplication(uow, clock), VerificationStatusView(uow), sealer.search_hash, clock),
-        admin_reviews_router(DecideApplication(uow, clock)),
+        admin_reviews_router(
+            ReviewQueueView(uow, clock),
+            ClaimReview(uow, clock),
+            ReadApplicant(uow, clock),
+            ChangeRisk(uow, clock),
+            clock,
+        ),
+        admin_decisions_router(DecideApplication(uow, clock)),
     ]
 
 

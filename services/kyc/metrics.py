@@ -8,7 +8,9 @@ CHANGES_REPEATED: Final = Counter(
     "tallystick_kyc_changes_repeated_total", "Recent verification states sent to the bus once more."
 )
 DECISIONS: Final = Counter(
-    "tallystick_kyc_decisions_total", "Reviewers' decisions, by `approve` or `reject`.", ("decision",)
+    "tallystick_kyc_decisions_total",
+    "Reviewers' decisions, by `approve`, `reject`, `ask`, `suspend` or `resume`.",
+    ("decision",),
 )
 DOCUMENTS_STORED: Final = Counter("tallystick_kyc_documents_stored_total", "Documents stored, by kind.", ("kind",))
 DOCUMENTS_REFUSED: Final = Counter(

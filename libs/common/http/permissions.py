@@ -205,7 +205,6 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "verification.read_application": Permission(
         "see what one said of oneself to be verified", related="the customer himself"
     ),
-    "verification.review": Permission("approve or reject somebody else", _of("compliance"), fresh=True),
     "document.send": Permission("send documents that prove who one is", _of("customer")),
     "document.list": Permission("see which documents one has sent", related="the customer himself", scope="kyc:read"),
     "document.remove": Permission("take a document of one's own back", related="the customer himself"),
@@ -213,6 +212,18 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
         "see which documents somebody else has sent", _of("compliance"), fresh=True
     ),
     "document.read": Permission("look at a document of somebody else's", _of("compliance"), fresh=True),
+    "verification.list_reviews": Permission("see who waits to be reviewed", _of("compliance", "auditor")),
+    "verification.read_applicant": Permission(
+        "see what somebody else said of himself to be verified", _of("compliance"), fresh=True
+    ),
+    "verification.claim": Permission("take somebody else's application to review", _of("compliance"), fresh=True),
+    "verification.give_back": Permission("give an application back to the queue", _of("compliance"), fresh=True),
+    "verification.review": Permission(
+        "approve, reject, ask or suspend somebody else who wants to be verified", _of("compliance"), fresh=True
+    ),
+    "verification.change_risk": Permission(
+        "say whether it takes two to approve somebody else", _of("compliance"), fresh=True
+    ),
     # The documents of the interface itself
     "api.read": Permission("read what the interface offers", public=True),
 }

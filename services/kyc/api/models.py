@@ -1,11 +1,11 @@
-"""Bodies of requests and answers. What the customer says of himself is shown to nobody but himself."""
+"""What customers send and are answered."""
 
 from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
 from libs.common.clock import to_rfc3339
-from libs.common.http.models import NameText, ShortText, StrictModel
+from libs.common.http.models import NameText, StrictModel
 from services.kyc.domain.verification import Application, NextAction, Phase, Status
 from services.kyc.views.verification_status import VerificationStatus
 
@@ -20,18 +20,6 @@ class ApplicationBody(StrictModel):
     full_name: NameText
     birth_date: DateText
     country: CountryCode
-
-
-class ApprovalBody(StrictModel):
-    """Why it is approved, if there is something to say."""
-
-    reason: ShortText | None = None
-
-
-class RejectionBody(StrictModel):
-    """Why it is rejected; kept in the record, not shown to the customer."""
-
-    reason: ShortText
 
 
 class ApplicationAnswer(BaseModel):

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 from libs.common.errors import Conflict
+from services.kyc.domain.review import STANDARD_RISK, Claim, Risk
 
 Status = Literal["none", "in_review", "needs_info", "approved", "suspended", "rejected"]
 CustomerAction = Literal["apply", "provide"]
@@ -50,7 +51,7 @@ class Verification:
     """A verification as stored, its `application` until the customer was erased.
 
     `decided_*` are empty until a reviewer has decided on the present application. `needs` is what he asked for,
-    `rejection_code` why he turned it down.
+    `rejection_code` why he turned it down. `claim` and `risk` are no part of the state: they change without a version.
     """
 
     user_id: str
@@ -63,6 +64,8 @@ class Verification:
     changed_at: datetime
     rejection_code: str = ""
     needs: tuple[str, ...] = ()
+    claim: Claim | None = None
+    risk: Risk = STANDARD_RISK
 
 
 NEVER_APPLIED: Final = State(status="none", tier=NO_TIER, version=0)
@@ -148,6 +151,12 @@ def move(state: State, action: Action, *, tier: int = APPLICATION_TIER, may_retr
         kept_tier=state.tier if action == "suspend" else NO_TIER,
         may_retry=may_retry if action == "reject" else True,
     )
+
+
+def require_in_review(state: State) -> None:
+    """Let pass what waits for a reviewer. Raises: Conflict `not_in_review`, with what is legal."""
+    if state.status != "in_review":
+        raise Conflict("not_in_review", "It waits for no reviewer.", **_standing(state, "approve"))
 
 
 def legal_actions(state: State, *, of_staff: bool) -> list[Action]:

@@ -43,6 +43,11 @@ VERIFICATIONS: Final = Table(
     Column("may_retry", Boolean),
     Column("rejection_code", Text),
     Column("needs", ARRAY(Text)),
+    Column("queue_position", BigInteger),
+    Column("claimed_by", _ID),
+    Column("claimed_until", _MOMENT),
+    Column("high_risk", Boolean),
+    Column("risk_set_by", _ID),
 )
 
 VERIFICATION_EVENTS: Final = Table(
@@ -58,4 +63,26 @@ VERIFICATION_EVENTS: Final = Table(
     Column("action", Text),
     Column("tier", SmallInteger),
     Column("code", Text),
+)
+
+APPROVALS: Final = Table(
+    "approvals",
+    _METADATA,
+    Column("user_id", _ID, primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("approved_by", _ID, primary_key=True),
+    Column("tier", SmallInteger, primary_key=True),
+    Column("reason", Text),
+    Column("at", _MOMENT),
+)
+
+RISK_CHANGES: Final = Table(
+    "risk_changes",
+    _METADATA,
+    Column("change_id", _ID, primary_key=True),
+    Column("user_id", _ID),
+    Column("high_risk", Boolean),
+    Column("actor_id", _ID),
+    Column("reason", Text),
+    Column("at", _MOMENT),
 )

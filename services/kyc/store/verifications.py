@@ -9,9 +9,10 @@ from sqlalchemy import Row, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from libs.common.errors import Conflict
+from libs.common.errors import Conflict, NotFound
 from libs.common.ids import is_id
 from libs.common.personal.sealing import Sealer, sealer_of
+from services.kyc.domain.review import Claim, Risk
 from services.kyc.domain.verification import Action, Application, State, Status, Verification
 from services.kyc.store.tables import VERIFICATION_EVENTS, VERIFICATIONS
 
@@ -32,6 +33,14 @@ async def lock_verification(connection: AsyncConnection, user_id: str) -> Verifi
         return None
     row = (await connection.execute(select(VERIFICATIONS).where(_ROW.user_id == user_id).with_for_update())).first()
     return _verification(connection, row) if row else None
+
+
+async def lock_applicant(connection: AsyncConnection, user_id: str) -> Verification:
+    """Return the verification of somebody who has applied, locked. Raises: NotFound `application_not_found`."""
+    verification = await lock_verification(connection, user_id)
+    if verification is None:
+        raise NotFound("application_not_found", "Nobody with this id has applied.")
+    return verification
 
 
 async def save_verification(
@@ -143,4 +152,6 @@ def _verification(connection: AsyncConnection, row: Row[*tuple[Any, ...]]) -> Ve
         changed_at=row.changed_at,
         rejection_code=row.rejection_code,
         needs=tuple(row.needs),
+        claim=Claim(row.claimed_by, row.claimed_until) if row.claimed_by else None,
+        risk=Risk(row.high_risk, row.risk_set_by or ""),
     )

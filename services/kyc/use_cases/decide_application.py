@@ -1,18 +1,19 @@
-"""Compliance approves or rejects; rejecting what was approved revokes it."""
+"""A reviewer decides: he approves, rejects, asks for more, suspends an approval or lets it go on."""
 
 from dataclasses import replace
-from typing import Literal
 
 from libs.common.audit.asker import Asker
 from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.contracts.topics import VERIFICATIONS
-from libs.common.db.unit_of_work import UnitOfWork
-from libs.common.errors import NotFound
+from libs.common.db.unit_of_work import Transaction, UnitOfWork
+from services.kyc.domain.decision import Decision
+from services.kyc.domain.review import Approval, is_approved, require_free
 from services.kyc.domain.verification import Verification, move
 from services.kyc.messages import verification_changed
 from services.kyc.metrics import DECISIONS
-from services.kyc.store.verifications import lock_verification, save_verification
+from services.kyc.store.reviews import find_approvals, save_approval, save_claim
+from services.kyc.store.verifications import lock_applicant, save_verification
 
 
 class DecideApplication:
@@ -23,32 +24,59 @@ class DecideApplication:
         self._uow = uow
         self._clock = clock
 
-    async def __call__(
-        self, *, user_id: str, decision: Literal["approve", "reject"], reason: str, asker: Asker
-    ) -> Verification:
+    async def __call__(self, user_id: str, decision: Decision, asker: Asker) -> Verification:
         """Store the decision of whoever asks, and return the verification.
 
-        Locks: the verification. Emits: VerificationChanged. Raises: NotFound `application_not_found`,
-        Conflict `not_in_review`, Unavailable.
+        The first of two approvals that an applicant of high risk needs is kept, and changes nothing else: it is
+        returned in the state that it had. Locks: the verification. Emits: VerificationChanged. Raises: NotFound
+        `application_not_found`; Conflict `not_in_review`, `claimed_by_another`; Forbidden `second_person_needed`;
+        Unavailable.
         """
         async with self._uow.begin() as tx:
-            before = await lock_verification(tx.connection, user_id)
-            if before is None:
-                raise NotFound("application_not_found", "Nobody with this id has applied.")
+            before = await lock_applicant(tx.connection, user_id)
             now = self._clock()
+            state = move(before.state, decision.action, tier=decision.tier, may_retry=decision.may_retry)
+            require_free(before.claim, asker.actor_id, now)
+            if decision.action == "approve" and not await self._is_approved(tx, before, decision, asker):
+                return before
             verification = replace(
                 before,
-                state=move(before.state, decision),
+                state=state,
                 decided_at=now,
                 decided_by=asker.actor_id,
-                reason=reason,
+                reason=decision.reason,
                 changed_at=now,
+                rejection_code=decision.code,
+                needs=decision.needs,
+                claim=None,
             )
             await save_verification(
-                tx.connection, verification, decision, before=before.state.status, actor_id=asker.actor_id
+                tx.connection, verification, decision.action, before=before.state.status, actor_id=asker.actor_id
             )
             tx.emit(VERIFICATIONS, user_id, verification_changed(verification))
-            facts = {"before": before.state.status, "after": verification.state.status}
+            facts = {"before": before.state.status, "after": state.status, **_facts_of(decision)}
             await record(tx, asker, "verification.review", at=now, resource=("customer", user_id), facts=facts)
-        DECISIONS.labels(decision).inc()
+        DECISIONS.labels(decision.action).inc()
         return verification
+
+    async def _is_approved(self, tx: Transaction, before: Verification, decision: Decision, asker: Asker) -> bool:
+        """Tell whether this approval is enough; if not, it is kept, and the application is free for a colleague."""
+        user_id, version = before.user_id, before.state.version
+        approval = Approval(asker.actor_id, decision.tier)
+        if is_approved(before.risk, await find_approvals(tx.connection, user_id, version), approval):
+            return True
+        now = self._clock()
+        await save_approval(tx.connection, user_id, version, approval, reason=decision.reason, now=now)
+        await save_claim(tx.connection, user_id, None)
+        facts = {"before": before.state.status, "after": before.state.status, "tier": decision.tier}
+        await record(tx, asker, "verification.review", at=now, resource=("customer", user_id), facts=facts)
+        return False
+
+
+def _facts_of(decision: Decision) -> dict[str, object]:
+    """Return what an auditor asks for besides: codes and numbers, no words about a person."""
+    if decision.action == "approve":
+        return {"tier": decision.tier}
+    if decision.action == "reject":
+        return {"code": decision.code, "may_retry": decision.may_retry}
+    return {"needs": list(decision.needs)} if decision.action == "ask" else {}

@@ -61,7 +61,7 @@ async def test_applying_and_reviewing_are_audited_without_what_was_said(world: W
     found = await world.rows("SELECT * FROM kyc.audit_log WHERE resource_id = $1 ORDER BY entry_id", user_id)
     assert [(entry["action"], entry["actor_id"], entry["facts"]) for entry in found] == [
         ("verification.apply", user_id, "{}"),
-        ("verification.review", reviewer, '{"after":"approved","before":"in_review"}'),
+        ("verification.review", reviewer, '{"after":"approved","before":"in_review","tier":1}'),
     ]
 
 

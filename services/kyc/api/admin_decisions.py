@@ -1,0 +1,77 @@
+"""The reviewer's side: what he decides about an applicant."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+
+from libs.common.http.app import asker_of
+from libs.common.http.auth import Principal
+from libs.common.http.gate import permitted
+from libs.common.http.openapi import refusals
+from services.kyc.api.models import StatusAnswer
+from services.kyc.api.own_review import require_other
+from services.kyc.api.review_models import ApprovalBody, QuestionBody, ReasonBody, RejectionBody
+from services.kyc.domain.decision import Decision
+from services.kyc.domain.verification import Verification
+from services.kyc.use_cases.decide_application import DecideApplication
+from services.kyc.views.verification_status import status_of
+
+_Reviewer = Annotated[Principal, permitted("verification.review")]
+_REFUSED = ("role_required", "own_review", "application_not_found", "not_in_review", "claimed_by_another")
+
+
+def admin_decisions_router(decide_application: DecideApplication) -> APIRouter:
+    """Return the routes by which compliance decides on others' applications."""
+    router = APIRouter(prefix="/api/v1/admin/kyc", tags=["staff"], responses=refusals(*_REFUSED))
+
+    async def decided(user_id: str, decision: Decision, principal: Principal, request: Request) -> Verification:
+        require_other(principal, user_id)
+        return await decide_application(user_id, decision, asker_of(request))
+
+    @router.post(
+        "/{user_id}/approve",
+        summary="Approve an application",
+        responses={**refusals(*_REFUSED, "second_person_needed"), 202: {"model": StatusAnswer}},
+    )
+    async def post_approve(
+        user_id: str, principal: _Reviewer, request: Request, response: Response, body: ApprovalBody | None = None
+    ) -> StatusAnswer:
+        """Give an applicant in review tier 1. Needs the role compliance, and nobody reviews himself.
+
+        Transfers that were held because he was not verified are released once fraud hears of it. An applicant of high
+        risk is approved by two: the first is answered 202, and nothing is changed yet.
+        """
+        decision = Decision("approve", reason=(body.reason if body else None) or "")
+        verification = await decided(user_id, decision, principal, request)
+        if verification.state.tier != decision.tier:
+            response.status_code = 202
+        return StatusAnswer.of(status_of(verification))
+
+    @router.post("/{user_id}/reject", summary="Reject an application, or revoke an approval")
+    async def post_reject(user_id: str, body: RejectionBody, principal: _Reviewer, request: Request) -> StatusAnswer:
+        """Turn an applicant down, or take back what was approved. Needs the role compliance; nobody reviews himself.
+
+        He may apply again unless `may_retry` is false.
+        """
+        decision = Decision("reject", reason=body.reason, code=body.code, may_retry=body.may_retry)
+        return StatusAnswer.of(status_of(await decided(user_id, decision, principal, request)))
+
+    @router.post("/{user_id}/ask", summary="Ask an applicant for more")
+    async def post_ask(user_id: str, body: QuestionBody, principal: _Reviewer, request: Request) -> StatusAnswer:
+        """Have an applicant in review correct his application or send documents; he is out of review until then."""
+        decision = Decision("ask", reason=body.reason, needs=tuple(body.needs))
+        return StatusAnswer.of(status_of(await decided(user_id, decision, principal, request)))
+
+    @router.post("/{user_id}/suspend", summary="Suspend an approval")
+    async def post_suspend(user_id: str, body: ReasonBody, principal: _Reviewer, request: Request) -> StatusAnswer:
+        """Take a customer's tier away for a while: he sends nothing, what he is sent is held, what is posted stands."""
+        decision = Decision("suspend", reason=body.reason)
+        return StatusAnswer.of(status_of(await decided(user_id, decision, principal, request)))
+
+    @router.post("/{user_id}/resume", summary="End the suspension of an approval")
+    async def post_resume(user_id: str, body: ReasonBody, principal: _Reviewer, request: Request) -> StatusAnswer:
+        """Give a customer back the tier that he had before he was suspended, and release what was held meanwhile."""
+        decision = Decision("resume", reason=body.reason)
+        return StatusAnswer.of(status_of(await decided(user_id, decision, principal, request)))
+
+    return router
