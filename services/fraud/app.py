@@ -35,6 +35,7 @@ from services.fraud.api.limit_policy import limit_policy_router
 from services.fraud.api.limits import limits_router
 from services.fraud.api.personal_limits import personal_limits_router
 from services.fraud.api.reviews import reviews_router
+from services.fraud.api.statistics import statistics_router
 from services.fraud.api.usd_rates import usd_rates_router
 from services.fraud.consumers.on_account_changed import OnAccountChanged
 from services.fraud.consumers.on_customer_changed import OnCustomerChanged
@@ -74,6 +75,7 @@ from services.fraud.use_cases.settle_limits import AwaitedHolds, SettleLimits
 from services.fraud.use_cases.show_limits import ShowLimits
 from services.fraud.use_cases.sweep_holds import SWEEP_SECONDS, SweepHolds
 from services.fraud.use_cases.watch_postings import WatchPostings
+from services.fraud.views.fraud_statistics import ShowStatistics
 from services.fraud.views.set_by_staff import SetByStaff
 from services.fraud.views.show_alerts import ShowAlerts
 from services.fraud.views.show_decision import ShowDecision
@@ -156,6 +158,7 @@ def _routers(
     return [
         alerts_router(ShowAlerts(uow), ReviewAlerts(uow, system_clock)),
         decisions_router(show_decision),
+        statistics_router(ShowStatistics(reading)),
         *limit_routers(reading, uow, policy, system_clock),
         review_router(ShowReviews(reading, show_decision, system_clock), reviewing, policy, system_clock),
         internal_router(foresee, ToldDecisions(reading), reading, settings.internal_token),

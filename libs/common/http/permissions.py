@@ -174,6 +174,11 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
         _of("compliance", "support", "auditor", "admin"),
         scope="fraud:read",
     ),
+    "fraud_statistics.read": Permission(
+        "count decisions, and what other rules would have decided",
+        _of("compliance", "operator", "support", "auditor", "admin"),
+        scope="fraud:read",
+    ),
     "limits.read": Permission(
         "see what one may send, and how much of it is used", related="the customer himself", scope="transfers:read"
     ),

@@ -96,6 +96,7 @@ OWNED: Final[Sequence[Owned]] = (
     Owned("/api/v1/admin/reconciliation", ("GET", "POST"), ("ledger",)),
     Owned("/api/v1/admin/reconciliation/{run_id}", ("GET",), ("ledger",)),
     Owned("/api/v1/admin/fraud/{rest:path}", _ANY, ("fraud",)),
+    Owned("/api/v1/admin/fraud-stats", ("GET",), ("fraud",)),
     Owned("/api/v1/admin/ledger/{rest:path}", _ANY, ("ledger",)),
 )
 

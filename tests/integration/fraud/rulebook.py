@@ -1,0 +1,57 @@
+"""Rule sets and list entries as rows, for tests of what comes after they were published."""
+
+from hashlib import sha256
+from typing import Final
+
+from libs.common.ids import new_id
+from tests.support.api_world import admin_connection
+
+_INSERT: Final = """
+    INSERT INTO fraud.rulesets (version, name, status, document, sha256, risk, reason, author, created_at, approved_by,
+                                approved_at)
+    SELECT coalesce(max(version), 1) + 1, 'tried', $1, $2, $3, 'low', 'a test', 'somebody', now(), 'another', now()
+    FROM fraud.rulesets RETURNING version
+"""
+
+
+async def put_live(admin_dsn: str, document: str) -> int:
+    """Put a rule set in force, and whatever was before it out of it; return its version."""
+    async with admin_connection(admin_dsn) as connection:
+        await connection.execute("UPDATE fraud.rulesets SET status = 'retired' WHERE status = 'live'")
+    return await _insert(admin_dsn, "live", document)
+
+
+async def put_in_shadow(admin_dsn: str, document: str) -> int:
+    """Let a rule set judge beside the live one; return its version."""
+    return await _insert(admin_dsn, "shadow", document)
+
+
+async def end_rulesets(admin_dsn: str) -> None:
+    """Leave no rule set live or in shadow: other tests decide without."""
+    async with admin_connection(admin_dsn) as connection:
+        await connection.execute("UPDATE fraud.rulesets SET status = 'retired' WHERE status IN ('live', 'shadow')")
+
+
+async def _insert(admin_dsn: str, status: str, document: str) -> int:
+    async with admin_connection(admin_dsn) as connection:
+        version: int = await connection.fetchval(_INSERT, status, document, sha256(document.encode()).digest())
+        return version
+
+
+async def enter(admin_dsn: str, name: str, subject: str, value: str, *, rule_id: str = "") -> str:
+    """Put somebody on a list; return the entry's id."""
+    entry_id = new_id()
+    async with admin_connection(admin_dsn) as connection:
+        await connection.execute(
+            """
+            INSERT INTO fraud.list_entries (entry_id, list, subject, value, rule_id, reason, added_by, added_at,
+                                            expires_at)
+            VALUES ($1, $2, $3, $4, $5, 'a test', 'somebody', now(), now() + interval '1 day')
+            """,
+            entry_id,
+            name,
+            subject,
+            value,
+            rule_id,
+        )
+    return entry_id
