@@ -2,7 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -141,6 +144,30 @@ def transfer(source: Person, target: Person, amount_minor: int = 1, **changes: A
         "asset": "USD",
         **changes,
     }
+
+
+@contextmanager
+def stopped(api: Api, service: str) -> Iterator[None]:
+    """Let a service's processes have no time for as long as the block."""
+    pids = json.loads((api.folder / "stack.json").read_text())["services"][service]["pids"]
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def staff(api: Api, role: str) -> str:
+    """The access token of somebody with this one role."""
+    email = f"{role}.{new_key()[:10]}@example.com"
+    person = {"email": email, "password": PASSWORD, "full_name": role}
+    user_id = api.post("/users", person).json()["user_id"]
+    header = {"Authorization": f"Bearer {api.admin_token}"}
+    changed = api.http.put(f"/api/v1/admin/users/{user_id}/roles", json={"roles": [role]}, headers=header)
+    assert changed.status_code == 200, changed.text
+    return str(api.log_in(email, PASSWORD).json()["access_token"])
 
 
 def problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:

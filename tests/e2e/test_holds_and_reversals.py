@@ -1,11 +1,6 @@
 """A hold from its request to its end, money given back, money that goes out, and accounts that staff change."""
 
 import asyncio
-import json
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
@@ -15,7 +10,7 @@ from libs.common.clock import from_rfc3339
 from services.fraud.use_cases.set_aside import PATIENCE_SECONDS
 from tallystick.reconciliation.run import reconcile
 from tallystick.stack.stack_file import find_stack
-from tests.e2e.api_client import Api, Person, new_key, problem, transfer, wait_until
+from tests.e2e.api_client import Api, Person, new_key, problem, stopped, transfer, wait_until
 
 REASON = {"reason": "goods came back"}
 
@@ -53,19 +48,6 @@ def test_a_hold_is_captured_in_parts_and_what_is_left_is_given_back(api: Api) ->
     assert (over["status"], over["transfer_status"]) == (422, "posted")
     assert api.get(f"/transfers/{transfer_id}", payee.token).json() == last.json()
     assert (api.balance_minor(payer), api.balance_minor(payee)) == (700, 300)
-
-
-@contextmanager
-def stopped(api: Api, service: str) -> Iterator[None]:
-    """Let a service's processes have no time for as long as the block."""
-    pids = json.loads((api.folder / "stack.json").read_text())["services"][service]["pids"]
-    try:
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 def test_a_capture_does_not_overtake_a_hold_that_the_ledger_has_not_seen(api: Api) -> None:

@@ -16,7 +16,7 @@ import jwt
 import pytest
 
 from libs.common.http.permissions import scopes_open_to
-from tests.e2e.api_client import PASSWORD, Api, Person, new_key, transfer, wait_until
+from tests.e2e.api_client import Api, Person, new_key, staff, transfer, wait_until
 from tests.e2e.ownership_table import ABSENT, API_KEY, COLUMNS, STAFF, TABLE, Line, Resources, path_of
 
 REFUSED = {"401", "403", "404"}
@@ -100,17 +100,6 @@ def readable(body: bytes) -> str:
         return body.decode()
     with ZipFile(io.BytesIO(body)) as archive:
         return "\n".join(archive.read(name).decode() for name in archive.namelist())
-
-
-def staff(api: Api, role: str) -> str:
-    """The access token of somebody with this one role."""
-    email = f"{role}.{new_key()[:10]}@example.com"
-    person = {"email": email, "password": PASSWORD, "full_name": role}
-    user_id = api.post("/users", person).json()["user_id"]
-    header = {"Authorization": f"Bearer {api.admin_token}"}
-    changed = api.http.put(f"/api/v1/admin/users/{user_id}/roles", json={"roles": [role]}, headers=header)
-    assert changed.status_code == 200, changed.text
-    return str(api.log_in(email, PASSWORD).json()["access_token"])
 
 
 def expired_token(folder: Path, user_id: str) -> str:

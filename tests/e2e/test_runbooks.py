@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from libs.common.ids import system_account_id
-from tests.e2e.api_client import Api, wait_until
+from tests.e2e.api_client import Api, staff, wait_until
 from tests.e2e.damaged import Damaged, execute, fetch
+from tests.e2e.held_for_review import pay_held
 
 RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbooks"
 
@@ -92,3 +93,16 @@ def test_audit_chain_broken(api: Api, damaged: Damaged, tmp_path: Path) -> None:
     [finding] = json.loads((tmp_path / "audit-findings.json").read_text())["audit"]["findings"]
     assert finding["differences"] == [{"field": "address", "stored": "203.0.113.9", "expected": "127.0.0.1"}]
     assert (tmp_path / "audit-newest-seal.checkpoint").read_text().startswith("tallystick/audit\n")
+
+
+def test_review_backlog(api: Api, damaged: Damaged, tmp_path: Path) -> None:
+    held = pay_held(api, damaged.alice, damaged.bob, 300)
+    token = staff(api, "auditor")
+    said = follow(api, "ReviewBacklog", tmp_path, API=str(api.http.base_url).rstrip("/"), TOKEN=token)
+    assert said.startswith("1 wait, 0 overdue\n")
+    assert f"{held} 3.0 USD normal 0 h free" in said
+    assert json.loads(said[said.index("{") :])["decision"]["reasons"] == ["review"]
+    approved = api.post(f"/admin/fraud/reviews/{held}/approve", {}, token=staff(api, "compliance"))
+    assert approved.status_code == 200
+    said = follow(api, "ReviewBacklog", tmp_path, API=str(api.http.base_url).rstrip("/"), TOKEN=token)
+    assert said == "0 wait, 0 overdue\n"

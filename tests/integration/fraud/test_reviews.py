@@ -4,10 +4,13 @@ from collections.abc import Awaitable
 from datetime import timedelta
 
 import pytest
+from prometheus_client import Gauge
 
 from libs.common.errors import Conflict, Forbidden, NotFound, TallystickError
 from libs.common.ids import new_id
 from services.fraud.domain.reviews import DUE_AFTER, GRACE
+from services.fraud.metrics import OLDEST_REVIEW_SECONDS, REVIEWS_OPEN, REVIEWS_OVERDUE
+from services.fraud.use_cases.count_reviews import CountReviews
 from tests.integration.fraud.office import Office, transfer
 from tests.integration.fraud.review_desk import Desk, events_of, hold_for_review, review_of, reviewer
 
@@ -320,3 +323,23 @@ async def test_every_step_is_in_the_audit_log_without_what_was_said(office: Offi
     steps = ["claimed", "commented", "rejected"]
     assert [step for entry, step in zip(entries, steps, strict=True) if f'"step":"{step}"' in entry[3]] == steps
     assert not any("trouble" in entry[3] for entry in entries)
+
+
+async def test_the_gauges_say_what_waits(office: Office, desk: Desk) -> None:
+    count = CountReviews(office.work, clock=lambda: office.now)
+    office.pass_time(days=400)
+    await office.expire()
+    await count()
+    assert (gauge(REVIEWS_OPEN), gauge(REVIEWS_OVERDUE), gauge(OLDEST_REVIEW_SECONDS)) == (0, 0, 0)
+    held = [await hold_for_review(office, transfer(new_id(), amount_minor=amount)) for amount in (1, ABOVE)]
+    office.pass_time(hours=4)
+    await count()
+    assert (gauge(REVIEWS_OPEN), gauge(REVIEWS_OVERDUE), gauge(OLDEST_REVIEW_SECONDS)) == (2, 1, 4 * 3600)
+    for one in held:
+        await desk.say("reject", one.transfer_id)
+    await count()
+    assert (gauge(REVIEWS_OPEN), gauge(REVIEWS_OVERDUE), gauge(OLDEST_REVIEW_SECONDS)) == (0, 0, 0)
+
+
+def gauge(one: Gauge) -> float:
+    return float(next(iter(one.collect())).samples[0].value)
