@@ -13,7 +13,7 @@ from services.accounts.domain.password import canonical_password, folded_passwor
 
 # OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane. argon2-cffi's own default takes 64 MiB and four
 # threads, which on two cores would stall every payment while somebody logs in.
-_HASHER: Final = PasswordHasher(
+HASHER: Final = PasswordHasher(
     time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16, encoding="utf-8", type=Type.ID
 )
 # By how often they were found in breaches, as zxcvbn ships them.
@@ -29,22 +29,23 @@ _Answer = TypeVar("_Answer")
 class Passwords:
     """Hashes and verifies. Beyond a bound of waiting calls, or of seconds, it says so instead of queueing on."""
 
-    def __init__(self) -> None:
-        """Make the hash that unknown e-mails are verified against."""
+    def __init__(self, hasher: PasswordHasher = HASHER) -> None:
+        """Make the hash that unknown e-mails are verified against; tests that hash much take a cheaper hasher."""
+        self._hasher: Final = hasher
         self._turn: Final = asyncio.Semaphore(_AT_ONCE)
         self._waiting = 0
-        self._nobodys_hash: Final = _HASHER.hash("the password of nobody")
+        self._nobodys_hash: Final = hasher.hash("the password of nobody")
 
     async def hash(self, password: str) -> str:
         """Return the hash to store, parameters and salt included. Raises: Unavailable `login_busy`."""
-        return await self._run(_HASHER.hash, canonical_password(password))
+        return await self._run(self._hasher.hash, canonical_password(password))
 
     async def hash_anew(self, stored_hash: str, password: str) -> str | None:
         """Return a hash with the parameters of now for a password that fits; None when the stored one has them.
 
         Raises: Unavailable `login_busy`.
         """
-        return await self.hash(password) if _HASHER.check_needs_rehash(stored_hash) else None
+        return await self.hash(password) if self._hasher.check_needs_rehash(stored_hash) else None
 
     def require_acceptable(self, password: str, *, email: str, full_name: str) -> None:
         """Let pass what nobody tries first. Raises: Unprocessable `password_common`, `password_personal`."""
@@ -87,6 +88,6 @@ def _busy() -> Unavailable:
 
 def _verify(stored_hash: str, password: str) -> bool:
     try:
-        return _HASHER.verify(stored_hash, password)
+        return HASHER.verify(stored_hash, password)
     except VerifyMismatchError:
         return False

@@ -134,17 +134,16 @@ async def unit_of_work(admin_dsn: str, service: str, publisher: Publisher) -> As
         await engine.dispose()
 
 
-@asynccontextmanager
-async def http_client(
+def application(
     service: str, routers: Sequence[APIRouter], keys: TokenKeys, *, body_bounds: Mapping[str, int] | None = None
-) -> AsyncIterator[httpx2.AsyncClient]:
-    """Give a client that talks to the service's application without a socket."""
+) -> FastAPI:
+    """Return the service's application with these routes; making it takes longer than most requests to it."""
 
     @asynccontextmanager
     async def nothing(_app: FastAPI) -> AsyncIterator[None]:
         yield
 
-    app = make_app(
+    return make_app(
         service=service,
         title=service,
         description=service,
@@ -156,8 +155,19 @@ async def http_client(
         verifier=TokenVerifier(keys.jwks_file),
         body_bounds=body_bounds,
     )
-    transport = httpx2.ASGITransport(app=app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+
+
+def client_of(app: FastAPI) -> httpx2.AsyncClient:
+    """Return a client that talks to the application without a socket."""
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test")
+
+
+@asynccontextmanager
+async def http_client(
+    service: str, routers: Sequence[APIRouter], keys: TokenKeys, *, body_bounds: Mapping[str, int] | None = None
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """Give a client that talks to the service's application, made for it alone."""
+    async with client_of(application(service, routers, keys, body_bounds=body_bounds)) as client:
         yield client
 
 

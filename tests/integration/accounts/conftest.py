@@ -10,6 +10,8 @@ import httpx2
 import msgspec
 import pytest
 from aiokafka import ConsumerRecord
+from argon2 import PasswordHasher
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from libs.common.contracts.ledger import LedgerAccountChanged, LedgerAccountOpened
@@ -32,10 +34,12 @@ from tests.support.api_world import (
     RecordingPublisher,
     TokenKeys,
     admin_connection,
-    http_client,
+    application,
+    client_of,
     migrated_database,
     unit_of_work,
 )
+from tests.support.late_bound import LateBound
 
 PASSWORD = "correct horse battery"
 INTERNAL_TOKEN = "sister to sister"
@@ -131,29 +135,64 @@ def settings_changes() -> dict[str, object]:
     return {}
 
 
+class Front:
+    """The routes of accounts, made once for all tests: they hold no state, and making them takes longer than a test.
+
+    What a test has anew is bound late; other settings than usual have routes of their own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.keys = TokenKeys(folder)
+        self.uow, self.passwords, self.openings, self.sisters, self.clock = (LateBound() for _ in range(5))
+        self._apps: dict[str, FastAPI] = {}
+
+    def app(self, changes: dict[str, object]) -> FastAPI:
+        """The application under these settings."""
+        name = repr(sorted(changes.items()))
+        if name not in self._apps:
+            bound: Any = (self.uow, self.passwords, self.openings, self.sisters, self.clock)
+            routers = make_routers(self._settings().model_copy(update=changes), *bound)
+            self._apps[name] = application("accounts", routers, self.keys)
+        return self._apps[name]
+
+    def _settings(self) -> AccountsSettings:
+        return AccountsSettings(
+            postgres_dsn=SecretStr("each test's own"),
+            http_port=1,
+            kafka="nowhere:1",
+            jwks_file=self.keys.jwks_file,
+            internal_token=SecretStr(INTERNAL_TOKEN),
+            master_keys_file=self.keys.master_keys_file,
+            token_key_file=self.keys.private_file,
+            opening_patience_seconds=0.0,
+        )
+
+
+@pytest.fixture(scope="session")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Front:
+    return Front(tmp_path_factory.mktemp("accounts"))
+
+
 @pytest.fixture
-async def world(accounts_dsn: str, tmp_path: Path, settings_changes: dict[str, object]) -> AsyncIterator[World]:
-    keys, clock, publisher = TokenKeys(tmp_path), MovedClock(), RecordingPublisher()
-    openings, passwords = Openings(), Passwords()
+def hasher() -> PasswordHasher:
+    """As cheap as Argon2 gets: most tests hash a password without being about hashes."""
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+@pytest.fixture
+async def world(
+    accounts_dsn: str, front: Front, hasher: PasswordHasher, settings_changes: dict[str, object]
+) -> AsyncIterator[World]:
+    app, keys = front.app(settings_changes), front.keys
+    clock, publisher, openings, passwords = MovedClock(), RecordingPublisher(), Openings(), Passwords(hasher)
     books = FakeBooks()
-    settings = AccountsSettings(
-        postgres_dsn=SecretStr(accounts_dsn),
-        http_port=1,
-        kafka="nowhere:1",
-        jwks_file=keys.jwks_file,
-        internal_token=SecretStr(INTERNAL_TOKEN),
-        master_keys_file=keys.master_keys_file,
-        token_key_file=keys.private_file,
-        opening_patience_seconds=0.0,
-    ).model_copy(update=settings_changes)
     sisters = Sisters(
         {"gateway": "http://gateway", "ledger": "http://ledger"},
         SecretStr(INTERNAL_TOKEN),
         httpx2.MockTransport(books),
     )
-    async with (
-        unit_of_work(accounts_dsn, "accounts", publisher) as uow,
-        http_client("accounts", make_routers(settings, uow, passwords, openings, sisters, clock), keys) as client,
-    ):
+    async with unit_of_work(accounts_dsn, "accounts", publisher) as uow, client_of(app) as client:
+        front.uow.stands_for, front.passwords.stands_for, front.openings.stands_for = uow, passwords, openings
+        front.sisters.stands_for, front.clock.stands_for = sisters, clock
         consumer = OnLedgerAccountOpened(ActivateAccounts(uow, openings, clock))
         yield World(client, uow, publisher, clock, keys, consumer, passwords, openings, accounts_dsn, books)

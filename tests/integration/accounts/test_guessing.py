@@ -9,6 +9,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from services.accounts.domain.guesses import Patience
+from services.accounts.passwords import HASHER
 from services.accounts.use_cases.forget_expired import ForgetExpired
 from tests.integration.accounts.conftest import PASSWORD, World
 from tests.support.api_world import admin_connection
@@ -127,6 +128,7 @@ async def test_the_database_locks_nobody_out_for_ever(world: World) -> None:
             await connection.execute("UPDATE accounts.guesses SET locked_until = last_at + interval '1 hour'")
 
 
+@pytest.mark.parametrize("hasher", [HASHER])
 async def test_a_hash_with_old_parameters_is_replaced_by_a_log_in(world: World) -> None:
     user_id = await world.register("old.hash@example.com")
     weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)

@@ -9,6 +9,7 @@ import httpx2
 import jwt
 import pytest
 
+from services.accounts.passwords import HASHER
 from tests.integration.accounts.conftest import PASSWORD, World
 from tests.support.api_world import SEALER
 
@@ -58,6 +59,7 @@ async def test_a_wrong_password_and_an_unknown_email_get_the_same_answer(world: 
     }
 
 
+@pytest.mark.parametrize("hasher", [HASHER])
 async def test_an_unknown_email_takes_as_long_as_a_wrong_password(world: World) -> None:
     await world.register("timed@example.com")
 
