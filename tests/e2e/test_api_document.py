@@ -53,6 +53,8 @@ def test_every_block_of_the_document_works_as_pasted(data: Path, tmp_path: Path)
     for part in (
         '"email_verified":true',
         '"name":"Groceries"',
+        '"kind":"proof_of_address"',
+        "image/png\n",
         '"status":"posted"',
         "idempotency_key_reused\n",
         "insufficient_funds\n",

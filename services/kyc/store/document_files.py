@@ -31,7 +31,8 @@ class DocumentFiles:
         else:
             self._store = from_url(
                 url,
-                client_options={"timeout": _TIMEOUT},
+                # Plain HTTP only where the endpoint itself says so; the files are sealed in any case.
+                client_options={"timeout": _TIMEOUT, "allow_http": True},
                 retry_config={"max_retries": _RETRIES_MAX, "retry_timeout": _PATIENCE},
             )
 

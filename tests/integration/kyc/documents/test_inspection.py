@@ -7,7 +7,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pikepdf
 import pytest
@@ -31,8 +31,7 @@ JPEG, PNG, WEBP, PDF = "image/jpeg", "image/png", "image/webp", "application/pdf
 
 
 async def look(content: bytes, declared: str, inspector: DocumentInspector | None = None) -> tuple[Looked, bytes]:
-    kind: MediaType = declared  # type: ignore[assignment]
-    async with (inspector or DocumentInspector()).inspecting(kind) as inspection:
+    async with (inspector or DocumentInspector()).inspecting(cast("MediaType", declared)) as inspection:
         for begins in range(0, len(content), 65536):
             await inspection.feed(content[begins : begins + 65536])
         looked = await inspection.verdict()

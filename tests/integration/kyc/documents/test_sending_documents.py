@@ -1,6 +1,7 @@
 """Documents over HTTP: sent, listed, looked at by staff, removed, and nobody else's."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from services.kyc.api.documents import DOCUMENTS_AT
 from services.kyc.domain.documents import DOCUMENT_BYTES_MAX
 from services.kyc.use_cases.forget_applicants import ForgetApplicants
 from tests.integration.kyc.documents.conftest import Shelf, own_image
+from tests.integration.kyc.documents.dying_upload import DIED
 from tests.support.api_world import admin_connection
 from tests.support.documents import image, pdf
 
@@ -281,6 +283,37 @@ async def test_a_file_whose_document_never_came_is_swept_after_an_hour_and_other
     assert shelf.stored_files() == {kept}
     [row] = await shelf.rows("SELECT deleted_at FROM kyc.document_files WHERE document_id = $1", orphan)
     assert row["deleted_at"] is not None
+
+
+async def test_a_process_that_dies_before_the_row_leaves_a_file_that_is_swept_and_no_row(shelf: Shelf) -> None:
+    user_id = new_id()
+    command = (sys.executable, "-m", "tests.integration.kyc.documents.dying_upload")
+    process = await asyncio.create_subprocess_exec(*command, shelf.admin_dsn, shelf.folder.as_uri(), user_id)
+    assert await process.wait() == DIED
+    [left] = shelf.stored_files()
+    assert await shelf.listed(user_id) == []
+    [row] = await shelf.rows("SELECT stored_at, condemned_at FROM kyc.document_files WHERE document_id = $1", left)
+    assert tuple(row.values()) == (None, None)
+    shelf.clock.move(timedelta(hours=1, seconds=1))
+    await shelf.sweep()
+    assert shelf.stored_files() == set()
+    assert (await shelf.send(user_id)).status_code == 201
+
+
+async def test_an_upload_that_took_so_long_that_it_was_swept_is_not_stored(shelf: Shelf) -> None:
+    user_id, put = new_id(), shelf.files.put
+
+    async def put_and_sweep(document_id: str, sealed: Any) -> None:
+        await put(document_id, sealed)
+        shelf.clock.move(timedelta(hours=1, seconds=1))
+        await shelf.sweep()
+        shelf.clock.move(-timedelta(hours=1, seconds=1))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shelf.files, "put", put_and_sweep)
+        answer = await shelf.send(user_id)
+    assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
+    assert (await shelf.listed(user_id), shelf.stored_files()) == ([], set())
 
 
 async def test_nothing_is_stored_in_plain_text(shelf: Shelf) -> None:
