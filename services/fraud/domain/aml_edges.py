@@ -61,15 +61,17 @@ class Ring:
         """Return how many payments are kept."""
         return len(self.outs) + len(self.ins)
 
-    def add(self, edge: Edge, *, is_out: bool) -> None:
-        """Put a payment that is new where it belongs; the oldest goes when there are too many."""
+    def add(self, edge: Edge, *, is_out: bool) -> int:
+        """Put a payment that is new where it belongs; the oldest goes when there are too many. Returns the growth."""
         edges = self.outs if is_out else self.ins
         if edges and edge.posted_us <= edges[-1].posted_us:
             insort(edges, edge, key=_key)
         else:
             edges.append(edge)
-        if len(edges) > EDGES_MAX:
-            del edges[0]
+        if len(edges) <= EDGES_MAX:
+            return 1
+        del edges[0]
+        return 0
 
 
 class Due(msgspec.Struct, frozen=True, gc=False):

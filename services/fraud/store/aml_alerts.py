@@ -73,23 +73,27 @@ async def raise_alerts(
     if not findings:
         return []
     subjects = [finding.subject_id for finding, _ in findings]
-    typologies = [finding.typology for finding, _ in findings]
-    rows = await connection.fetch(_UNCLOSED, subjects, typologies)
+    rows = await connection.fetch(_UNCLOSED, subjects, [finding.typology for finding, _ in findings])
     unclosed = {(subject, typology): (alert_id, count) for subject, typology, alert_id, count in rows}
-    proven = await _proven(connection, [finding for finding, _ in findings])
+    # A full alert takes nothing more; else who is paid all day would have all his payments looked up all day.
+    room = [
+        (finding, version, alert_id, PROOF_MAX - count)
+        for finding, version in findings
+        for alert_id, count in [unclosed.get((finding.subject_id, finding.typology), (None, 0))]
+        if count < PROOF_MAX
+    ]
+    proven = await _proven(connection, [finding for finding, *_ in room]) if room else {}
     raised = []
-    for finding, version in findings:
+    for finding, version, alert_id, left in room:
         known = proven.get((finding.subject_id, finding.typology), set())
         new = [edge for edge in finding.edges if edge.record not in known]
         if not new:
             continue
-        alert = unclosed.get((finding.subject_id, finding.typology))
-        if alert is None:
-            alert_id = await _open(connection, finding, version, now)
-            raised.append(Raised(alert_id, finding, is_new=True))
-        elif alert[1] < PROOF_MAX:
-            await _join(connection, alert[0], finding, new[: PROOF_MAX - alert[1]], now)
-            raised.append(Raised(alert[0], finding, is_new=False))
+        if alert_id is None:
+            raised.append(Raised(await _open(connection, finding, version, now), finding, is_new=True))
+        else:
+            await _join(connection, alert_id, finding, new[:left], now)
+            raised.append(Raised(alert_id, finding, is_new=False))
     return raised
 
 

@@ -8,7 +8,6 @@ from services.fraud.domain.aml_edges import Edge, Ring
 
 CUSTOMERS_MAX: Final = 50_000
 EDGES_KEPT_MAX: Final = 300_000
-_FULL_PER_CENT: Final = 90
 
 
 class Rings:
@@ -19,17 +18,14 @@ class Rings:
         self._rings: OrderedDict[str, Ring] = OrderedDict()
         self._customers_max = customers_max
         self._edges_max = edges_max
+        self.edges = 0
+        """How many payments are remembered; one between two who are counts twice."""
         self.heard_up_to = 0
         """The number of the newest payment that memory has followed."""
 
     def __len__(self) -> int:
         """Return how many customers are remembered."""
         return len(self._rings)
-
-    @property
-    def edges(self) -> int:
-        """Return how many payments are remembered; one between two of them counts twice."""
-        return sum(len(ring) for ring in self._rings.values())
 
     def get(self, user_id: str) -> Ring | None:
         """Return the payments of somebody who is remembered, and count this as a use."""
@@ -45,37 +41,35 @@ class Rings:
             read[str(edge.payer_id)].outs.append(edge)
         for edge in sorted(ins, key=lambda one: one.key):
             read[str(edge.payee_id)].ins.append(edge)
-        self._rings.update(read)
+        for user_id, ring in read.items():
+            before = self._rings.pop(user_id, None)
+            self.edges += len(ring) - (0 if before is None else len(before))
+            self._rings[user_id] = ring
 
     def follow(self, edges: Iterable[Edge]) -> None:
         """Take in payments that were just stored, with those who are remembered."""
         for edge in edges:
             payer = self._rings.get(edge.payer_id) if edge.payer_id else None
             if payer is not None:
-                payer.add(edge, is_out=True)
+                self.edges += payer.add(edge, is_out=True)
             payee = self._rings.get(edge.payee_id) if edge.payee_id else None
             if payee is not None:
-                payee.add(edge, is_out=False)
+                self.edges += payee.add(edge, is_out=False)
             self.heard_up_to = max(self.heard_up_to, edge.edge_no)
 
     def agree(self, heard_up_to: int) -> None:
         """Forget everybody if the table has payments that memory has not followed: another process wrote them."""
         if heard_up_to != self.heard_up_to:
-            self._rings.clear()
+            self.forget()
             self.heard_up_to = heard_up_to
 
     def forget(self) -> None:
         """Forget everybody: nobody knows what was committed."""
         self._rings.clear()
+        self.edges = 0
 
     def shrink(self) -> None:
-        """Keep within the bounds; the longest unused go first, and some room is left, for this counts everybody."""
-        edges = self.edges
-        if len(self._rings) <= self._customers_max and edges <= self._edges_max:
-            return
-        while self._rings and (
-            len(self._rings) * 100 > self._customers_max * _FULL_PER_CENT
-            or edges * 100 > self._edges_max * _FULL_PER_CENT
-        ):
+        """Keep within the bounds; the longest unused go first."""
+        while len(self._rings) > self._customers_max or self.edges > self._edges_max:
             _, dropped = self._rings.popitem(last=False)
-            edges -= len(dropped)
+            self.edges -= len(dropped)
