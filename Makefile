@@ -141,6 +141,7 @@ test-interop: setup ## let a verifier in Go check receipts and proofs; takes Go 
 nightly: check test-lanes coverage kafka ## everything: long histories, old PostgreSQL, thirty rounds of chaos a broker, speed
 	@TALLYSTICK_API_SECONDS=600 $(PYTEST) -s tests/api
 	@TALLYSTICK_MODEL_STEPS=100000 $(PYTEST) tests/unit/ledger/test_model.py
+	@TALLYSTICK_LIMIT_OPERATIONS=1000000 $(PYTEST) -s tests/integration/fraud/test_limits_are_exact.py
 	@TALLYSTICK_TEST_POSTGRES_VERSION=16 $(PYTEST) tests/integration
 	@TALLYSTICK_CHAOS_ROUNDS=30 $(PYTEST) tests/chaos
 	@TALLYSTICK_CHAOS_ROUNDS=30 TALLYSTICK_TEST_KAFKA=apache $(PYTEST) tests/kafka $(DELIVERY) tests/chaos

@@ -29,7 +29,8 @@ _WAITING_FOR: Final = """
 
 _LOCK: Final = """
     SELECT h.transfer_id::text, h.payees::text[], h.reasons, d.decision_id::text, d.user_id::text, d.usd_minor,
-           d.decided_at, d.command, (convert_from(d.features, 'UTF8')::jsonb ->> 'payer_tier')::int
+           d.decided_at, d.command, (convert_from(d.features, 'UTF8')::jsonb ->> 'payer_tier')::int,
+           h.settled_at IS NOT NULL
     FROM fraud.holds h JOIN fraud.decisions d ON d.transfer_id = h.transfer_id
     WHERE h.transfer_id = ANY($1::uuid[]) AND h.status = 'open'
     ORDER BY h.transfer_id FOR UPDATE OF h
@@ -91,7 +92,7 @@ class NewHold:
 class OpenHold:
     """A waiting transfer with its decision: `user_id` is the payer, `decided_at` when he took his slot.
 
-    `payer_tier` is the tier he was of then.
+    `payer_tier` is the tier he was of then. `is_settled` says that the ledger was heard to have refused or voided it.
     """
 
     transfer_id: str
@@ -103,6 +104,7 @@ class OpenHold:
     decided_at: datetime
     command: bytes
     payer_tier: int
+    is_settled: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,9 @@ _FIND: Final = """
 _LOCK: Final = _FIND + "FOR UPDATE OF u"
 _INSERT: Final = """
     INSERT INTO fraud.personal_limits
-        (user_id, version, min_minor, max_minor, day_sum_minor, hour_count, day_count, reason, set_by, set_at)
-    VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8, $9::uuid, $10)
+        (user_id, version, min_minor, max_minor, day_sum_minor, hour_count, day_count, reason, set_by, set_at,
+         user_version)
+    SELECT user_id, $2, $3, $4, $5, $6, $7, $8, $9::uuid, $10, version + 1 FROM fraud.users WHERE user_id = $1::uuid
 """
 # The row's own version moves too: no memory of this customer stays believed, here or elsewhere.
 _PUT_IN_FORCE: Final = """

@@ -9,14 +9,17 @@ import asyncpg
 
 from services.fraud.domain.moments import to_us
 
-# Only what used a slot is released, and only once: who comes second gets no row back.
+# Only what used a slot is released, and only once: who comes second gets no row back. The payers are locked, so that
+# the next version of each, which the caller is about to write, is known here.
 _RELEASE: Final = """
     WITH released AS (
-        INSERT INTO fraud.limit_releases (transfer_id, user_id, released_at, reason)
-        SELECT d.transfer_id, d.user_id, $3, asked.reason
+        INSERT INTO fraud.limit_releases (transfer_id, user_id, released_at, reason, user_version)
+        SELECT d.transfer_id, d.user_id, $3, asked.reason, u.version + 1
         FROM unnest($1::uuid[], $2::text[]) AS asked (transfer_id, reason)
         JOIN fraud.decisions d ON d.transfer_id = asked.transfer_id
-        WHERE d.verdict <> 'block' AND d.user_id IS NOT NULL
+        JOIN fraud.users u ON u.user_id = d.user_id
+        WHERE d.verdict <> 'block'
+        ORDER BY u.user_id FOR UPDATE OF u
         ON CONFLICT (transfer_id) DO NOTHING
         RETURNING transfer_id, user_id
     )
@@ -27,14 +30,18 @@ _RELEASE: Final = """
 """
 
 _RELEASE_AT_ONCE: Final = """
-    INSERT INTO fraud.limit_releases (transfer_id, user_id, released_at, reason)
-    SELECT asked.transfer_id, asked.user_id, $3, $4
+    INSERT INTO fraud.limit_releases (transfer_id, user_id, released_at, reason, user_version)
+    SELECT asked.transfer_id, asked.user_id, $3, $4, u.version
     FROM unnest($1::uuid[], $2::uuid[]) AS asked (transfer_id, user_id)
+    JOIN fraud.users u ON u.user_id = asked.user_id
 """
 
 _TAKE_LATE: Final = """
-    INSERT INTO fraud.late_slots (transfer_id, user_id, usd_minor, taken_at)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[])
+    INSERT INTO fraud.late_slots (transfer_id, user_id, usd_minor, taken_at, user_version)
+    SELECT late.*, u.version
+    FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[])
+        AS late (transfer_id, user_id, usd_minor, taken_at)
+    JOIN fraud.users u ON u.user_id = late.user_id
 """
 
 
@@ -54,6 +61,7 @@ async def release_slots(
     """Give back the slots of these transfers (transfer_id → reason), each once for ever.
 
     Returns user_id → slots given back now, (time µs, USD minor). The caller bumps those users' versions.
+    Locks: the payers' rows, in order of their ids.
     """
     rows = await connection.fetch(_RELEASE, list(reasons), list(reasons.values()), at)
     released: dict[str, list[tuple[int, int]]] = {}
@@ -65,13 +73,13 @@ async def release_slots(
 async def release_at_once(
     connection: asyncpg.Connection, slots: Iterable[tuple[str, str]], at: datetime, *, reason: str
 ) -> None:
-    """Release (transfer_id, user_id) in the transaction that decides them: they never count."""
+    """Release (transfer_id, user_id) in the transaction that has decided them: they never count."""
     transfer_ids, user_ids = zip(*slots, strict=True)
     await connection.execute(_RELEASE_AT_ONCE, transfer_ids, user_ids, at, reason)
 
 
 async def take_late_slots(connection: asyncpg.Connection, slots: Sequence[LateSlot]) -> None:
-    """Keep slots taken at the release of holds."""
+    """Keep slots taken at the release of holds, once the payers' versions have moved for them."""
     await connection.execute(
         _TAKE_LATE,
         [slot.transfer_id for slot in slots],

@@ -49,9 +49,8 @@ class Features(msgspec.Struct, gc=False, omit_defaults=True):
     `rates` are US cents per minor unit, (numerator, denominator); `payees` (user_id, tier, KYC version). The window's
     figures are those before this transfer. `legs` are there if they are several, (payee or "", asset, amount_minor);
     `payer_id` if the payer is not whose limits were used: whoever a withdrawal debits. What has neither pays nothing
-    for them.
-    `payer_version` is the version of the payer's row that this decision was written with: by it, and within it by the
-    decision's id, his decisions stand in the order they were made in.
+    for them. `payer_version` is the version of the payer's row that this decision was written with: by it, and within
+    it by the decision's id, his decisions stand in the order they were made in. `batch_id` is there in an atomic batch.
     `values` are the features of the catalogue in its order, for each payee;
     `as_of` is since when their snapshots were known, µs since 1970 UTC. `hits`, `errors` and `muted` are rules,
     `listed` entries of lists that had a say.
@@ -73,6 +72,7 @@ class Features(msgspec.Struct, gc=False, omit_defaults=True):
     day_sum_minor: int = 0
     legs: list[tuple[str, str, int]] | msgspec.UnsetType = msgspec.UNSET
     payer_id: str | msgspec.UnsetType = msgspec.UNSET
+    batch_id: str | msgspec.UnsetType = msgspec.UNSET
     values: list[list[Value]] = []
     as_of: list[int] = []
     points: int = 0
@@ -137,7 +137,7 @@ class Docket:
     def decide_batch(self, batch_id: str, commands: Sequence[TransferCommand]) -> TransferBatchScreened:
         """Decide on transfers that post together or not at all: unless all are approved, none keeps its slot."""
         before = self.surroundings.mark()
-        judged = [self._judge(command) for command in commands]
+        judged = [self._judge(command, batch_id) for command in commands]
         whole = all(one.ruling is APPROVED for one in judged)
         if not whole:
             self.surroundings.take_back(before)
@@ -159,7 +159,7 @@ class Docket:
             payer.undo(taken[user_id])
         self.surroundings.take_back()
 
-    def _judge(self, command: TransferCommand) -> Judged:
+    def _judge(self, command: TransferCommand, batch_id: str | msgspec.UnsetType = msgspec.UNSET) -> Judged:
         amounts: dict[str, int] = {}
         for leg in command.legs:
             amounts[leg.asset] = amounts.get(leg.asset, 0) + leg.amount_minor
@@ -171,6 +171,7 @@ class Docket:
             amounts_minor=amounts,
             rates={asset: (rates[asset].numerator, rates[asset].denominator) for asset in amounts if asset in rates},
             payees=payees,
+            batch_id=batch_id,
         )
         if len(command.legs) > 1:
             features.legs = [(leg.destination_owner_id, leg.asset, leg.amount_minor) for leg in command.legs]

@@ -163,8 +163,12 @@ def count_endings(resolved: Resolved) -> None:
 
 
 def _needs_new_slot(ending: Ending, now: datetime) -> bool:
-    """Tell whether this release would post now, though its first slot has left the day's window."""
-    return not ending.remaining and to_us(ending.hold.decided_at) <= to_us(now) - DAY_US
+    """Tell whether this release would post now, though its first slot has left the day's window.
+
+    What the ledger has refused or voided posts no more: its slot is back already, and nothing would give back another.
+    """
+    hold = ending.hold
+    return not ending.remaining and not hold.is_settled and to_us(hold.decided_at) <= to_us(now) - DAY_US
 
 
 def _take_slot(payer: Payer, hold: OpenHold, limits: LimitProfile, now: datetime) -> LateSlot | Breach:

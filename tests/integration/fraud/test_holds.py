@@ -115,6 +115,20 @@ async def test_a_hold_released_after_its_day_takes_a_new_slot(office: Office) ->
     assert (await office.ask_one(transfer(payer))).verdict == "approve"
 
 
+async def test_a_hold_that_the_ledger_refused_takes_no_new_slot_when_its_payee_is_verified(office: Office) -> None:
+    payer, payee = new_id(), new_id()
+    held = transfer(payer, payee=payee, payee_tier=0)
+    await office.ask_one(held)
+    await office.hear(held.transfer_id, "refused")
+    office.pass_time(hours=24)
+    await office.ask(*[transfer(payer) for _ in range(49)])
+
+    await office.verify(payee)
+
+    assert (await office.ask_one(transfer(payer))).verdict == "approve", "the fiftieth of the hour"
+    assert await office.query("SELECT FROM fraud.late_slots WHERE user_id = $1", payer) == []
+
+
 async def test_a_hold_whose_day_is_over_ends_when_the_limits_no_longer_allow_it(office: Office) -> None:
     payer, payee = new_id(), new_id()
     held = transfer(payer, payee=payee, payee_tier=0)

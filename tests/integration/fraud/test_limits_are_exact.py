@@ -1,107 +1,68 @@
 """The promise: over any history no transfer passes that a limit forbids, and none is blocked that it allows."""
 
 import asyncio
-import random
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+import os
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
 
-from libs.common.contracts.fraud import TransferScreened
-from libs.common.contracts.transfers import TransferCommand
+import pytest
+
+from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.ids import new_id
-from tests.integration.fraud.office import NOON, Office, transfer
+from tallystick.stack.service_settings import dsn_of_role
+from tests.integration.fraud.limit_storm import Storm
+from tests.integration.fraud.office import Office, transfer
+from tests.support.api_world import (
+    ROLE_PASSWORD,
+    RecordingPublisher,
+    admin_connection,
+    migrated_database,
+    unit_of_work,
+)
+from tests.support.limit_replay import replay
 
-HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
-
-
-class Oracle:
-    """Decides by going through a customer's whole history each time."""
-
-    def __init__(self) -> None:
-        self.slots: dict[str, list[tuple[datetime, int, str]]] = {}
-        self.verdicts: dict[str, str] = {}
-        self.latest: dict[str, datetime] = {}
-
-    def decide(self, command: TransferCommand, now: datetime) -> str:
-        if (known := self.verdicts.get(command.transfer_id)) is not None:
-            return known
-        user = command.actor_id
-        now = self.latest[user] = max(now, self.latest.get(user, now))
-        slots = self.slots.setdefault(user, [])
-        amount_minor = sum(leg.amount_minor for leg in command.legs)
-        day = [slot for slot in slots if now - DAY < slot[0] <= now]
-        hour = [slot for slot in day if now - HOUR < slot[0]]
-        code = "approve"
-        if amount_minor > 1_000_000_00:
-            code = "amount_limit_exceeded"
-        elif sum(slot[1] for slot in day) + amount_minor > 5_000_000_00:
-            code = "daily_amount_limit_exceeded"
-        elif len(hour) >= 50:
-            code = "hourly_count_limit_exceeded"
-        elif len(day) >= 200:
-            code = "daily_count_limit_exceeded"
-        else:
-            slots.append((now, amount_minor, command.transfer_id))
-        self.verdicts[command.transfer_id] = code
-        return code
-
-    def release(self, command: TransferCommand) -> None:
-        slots = self.slots[command.actor_id]
-        slots[:] = [slot for slot in slots if slot[2] != command.transfer_id]
+OPERATIONS: Final = int(os.environ.get("TALLYSTICK_LIMIT_OPERATIONS", "10000"))
 
 
-def outcome(screened: TransferScreened) -> str:
-    return screened.code or screened.verdict
+@pytest.fixture(scope="module")
+def storm_dsn(postgres_dsn: str) -> Iterator[str]:
+    """Give a database whose profiles and tiers are nobody else's."""
+    with migrated_database(postgres_dsn, "fraud") as admin_dsn:
+        yield admin_dsn
 
 
-async def test_ten_thousand_requests_with_repetitions_releases_restarts_and_clock_steps_match_the_oracle(
-    office: Office, second_office: Office
+@pytest.fixture
+async def storm_work(storm_dsn: str) -> AsyncIterator[UnitOfWork]:
+    async with unit_of_work(storm_dsn, "fraud", RecordingPublisher()) as uow:
+        yield uow
+
+
+async def test_every_decision_of_a_storm_is_what_counting_the_whole_history_says(
+    storm_dsn: str, storm_work: UnitOfWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chance = random.Random(20260301)
-    oracle, users = Oracle(), [new_id() for _ in range(12)]
-    offices, asked, now, operations = (office, second_office), list[TransferCommand](), NOON, 0
-    while operations < 10_000:
-        now += chance.choice([timedelta(seconds=-90), timedelta(0), timedelta(seconds=40), HOUR / 4, HOUR / 2, HOUR])
-        now += HOUR * 20 if chance.randrange(40) == 0 else timedelta(0)
-        instance = chance.choice(offices)
-        instance.now = now
-        match chance.randrange(12):
-            case 0:
-                instance.forget()
-            case 1 if asked:
-                refused = chance.sample(asked, k=min(8, len(asked)))
-                for command in refused:
-                    await instance.hear(command.transfer_id, chance.choice(["refused", "voided"]))
-                    oracle.release(command)
-            case _:
-                batch = [_any_transfer(chance, users) for _ in range(chance.randrange(1, 80))]
-                repeated = chance.sample(asked, k=min(10, len(asked)))
-                batch = [*batch, *batch[:3], *repeated]
-                chance.shuffle(batch)
-                await instance.ask_until_answered(*batch)
-                _expect_same(instance, oracle, batch, now)
-                asked += batch[:20]
-                operations += len(batch)
-    assert set(oracle.verdicts.values()) == {
+    dsn = dsn_of_role(storm_dsn, "tallystick_fraud", ROLE_PASSWORD)
+    async with Office(dsn) as first, Office(dsn) as second:
+        storm = Storm((first, second), storm_work, seed=20260301)
+        await storm.begin()
+        await storm.run(OPERATIONS, monkeypatch)
+    async with admin_connection(storm_dsn) as connection:
+        counted = await replay(connection, storm.users)
+        stored = dict(await connection.fetch("SELECT transfer_id::text, decision_id::text FROM fraud.decisions"))
+
+    assert storm.decided == stored, "everybody was told what is stored"
+    print(f"\nlimits: {storm.operations} asked for, {counted}, {dict(storm.did)}")  # noqa: T201 -- a nightly run says how much it tried
+    assert counted.decisions == len(stored)
+    assert set(counted.by_code) >= {
         "approve",
+        "hold",
         "amount_limit_exceeded",
         "daily_amount_limit_exceeded",
         "hourly_count_limit_exceeded",
         "daily_count_limit_exceeded",
+        "kyc_required",
     }
-
-
-def _any_transfer(chance: random.Random, users: Sequence[str]) -> TransferCommand:
-    amount_minor = chance.choice([1, 100, 9_999, 30_000_00, 999_999_99, 1_000_000_00, 1_000_000_01])
-    # Few send much, so that every limit is met: the day's sum by some, the counts by others.
-    user = chance.choice(users)
-    return transfer(user, amount_minor=amount_minor if user in users[:4] else min(amount_minor, 9_999))
-
-
-def _expect_same(instance: Office, oracle: Oracle, batch: Sequence[TransferCommand], now: datetime) -> None:
-    expected = {command.transfer_id: oracle.decide(command, now) for command in batch}
-    said = {message.command.transfer_id: outcome(message) for message in instance.said}
-    instance.publisher.sent.clear()
-    assert said == expected
+    assert min(counted.released, counted.late_slots) > 0
+    assert {"killed fraud.before_commit", "killed fraud.after_commit_before_publish"} <= storm.did.keys()
 
 
 async def test_sixty_four_senders_at_once_through_two_instances_use_the_limit_exactly(
