@@ -58,7 +58,7 @@ class Office:
         self.awaited = AwaitedHolds()
         policy = PolicyInForce(velocity_lifted=velocity_lifted, monotonic=lambda: self.policy_seconds)
         end_holds = EndHolds(self.cache, policy)
-        resolve = ResolveHolds(end_holds)
+        self.resolve = resolve = ResolveHolds(end_holds)
         self.screening = ScreeningInForce(OriginKeys("secret"), monotonic=lambda: self.seconds)
         self.screen = ScreenTransfers(
             work, self.cache, policy, self.screening, clock=lambda: self.now, monotonic=lambda: self.seconds

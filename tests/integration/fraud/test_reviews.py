@@ -10,7 +10,9 @@ from libs.common.errors import Conflict, Forbidden, NotFound, TallystickError
 from libs.common.ids import new_id
 from services.fraud.domain.reviews import DUE_AFTER, GRACE
 from services.fraud.metrics import OLDEST_REVIEW_SECONDS, REVIEWS_OPEN, REVIEWS_OVERDUE
+from services.fraud.store.holds import lock_holds
 from services.fraud.use_cases.count_reviews import CountReviews
+from services.fraud.use_cases.end_holds import Resolved
 from tests.integration.fraud.office import Office, transfer
 from tests.integration.fraud.review_desk import Desk, events_of, hold_for_review, review_of, reviewer
 
@@ -79,6 +81,17 @@ async def test_the_sweeper_leaves_what_waits_for_a_review_alone(office: Office) 
     await office.verify(payee)
     for _ in range(2):
         await office.sweep()
+    assert office.resolutions(held.transfer_id) == []
+
+
+async def test_news_of_kyc_that_another_instance_has_used_changes_nothing(office: Office) -> None:
+    payee = new_id()
+    await office.verify(payee)
+    held = await hold_for_review(office, transfer(new_id(), payee=payee))
+    async with office.work.open() as transaction:
+        holds = await lock_holds(transaction.connection, [held.transfer_id])
+        await office.resolve(transaction, holds, office.now, Resolved())
+    assert len(holds) == 1
     assert office.resolutions(held.transfer_id) == []
 
 
