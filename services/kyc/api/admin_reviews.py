@@ -14,12 +14,12 @@ from services.kyc.api.own_review import require_other
 from services.kyc.api.review_models import (
     ApplicantAnswer,
     ClaimAnswer,
-    ReadReason,
     ReviewAnswer,
     ReviewList,
     RiskBody,
     StoredStatus,
 )
+from services.kyc.domain.read_reason import ReadReason
 from services.kyc.use_cases.change_risk import ChangeRisk
 from services.kyc.use_cases.claim_review import ClaimReview
 from services.kyc.use_cases.read_applicant import ReadApplicant

@@ -19,8 +19,8 @@ from libs.common.http.gate import permitted
 from libs.common.http.idempotency import REFUSED_COPIES, KeyedBeforeBody, Once, answer_of, kept_response
 from libs.common.http.openapi import refusals
 from libs.common.http.places import Places
-from libs.common.http.policy import require_not_self
 from services.kyc.api.document_models import DocumentAnswer, DocumentPage
+from services.kyc.api.own_review import require_other
 from services.kyc.domain.documents import (
     DOCUMENT_BYTES_MAX,
     DOCUMENT_REFUSALS,
@@ -29,8 +29,8 @@ from services.kyc.domain.documents import (
     Document,
     DocumentKind,
     MediaType,
-    ReadReason,
 )
+from services.kyc.domain.read_reason import ReadReason
 from services.kyc.use_cases.read_document import ReadDocument
 from services.kyc.use_cases.remove_document import RemoveDocument
 from services.kyc.use_cases.send_document import SendDocument
@@ -153,7 +153,7 @@ def admin_documents_router(read: ReadDocument, view: DocumentsView) -> APIRouter
         cursor: _CursorText = None,
     ) -> DocumentPage:
         """Return what a customer has sent, newest first, with what he has removed. Needs the role compliance."""
-        _require_colleague(principal, user_id)
+        require_other(principal, user_id)
         return await _page(view, user_id, limit, cursor)
 
     @router.get(
@@ -173,7 +173,7 @@ def admin_documents_router(read: ReadDocument, view: DocumentsView) -> APIRouter
 
         Who looked, when and why is in the audit log before the first byte is sent.
         """
-        _require_colleague(principal, user_id)
+        require_other(principal, user_id)
         document, content = await read(asker_of(request), user_id, document_id, reason)
         # The first piece is proven before anything is answered; most documents are not much more.
         return StreamingResponse(
@@ -181,10 +181,6 @@ def admin_documents_router(read: ReadDocument, view: DocumentsView) -> APIRouter
         )
 
     return router
-
-
-def _require_colleague(principal: Principal, user_id: str) -> None:
-    require_not_self(principal, user_id, "own_review", "Nobody reviews himself; ask a colleague.")
 
 
 @contextmanager

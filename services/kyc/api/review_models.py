@@ -16,7 +16,6 @@ from services.kyc.domain.verification import Status
 from services.kyc.use_cases.read_applicant import Applicant
 
 StoredStatus = Literal["in_review", "needs_info", "approved", "suspended", "rejected"]
-ReadReason = Literal["review", "investigation", "customer_request", "legal_request"]
 
 
 def _each_once(needs: list[Need]) -> list[Need]:

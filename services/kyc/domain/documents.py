@@ -12,8 +12,6 @@ from services.kyc.domain.verification import APPLICATION_TIER, State
 DocumentKind = Literal["identity_front", "identity_back", "tax_number", "proof_of_address"]
 DocumentStatus = Literal["stored", "removed"]
 MediaType = Literal["image/jpeg", "image/png", "image/webp", "application/pdf"]
-ReadReason = Literal["review", "investigation", "customer_request", "legal_request"]
-"""Why staff look at a document."""
 
 DOCUMENT_BYTES_MAX: Final = 10 * 1024 * 1024
 """What may be sent."""

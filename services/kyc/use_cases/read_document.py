@@ -9,7 +9,8 @@ from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import NotFound
 from libs.common.ids import is_id
 from libs.common.personal.sealed_stream import open_stream
-from services.kyc.domain.documents import Document, ReadReason
+from services.kyc.domain.documents import Document
+from services.kyc.domain.read_reason import ReadReason
 from services.kyc.store.document_files import DocumentFiles
 from services.kyc.store.documents import find_document, find_key
 
@@ -40,7 +41,7 @@ class ReadDocument:
             facts = {
                 "document_id": document_id,
                 "kind": document.kind,
-                "reason": reason,
+                "why": reason,
                 "roles": list(asker.staff_roles),
             }
             resource = ("customer", user_id)
