@@ -20,7 +20,7 @@ class Policy:
     rates: Mapping[str, UsdRate]
     tiers: Mapping[int, Bounds] = field(default_factory=dict)
     velocity_lifted: bool = False
-    _narrowed: dict[tuple[str, int, Bounds], LimitProfile] = field(
+    _narrowed: dict[tuple[str, int, Bounds | None], LimitProfile] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -29,7 +29,8 @@ class Policy:
 
         Each combination is put together once: it is asked for with every decision.
         """
-        combination = (profile, tier, personal)
+        # To hash all bounds costs as much as the rest of this; hardly anybody has bounds of his own.
+        combination = (profile, tier, None if personal is UNBOUNDED else personal)
         limits = self._narrowed.get(combination)
         if limits is None:
             of_profile = self.profiles.get(profile) or self.profiles[DEFAULT_PROFILE]

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
@@ -10,6 +11,7 @@ import pytest
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.ids import new_id
 from tallystick.stack.service_settings import dsn_of_role
+from tests.integration.fraud.killed_instance import screen_and_be_killed
 from tests.integration.fraud.limit_storm import Storm
 from tests.integration.fraud.office import Office, transfer
 from tests.support.api_world import (
@@ -63,6 +65,24 @@ async def test_every_decision_of_a_storm_is_what_counting_the_whole_history_says
     }
     assert min(counted.released, counted.late_slots) > 0
     assert {"killed fraud.before_commit", "killed fraud.after_commit_before_publish"} <= storm.did.keys()
+
+
+async def test_processes_killed_before_and_after_their_commit_leave_the_limit_exact(
+    office: Office, second_office: Office, fraud_admin_dsn: str
+) -> None:
+    payer, points = new_id(), ["fraud.before_commit", "fraud.after_commit_before_publish"]
+    commands = [transfer(payer) for _ in range(60)]
+    for place in range(0, len(commands), 10):
+        part, point = commands[place : place + 10], points[place // 10 % 2]
+        assert await screen_and_be_killed(office.dsn, part, office.now, point) == -signal.SIGKILL
+        stored = await office.query("SELECT count(*) FROM fraud.decisions WHERE user_id = $1", payer)
+        assert stored[0][0] == place + (10 if point == points[1] else 0), "the points lie where their names say"
+        await (office if place % 20 else second_office).ask_until_answered(*part)
+
+    rows = await office.query("SELECT verdict, count(*) FROM fraud.decisions WHERE user_id = $1 GROUP BY 1", payer)
+    assert dict(rows) == {"approve": 50, "block": 10}
+    async with admin_connection(fraud_admin_dsn) as connection:
+        assert (await replay(connection, [payer])).decisions == 60
 
 
 async def test_sixty_four_senders_at_once_through_two_instances_use_the_limit_exactly(
