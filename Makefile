@@ -112,6 +112,7 @@ coverage: setup ## the branches that tests take, of the ledger's domain, of the 
 	@$(PYTEST) tests/unit/ledger $(COVERAGE) --cov=services.ledger.domain
 	@$(PYTEST) tests/unit/proof $(COVERAGE) --cov=libs.common.proof
 	@$(PYTEST) tests/integration/ledger $(COVERAGE) --cov=services.ledger.audit
+	@$(PYTEST) tests/unit/kyc $(COVERAGE) --cov=services.kyc.domain
 
 test-integration: setup ## one service against a real PostgreSQL and a real broker
 	@$(PYTEST) tests/integration

@@ -37,8 +37,10 @@ from services.kyc.inspection.document_inspector import DocumentInspector
 from services.kyc.settings import KycSettings
 from services.kyc.store.digests import DIGESTS
 from services.kyc.store.document_files import DocumentFiles
+from services.kyc.use_cases.answer_question import AnswerQuestion
 from services.kyc.use_cases.change_risk import ChangeRisk
 from services.kyc.use_cases.claim_review import ClaimReview
+from services.kyc.use_cases.count_reviews import CountReviews
 from services.kyc.use_cases.decide_application import DecideApplication
 from services.kyc.use_cases.forget_applicants import ForgetApplicants
 from services.kyc.use_cases.read_applicant import ReadApplicant
@@ -54,6 +56,7 @@ from services.kyc.views.review_queue import ReviewQueueView
 from services.kyc.views.verification_status import VerificationStatusView
 
 _REPEAT_SECONDS: Final = 60.0
+_COUNT_SECONDS: Final = 10.0
 _SWEEP_SECONDS: Final = 60.0
 
 
@@ -90,6 +93,7 @@ def build(role: Role) -> FastAPI:
         )
         timers.every(FETCH_SECONDS, "fetch-erasures", FetchErasures(erased, forget_applicants))
         timers.every(_SWEEP_SECONDS, "sweep-document-files", SweepDocumentFiles(uow, files, system_clock))
+        timers.every(_COUNT_SECONDS, "count-reviews", CountReviews(uow, system_clock))
         timers.every(_REPEAT_SECONDS, "repeat-changes", RepeatChanges(uow, bus.publisher, system_clock))
 
     @asynccontextmanager
@@ -144,7 +148,13 @@ def make_document_routers(uow: UnitOfWork, sealer: Sealer, files: DocumentFiles,
 def make_routers(uow: UnitOfWork, sealer: Sealer, clock: Clock) -> Sequence[APIRouter]:
     """Construct the routes with the use cases and views behind them."""
     return [
-        application_router(SubmitApplication(uow, clock), VerificationStatusView(uow), sealer.search_hash, clock),
+        application_router(
+            SubmitApplication(uow, clock),
+            AnswerQuestion(uow, clock),
+            VerificationStatusView(uow),
+            sealer.search_hash,
+            clock,
+        ),
         admin_reviews_router(
             ReviewQueueView(uow, clock),
             ClaimReview(uow, clock),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 CHANGES_REPEATED: Final = Counter(
     "tallystick_kyc_changes_repeated_total", "Recent verification states sent to the bus once more."
@@ -21,4 +21,9 @@ DOCUMENTS_SHARED: Final = Counter(
 )
 DOCUMENT_FILES_DELETED: Final = Counter(
     "tallystick_kyc_document_files_deleted_total", "Files of documents deleted: removed, erased, or never finished."
+)
+REVIEWS_WAITING: Final = Gauge("tallystick_kyc_reviews_waiting", "Applications that wait for a reviewer.")
+OLDEST_REVIEW_SECONDS: Final = Gauge(
+    "tallystick_kyc_oldest_review_seconds",
+    "How long the first application in the queue has waited; 0 when none waits. Above a day it is KycBacklog.",
 )

@@ -226,6 +226,7 @@ TABLE: Mapping[str, Line] = {
         "422 422 403 403 403 403 403",
         body=lambda _: {"full_name": "Mallory", "birth_date": "1990-01-01", "country": "DE"},
     ),
+    "POST /api/v1/kyc/information": Line("422 422 403 403 403 403 403", refused_query=_NO_PARAMETER),
     "GET /api/v1/kyc/documents": Line("200"),
     "POST /api/v1/kyc/documents": Line("422 422 403 403 403 403 403", person_only=True),
     "DELETE /api/v1/kyc/documents/{document_id}": Line("404", about=_NO_DOCUMENT, person_only=True),

@@ -204,6 +204,7 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
         "claim, note and close what was found about somebody else", _of("compliance"), fresh=True
     ),
     "verification.apply": Permission("ask to be verified", _of("customer"), scope="kyc:write"),
+    "verification.provide": Permission("say that what one was asked for is there", _of("customer"), scope="kyc:write"),
     "verification.read": Permission(
         "see how one's own verification stands", related="the customer himself", scope="kyc:read"
     ),

@@ -31,19 +31,24 @@ def admin_decisions_router(decide_application: DecideApplication) -> APIRouter:
     @router.post(
         "/{user_id}/approve",
         summary="Approve an application",
-        responses={**refusals(*_REFUSED, "second_person_needed"), 202: {"model": StatusAnswer}},
+        responses={
+            **refusals(*_REFUSED, "second_person_needed", "documents_missing"),
+            202: {"model": StatusAnswer, "description": "Noted; a second person has to approve as well."},
+        },
     )
     async def post_approve(
         user_id: str, principal: _Reviewer, request: Request, response: Response, body: ApprovalBody | None = None
     ) -> StatusAnswer:
-        """Give an applicant in review tier 1. Needs the role compliance, and nobody reviews himself.
+        """Give an applicant in review a tier, or an approved customer another one. Nobody reviews himself.
 
-        Transfers that were held because he was not verified are released once fraud hears of it. An applicant of high
-        risk is approved by two: the first is answered 202, and nothing is changed yet.
+        Tier 1 takes the application alone, 2 his identity (front and back) and tax number as documents, 3 a proof of
+        address besides. Transfers that were held because he was not verified are released once fraud hears of it. An
+        applicant of high risk is approved by two: the first is answered 202, and nothing is changed yet.
         """
-        decision = Decision("approve", reason=(body.reason if body else None) or "")
+        body = body or ApprovalBody()
+        decision = Decision("approve", reason=body.reason or "", tier=body.tier)
         verification = await decided(user_id, decision, principal, request)
-        if verification.state.tier != decision.tier:
+        if verification.state.tier != decision.tier_for(verification.state):
             response.status_code = 202
         return StatusAnswer.of(status_of(verification))
 

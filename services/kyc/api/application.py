@@ -15,12 +15,14 @@ from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_recent
 from services.kyc.api.models import ApplicationAnswer, ApplicationBody, StatusAnswer
 from services.kyc.domain.verification import Verification
+from services.kyc.use_cases.answer_question import AnswerQuestion
 from services.kyc.use_cases.submit_application import SubmitApplication
 from services.kyc.views.verification_status import VerificationStatusView, status_of
 
 
 def application_router(
     submit_application: SubmitApplication,
+    answer_question: AnswerQuestion,
     statuses: VerificationStatusView,
     hide: Callable[[str], bytes],
     clock: Clock,
@@ -41,6 +43,7 @@ def application_router(
             "unknown_country",
             "application_exists",
             "retry_not_allowed",
+            "information_incomplete",
             *REFUSED_COPIES,
         ),
     )
@@ -63,6 +66,21 @@ def application_router(
             country=body.country,
         )
         return kept_response(_answer(verification), replayed=False)
+
+    @router.post(
+        "/information",
+        response_model=StatusAnswer,
+        summary="Say that what I was asked for is there",
+        responses=refusals(
+            "role_required", "application_not_found", "information_not_asked", "information_incomplete", *REFUSED_COPIES
+        ),
+    )
+    async def post_information(
+        principal: Annotated[Principal, permitted("verification.provide")], asked: Keyed, request: Request
+    ) -> Response:
+        """Go back into review once every document in `needs` was sent. A corrected application has its own route."""
+        verification = await answer_question(asked.by(principal.user_id, _answer_again), asker_of(request))
+        return kept_response(_answer_again(verification), replayed=False)
 
     @router.get(
         "/application",
@@ -92,3 +110,7 @@ def application_router(
 
 def _answer(verification: Verification) -> KeptAnswer:
     return answer_of(StatusAnswer.of(status_of(verification)), 201)
+
+
+def _answer_again(verification: Verification) -> KeptAnswer:
+    return answer_of(StatusAnswer.of(status_of(verification)), 200)

@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from libs.common.clock import to_rfc3339
-from libs.common.http.models import ShortText, StrictModel
+from libs.common.http.models import ShortText, StrictModel, WholeNumber
 from services.kyc.api.models import ApplicationAnswer
-from services.kyc.domain.decision import Need
+from services.kyc.domain.decision import DOCUMENTS_OF_TIER, Need, missing_for
 from services.kyc.domain.queued_review import PastMove, QueuedReview
 from services.kyc.domain.rejection import RejectionCode
-from services.kyc.domain.review import Claim, holder_of, is_overdue
+from services.kyc.domain.review import Claim, holder_of
 from services.kyc.domain.verification import Status
 from services.kyc.use_cases.read_applicant import Applicant
 
@@ -26,9 +26,10 @@ def _each_once(needs: list[Need]) -> list[Need]:
 
 
 class ApprovalBody(StrictModel):
-    """Why it is approved, if there is something to say, and to which tier."""
+    """Why it is approved, if there is something to say, and to which tier; without it to the first."""
 
     reason: ShortText | None = None
+    tier: Annotated[int, Field(ge=1, le=3), WholeNumber] | None = None
 
 
 class RejectionBody(StrictModel):
@@ -91,7 +92,6 @@ class ReviewAnswer(BaseModel):
     @classmethod
     def of(cls, review: QueuedReview, now: datetime) -> "ReviewAnswer":
         """Return the answer about this one as it is now."""
-        waits = review.status == "in_review"
         claim = holder_of(review.claim, now)
         return cls(
             user_id=review.user_id,
@@ -99,8 +99,8 @@ class ReviewAnswer(BaseModel):
             tier=review.tier,
             version=review.version,
             since=to_rfc3339(review.changed_at),
-            waiting_seconds=max(0, int((now - review.changed_at).total_seconds())) if waits else 0,
-            is_overdue=waits and is_overdue(review.changed_at, now),
+            waiting_seconds=int(review.waited(now).total_seconds()),
+            is_overdue=review.is_overdue(now),
             high_risk=review.high_risk,
             claim=ClaimAnswer.of(claim) if claim else None,
         )
@@ -147,6 +147,13 @@ class WaitingApproval(BaseModel):
     tier: int
 
 
+class TierAnswer(BaseModel):
+    """A tier, and the kinds of documents that it still needs."""
+
+    tier: int
+    missing: list[str]
+
+
 class ApplicantAnswer(BaseModel):
     """What a reviewer needs to decide. `application` is null once the customer was erased; moves: the latest first."""
 
@@ -159,6 +166,8 @@ class ApplicantAnswer(BaseModel):
     needs: list[str]
     high_risk: bool
     application: ApplicationAnswer | None
+    given: list[str]
+    tiers: list[TierAnswer]
     approvals: list[WaitingApproval]
     claim: ClaimAnswer | None
     moves: list[PastMoveAnswer]
@@ -179,6 +188,8 @@ class ApplicantAnswer(BaseModel):
             needs=list(verification.needs),
             high_risk=verification.risk.is_high,
             application=ApplicationAnswer.of(application) if application else None,
+            given=sorted(applicant.given),
+            tiers=[TierAnswer(tier=tier, missing=missing_for(tier, applicant.given)) for tier in DOCUMENTS_OF_TIER],
             approvals=[WaitingApproval(approved_by=one.approved_by, tier=one.tier) for one in applicant.approvals],
             claim=ClaimAnswer.of(claim) if claim else None,
             moves=[PastMoveAnswer.of(one) for one in applicant.moves],

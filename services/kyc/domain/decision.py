@@ -1,12 +1,22 @@
-"""What a reviewer decides."""
+"""What a reviewer decides, and what has to be there before it holds."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
-from services.kyc.domain.verification import APPLICATION_TIER, StaffAction
+from libs.common.errors import Conflict
+from services.kyc.domain.documents import DocumentKind
+from services.kyc.domain.verification import APPLICATION_TIER, StaffAction, State
 
 Need = Literal["application", "identity_front", "identity_back", "tax_number", "proof_of_address"]
 """What an applicant can be asked for: his application, corrected, or a kind of document."""
+
+_IDENTITY: Final[tuple[DocumentKind, ...]] = ("identity_front", "identity_back", "tax_number")
+DOCUMENTS_OF_TIER: Final[Mapping[int, tuple[DocumentKind, ...]]] = MappingProxyType(
+    {1: (), 2: _IDENTITY, 3: (*_IDENTITY, "proof_of_address")}
+)
+"""tier → the kinds of documents that a customer has to have given; each tier asks for the application, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +25,30 @@ class Decision:
 
     action: StaffAction
     reason: str = ""
-    tier: int = APPLICATION_TIER
+    tier: int | None = None
     code: str = ""
     may_retry: bool = True
     needs: tuple[Need, ...] = ()
+
+    def tier_for(self, state: State) -> int:
+        """Return the tier that an approval of this state gives: where none is named, the one he has, or the first."""
+        return self.tier or state.tier or APPLICATION_TIER
+
+
+def missing_for(tier: int, given: Collection[str]) -> list[DocumentKind]:
+    """Return the kinds of documents that this tier still needs."""
+    return [kind for kind in DOCUMENTS_OF_TIER[tier] if kind not in given]
+
+
+def require_documents(tier: int, given: Collection[str]) -> None:
+    """Let pass an approval for which all documents are there. Raises: Conflict `documents_missing`, naming the rest."""
+    missing = missing_for(tier, given)
+    if missing:
+        raise Conflict("documents_missing", f"Tier {tier} needs documents that are not there.", missing=missing)
+
+
+def require_provided(needs: Collection[str], given: Collection[str]) -> None:
+    """Let pass who has given all that he was asked for. Raises: Conflict `information_incomplete`, naming the rest."""
+    missing = [need for need in needs if need not in given]
+    if missing:
+        raise Conflict("information_incomplete", "Something that you were asked for is not there.", missing=missing)

@@ -1,9 +1,9 @@
 """What reviewers are shown of verifications: the queue, and what was done before."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from services.kyc.domain.review import Claim
+from services.kyc.domain.review import REVIEW_WITHIN, Claim
 from services.kyc.domain.verification import Status
 
 
@@ -19,6 +19,14 @@ class QueuedReview:
     high_risk: bool
     claim: Claim | None
     position: int
+
+    def waited(self, now: datetime) -> timedelta:
+        """Return how long it has waited for a reviewer; nothing if it does not wait for one."""
+        return max(now - self.changed_at, timedelta()) if self.status == "in_review" else timedelta()
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Tell whether it has waited longer than it should."""
+        return self.waited(now) > REVIEW_WITHIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,3 @@ def is_approved(risk: Risk, earlier: Collection[Approval], approval: Approval) -
     if approval in earlier:
         raise Forbidden("second_person_needed", "You have approved already; a colleague approves as well.")
     return any(one.tier == approval.tier for one in earlier)
-
-
-def is_overdue(since: datetime, now: datetime) -> bool:
-    """Tell whether an applicant has waited for a reviewer longer than he should."""
-    return now - since > REVIEW_WITHIN

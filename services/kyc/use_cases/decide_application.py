@@ -7,11 +7,12 @@ from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.contracts.topics import VERIFICATIONS
 from libs.common.db.unit_of_work import Transaction, UnitOfWork
-from services.kyc.domain.decision import Decision
+from services.kyc.domain.decision import Decision, require_documents
 from services.kyc.domain.review import Approval, is_approved, require_free
 from services.kyc.domain.verification import Verification, move
 from services.kyc.messages import verification_changed
 from services.kyc.metrics import DECISIONS
+from services.kyc.store.given_documents import find_given_kinds
 from services.kyc.store.reviews import find_approvals, save_approval, save_claim
 from services.kyc.store.verifications import lock_applicant, save_verification
 
@@ -29,15 +30,16 @@ class DecideApplication:
 
         The first of two approvals that an applicant of high risk needs is kept, and changes nothing else: it is
         returned in the state that it had. Locks: the verification. Emits: VerificationChanged. Raises: NotFound
-        `application_not_found`; Conflict `not_in_review`, `claimed_by_another`; Forbidden `second_person_needed`;
-        Unavailable.
+        `application_not_found`; Conflict `not_in_review`, `claimed_by_another`, `documents_missing`; Forbidden
+        `second_person_needed`; Unavailable.
         """
         async with self._uow.begin() as tx:
             before = await lock_applicant(tx.connection, user_id)
             now = self._clock()
-            state = move(before.state, decision.action, tier=decision.tier, may_retry=decision.may_retry)
+            tier = decision.tier_for(before.state)
+            state = move(before.state, decision.action, tier=tier, may_retry=decision.may_retry)
             require_free(before.claim, asker.actor_id, now)
-            if decision.action == "approve" and not await self._is_approved(tx, before, decision, asker):
+            if decision.action == "approve" and not await self._is_approved(tx, before, decision, tier, asker):
                 return before
             verification = replace(
                 before,
@@ -54,29 +56,32 @@ class DecideApplication:
                 tx.connection, verification, decision.action, before=before.state.status, actor_id=asker.actor_id
             )
             tx.emit(VERIFICATIONS, user_id, verification_changed(verification))
-            facts = {"before": before.state.status, "after": state.status, **_facts_of(decision)}
+            facts = {"before": before.state.status, "after": state.status, **_facts_of(decision, tier)}
             await record(tx, asker, "verification.review", at=now, resource=("customer", user_id), facts=facts)
         DECISIONS.labels(decision.action).inc()
         return verification
 
-    async def _is_approved(self, tx: Transaction, before: Verification, decision: Decision, asker: Asker) -> bool:
+    async def _is_approved(
+        self, tx: Transaction, before: Verification, decision: Decision, tier: int, asker: Asker
+    ) -> bool:
         """Tell whether this approval is enough; if not, it is kept, and the application is free for a colleague."""
         user_id, version = before.user_id, before.state.version
-        approval = Approval(asker.actor_id, decision.tier)
+        require_documents(tier, await find_given_kinds(tx.connection, user_id))
+        approval = Approval(asker.actor_id, tier)
         if is_approved(before.risk, await find_approvals(tx.connection, user_id, version), approval):
             return True
         now = self._clock()
         await save_approval(tx.connection, user_id, version, approval, reason=decision.reason, now=now)
         await save_claim(tx.connection, user_id, None)
-        facts = {"before": before.state.status, "after": before.state.status, "tier": decision.tier}
+        facts = {"before": before.state.status, "after": before.state.status, "tier": tier}
         await record(tx, asker, "verification.review", at=now, resource=("customer", user_id), facts=facts)
         return False
 
 
-def _facts_of(decision: Decision) -> dict[str, object]:
+def _facts_of(decision: Decision, tier: int) -> dict[str, object]:
     """Return what an auditor asks for besides: codes and numbers, no words about a person."""
     if decision.action == "approve":
-        return {"tier": decision.tier}
+        return {"tier": tier}
     if decision.action == "reject":
         return {"code": decision.code, "may_retry": decision.may_retry}
     return {"needs": list(decision.needs)} if decision.action == "ask" else {}

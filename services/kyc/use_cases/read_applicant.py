@@ -1,6 +1,6 @@
 """A reviewer reads what an applicant said of himself: nobody does without a reason, and each time is recorded."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,7 @@ from libs.common.db.unit_of_work import UnitOfWork
 from services.kyc.domain.queued_review import PastMove
 from services.kyc.domain.review import Approval
 from services.kyc.domain.verification import Verification
+from services.kyc.store.given_documents import find_given_kinds
 from services.kyc.store.reviews import find_approvals, read_past_moves
 from services.kyc.store.verifications import lock_applicant
 
@@ -19,9 +20,10 @@ _MOVES_MAX: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Applicant:
-    """A verification with what was done about it, the latest first, and approvals that wait for a second person."""
+    """A verification, the kinds of documents given, approvals that wait for another, and moves, the latest first."""
 
     verification: Verification
+    given: Collection[str]
     approvals: Sequence[Approval]
     moves: Sequence[PastMove]
 
@@ -42,8 +44,9 @@ class ReadApplicant:
         async with self._uow.begin() as tx:
             verification = await lock_applicant(tx.connection, user_id)
             approvals = await find_approvals(tx.connection, user_id, verification.state.version)
+            given = await find_given_kinds(tx.connection, user_id)
             moves = await read_past_moves(tx.connection, user_id, _MOVES_MAX)
             facts = {"roles": list(asker.staff_roles), "why": why}
             resource = ("customer", user_id)
             await record(tx, asker, "verification.read_applicant", at=self._clock(), resource=resource, facts=facts)
-        return Applicant(verification, approvals, moves)
+        return Applicant(verification, given, approvals, moves)

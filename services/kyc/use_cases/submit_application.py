@@ -7,8 +7,10 @@ from libs.common.contracts.topics import VERIFICATIONS
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.http.idempotency import Once
 from services.kyc.domain.application import read_application
+from services.kyc.domain.decision import require_provided
 from services.kyc.domain.verification import NEVER_APPLIED, Verification, move
 from services.kyc.messages import verification_changed
+from services.kyc.store.given_documents import find_given_kinds
 from services.kyc.store.verifications import lock_verification, save_verification
 
 
@@ -27,7 +29,7 @@ class SubmitApplication:
 
         Locks: the request's key, the verification. Emits: VerificationChanged. Raises: AnsweredBefore; Unprocessable
         `birth_date_invalid`, `birth_date_in_future`, `under_age`, `unknown_country`; Conflict `application_exists`,
-        `retry_not_allowed`; Unavailable.
+        `retry_not_allowed`, `information_incomplete`; Unavailable.
         """
         user_id = asker.actor_id
         async with once.work(self._uow) as tx:
@@ -37,9 +39,13 @@ class SubmitApplication:
             )
             before = await lock_verification(tx.connection, user_id)
             state = before.state if before else NEVER_APPLIED
+            after = move(state, "apply")
+            if before is not None and before.needs:
+                given = await find_given_kinds(tx.connection, user_id, since=before.changed_at)
+                require_provided(before.needs, given | {"application"})
             verification = Verification(
                 user_id=user_id,
-                state=move(state, "apply"),
+                state=after,
                 application=application,
                 submitted_at=now,
                 decided_at=None,

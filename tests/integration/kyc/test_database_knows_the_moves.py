@@ -1,5 +1,6 @@
 """The database takes the moves of the domain's table, and no other, of the row as of its event."""
 
+import re
 from itertools import product
 from typing import Any, get_args
 
@@ -15,7 +16,7 @@ ACTIONS = (*get_args(CustomerAction), *get_args(StaffAction))
 STORED = tuple(status for status in get_args(Status) if status != "none")
 PLACED = {
     "in_review": "tier = 0, kept_tier = 0, needs = '{}', decided_at = NULL, decided_by = NULL",
-    "needs_info": "tier = 0, kept_tier = 0, needs = '{tax_number}', decided_at = now(), decided_by = $2",
+    "needs_info": "tier = 0, kept_tier = 0, needs = '{application}', decided_at = now(), decided_by = $2",
     "approved": "tier = 2, kept_tier = 0, needs = '{}', decided_at = now(), decided_by = $2",
     "suspended": "tier = 0, kept_tier = 2, needs = '{}', decided_at = now(), decided_by = $2",
     "rejected": "tier = 0, kept_tier = 0, needs = '{}', decided_at = now(), decided_by = $2",
@@ -55,10 +56,10 @@ async def refused(work: Any) -> str:
 @pytest.mark.parametrize("before", STORED)
 @pytest.mark.parametrize("after", STORED)
 async def test_a_row_moves_where_the_table_says(world: World, before: str, after: str) -> None:
-    more = ", tier = 3" if before == after == "approved" else ""
     async with admin_connection(world.admin_dsn) as connection:
         user_id = await applicant_in(world, connection, before)
-        columns = PLACED[after].replace("tier = 2", "tier = 3", 1) if more else PLACED[after]
+        # Documents are asked for by another trigger; what a suspension kept comes back.
+        columns = PLACED[after] if before == "suspended" else re.sub("^tier = 2", "tier = 1", PLACED[after])
         found = await refused(
             connection.execute(
                 f"UPDATE kyc.verifications SET status = '{after}', version = 6, {columns} WHERE user_id = $1"

@@ -9,8 +9,11 @@ from typing import Any
 import asyncpg
 import httpx2
 import pytest
+from prometheus_client import Gauge
 
 from libs.common.ids import new_id
+from services.kyc.metrics import OLDEST_REVIEW_SECONDS, REVIEWS_WAITING
+from services.kyc.use_cases.count_reviews import CountReviews
 from tests.integration.kyc.conftest import APPLICATION, World
 from tests.support.api_world import admin_connection
 
@@ -79,6 +82,30 @@ async def test_the_queue_says_how_long_each_waits(world: World) -> None:
         "high_risk": False,
         "claim": None,
     }
+
+
+async def test_the_gauges_say_how_long_the_first_has_waited(world: World) -> None:
+    for user_id in await queue(world, limit=100):
+        assert (await world.decide(user_id, "reject")).status_code == 200
+    count = CountReviews(world.uow, world.clock)
+    await count()
+    assert (gauge(REVIEWS_WAITING), gauge(OLDEST_REVIEW_SECONDS)) == (0, 0)
+    world.clock.stop()
+    users = [new_id(), new_id()]
+    for user_id in users:
+        await world.apply(user_id)
+        world.clock.move(timedelta(hours=1))
+    await count()
+    assert (gauge(REVIEWS_WAITING), gauge(OLDEST_REVIEW_SECONDS)) == (2, 2 * 3600)
+    await world.decide(users[0], "approve")
+    await count()
+    assert (gauge(REVIEWS_WAITING), gauge(OLDEST_REVIEW_SECONDS)) == (1, 3600)
+
+
+def gauge(one: Gauge) -> float:
+    """What a gauge shows."""
+    [family] = one.collect()
+    return family.samples[0].value
 
 
 async def test_a_cursor_belongs_to_its_question(world: World) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from libs.common.errors import Conflict, Forbidden
+from services.kyc.domain.queued_review import QueuedReview
 from services.kyc.domain.review import (
     LEASE,
     REVIEW_WITHIN,
@@ -14,9 +15,9 @@ from services.kyc.domain.review import (
     Risk,
     holder_of,
     is_approved,
-    is_overdue,
     require_free,
 )
+from services.kyc.domain.verification import Status
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HIGH = Risk(is_high=True, set_by="compliance")
@@ -63,6 +64,26 @@ def test_who_took_the_flag_away_does_not_approve_alone() -> None:
     assert is_approved(Risk(is_high=False, set_by="anna"), [], BEN) is True
 
 
+def queued(status: Status, waited: timedelta) -> QueuedReview:
+    return QueuedReview(
+        user_id="u",
+        status=status,
+        tier=0,
+        version=1,
+        changed_at=NOW - waited,
+        high_risk=False,
+        claim=None,
+        position=1,
+    )
+
+
 def test_an_application_is_overdue_after_a_day() -> None:
-    assert is_overdue(NOW - REVIEW_WITHIN, NOW) is False
-    assert is_overdue(NOW - REVIEW_WITHIN - timedelta(seconds=1), NOW) is True
+    assert queued("in_review", REVIEW_WITHIN).is_overdue(NOW) is False
+    late = queued("in_review", REVIEW_WITHIN + timedelta(seconds=1))
+    assert (late.is_overdue(NOW), late.waited(NOW)) == (True, timedelta(days=1, seconds=1))
+
+
+def test_what_waits_for_the_customer_or_for_nobody_is_never_overdue() -> None:
+    for status in ("needs_info", "approved", "suspended", "rejected"):
+        assert queued(status, timedelta(days=9)).waited(NOW) == timedelta()
+    assert queued("in_review", timedelta(seconds=-1)).waited(NOW) == timedelta()

@@ -20,6 +20,7 @@ from services.kyc.domain.verification import (
     legal_actions,
     move,
     next_action,
+    require_in_review,
 )
 
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -103,6 +104,14 @@ def test_after_a_final_rejection_nothing_is_legal(action: Action) -> None:
         move(rejected, action)
     assert refusal.value.code == ("retry_not_allowed" if action == "apply" else CODES[action])
     assert refusal.value.facts["legal_actions"] == []
+
+
+@pytest.mark.parametrize("status", [status for status in STATUSES if status != "in_review"])
+def test_what_waits_for_no_reviewer_is_not_claimed(status: Status) -> None:
+    require_in_review(in_state("in_review"))
+    with pytest.raises(Conflict) as refusal:
+        require_in_review(in_state(status))
+    assert refusal.value.facts == {"verification_status": status, "legal_actions": LEGAL[status][True]}
 
 
 def test_who_never_applied_starts_at_version_one() -> None:
