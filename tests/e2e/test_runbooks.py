@@ -106,3 +106,19 @@ def test_review_backlog(api: Api, damaged: Damaged, tmp_path: Path) -> None:
     assert approved.status_code == 200
     said = follow(api, "ReviewBacklog", tmp_path, API=str(api.http.base_url).rstrip("/"), TOKEN=token)
     assert said == "0 wait, 0 overdue\n"
+
+
+def test_kyc_backlog(api: Api, tmp_path: Path) -> None:
+    waiting = api.person("waiting", verified=False)
+    body = {"full_name": waiting.full_name, "birth_date": "1990-01-01", "country": "DE"}
+    assert api.post("/kyc/application", body, token=waiting.token).status_code == 201
+    token, address = staff(api, "auditor"), str(api.http.base_url).rstrip("/")
+    said = follow(api, "KycBacklog", tmp_path, API=address, TOKEN=token)
+    assert said.startswith("1 wait, 0 overdue")
+    assert f"{waiting.user_id} 0 h takes one free" in said
+    assert said.endswith("0 were asked for more\n")
+    question = {"needs": ["tax_number"], "reason": "not there"}
+    asked = api.post(f"/admin/kyc/{waiting.user_id}/ask", question, token=staff(api, "compliance"))
+    assert asked.status_code == 200
+    said = follow(api, "KycBacklog", tmp_path, API=address, TOKEN=token)
+    assert said.splitlines() == ["0 wait, 0 overdue ", "1 were asked for more"]
