@@ -67,20 +67,7 @@ def application_router(
         )
         return kept_response(_answer(verification), replayed=False)
 
-    @router.post(
-        "/information",
-        response_model=StatusAnswer,
-        summary="Say that what I was asked for is there",
-        responses=refusals(
-            "role_required", "application_not_found", "information_not_asked", "information_incomplete", *REFUSED_COPIES
-        ),
-    )
-    async def post_information(
-        principal: Annotated[Principal, permitted("verification.provide")], asked: Keyed, request: Request
-    ) -> Response:
-        """Go back into review once every document in `needs` was sent. A corrected application has its own route."""
-        verification = await answer_question(asked.by(principal.user_id, _answer_again), asker_of(request))
-        return kept_response(_answer_again(verification), replayed=False)
+    _add_information(router, answer_question)
 
     @router.get(
         "/application",
@@ -106,6 +93,23 @@ def application_router(
         return StatusAnswer.of(await statuses.of(principal.user_id))
 
     return router
+
+
+def _add_information(router: APIRouter, answer_question: AnswerQuestion) -> None:
+    @router.post(
+        "/information",
+        response_model=StatusAnswer,
+        summary="Say that what I was asked for is there",
+        responses=refusals(
+            "role_required", "application_not_found", "information_not_asked", "information_incomplete", *REFUSED_COPIES
+        ),
+    )
+    async def post_information(
+        principal: Annotated[Principal, permitted("verification.provide")], asked: Keyed, request: Request
+    ) -> Response:
+        """Go back into review once every document in `needs` was sent. A corrected application has its own route."""
+        verification = await answer_question(asked.by(principal.user_id, _answer_again), asker_of(request))
+        return kept_response(_answer_again(verification), replayed=False)
 
 
 def _answer(verification: Verification) -> KeptAnswer:
