@@ -1,0 +1,118 @@
+"""Rule sets, for staff: write, approve, try in the shadow, put live."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Query, Request
+
+from libs.common.http.app import asker_of
+from libs.common.http.auth import Principal
+from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
+from libs.common.http.gate import permitted
+from libs.common.http.openapi import refusals
+from services.fraud.api.ruleset_models import (
+    RulesetAnswer,
+    RulesetBody,
+    RulesetPageAnswer,
+    RulesetReasonBody,
+    WholeRulesetAnswer,
+)
+from services.fraud.domain.ruleset_life import RulesetAction
+from services.fraud.use_cases.change_ruleset import ChangeRuleset
+from services.fraud.use_cases.submit_ruleset import SubmitRuleset
+from services.fraud.views.rulesets import RulesetsView
+
+_VERSION_MAX: Final = 2**31 - 1
+_Version = Annotated[int, Path(ge=2, le=_VERSION_MAX, description="the rule set's version")]
+_Limit = Annotated[int, Query(ge=1, le=100, description="rule sets in one answer")]
+_Asked = Annotated[str | None, Query(max_length=CURSOR_CHARACTERS, description="`next` of the page before")]
+_MOVED: Final = ("ruleset_not_found", "ruleset_status")
+
+
+def rulesets_router(view: RulesetsView, submit: SubmitRuleset, change: ChangeRuleset) -> APIRouter:
+    """Return the routes of rule sets."""
+    router = APIRouter(prefix="/api/v1/admin/fraud/rulesets", tags=["staff"], responses=refusals("role_required"))
+
+    @router.get(
+        "",
+        summary="List the rule sets",
+        responses=refusals("cursor_invalid"),
+        dependencies=[permitted("ruleset.read")],
+    )
+    async def get_rulesets(limit: _Limit = 20, cursor: _Asked = None) -> RulesetPageAnswer:
+        """Return rule sets without their texts, newest first."""
+        below = _VERSION_MAX
+        if cursor is not None:
+            below = decode_cursor(cursor, {}, position_max=_VERSION_MAX).position
+        found = await view.page(below=below, limit=limit + 1)
+        page = found[:limit]
+        following = encode_cursor(Cursor("next", page[-1].version), {}) if len(found) > limit else None
+        return RulesetPageAnswer(rulesets=[RulesetAnswer.of(one) for one in page], next=following)
+
+    @router.get(
+        "/{version}",
+        summary="Read a rule set",
+        responses=refusals("ruleset_not_found"),
+        dependencies=[permitted("ruleset.read")],
+    )
+    async def get_ruleset(version: _Version) -> WholeRulesetAnswer:
+        """Return a rule set as it was written, and who did what with it."""
+        return WholeRulesetAnswer.of(*await view.one(version))
+
+    @router.post("", status_code=201, summary="Write a rule set", responses=refusals("ruleset_invalid"))
+    async def post_ruleset(
+        body: RulesetBody, _principal: Annotated[Principal, permitted("ruleset.write")], request: Request
+    ) -> RulesetAnswer:
+        """Store a draft, checked whole: conditions, types, features and every rule's own examples.
+
+        `risk` is `low` if it only looks at more transfers than the live set does; then its author may put it live alone.
+        """
+        return RulesetAnswer.of(await submit(asker=asker_of(request), document=body.document, reason=body.reason))
+
+    @router.post(
+        "/{version}/approve",
+        summary="Approve a colleague's rule set",
+        responses=refusals("ruleset_not_found", "own_ruleset", "ruleset_approved"),
+    )
+    async def post_approval(
+        version: _Version,
+        body: RulesetReasonBody,
+        _principal: Annotated[Principal, permitted("ruleset.approve")],
+        request: Request,
+    ) -> RulesetAnswer:
+        """Agree with a rule set that somebody else wrote. It does not decide yet: somebody puts it live."""
+        return RulesetAnswer.of(await change.approve(asker=asker_of(request), version=version, reason=body.reason))
+
+    def movable(path: str, action: RulesetAction, summary: str, says: str, *codes: str) -> None:
+        async def post_move(
+            version: _Version,
+            body: RulesetReasonBody,
+            _principal: Annotated[Principal, permitted("ruleset.publish")],
+            request: Request,
+        ) -> RulesetAnswer:
+            moved = await change(asker=asker_of(request), version=version, action=action, reason=body.reason)
+            return RulesetAnswer.of(moved)
+
+        router.post(
+            f"/{{version}}/{path}",
+            summary=summary,
+            description=says,
+            operation_id=f"post_ruleset_{path}",
+            responses=refusals(*_MOVED, *codes),
+        )(post_move)
+
+    movable(
+        "shadow",
+        "shadow",
+        "Let a rule set judge in the shadow",
+        "It judges every transfer from now on beside the live one; what it says is counted and does nothing.",
+        "too_many_shadows",
+    )
+    movable("unshadow", "unshadow", "Take a rule set out of the shadow", "It is a draft again.")
+    movable(
+        "live",
+        "put_live",
+        "Put a rule set live",
+        "It decides on every transfer from now on, in every process; the one before is retired and can be put live again.",
+        "ruleset_needs_approval",
+    )
+    return router

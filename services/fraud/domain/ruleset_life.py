@@ -1,0 +1,57 @@
+"""How a rule set comes into force: its states, who moves it between them, and when that takes two people."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal
+
+from libs.common.errors import Conflict
+from services.fraud.domain.rules import Rule, RulesetDocument
+
+RulesetStatus = Literal["draft", "shadow", "live", "retired"]
+RulesetAction = Literal["shadow", "unshadow", "put_live"]
+Risk = Literal["low", "high"]
+
+SHADOWS_MAX: Final = 3
+"""How many rule sets judge beside the live one at once."""
+
+TRANSITIONS: Final[Mapping[tuple[RulesetStatus, RulesetAction], RulesetStatus]] = MappingProxyType(
+    {
+        ("draft", "shadow"): "shadow",
+        ("retired", "shadow"): "shadow",
+        ("shadow", "unshadow"): "draft",
+        ("draft", "put_live"): "live",
+        ("shadow", "put_live"): "live",
+        ("retired", "put_live"): "live",
+    }
+)
+"""(present status, action) → new status. Whatever was live is retired by its successor, in the same transaction."""
+
+
+def move(status: RulesetStatus, action: RulesetAction) -> RulesetStatus:
+    """Return the status after the action. Raises: Conflict `ruleset_status`, naming what is possible."""
+    target = TRANSITIONS.get((status, action))
+    if target is None:
+        legal = sorted(possible for known, possible in TRANSITIONS if known == status)
+        raise Conflict(
+            "ruleset_status", f"A rule set that is {status} cannot do that.", status=status, legal_actions=legal
+        )
+    return target
+
+
+def risk_of(document: RulesetDocument, live: RulesetDocument | None) -> Risk:
+    """Return `low` for what only looks at more transfers than the live set does, `high` for everything else.
+
+    What lets pass more than before, and what blocks customers without anybody looking, takes two people.
+    """
+    if live is None or (document.review_from, document.block_from) != (live.review_from, live.block_from):
+        return "high"
+    present = {rule.id: _effect(rule) for rule in document.rules}
+    if any(present.get(rule.id) != _effect(rule) for rule in live.rules):
+        return "high"
+    known = {rule.id for rule in live.rules}
+    added = [rule for rule in document.rules if rule.id not in known]
+    return "high" if any("block" in (rule.action, rule.on_error) for rule in added) else "low"
+
+
+def _effect(rule: Rule) -> tuple[object, ...]:
+    return (rule.when, rule.action, rule.points, rule.on_error, rule.overridable, rule.typology)

@@ -1,0 +1,94 @@
+"""Staff put somebody on a list, or take him off. The next decision knows."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from libs.common.audit.asker import Asker
+from libs.common.audit.record import record
+from libs.common.clock import Clock
+from libs.common.db.unit_of_work import UnitOfWork
+from libs.common.errors import Conflict, Forbidden, NotFound
+from libs.common.ids import is_id, new_id
+from services.fraud.domain.list_entries import STANDING_MAX, check_entry
+from services.fraud.domain.lists import ListName, Subject
+from services.fraud.store.list_entries import ListEntry, count_standing, insert_entry, lock_entry, remove_entry
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An entry as it is asked for."""
+
+    name: ListName
+    subject: Subject
+    value: str
+    other: str
+    rule_id: str
+    reason: str
+    expires_at: datetime | None
+
+
+class ChangeLists:
+    """Keeps and removes entries. Nobody is lenient with himself, or takes back what was ordered against him.
+
+    Raises: Forbidden `own_list_entry`; Unavailable.
+    """
+
+    def __init__(self, uow: UnitOfWork, clock: Clock) -> None:
+        """Take what it works with."""
+        self._uow = uow
+        self._clock = clock
+
+    async def add(self, *, asker: Asker, wanted: Wanted) -> ListEntry:
+        """Keep an entry. Raises: Unprocessable `list_entry_invalid`; Conflict `lists_full`."""
+        now = self._clock()
+        check_entry(
+            name=wanted.name,
+            subject=wanted.subject,
+            value=wanted.value,
+            other=wanted.other,
+            rule_id=wanted.rule_id,
+            expires_at=wanted.expires_at,
+            now=now,
+        )
+        _refuse_own(asker, wanted.value, wanted.other)
+        entry = ListEntry(
+            entry_id=new_id(),
+            list=wanted.name,
+            subject=wanted.subject,
+            value=wanted.value,
+            other=wanted.other,
+            rule_id=wanted.rule_id,
+            reason=wanted.reason,
+            added_by=asker.actor_id,
+            added_at=now,
+            expires_at=wanted.expires_at,
+        )
+        async with self._uow.begin() as tx:
+            connection = await tx.driver()
+            if await count_standing(connection, now) >= STANDING_MAX:
+                raise Conflict("lists_full", f"{STANDING_MAX} entries stand already; remove some.")
+            await insert_entry(connection, entry)
+            facts = {"list": entry.list, "subject": entry.subject}
+            await record(tx, asker, "list_entry.change", at=now, resource=("list_entry", entry.entry_id), facts=facts)
+        return entry
+
+    async def remove(self, *, asker: Asker, entry_id: str, reason: str) -> ListEntry:
+        """Remove an entry. Locks: the entry. Raises: NotFound `list_entry_not_found`; Conflict `list_entry_removed`."""
+        async with self._uow.begin() as tx:
+            connection = await tx.driver()
+            before = await lock_entry(connection, entry_id) if is_id(entry_id) else None
+            if before is None:
+                raise NotFound("list_entry_not_found", "There is no such entry.")
+            _refuse_own(asker, before.value, before.other)
+            if before.removed_at is not None:
+                raise Conflict("list_entry_removed", "It was removed before.")
+            now = self._clock()
+            await remove_entry(connection, entry_id, asker.actor_id, now, reason)
+            facts = {"list": before.list, "removed": "true"}
+            await record(tx, asker, "list_entry.change", at=now, resource=("list_entry", entry_id), facts=facts)
+        return replace(before, removed_by=asker.actor_id, removed_at=now, removed_because=reason)
+
+
+def _refuse_own(asker: Asker, *values: str) -> None:
+    if asker.actor_id in values:
+        raise Forbidden("own_list_entry", "Nobody decides about himself; ask a colleague.")
