@@ -12,7 +12,6 @@ from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 UNKNOWN: Final = 0
-DEVICE_CHARACTERS_MAX: Final = 100
 _REMEMBERED: Final = 20_000
 _INTERFACE_BITS: Final = 64
 

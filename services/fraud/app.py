@@ -33,8 +33,10 @@ from services.fraud.api.decisions import decisions_router
 from services.fraud.api.internal import internal_router
 from services.fraud.api.limit_policy import limit_policy_router
 from services.fraud.api.limits import limits_router
+from services.fraud.api.lists import lists_router
 from services.fraud.api.personal_limits import personal_limits_router
 from services.fraud.api.reviews import reviews_router
+from services.fraud.api.rulesets import rulesets_router
 from services.fraud.api.statistics import statistics_router
 from services.fraud.api.usd_rates import usd_rates_router
 from services.fraud.consumers.on_account_changed import OnAccountChanged
@@ -51,6 +53,8 @@ from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.unit_of_work import UnitOfWork
 from services.fraud.use_cases.apply_customers import ApplyCustomers
 from services.fraud.use_cases.apply_verifications import ApplyVerifications
+from services.fraud.use_cases.change_lists import ChangeLists
+from services.fraud.use_cases.change_ruleset import ChangeRuleset
 from services.fraud.use_cases.claim_review import ClaimReview
 from services.fraud.use_cases.count_reviews import COUNT_SECONDS, CountReviews
 from services.fraud.use_cases.decide_review import DecideReview
@@ -59,10 +63,12 @@ from services.fraud.use_cases.discard_edges import DISCARD_SECONDS, DiscardEdges
 from services.fraud.use_cases.end_holds import EndHolds
 from services.fraud.use_cases.expire_holds import EXPIRE_SECONDS, ExpireHolds
 from services.fraud.use_cases.foresee_screening import ForeseeScreening
+from services.fraud.use_cases.forget_activity import FORGET_SECONDS, ForgetActivity
 from services.fraud.use_cases.judge_postings import JUDGE_SECONDS, JudgePostings
 from services.fraud.use_cases.keep_signals import KeepSignals
 from services.fraud.use_cases.note_comment import NoteComment
 from services.fraud.use_cases.project_accounts import ProjectAccounts
+from services.fraud.use_cases.publish_shipped_rules import PublishShippedRules
 from services.fraud.use_cases.read_policy import PolicyInForce
 from services.fraud.use_cases.read_screening_data import ScreeningInForce
 from services.fraud.use_cases.resolve_holds import ResolveHolds
@@ -73,9 +79,12 @@ from services.fraud.use_cases.set_policy_limits import SetPolicyLimits
 from services.fraud.use_cases.set_usd_rate import SetUsdRate
 from services.fraud.use_cases.settle_limits import AwaitedHolds, SettleLimits
 from services.fraud.use_cases.show_limits import ShowLimits
+from services.fraud.use_cases.submit_ruleset import SubmitRuleset
 from services.fraud.use_cases.sweep_holds import SWEEP_SECONDS, SweepHolds
 from services.fraud.use_cases.watch_postings import WatchPostings
 from services.fraud.views.fraud_statistics import ShowStatistics
+from services.fraud.views.list_entries import ListEntriesView
+from services.fraud.views.rulesets import RulesetsView
 from services.fraud.views.set_by_staff import SetByStaff
 from services.fraud.views.show_alerts import ShowAlerts
 from services.fraud.views.show_decision import ShowDecision
@@ -130,6 +139,9 @@ class Worker:
         self.timers.every(SWEEP_SECONDS, "fraud-sweep-holds", self._sweep)
         self.timers.every(EXPIRE_SECONDS, "fraud-expire-holds", ExpireHolds(work, cache, end_holds, clock=system_clock))
         self.timers.every(COUNT_SECONDS, "fraud-count-reviews", CountReviews(work, clock=system_clock))
+        self._publish_shipped_rules = PublishShippedRules(work, system_clock)
+        self._forget_activity = ForgetActivity(work, system_clock)
+        self.timers.every(FORGET_SECONDS, "fraud-forget-activity", self._forget_activity)
         self.timers.every(LOOK_AGAIN_SECONDS, "fraud-retry-set-aside", screen.retry_set_aside)
 
     async def start(self) -> None:
@@ -137,6 +149,7 @@ class Worker:
         if self._lifted:
             log.warning("velocity_limits_lifted", meaning="counts and daily sums block nobody")
         await until_available(self._hot.connect)
+        await until_available(self._publish_shipped_rules)
         await until_available(self._bus.start)
         await until_available(self._sweep)
         await self.timers.start()
@@ -160,9 +173,18 @@ def _routers(
         decisions_router(show_decision),
         statistics_router(ShowStatistics(reading)),
         *limit_routers(reading, uow, policy, system_clock),
+        *rule_routers(reading, uow, system_clock),
         review_router(ShowReviews(reading, show_decision, system_clock), reviewing, policy, system_clock),
         internal_router(foresee, ToldDecisions(reading), reading, settings.internal_token),
         digests_router(settings.internal_token, digests.tables, count_unsent=digests.count_unsent, forget={}),
+    ]
+
+
+def rule_routers(reading: Reading, uow: StaffWork, clock: Clock) -> list[APIRouter]:
+    """Construct the routes about rule sets and lists, with the use cases and views behind them."""
+    return [
+        rulesets_router(RulesetsView(reading), SubmitRuleset(uow, clock), ChangeRuleset(uow, clock)),
+        lists_router(ListEntriesView(reading), ChangeLists(uow, clock), clock),
     ]
 
 

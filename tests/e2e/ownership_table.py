@@ -260,6 +260,28 @@ TABLE: Mapping[str, Line] = {
     "DELETE /api/v1/admin/fraud/customers/{user_id}/limits": Line(
         "403 403 403 absent 403 403 403", query="?reason=tried"
     ),
+    "GET /api/v1/admin/fraud/rulesets": Line("403 403 403 200 403 200 200"),
+    "GET /api/v1/admin/fraud/rulesets/{version}": Line("403 403 403 200 403 200 200", about={"version": "=2"}),
+    "POST /api/v1/admin/fraud/rulesets": Line(
+        "403 403 403 422 403 403 403", body=lambda _: {"document": "rules: []", "reason": "tried"}
+    ),
+    "POST /api/v1/admin/fraud/rulesets/{version}/approve": Line(
+        "403 403 403 422 403 403 422", about={"version": "=2"}, body=lambda _: {"reason": "tried"}
+    ),
+    **{
+        f"POST /api/v1/admin/fraud/rulesets/{{version}}/{move}": Line(
+            "403 403 403 422 403 403 403", about={"version": "=2"}, body=lambda _: {"reason": "tried"}
+        )
+        for move in ("shadow", "unshadow", "live")
+    },
+    "GET /api/v1/admin/fraud/lists": Line("403 403 200 200 403 200 200"),
+    "POST /api/v1/admin/fraud/lists": Line(
+        "403 403 403 422 403 403 403",
+        body=lambda at: {"list": "deny", "subject": "sender", "value": at.user_id, "reason": "tried"},
+    ),
+    "POST /api/v1/admin/fraud/lists/{entry_id}/remove": Line(
+        "403 403 403 422 403 403 403", about={"entry_id": ABSENT}, body=lambda _: {"reason": "tried"}
+    ),
     "GET /api/v1/admin/fraud/limit-profiles/{profile}": Line(
         "403 403 200 200 200 200 200", about={"profile": "=retail"}
     ),

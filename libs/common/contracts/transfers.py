@@ -13,6 +13,8 @@ TransferKind = Literal["transfer", "deposit", "withdrawal"]
 """`transfer`: a customer's own. `deposit`: an operator credits a customer from the asset's reserve. `withdrawal`: an
 operator debits a customer to the reserve."""
 
+DEVICE_CHARACTERS_MAX: Final = 100
+"""Longest name that a client may give its device."""
 HOLD_SECONDS_MAX: Final = 31 * 24 * 3600
 """Longest time a caller's hold may reserve money: a card's authorisation lasts 7 to 31 days."""
 

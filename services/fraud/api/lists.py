@@ -4,18 +4,19 @@ from typing import Annotated, Final, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, StringConstraints
 
-from libs.common.clock import Clock, from_rfc3339, to_rfc3339
+from libs.common.clock import Clock, to_rfc3339
 from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
 from libs.common.http.gate import permitted
 from libs.common.http.models import IdText, ShortText, StrictModel
+from libs.common.http.moments import Moment
 from libs.common.http.openapi import refusals
+from services.fraud.domain.list_entries import ListEntry, Wanted
 from services.fraud.domain.lists import ListName, Subject
-from services.fraud.store.list_entries import ListEntry
-from services.fraud.use_cases.change_lists import ChangeLists, Wanted
+from services.fraud.use_cases.change_lists import ChangeLists
 from services.fraud.views.list_entries import ListEntriesView
 
 _ID_MAX: Final = 2**128 - 1
@@ -37,7 +38,7 @@ class ListEntryBody(StrictModel):
     value: _Value
     other: _Value | None = None
     rule_id: _RuleId | None = None
-    expires_at: Annotated[str, StringConstraints(max_length=35), Field(description="RFC 3339")] | None = None
+    expires_at: Moment | None = None
     reason: ShortText
 
 
@@ -106,14 +107,14 @@ def lists_router(view: ListEntriesView, change: ChangeLists, clock: Clock) -> AP
         value: Annotated[_Value | None, Query(description="about this customer, address or device")] = None,
         standing: Annotated[bool, Query(description="only what holds now")] = True,  # noqa: FBT002 -- a query's default
         limit: Annotated[int, Query(ge=1, le=200, description="entries in one answer")] = 50,
-        cursor: Annotated[str | None, Query(max_length=CURSOR_CHARACTERS, description="`next` of the page before")] = None,
+        cursor: Annotated[
+            str | None, Query(max_length=CURSOR_CHARACTERS, description="`next` of the page before")
+        ] = None,
     ) -> ListEntryPageAnswer:
         """Return entries, newest first."""
         question = {"list": name, "value": value, "standing": standing}
         below = _ID_MAX if cursor is None else decode_cursor(cursor, question, position_max=_ID_MAX).position
-        found = await view.page(
-            below=below, name=name, value=value, standing=standing, now=clock(), limit=limit + 1
-        )
+        found = await view.page(below=below, name=name, value=value, standing=standing, now=clock(), limit=limit + 1)
         page = found[:limit]
         following = None
         if len(found) > limit:
@@ -124,7 +125,7 @@ def lists_router(view: ListEntriesView, change: ChangeLists, clock: Clock) -> AP
         "",
         status_code=201,
         summary="Freeze, deny, allow or snooze",
-        responses=refusals("list_entry_invalid", "moment_invalid", "own_list_entry", "lists_full"),
+        responses=refusals("list_entry_invalid", "own_list_entry", "lists_full"),
     )
     async def post_list_entry(
         body: ListEntryBody, _principal: Annotated[Principal, permitted("list_entry.change")], request: Request
@@ -137,7 +138,7 @@ def lists_router(view: ListEntriesView, change: ChangeLists, clock: Clock) -> AP
             other=body.other or "",
             rule_id=body.rule_id or "",
             reason=body.reason,
-            expires_at=None if body.expires_at is None else from_rfc3339(body.expires_at),
+            expires_at=body.expires_at,
         )
         return ListEntryAnswer.of(await change.add(asker=asker_of(request), wanted=wanted))
 

@@ -6,9 +6,8 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from libs.common.clock import to_rfc3339
 from libs.common.http.models import ShortText, StrictModel
-from services.fraud.domain.ruleset_life import Risk, RulesetStatus
+from services.fraud.domain.ruleset_life import NotedEvent, Risk, RulesetEvent, RulesetStatus, StoredRuleset
 from services.fraud.domain.ruleset_reading import BYTES_MAX
-from services.fraud.store.rulesets import NotedEvent, RulesetEvent, StoredRuleset
 
 _Document = Annotated[
     str,

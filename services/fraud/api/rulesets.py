@@ -64,7 +64,7 @@ def rulesets_router(view: RulesetsView, submit: SubmitRuleset, change: ChangeRul
     ) -> RulesetAnswer:
         """Store a draft, checked whole: conditions, types, features and every rule's own examples.
 
-        `risk` is `low` if it only looks at more transfers than the live set does; then its author may put it live alone.
+        `risk` is `low` if it only looks at more transfers than the live set does; its author may put it live alone.
         """
         return RulesetAnswer.of(await submit(asker=asker_of(request), document=body.document, reason=body.reason))
 
@@ -82,6 +82,11 @@ def rulesets_router(view: RulesetsView, submit: SubmitRuleset, change: ChangeRul
         """Agree with a rule set that somebody else wrote. It does not decide yet: somebody puts it live."""
         return RulesetAnswer.of(await change.approve(asker=asker_of(request), version=version, reason=body.reason))
 
+    _add_moves(router, change)
+    return router
+
+
+def _add_moves(router: APIRouter, change: ChangeRuleset) -> None:
     def movable(path: str, action: RulesetAction, summary: str, says: str, *codes: str) -> None:
         async def post_move(
             version: _Version,
@@ -112,7 +117,6 @@ def rulesets_router(view: RulesetsView, submit: SubmitRuleset, change: ChangeRul
         "live",
         "put_live",
         "Put a rule set live",
-        "It decides on every transfer from now on, in every process; the one before is retired and can be put live again.",
+        "It decides on every transfer from now on, in every process; the one before is retired, and can come back.",
         "ruleset_needs_approval",
     )
-    return router

@@ -1,6 +1,8 @@
 """How a rule set comes into force: its states, who moves it between them, and when that takes two people."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -10,6 +12,7 @@ from services.fraud.domain.rules import Rule, RulesetDocument
 RulesetStatus = Literal["draft", "shadow", "live", "retired"]
 RulesetAction = Literal["shadow", "unshadow", "put_live"]
 Risk = Literal["low", "high"]
+RulesetEvent = Literal["drafted", "approved", "shadowed", "unshadowed", "put_live", "retired"]
 
 SHADOWS_MAX: Final = 3
 """How many rule sets judge beside the live one at once."""
@@ -25,6 +28,33 @@ TRANSITIONS: Final[Mapping[tuple[RulesetStatus, RulesetAction], RulesetStatus]] 
     }
 )
 """(present status, action) → new status. Whatever was live is retired by its successor, in the same transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRuleset:
+    """A rule set as stored. `document` is the YAML as it was written, `sha256` that of its UTF-8."""
+
+    version: int
+    name: str
+    status: RulesetStatus
+    risk: Risk
+    reason: str
+    author: str
+    created_at: datetime
+    approved_by: str | None
+    approved_at: datetime | None
+    sha256: bytes
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotedEvent:
+    """One thing that happened to a rule set."""
+
+    action: RulesetEvent
+    actor: str
+    reason: str
+    at: datetime
 
 
 def move(status: RulesetStatus, action: RulesetAction) -> RulesetStatus:

@@ -1,13 +1,13 @@
 """`fraud.list_entries`: who is frozen, denied, allowed or snoozed. An entry is kept for ever and removed once."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import asyncpg
 
-from services.fraud.domain.lists import ListName, Subject
+from services.fraud.domain.list_entries import ListEntry
+from services.fraud.domain.lists import ListName
 
 _COLUMNS: Final = """entry_id::text, list, subject, value, other, rule_id, reason, added_by, added_at, expires_at,
                      removed_by, removed_at, removed_because"""
@@ -29,25 +29,6 @@ _PAGE: Final = f"""
         AND (NOT $4 OR (removed_at IS NULL AND (expires_at IS NULL OR expires_at > $5)))
     ORDER BY entry_id DESC LIMIT $6
 """  # noqa: S608 -- as above
-
-
-@dataclass(frozen=True, slots=True)
-class ListEntry:
-    """An entry as stored. `other` and `rule_id` are "" where there are none; `removed_*` are empty while it stands."""
-
-    entry_id: str
-    list: ListName
-    subject: Subject
-    value: str
-    other: str
-    rule_id: str
-    reason: str
-    added_by: str
-    added_at: datetime
-    expires_at: datetime | None
-    removed_by: str | None = None
-    removed_at: datetime | None = None
-    removed_because: str = ""
 
 
 async def count_standing(connection: asyncpg.Connection, now: datetime) -> int:

@@ -1,15 +1,12 @@
 """`fraud.rulesets`, written once each, and `fraud.ruleset_events`, who moved them and why."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import asyncpg
 
-from services.fraud.domain.ruleset_life import Risk, RulesetStatus
-
-RulesetEvent = Literal["drafted", "approved", "shadowed", "unshadowed", "put_live", "retired"]
+from services.fraud.domain.ruleset_life import NotedEvent, RulesetStatus, StoredRuleset
 
 _COLUMNS: Final = "version, name, status, risk, reason, author, created_at, approved_by, approved_at, sha256, document"
 _NEXT: Final = "SELECT coalesce(max(version), 1) + 1 FROM fraud.rulesets"
@@ -32,33 +29,6 @@ _EVENTS: Final = """
 _PAGE: Final = f"SELECT {_COLUMNS} FROM fraud.rulesets WHERE version < $1 ORDER BY version DESC LIMIT $2"  # noqa: S608 -- written here
 _ONE: Final = f"SELECT {_COLUMNS} FROM fraud.rulesets WHERE version = $1"  # noqa: S608 -- as above
 _LIVE: Final = f"SELECT {_COLUMNS} FROM fraud.rulesets WHERE status = 'live'"  # noqa: S608 -- as above
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRuleset:
-    """A rule set as stored. `document` is the YAML as it was written, `sha256` that of its UTF-8."""
-
-    version: int
-    name: str
-    status: RulesetStatus
-    risk: Risk
-    reason: str
-    author: str
-    created_at: datetime
-    approved_by: str | None
-    approved_at: datetime | None
-    sha256: bytes
-    document: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotedEvent:
-    """One thing that happened to a rule set."""
-
-    action: RulesetEvent
-    actor: str
-    reason: str
-    at: datetime
 
 
 async def lock_rulesets(connection: asyncpg.Connection) -> None:

@@ -1,7 +1,6 @@
 """Staff put somebody on a list, or take him off. The next decision knows."""
 
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
 from libs.common.audit.asker import Asker
 from libs.common.audit.record import record
@@ -9,22 +8,8 @@ from libs.common.clock import Clock
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import Conflict, Forbidden, NotFound
 from libs.common.ids import is_id, new_id
-from services.fraud.domain.list_entries import STANDING_MAX, check_entry
-from services.fraud.domain.lists import ListName, Subject
-from services.fraud.store.list_entries import ListEntry, count_standing, insert_entry, lock_entry, remove_entry
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """An entry as it is asked for."""
-
-    name: ListName
-    subject: Subject
-    value: str
-    other: str
-    rule_id: str
-    reason: str
-    expires_at: datetime | None
+from services.fraud.domain.list_entries import STANDING_MAX, ListEntry, Wanted, check_entry
+from services.fraud.store.list_entries import count_standing, insert_entry, lock_entry, remove_entry
 
 
 class ChangeLists:
@@ -41,15 +26,7 @@ class ChangeLists:
     async def add(self, *, asker: Asker, wanted: Wanted) -> ListEntry:
         """Keep an entry. Raises: Unprocessable `list_entry_invalid`; Conflict `lists_full`."""
         now = self._clock()
-        check_entry(
-            name=wanted.name,
-            subject=wanted.subject,
-            value=wanted.value,
-            other=wanted.other,
-            rule_id=wanted.rule_id,
-            expires_at=wanted.expires_at,
-            now=now,
-        )
+        check_entry(wanted, now)
         _refuse_own(asker, wanted.value, wanted.other)
         entry = ListEntry(
             entry_id=new_id(),

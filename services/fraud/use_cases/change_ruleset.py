@@ -9,12 +9,17 @@ from libs.common.clock import Clock
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import Conflict, Forbidden, NotFound
 from libs.common.ids import new_id
-from services.fraud.domain.ruleset_life import SHADOWS_MAX, RulesetAction, move, risk_of
-from services.fraud.domain.ruleset_reading import read_ruleset
-from services.fraud.store.rulesets import (
+from services.fraud.domain.ruleset_life import (
+    SHADOWS_MAX,
     NotedEvent,
+    RulesetAction,
     RulesetEvent,
     StoredRuleset,
+    move,
+    risk_of,
+)
+from services.fraud.domain.ruleset_reading import read_ruleset
+from services.fraud.store.rulesets import (
     approve_ruleset,
     count_shadows,
     find_live_ruleset,

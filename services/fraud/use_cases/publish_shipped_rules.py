@@ -6,15 +6,9 @@ from typing import Final
 
 from libs.common.clock import Clock
 from libs.common.ids import new_id
+from services.fraud.domain.ruleset_life import NotedEvent, StoredRuleset
 from services.fraud.domain.ruleset_reading import read_ruleset
-from services.fraud.store.rulesets import (
-    NotedEvent,
-    StoredRuleset,
-    insert_ruleset,
-    lock_rulesets,
-    next_version,
-    note_event,
-)
+from services.fraud.store.rulesets import insert_ruleset, lock_rulesets, next_version, note_event
 from services.fraud.store.unit_of_work import UnitOfWork
 
 FIRST_VERSION: Final = 2

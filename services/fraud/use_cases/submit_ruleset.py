@@ -7,17 +7,9 @@ from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.ids import new_id
-from services.fraud.domain.ruleset_life import risk_of
+from services.fraud.domain.ruleset_life import NotedEvent, StoredRuleset, risk_of
 from services.fraud.domain.ruleset_reading import read_ruleset
-from services.fraud.store.rulesets import (
-    NotedEvent,
-    StoredRuleset,
-    find_live_ruleset,
-    insert_ruleset,
-    lock_rulesets,
-    next_version,
-    note_event,
-)
+from services.fraud.store.rulesets import find_live_ruleset, insert_ruleset, lock_rulesets, next_version, note_event
 
 
 class SubmitRuleset:

@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from libs.common.db.reading import Reading
+from services.fraud.domain.list_entries import ListEntry
 from services.fraud.domain.lists import ListName
-from services.fraud.store.list_entries import ListEntry, list_entries
+from services.fraud.store.list_entries import list_entries
 
 
 class ListEntriesView:

@@ -2,7 +2,8 @@
 
 from libs.common.db.reading import Reading
 from libs.common.errors import NotFound
-from services.fraud.store.rulesets import NotedEvent, StoredRuleset, find_ruleset, list_events, list_rulesets
+from services.fraud.domain.ruleset_life import NotedEvent, StoredRuleset
+from services.fraud.store.rulesets import find_ruleset, list_events, list_rulesets
 
 
 class RulesetsView:

@@ -59,7 +59,8 @@ class Office:
         policy = PolicyInForce(velocity_lifted=velocity_lifted, monotonic=lambda: self.policy_seconds)
         end_holds = EndHolds(self.cache, policy)
         self.resolve = resolve = ResolveHolds(end_holds)
-        self.screening = ScreeningInForce(OriginKeys("secret"), monotonic=lambda: self.seconds)
+        self.origins = OriginKeys("secret")
+        self.screening = ScreeningInForce(self.origins, monotonic=lambda: self.seconds)
         self.screen = ScreenTransfers(
             work, self.cache, policy, self.screening, clock=lambda: self.now, monotonic=lambda: self.seconds
         )
@@ -87,6 +88,7 @@ class Office:
     def forget(self) -> None:
         """Lose all memory, as a restart does."""
         self.cache.forget(list(self.cache._payers))
+        self.screen._activity.forget(list(self.screen._activity._subjects))
 
     @property
     def said(self) -> list[Any]:
@@ -244,8 +246,8 @@ def withdrawal(payer_id: str, *, amount_minor: int) -> TransferCommand:
     )
 
 
-def deposit(*, amount_minor: int) -> TransferCommand:
-    payee = new_id()
+def deposit(*, amount_minor: int, payee: str | None = None) -> TransferCommand:
+    payee = payee or new_id()
     return TransferCommand(
         transfer_id=new_id(),
         kind="deposit",
