@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from libs.common.contracts.fraud import TransferScreened
+from libs.common.contracts.transfers import TransferCommand
 from libs.common.errors import Unavailable
 from libs.common.ids import new_id
 from services.fraud.domain.features import PLACES
@@ -104,11 +105,11 @@ def said(screened: TransferScreened) -> tuple[str, str, tuple[str, ...]]:
     return screened.verdict, screened.code, screened.reasons
 
 
-async def settled(office: Office, *commands: object) -> list[TransferScreened]:
+async def settled(office: Office, *commands: TransferCommand) -> list[TransferScreened]:
     """Ask until what stands elsewhere is known here, as delivery does."""
     for _ in range(5):
         try:
-            return await office.ask(*commands)  # type: ignore[arg-type]
+            return await office.ask(*commands)
         except Unavailable:
             continue
     raise AssertionError("never settled")
@@ -268,10 +269,10 @@ async def test_what_was_decided_is_seen_by_the_next_in_the_same_batch_and_after_
     payer, other, payee = new_id(), new_id(), new_id()
     key = office.origins.address("203.0.114.9")
 
-    def sent(by: str) -> object:
+    def sent(by: str) -> TransferCommand:
         return msgspec.structs.replace(transfer(by, payee=payee, amount_minor=100), address_key=key)
 
-    await office.ask(sent(payer), sent(payer), sent(other))  # type: ignore[arg-type]
+    await office.ask(sent(payer), sent(payer), sent(other))
     expected = {
         "sender_count_1h": 2,
         "pair_count_30d": 2,
@@ -286,8 +287,8 @@ async def test_what_was_decided_is_seen_by_the_next_in_the_same_batch_and_after_
         if restart:
             office.forget()
         command = sent(payer)
-        await office.ask(command)  # type: ignore[arg-type]
-        [values] = (await features_of(office, command.transfer_id)).values  # type: ignore[attr-defined]
+        await office.ask(command)
+        [values] = (await features_of(office, command.transfer_id)).values
         seen = {name: values[PLACES[name]] for name in expected}
         more = int(restart)
         wanted = expected | {

@@ -1,12 +1,14 @@
 """Rule sets: what is refused when they are written, what hits amount to, and when they take two people."""
 
+from typing import get_args
+
 import msgspec
 import pytest
 
 from libs.common.errors import Conflict, Unprocessable
 from services.fraud.domain.features import CATALOGUE, PLACES, Value
 from services.fraud.domain.rules import Rule, RulesetDocument
-from services.fraud.domain.ruleset_life import TRANSITIONS, move, risk_of
+from services.fraud.domain.ruleset_life import TRANSITIONS, RulesetAction, RulesetStatus, move, risk_of
 from services.fraud.domain.ruleset_reading import BYTES_MAX, read_ruleset, values_given
 from services.fraud.domain.rulesets import NOTHING_HIT, Ruleset
 from services.fraud.use_cases.publish_shipped_rules import shipped_rules
@@ -156,13 +158,15 @@ def test_whatever_lets_more_pass_or_blocks_by_itself_takes_two_people() -> None:
     assert risk_of(msgspec.structs.replace(live, review_from=101), live) == "high"
 
 
-@pytest.mark.parametrize("status", ["draft", "shadow", "live", "retired"])
-@pytest.mark.parametrize("action", ["shadow", "unshadow", "put_live"])
-def test_every_move_is_in_the_table_or_refused_with_what_is_possible(status: str, action: str) -> None:
+@pytest.mark.parametrize("status", get_args(RulesetStatus))
+@pytest.mark.parametrize("action", get_args(RulesetAction))
+def test_every_move_is_in_the_table_or_refused_with_what_is_possible(
+    status: RulesetStatus, action: RulesetAction
+) -> None:
     legal = {known_action: target for (known, known_action), target in TRANSITIONS.items() if known == status}
     if action in legal:
-        assert move(status, action) == legal[action]  # type: ignore[arg-type]
+        assert move(status, action) == legal[action]
         return
     with pytest.raises(Conflict) as refused:
-        move(status, action)  # type: ignore[arg-type]
+        move(status, action)
     assert refused.value.facts["legal_actions"] == sorted(legal)
