@@ -112,7 +112,8 @@ def test_every_refusal_of_fraud_and_ledger_has_a_sentence_in_the_gateway() -> No
     # A command with these is parked: the ledger and fraud never answer with them.
     malformed = {"amount_out_of_bounds", "asset_unknown", "legs_out_of_bounds", "hold_too_long"}
     # And these are for staff, over HTTP.
-    of_staff = {"ruleset_invalid", "own_transfer", "review_not_open", "review_claimed", "second_person_required"}
+    of_staff = {"ruleset_invalid", "ruleset_status", "list_entry_invalid"}
+    of_staff |= {"own_transfer", "review_not_open", "review_claimed", "second_person_required"}
     assert sorted((refusals | OF_HOLDS) - malformed - of_staff - DETAILS.keys()) == []
 
 
