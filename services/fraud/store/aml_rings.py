@@ -11,7 +11,7 @@ EDGES_KEPT_MAX: Final = 300_000
 
 
 class Rings:
-    """The most recently used customers, bounded in number and in payments (about 300 bytes each, shared by two)."""
+    """The most recently used customers, bounded in number and in payments (about 500 bytes each)."""
 
     def __init__(self, *, customers_max: int = CUSTOMERS_MAX, edges_max: int = EDGES_KEPT_MAX) -> None:
         """Start empty, before the first payment."""

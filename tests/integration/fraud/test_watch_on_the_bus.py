@@ -75,3 +75,4 @@ async def test_what_is_posted_raises_one_alert_though_it_comes_twice_and_the_ser
             await publisher.stop()
         assert await desk.proof(alert["alert_id"]) == [change.transfer_id for change in decided]
         assert len(await desk.query("SELECT 1 FROM fraud.aml_edges WHERE payer_id = $1", payer)) == 4
+        assert await desk.query("SELECT 1 FROM fraud.aml_progress WHERE judged_up_to = heard_up_to")

@@ -386,12 +386,25 @@ async def test_two_processes_at_once_raise_one_alert(desk: WatchDesk, second_des
     assert alert["transfers"] == 6
 
 
+async def test_what_another_process_heard_of_is_judged_with_what_this_one_remembers(
+    desk: WatchDesk, second_desk: WatchDesk
+) -> None:
+    payer = new_id()
+    await desk.posts((payer, new_id(), 9_000_00))
+    await desk.settle()
+    second_desk.now = desk.now
+    await second_desk.posts(*[(payer, new_id(), 9_000_00) for _ in range(2)], hours=1)
+    await desk.settle()
+    [alert] = await desk.alerts(payer)
+    assert alert["transfers"] == 3
+
+
 # Bounds
 
 
 async def test_memory_is_bounded_and_what_was_forgotten_is_read_again(watched_dsn: str) -> None:
     people = [new_id() for _ in range(60)]
-    async with WatchDesk(watched_dsn, rings=Rings(customers_max=20, edges_max=100)) as desk:
+    async with WatchDesk(watched_dsn, rings=Rings(customers_max=20, edges_max=30)) as desk:
         most_people = most_edges = 0
         for hour in range(3):
             for payer in people:
@@ -400,7 +413,7 @@ async def test_memory_is_bounded_and_what_was_forgotten_is_read_again(watched_ds
             await desk.settle()
             most_people, most_edges = max(most_people, len(desk.rings)), max(most_edges, desk.rings.edges)
         assert most_people <= 20
-        assert most_edges <= 100
+        assert most_edges <= 30
         for payer in people:
             [alert] = await desk.alerts(payer)
             assert alert["transfers"] == 3
