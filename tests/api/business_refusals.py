@@ -15,6 +15,7 @@ _BY_WHAT_IS_STORED: Final = {
     "idempotency_key_reused",
     "journal_index_out_of_range",
     "last_event_id_invalid",
+    "limit_above_cap",
     "replay_too_large",
     "reset_token_invalid",
     "scope_not_allowed",
@@ -33,6 +34,7 @@ _BY_TWO_FIELDS_TOGETHER: Final = {
     # `POST /transfers` needs a key unless it is `?dry_run=true`.
     "idempotency_key_missing",
     "legs_or_single",
+    "limits_empty",
     "same_account",
 }
 _BY_THE_CLOCK: Final = {"birth_date_in_future", "expiry_not_later", "moment_in_future", "under_age"}
@@ -58,6 +60,7 @@ _BY_A_LIST_OR_A_GRAMMAR: Final = {
     "unknown_asset",
     "unknown_country",
     "unknown_role",
+    "usd_rate_fixed",
     "webhook_url_refused",
 }
 # What the ledger or the screening decides: the money is not there, the account is frozen, the fee rules contradict.

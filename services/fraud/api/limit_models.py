@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field
 
 from libs.common.clock import to_rfc3339
 from libs.common.http.models import AmountMinor, AssetCode, ShortText, StrictModel, WholeNumber
@@ -48,17 +48,6 @@ class LimitsBody(StrictModel):
     def bounds(self) -> Bounds:
         """Return the limits."""
         return _bounds_of(self)
-
-
-class PersonalLimitsBody(LimitsBody):
-    """At least one limit for one customer, and why."""
-
-    @model_validator(mode="after")
-    def _bounds_something(self) -> Self:
-        if self.bounds() == Bounds():
-            message = "name at least one limit; DELETE ends them"
-            raise ValueError(message)
-        return self
 
 
 class SetLimitsAnswer(BaseModel):

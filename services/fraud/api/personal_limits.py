@@ -4,13 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 
+from libs.common.errors import Unprocessable
 from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
 from libs.common.http.models import IdText, ShortText
 from libs.common.http.openapi import refusals
 from libs.common.http.policy import require_not_self
-from services.fraud.api.limit_models import CustomerLimitsAnswer, LimitAnswer, PersonalLimitsBody, SetLimitsAnswer
+from services.fraud.api.limit_models import CustomerLimitsAnswer, LimitAnswer, LimitsBody, SetLimitsAnswer
 from services.fraud.domain.policy import UNBOUNDED
 from services.fraud.domain.set_by_staff import PersonalLimits
 from services.fraud.use_cases.set_personal_limits import SetPersonalLimits
@@ -47,13 +48,15 @@ def personal_limits_router(
     @router.put(
         "",
         summary="Give a customer limits of his own",
-        responses=refusals("own_limits", "minimum_above_maximum", "limit_above_cap"),
+        responses=refusals("own_limits", "limits_empty", "minimum_above_maximum", "limit_above_cap"),
     )
     async def put_personal_limits(
-        user_id: _UserId, body: PersonalLimitsBody, principal: _Setter, request: Request
+        user_id: _UserId, body: LimitsBody, principal: _Setter, request: Request
     ) -> SetLimitsAnswer:
         """Replace all of them; they hold from his next transfer on. They make limits narrower, never wider."""
         _require_colleague(principal, user_id)
+        if body.bounds() == UNBOUNDED:
+            raise Unprocessable("limits_empty", "Name at least one limit; DELETE ends them.")
         return _answer(
             await set_personal_limits(
                 asker=asker_of(request), user_id=user_id, bounds=body.bounds(), reason=body.reason

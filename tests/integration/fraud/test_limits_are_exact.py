@@ -39,6 +39,7 @@ async def storm_work(storm_dsn: str) -> AsyncIterator[UnitOfWork]:
         yield uow
 
 
+@pytest.mark.timeout(max(180, OPERATIONS // 50))
 async def test_every_decision_of_a_storm_is_what_counting_the_whole_history_says(
     storm_dsn: str, storm_work: UnitOfWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:

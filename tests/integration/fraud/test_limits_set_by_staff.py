@@ -235,7 +235,7 @@ async def test_an_asset_gets_a_rate_without_sql_and_its_transfers_go_at_once(des
         ("limit-tiers/0", {"max_minor": 1}, "invalid_request"),
         ("limit-tiers/2", {"max_minor": 1_000_000_01}, "invalid_request"),
         ("customers/{unknown}/limits", {"max_minor": 1}, "customer_not_found"),
-        ("customers/{unknown}/limits", {}, "invalid_request"),
+        ("customers/{unknown}/limits", {}, "limits_empty"),
         ("customers/{unknown}/limits", {"max_minor": 0}, "invalid_request"),
         ("customers/{unknown}/limits", {"max_minor": 1, "reason": ""}, "invalid_request"),
         ("customers/{unknown}/limits", {"min_minor": 2, "max_minor": 1}, "minimum_above_maximum"),
