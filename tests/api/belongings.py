@@ -9,6 +9,7 @@ from typing import Any, Final
 import httpx2
 
 from libs.common.ids import is_id, new_id
+from tests.support.documents import image
 
 PASSWORD: Final = "a password nobody may log 4711"
 _TRIES_MAX: Final = 50
@@ -21,6 +22,7 @@ _OF_A_MACHINE: Final = "/admin/service-accounts"
 _ENDING: Final = ("/close", "/status", "/limits")
 _ENDED: Final = {
     "/accounts/": ("account_id", "other", "transfer_id", "moved", "batch_id"),
+    "/documents/": ("document_id",),
     "/webhooks/": ("webhook_id",),
     "/api-keys/": ("key_id",),
     "/sessions/": ("session_id",),
@@ -78,6 +80,7 @@ class Belongings:
             "key_id": lambda: self._key("/api-keys", self.person.headers),
             "session_id": lambda: str(self._get("/auth/sessions")["sessions"][0]["session_id"]),
             "batch_id": self._batch,
+            "document_id": self._document,
             "code": lambda: "insufficient_funds",
         }.get(name)
         return None if make is None else self._once(name, make)
@@ -183,6 +186,11 @@ class Belongings:
         content = _CSV.format(source=source, destination=destination)
         headers = self.person.headers | _key() | {"Content-Type": "text/csv"}
         return str(self._http.post("/batches", content=content, headers=headers).raise_for_status().json()["batch_id"])
+
+    def _document(self) -> str:
+        headers = self.person.headers | _key() | {"Content-Type": "image/png"}
+        answer = self._http.post("/kyc/documents?kind=tax_number", content=image("PNG"), headers=headers)
+        return str(answer.raise_for_status().json()["document_id"])
 
     def _post(self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None) -> dict[str, Any]:
         answer: dict[str, Any] = self._http.post(path, json=body, headers=headers).raise_for_status().json()

@@ -91,6 +91,8 @@ class Inspection:
 
     async def feed(self, piece: bytes) -> None:
         """Hand on a piece of the document; a process that has died says so in its verdict."""
+        if self._input.is_closing():
+            return
         try:
             self._input.write(piece)
             await self._input.drain()
@@ -114,12 +116,18 @@ class Inspection:
         if "refused" in said:
             code = said["refused"] if said["refused"] in DOCUMENT_REFUSALS else "document_unreadable"
             raise refusal_of(code)
+        # The process may be somebody else's by now: it is told no more than it must, and believed no more either.
+        if not 0 < said["bytes"] <= STORED_BYTES_MAX:
+            raise refusal_of("document_unreadable")
         self._bytes_to_come = said["bytes"]
         return Looked(pages=said["pages"], bytes=said["bytes"])
 
     async def content(self) -> AsyncGenerator[bytes]:
-        """Yield the document as it was written anew. Raises: Unprocessable when the process dies before its end."""
-        while piece := await self._output.read(_PIECE_BYTES):
+        """Yield the document as it was written anew.
+
+        Raises: Unprocessable when it is shorter or longer than was said, as when the process dies.
+        """
+        while self._bytes_to_come >= 0 and (piece := await self._output.read(_PIECE_BYTES)):
             self._bytes_to_come -= len(piece)
             yield piece
         if self._bytes_to_come:

@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from asyncio.subprocess import PIPE
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +17,7 @@ from PIL import Image
 from libs.common.errors import Unprocessable
 from services.kyc.domain.documents import PIXELS_MAX, MediaType
 from services.kyc.inspection import inspect_document
-from services.kyc.inspection.document_inspector import DocumentInspector, Looked
+from services.kyc.inspection.document_inspector import DocumentInspector, Inspection, Looked
 from tests.support.documents import (
     image,
     pdf,
@@ -34,8 +35,12 @@ async def look(content: bytes, declared: str, inspector: DocumentInspector | Non
     async with (inspector or DocumentInspector()).inspecting(cast("MediaType", declared)) as inspection:
         for begins in range(0, len(content), 65536):
             await inspection.feed(content[begins : begins + 65536])
-        looked = await inspection.verdict()
-        return looked, b"".join([piece async for piece in inspection.content()])
+        return await judged(inspection)
+
+
+async def judged(inspection: Inspection) -> tuple[Looked, bytes]:
+    looked = await inspection.verdict()
+    return looked, b"".join([piece async for piece in inspection.content()])
 
 
 async def refusal(content: bytes, declared: str) -> str:
@@ -207,6 +212,41 @@ async def test_a_bomb_stops_neither_the_service_nor_the_documents_beside_it() ->
     assert all(isinstance(one.exception(), Unprocessable) for one in bombs)
     looked, _ = await look(image(), JPEG, inspector)
     assert looked.bytes > 0
+
+
+async def test_a_process_that_dies_while_it_is_fed_makes_the_document_unreadable() -> None:
+    async with DocumentInspector().inspecting("image/jpeg") as inspection:
+        inspection._process.kill()
+        await inspection._process.wait()
+        for _ in range(40):
+            await inspection.feed(bytes(65536))
+        with pytest.raises(Unprocessable) as refused:
+            await inspection.verdict()
+    assert refused.value.code == "document_unreadable"
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        pytest.param('{"pages": null, "bytes": 10}\n' + "x" * 11, id="more than it said"),
+        pytest.param('{"pages": null, "bytes": 10}\n' + "x" * 9, id="less than it said"),
+        pytest.param('{"pages": null, "bytes": 0}\n', id="nothing"),
+        pytest.param('{"pages": null, "bytes": 99999999999}\n', id="more than may be kept"),
+        pytest.param('{"refused": "something new"}\n', id="a code that is none"),
+        pytest.param('{"pages": null', id="half a line"),
+    ],
+)
+async def test_a_process_that_says_what_it_should_not_is_not_believed(says: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        "/bin/sh", "-c", f"cat >/dev/null; printf %s '{says}'", stdin=PIPE, stdout=PIPE
+    )
+    inspection = Inspection(process, asyncio.Semaphore())
+    try:
+        with pytest.raises(Unprocessable) as refused:
+            await judged(inspection)
+    finally:
+        await inspection.end()
+    assert refused.value.code == "document_unreadable"
 
 
 async def test_who_leaves_in_the_middle_leaves_no_process() -> None:

@@ -10,12 +10,14 @@ import asyncpg
 import pytest
 
 from libs.common.ids import new_id
+from libs.common.personal.sealing import Sealer
 from services.kyc.api.documents import DOCUMENTS_AT
 from services.kyc.domain.documents import DOCUMENT_BYTES_MAX
 from services.kyc.use_cases.forget_applicants import ForgetApplicants
+from tallystick.stack.rewrapping import PERSONAL, rewrap
 from tests.integration.kyc.documents.conftest import Shelf, own_image
 from tests.integration.kyc.documents.dying_upload import DIED
-from tests.support.api_world import admin_connection
+from tests.support.api_world import MASTER_KEY, admin_connection
 from tests.support.documents import image, pdf
 
 
@@ -392,3 +394,23 @@ async def test_the_database_itself_knows_ten_places(shelf: Shelf) -> None:
         with pytest.raises(asyncpg.CheckViolationError):
             await connection.execute(copied, file, 11, document_id)
     assert {one["document_id"] for one in await shelf.listed(user_id)} == {document_id, other}
+
+
+async def test_the_key_of_a_customers_documents_goes_over_to_a_newer_master_key(shelf: Shelf) -> None:
+    user_id, erased = new_id(), new_id()
+    for one in (user_id, erased):
+        await shelf.sent(one)
+    await ForgetApplicants(shelf.uow, shelf.clock)([erased])
+    [before] = await shelf.rows("SELECT personal_key FROM kyc.document_holders WHERE user_id = $1", user_id)
+    newer = b"a newer master key for a test!!!"
+    [holders] = [one for one in PERSONAL["kyc"] if one.table == "kyc.document_holders"]
+    renewed, left = await rewrap(shelf.admin_dsn, Sealer([newer, MASTER_KEY]), holders)
+    assert (renewed >= 1, left) == (True, 0)
+    [row] = await shelf.rows(
+        "SELECT personal_key, document_id::text, key_sealed FROM kyc.document_holders"
+        " JOIN kyc.documents USING (user_id) WHERE user_id = $1",
+        user_id,
+    )
+    field = f"document|{row['document_id']}"
+    opened = Sealer([newer]).open(row["personal_key"], user_id, field, row["key_sealed"])
+    assert opened == Sealer([MASTER_KEY]).open(before["personal_key"], user_id, field, row["key_sealed"])
