@@ -280,7 +280,7 @@ TABLE: Mapping[str, Line] = {
         body=lambda at: {"list": "deny", "subject": "sender", "value": at.user_id, "reason": "tried"},
     ),
     "POST /api/v1/admin/fraud/lists/{entry_id}/remove": Line(
-        "403 403 403 422 403 403 403", about={"entry_id": ABSENT}, body=lambda _: {"reason": "tried"}
+        "403 403 403 422 403 403 403", about={"entry_id": "user_id"}, body=lambda _: {"reason": "tried"}
     ),
     "GET /api/v1/admin/fraud/limit-profiles/{profile}": Line(
         "403 403 200 200 200 200 200", about={"profile": "=retail"}
