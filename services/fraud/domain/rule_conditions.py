@@ -27,6 +27,11 @@ class Conditions:
         self._names = sorted({name for program in self._each for name in program.variables()})
         self._asked = [(name, PLACES[name]) for name in self._names]
 
+    @property
+    def values_asked(self) -> int:
+        """Return how many values of the catalogue, from its beginning, have all that is asked for."""
+        return 1 + max((place for _, place in self._asked), default=-1)
+
     def evaluate(self, values: Sequence[Value]) -> tuple[int, int]:
         """Return the hits and the errors for these features, in the order of the catalogue."""
         context = cel.Context(variables={name: values[place] for name, place in self._asked})

@@ -64,9 +64,16 @@ def screen_transfer(
     breach = find_breach(profile, window, usd_minor=usd_minor, now_us=now_us)
     if breach is not None:
         return Ruling("block", code=breach.code, breach=breach)
+    ruling = rule_on(rules, payee_tiers)
+    if ruling.verdict != "block":
+        window.take(now_us, usd_minor)
+    return ruling
+
+
+def rule_on(rules: Outcome, payee_tiers: Iterable[int]) -> Ruling:
+    """Return what becomes of a transfer that no list, tier, rate or limit forbids."""
     if rules.verdict == "block":
         return BLOCKED_BY_LIST if rules.is_neutral else BLOCKED_BY_RULES
-    window.take(now_us, usd_minor)
     waits_for_kyc = any(tier < LOWEST_RECEIVING_TIER for tier in payee_tiers)
     if rules.verdict == "review":
         return HELD_FOR_BOTH if waits_for_kyc else HELD_FOR_REVIEW

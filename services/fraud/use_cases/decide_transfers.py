@@ -13,7 +13,6 @@ from libs.common.contracts.fraud import TransferBatchScreened, TransferScreened
 from libs.common.contracts.transfers import Party, TransferCommand
 from libs.common.errors import Unprocessable
 from libs.common.ids import new_id
-from services.fraud.domain.features import Value
 from services.fraud.domain.holds import REVIEW
 from services.fraud.domain.limits import Breach
 from services.fraud.domain.lists import Listed
@@ -29,6 +28,7 @@ from services.fraud.domain.screening import (
     Ruling,
     screen_transfer,
 )
+from services.fraud.domain.stored_features import Features
 from services.fraud.domain.usd_rates import total_usd_minor
 from services.fraud.store.counts import RuleCounts, RuleOutcome
 from services.fraud.store.decisions import NewDecision
@@ -41,45 +41,6 @@ from services.fraud.use_cases.describe_surroundings import Sent, Surroundings
 _encode: Final = msgspec.json.Encoder().encode
 _NOT_LISTED: Final = Listed()
 _NO_FACTS: Final[dict[str, int | str]] = {}
-
-
-class Features(msgspec.Struct, gc=False, omit_defaults=True):
-    """Everything a decision rested on, kept with it: what explains it, and what judges new rules on old transfers.
-
-    `rates` are US cents per minor unit, (numerator, denominator); `payees` (user_id, tier, KYC version). The window's
-    figures are those before this transfer. `legs` are there if they are several, (payee or "", asset, amount_minor);
-    `payer_id` if the payer is not whose limits were used: whoever a withdrawal debits. What has neither pays nothing
-    for them. `payer_version` is the version of the payer's row that this decision was written with: by it, and within
-    it by the decision's id, his decisions stand in the order they were made in. `batch_id` is there in an atomic batch.
-    `values` are the features of the catalogue in its order, for each payee;
-    `as_of` is since when their snapshots were known, µs since 1970 UTC. `hits`, `errors` and `muted` are rules,
-    `listed` entries of lists that had a say.
-    """
-
-    kind: str
-    amounts_minor: dict[str, int]
-    rates: dict[str, tuple[int, int]]
-    payees: list[tuple[str, int, int]]
-    payer_tier: int = 0
-    payer_kyc_version: int = 0
-    profile: str = ""
-    limits_version: int = 0
-    tier_limits_version: int = 0
-    personal_version: int = 0
-    payer_version: int = 0
-    hour_count: int = 0
-    day_count: int = 0
-    day_sum_minor: int = 0
-    legs: list[tuple[str, str, int]] | msgspec.UnsetType = msgspec.UNSET
-    payer_id: str | msgspec.UnsetType = msgspec.UNSET
-    batch_id: str | msgspec.UnsetType = msgspec.UNSET
-    values: list[list[Value]] = []
-    as_of: list[int] = []
-    points: int = 0
-    hits: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
-    muted: tuple[str, ...] = ()
-    listed: list[str] = []
 
 
 class Judged(msgspec.Struct, frozen=True, gc=False):
@@ -182,7 +143,7 @@ class Docket:
         if command.kind != "transfer":
             # What operators book at the reserve uses nobody's limits; what it is worth is kept all the same.
             listed = self._look_up(command, self._now_us)
-            features.listed = listed.entry_ids
+            _note_listed(features, listed)
             ruling = BLOCKED_WITHOUT_RATE if usd_minor is None else APPROVED
             if listed.denied_by:
                 ruling = BLOCKED_BY_LIST
@@ -244,12 +205,11 @@ class Docket:
         values = self.surroundings.values_of(sent)
         features.values = values
         features.as_of = self.surroundings.as_of(sent)
-        features.listed = listed.entry_ids
+        _note_listed(features, listed)
         rules = self.screening.live
         if rules is None:
             return NOTHING_HIT
-        muted = rules.overridable if listed.mutes_all else rules.bits_of(listed.muted_rules)
-        outcome = rules.judge(values, muted=muted)
+        outcome = rules.judge(values, muted=rules.muted_by(mutes_all=listed.mutes_all, snoozed=listed.muted_rules))
         if outcome is not NOTHING_HIT:
             features.points = outcome.points
             features.hits = outcome.hits
@@ -331,6 +291,14 @@ class Docket:
             screened_at=self._now_text if on_time else to_rfc3339(decided_at),
             command=command,
         )
+
+
+def _note_listed(features: Features, listed: Listed) -> None:
+    if listed is not _NOT_LISTED:
+        features.listed = listed.entry_ids
+        features.denied = bool(listed.denied_by)
+        features.mutes_all = listed.mutes_all
+        features.snoozed = listed.muted_rules
 
 
 def payer_of(command: TransferCommand) -> Party:

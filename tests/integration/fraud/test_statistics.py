@@ -11,13 +11,13 @@ import httpx2
 import msgspec
 import pytest
 
-from libs.common.contracts.transfers import TransferCommand
 from libs.common.db.engine import make_engine
 from libs.common.db.reading import Reading
 from libs.common.ids import new_id
 from services.fraud.api.statistics import statistics_router
 from services.fraud.views.fraud_statistics import ShowStatistics
-from tests.integration.fraud.office import Office, deposit, transfer, withdrawal
+from tests.integration.fraud.office import Office
+from tests.integration.fraud.random_decisions import RULES, decide_at_random
 from tests.integration.fraud.rulebook import end_rulesets, put_live
 from tests.support.api_world import TokenKeys, http_client
 
@@ -25,34 +25,6 @@ PATH = "/api/v1/admin/fraud-stats"
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 """A year of this file's own: other tests decide in others."""
 DAYS = 12
-RULES = """
-name: tried
-review_from: 50
-block_from: 100
-rules:
-- id: round
-  title: Round amounts
-  when: usd_minor % 10000 == 0
-  message: "{usd_minor} is round"
-  typology: scam
-  points: 50
-  examples: [{given: {usd_minor: 10000}, hits: true}, {given: {usd_minor: 1}, hits: false}]
-- id: large
-  title: Large
-  when: usd_minor > 40000
-  message: "{usd_minor} is large"
-  typology: scam
-  points: 60
-  examples: [{given: {usd_minor: 50000}, hits: true}, {given: {usd_minor: 1}, hits: false}]
-- id: share
-  title: Cannot always be computed
-  when: usd_minor / (usd_minor % 7) > 1000000000
-  message: never
-  typology: other
-  points: 1
-  on_error: ignore
-  examples: [{given: {usd_minor: 9000000006}, hits: true}, {given: {usd_minor: 1}, hits: false}]
-"""
 
 
 @pytest.fixture
@@ -66,33 +38,6 @@ async def http(fraud_dsn: str, keys: TokenKeys) -> AsyncIterator[httpx2.AsyncCli
     async with http_client("fraud", [statistics_router(ShowStatistics(Reading(engine)))], keys) as client:
         yield client
     await engine.dispose()
-
-
-def _random_command(dice: Random, payers: list[str]) -> TransferCommand:
-    amount_minor = dice.choice([100_00, 123_45, 500_00, 433_21, 7_00, 2_000_000_00])
-    match dice.randrange(10):
-        case 0:
-            return deposit(amount_minor=amount_minor)
-        case 1:
-            return withdrawal(dice.choice(payers), amount_minor=amount_minor)
-        case 2:
-            return transfer(dice.choice(payers), amount_minor=amount_minor, payee_tier=0)
-        case 3:
-            return transfer(new_id(), payer_tier=0, amount_minor=amount_minor)
-        case _:
-            return transfer(dice.choice(payers), amount_minor=amount_minor)
-
-
-async def _decide_at_random(office: Office, dice: Random) -> None:
-    payers = [new_id() for _ in range(4)]
-    moments = [FIRST + timedelta(seconds=dice.randrange(DAYS * 86_400)) for _ in range(40)]
-    midnights = [FIRST + timedelta(days=day) for day in range(DAYS)]
-    for office.now in sorted(moments + midnights + [midnight - timedelta(microseconds=1) for midnight in midnights]):
-        commands = [_random_command(dice, payers) for _ in range(dice.randrange(1, 4))]
-        if dice.random() < 0.2:
-            await office.ask_batch(*commands)
-        else:
-            await office.ask(*commands)
 
 
 async def _counted(office: Office, begins_at: datetime, ends_before: datetime) -> dict[str, Counter[Any]]:
@@ -153,7 +98,7 @@ async def test_the_sums_of_any_range_are_those_of_the_decisions(
 ) -> None:
     dice = Random(20250101)
     await put_live(fraud_admin_dsn, RULES)
-    await _decide_at_random(office, dice)
+    await decide_at_random(office, dice, begins_at=FIRST, days=DAYS)
     await end_rulesets(fraud_admin_dsn)
     seen = set()
     for _ in range(25):
