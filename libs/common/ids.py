@@ -24,6 +24,7 @@ _SYSTEM_NAMESPACE: Final = uuid5(NAMESPACE_URL, "urn:tallystick:system-accounts"
 _TEXT_LENGTH: Final = 36
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_VERSION: Final = 7
 
 
 def new_id() -> str:
@@ -54,3 +55,14 @@ def first_id_at(moment: datetime) -> str:
     """Return the smallest UUIDv7 (RFC 9562, 5.7) of this millisecond: a bound for ids by time."""
     milliseconds = (moment - _EPOCH) // _MILLISECOND  # in integers: seconds as a float would fall short of some
     return str(UUID(int=(milliseconds << 80) | (0x7 << 76) | (0x2 << 62)))
+
+
+def moment_of(uuid: str) -> datetime | None:
+    """Return the millisecond that a UUIDv7 tells; None for a UUID of another kind, or of a year that does not exist."""
+    found = UUID(uuid)
+    if found.version != _VERSION:
+        return None
+    try:
+        return _EPOCH + (found.int >> 80) * _MILLISECOND
+    except OverflowError:
+        return None

@@ -167,7 +167,8 @@ def _routers(
 ) -> list[APIRouter]:
     digests = PublishedDigests(digesting, "fraud", DIGESTS)
     policy = PolicyInForce(velocity_lifted=settings.velocity_limits_lifted)
-    foresee, reading, show_decision = ForeseeScreening(policy, system_clock), Reading(engine), ShowDecision(engine)
+    foresee, reading = ForeseeScreening(policy, system_clock), Reading(engine)
+    show_decision = ShowDecision(reading)
     return [
         alerts_router(ShowAlerts(uow), ReviewAlerts(uow, system_clock)),
         decisions_router(show_decision),

@@ -24,8 +24,9 @@ class Conditions:
         self._together = cel.compile(
             " + ".join(f"(({rule.when}\n) ? {1 << bit} : 0)" for bit, rule in enumerate(rules))
         )
-        self._names = sorted({name for program in self._each for name in program.variables()})
-        self._asked = [(name, PLACES[name]) for name in self._names]
+        self.names = sorted({name for program in self._each for name in program.variables()})
+        """The features they ask for."""
+        self._asked = [(name, PLACES[name]) for name in self.names]
 
     @property
     def values_asked(self) -> int:

@@ -7,7 +7,7 @@ from libs.common.contracts.transfers import Leg, Party
 from libs.common.errors import Conflict
 from libs.common.ids import new_id
 from services.fraud.domain.features import PLACES
-from services.fraud.use_cases.decide_transfers import Features
+from services.fraud.domain.stored_features import Features
 from services.fraud.use_cases.find_payees import Asked
 from services.fraud.use_cases.set_aside import PATIENCE_SECONDS
 from tests.integration.fraud.office import Office, deposit, transfer, withdrawal
