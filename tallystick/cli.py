@@ -24,6 +24,7 @@ COMMANDS = {
     "reconcile": "tallystick.commands.reconcile:reconcile_command",
     "verify-receipt": "tallystick.commands.verify_receipt:verify_receipt_command",
     "new-origin": "tallystick.commands.new_origin:new_origin_command",
+    "fraud": "tallystick.commands.fraud:app",
     "dead-letters": "tallystick.commands.dead_letters:app",
     "admin": "tallystick.commands.admin:app",
     "keys": "tallystick.commands.keys:app",

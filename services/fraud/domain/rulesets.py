@@ -48,11 +48,18 @@ class Ruleset:
         """Return how many values of the catalogue a transfer must have for these rules to judge it."""
         return self._conditions.values_asked
 
+    @property
+    def overridable(self) -> int:
+        """Return the bits of all rules that an entry of the allow list mutes."""
+        return self._overridable
+
+    def bits_of(self, rule_ids: Sequence[str]) -> int:
+        """Return the bits of those of these rules that can be muted; of others nothing."""
+        return sum(self._bits.get(rule_id, 0) for rule_id in set(rule_ids)) & self._overridable
+
     def muted_by(self, *, mutes_all: bool, snoozed: Sequence[str]) -> int:
         """Return the bits of the rules that entries of lists mute: all that can be muted, or those that are snoozed."""
-        if mutes_all:
-            return self._overridable
-        return sum(self._bits.get(rule_id, 0) for rule_id in set(snoozed)) & self._overridable if snoozed else 0
+        return self._overridable if mutes_all else self.bits_of(snoozed)
 
     def judge(self, each_receiver: Sequence[Sequence[Value]], *, muted: int = 0) -> Outcome:
         """Return what the rules say of a transfer, given its features for each receiver: one hit is enough.

@@ -11,7 +11,7 @@ from libs.common.contracts.transfers import TransferCommand
 from libs.common.errors import Unavailable
 from libs.common.ids import new_id
 from services.fraud.domain.features import PLACES
-from services.fraud.use_cases.decide_transfers import Features
+from services.fraud.domain.stored_features import Features
 from services.fraud.use_cases.publish_shipped_rules import PublishShippedRules
 from tallystick.stack.service_settings import dsn_of_role
 from tests.integration.fraud.office import NOON, Office, deposit, transfer, withdrawal
