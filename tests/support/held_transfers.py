@@ -10,6 +10,7 @@ from libs.common.contracts.transfers import TransferCommand
 from libs.common.ids import new_id
 from services.fraud.domain.moments import to_us
 from services.fraud.domain.screening import WITHOUT_RULES
+from services.fraud.domain.stored_features import Features
 from services.fraud.store.counts import RuleCounts
 from services.fraud.store.decisions import DecidedBy, NewDecision, keep_decisions
 from services.fraud.store.holds import NewHold, insert_holds
@@ -39,7 +40,9 @@ async def keep_held(
             code="",
             reasons=",".join(reasons),
             usd_minor=usd_minor,
-            features=msgspec.json.encode({"payer_tier": command.payer.kyc_tier}),
+            features=msgspec.json.encode(
+                Features(kind="transfer", amounts_minor={}, rates={}, payees=[], payer_tier=command.payer.kyc_tier)
+            ),
             facts=None,
             decided_at=now,
             command=msgspec.json.encode(command),

@@ -117,7 +117,7 @@ async def test_one_is_shown_with_why_it_was_held_and_what_was_said(
     shown = (await http.get(path, headers=staff)).json()
 
     assert (shown["review"]["status"], shown["decision"]["verdict"]) == ("approved", "hold")
-    assert shown["decision"]["features"] == {"payer_tier": 1}
+    assert shown["decision"]["features"]["payer_tier"] == 1
     assert [(one["kind"], one["text"]) for one in shown["events"]] == [
         ("commented", "He called: it is his rent."),
         ("approved", ""),
