@@ -9,11 +9,21 @@ import hmac
 from functools import lru_cache
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
-from typing import Final
+from typing import Final, NamedTuple
 
 UNKNOWN: Final = 0
 _REMEMBERED: Final = 20_000
 _INTERFACE_BITS: Final = 64
+
+
+class Origin(NamedTuple):
+    """Where a request came from: numbers of its address and its device, 0 where nobody knows them."""
+
+    address_key: int = UNKNOWN
+    device_key: int = UNKNOWN
+
+
+NOWHERE: Final = Origin()
 
 
 class OriginKeys:

@@ -223,7 +223,7 @@ def hot_request(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] 
     """Return (what a hot endpoint may know of its request, the announced length of its body)."""
     authorization = key = prefer = traceparent = None
     request_id = ""
-    user_agent = b""
+    user_agent = device = b""
     length = 0
     for name, value in headers:
         if name == b"authorization":
@@ -236,6 +236,8 @@ def hot_request(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] 
             prefer = value.decode("latin-1")
         elif name == b"user-agent":
             user_agent = value
+        elif name == b"tallystick-device":
+            device = value
         elif name == b"x-request-id":
             text = value.decode("latin-1")
             request_id = text if is_id(text) else ""
@@ -245,6 +247,7 @@ def hot_request(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] 
     address = client[0] if client else "unknown"
     request = HotRequest(authorization, key, prefer, address, request_id or new_id(), traceparent or "")
     request.user_agent = user_agent
+    request.device = device
     return request, length
 
 

@@ -30,6 +30,8 @@ class HotRequest:
     """What stood behind the question mark, not decoded; a request that has one takes the slower way through ASGI."""
     body: bytes = b""
     user_agent: bytes = b""
+    device: bytes = b""
+    """`Tallystick-Device`, as the client names the device it runs on."""
     answer_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     """What the answer says of this request whatever becomes of it, such as how many more the caller may send."""
     principal: Principal = field(init=False)

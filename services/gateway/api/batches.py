@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -12,6 +12,7 @@ from libs.common.http.gate import GuardedEndpoint
 from libs.common.http.hot import HotAnswer, HotEndpoint, HotRequest
 from libs.common.http.large_bodies import MAX_BATCH_BODY_BYTES
 from libs.common.http.problems import problem_body
+from libs.common.origins import Origin
 from services.gateway.api.money_requests import MoneyRoutes, problem_of, require_no_query
 from services.gateway.api.preferences import wait_of
 from services.gateway.domain.idempotency import hash_body
@@ -25,6 +26,13 @@ _BATCH_WAIT_SECONDS = 15.0
 _ITEMS_A_TURN: Final = 200
 
 _Item = TypeVar("_Item")
+
+
+class _Asked(NamedTuple):
+    """How long the caller waits, and where he is."""
+
+    wait_seconds: float
+    origin: Origin
 
 
 class BatchResult(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
@@ -57,12 +65,13 @@ def batch_endpoint(parts: MoneyRoutes) -> dict[str, HotEndpoint]:
         wait_seconds, applied = wait_of(request.prefer)
         if applied is None:
             wait_seconds = _BATCH_WAIT_SECONDS
+        origin = parts.origin_of(request)
         batch = read_batch(request.body)
         hashes = await _body_hashes(batch)
         keys = ((principal.user_id, "batch", item.idempotency_key) for item in batch.transfers)
         counted = await parts.admit(request, dict(zip(keys, hashes, strict=True)))
         post_batch = _post_atomic if batch.mode == "atomic" else _post_independent
-        results, submissions = await post_batch(parts, principal, batch, hashes, wait_seconds)
+        results, submissions = await post_batch(parts, principal, batch, hashes, _Asked(wait_seconds, origin))
         _note_callers(parts, request, submissions)
         if counted is not None and len(submissions) == len(batch.transfers):
             await parts.give_back_replay(request, counted, submissions)
@@ -104,7 +113,7 @@ async def _breathing(items: Iterable[_Item]) -> AsyncIterator[_Item]:
 
 
 async def _post_independent(
-    parts: MoneyRoutes, principal: Principal, batch: BatchIn, hashes: Sequence[bytes], wait_seconds: float
+    parts: MoneyRoutes, principal: Principal, batch: BatchIn, hashes: Sequence[bytes], asked: _Asked
 ) -> tuple[list[BatchResult], list[Submission]]:
     """Submit each transfer on its own; one that cannot be taken does not keep the others back.
 
@@ -116,7 +125,7 @@ async def _post_independent(
     entries: list[Submission | TallystickError] = []
     async for item, body_hash in _breathing(zip(batch.transfers, hashes, strict=True)):
         try:
-            entries.append(await _submission(parts, principal, item, body_hash, wait_seconds))
+            entries.append(await _submission(parts, principal, item, body_hash, asked))
         except (Malformed, Forbidden) as refusal:
             entries.append(refusal)
     entries = [_submitted(parts, entry) for entry in entries]
@@ -146,12 +155,12 @@ def _submitted(parts: MoneyRoutes, entry: Submission | TallystickError) -> Submi
 
 
 async def _post_atomic(
-    parts: MoneyRoutes, principal: Principal, batch: BatchIn, hashes: Sequence[bytes], wait_seconds: float
+    parts: MoneyRoutes, principal: Principal, batch: BatchIn, hashes: Sequence[bytes], asked: _Asked
 ) -> tuple[list[BatchResult], list[Submission]]:
     """Submit the batch whole."""
     await _look_up(parts, principal, batch)
     submissions = [
-        await _submission(parts, principal, item, body_hash, wait_seconds)
+        await _submission(parts, principal, item, body_hash, asked)
         for item, body_hash in zip(batch.transfers, hashes, strict=True)
     ]
     await parts.atomic_intake.submit(submissions)
@@ -160,13 +169,14 @@ async def _post_atomic(
 
 
 async def _submission(
-    parts: MoneyRoutes, principal: Principal, item: BatchItemIn, body_hash: bytes, wait_seconds: float
+    parts: MoneyRoutes, principal: Principal, item: BatchItemIn, body_hash: bytes, asked: _Asked
 ) -> Submission:
     memo = memo_of(item.description, item.metadata)
     hold_seconds = hold_seconds_of(item)
     draft = await prepare_transfer(principal, legs_of(item), memo, parts.directory, hold_seconds=hold_seconds)
     answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-    return Submission("batch", item.idempotency_key, body_hash, draft, wait_seconds, answered)
+    draft.origin = asked.origin
+    return Submission("batch", item.idempotency_key, body_hash, draft, asked.wait_seconds, answered)
 
 
 async def _settled(submissions: Sequence[Submission]) -> None:

@@ -1,15 +1,19 @@
 """What POST /transfers, /transfers/batch and /deposits share: who, how often, how long, and the answer."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from libs.common.clock import Clock
+from libs.common.contracts.transfers import DEVICE_CHARACTERS_MAX
 from libs.common.db.hot import HotConnection
-from libs.common.errors import TooManyRequests, Unprocessable
+from libs.common.errors import Malformed, TooManyRequests, Unprocessable
 from libs.common.http.auth import Principal, TokenVerifier
 from libs.common.http.hot import HotAnswer, HotRequest
 from libs.common.http.problems import problem_body
+from libs.common.origins import Origin, OriginKeys
 from libs.common.sentences import detail_of
 from services.gateway.api.rate_limits import Counted, RateLimits
 from services.gateway.domain.outcomes import HTTP_STATUS, Outcome, http_status_of
@@ -22,6 +26,7 @@ from services.gateway.use_cases.watch_ledger import LedgerHalt
 from services.gateway.views.transfers import are_replays, read_command, render_dry_run, render_transfer
 
 _PROBLEM = b"application/problem+json"
+_VISIBLE: Final = re.compile(rb"[\x21-\x7e]+")
 
 
 @dataclass(slots=True)
@@ -36,8 +41,18 @@ class MoneyRoutes:
     lookup: HotConnection
     clock: Clock
     foresee: ForeseeTransfer
+    origins: OriginKeys
     halt: LedgerHalt = field(default_factory=LedgerHalt)
     callers: MoneyCallers = field(default_factory=MoneyCallers)
+
+    def origin_of(self, request: HotRequest) -> Origin:
+        """Return where a request came from. Raises: Malformed device_invalid."""
+        device = request.device
+        if device and (len(device) > DEVICE_CHARACTERS_MAX or not _VISIBLE.fullmatch(device)):
+            raise Malformed(
+                "device_invalid", f"Tallystick-Device has up to {DEVICE_CHARACTERS_MAX} printable ASCII characters."
+            )
+        return Origin(self.origins.address(request.address), self.origins.device(device.decode()) if device else 0)
 
     async def admit(self, request: HotRequest, asked: Mapping[RequestKey, bytes]) -> Counted | None:
         """Count the request against the rate limits; None if it was not counted.

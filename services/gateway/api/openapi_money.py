@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from libs.common.contracts.transfers import DEVICE_CHARACTERS_MAX
 from libs.common.http.error_codes import OF_A_TRANSFER, codes_of, error_codes
 from libs.common.http.openapi import ACTION_MEMBER, problem_of
 from libs.common.idempotency_keys import KEY_SCHEMA
@@ -40,6 +41,14 @@ PREFER_HEADER: Final[dict[str, Any]] = {
     "description": "`wait=n` (0 to 30 s; 5 by default) or `respond-async` (RFC 7240).",
     "schema": {"type": "string"},
 }
+DEVICE_HEADER: Final[dict[str, Any]] = {
+    "name": "Tallystick-Device",
+    "in": "header",
+    "required": False,
+    "description": "What your app calls the device it runs on; screening tells known devices from new ones by it.",
+    "schema": {"type": "string", "maxLength": DEVICE_CHARACTERS_MAX, "pattern": "^[!-~]*$"},
+    "example": "phone-5f0c2b1e",
+}
 DRY_RUN_QUERY: Final[dict[str, Any]] = {
     "name": "dry_run",
     "in": "query",
@@ -57,7 +66,9 @@ def _answer(description: str, schema: str) -> dict[str, Any]:
 
 
 _COMMON: Final = {
-    "400": problem_of("It cannot be read.", "malformed_json", "idempotency_key_missing", "idempotency_key_invalid"),
+    "400": problem_of(
+        "It cannot be read.", "malformed_json", "idempotency_key_missing", "idempotency_key_invalid", "device_invalid"
+    ),
     "401": problem_of("Nobody we know.", "token_missing", "token_invalid", "token_expired"),
     "409": problem_of("A copy of this request is being stored at this moment.", "request_in_progress"),
     "413": problem_of("The body is too large.", "body_too_large"),
@@ -99,7 +110,7 @@ def _operation(
             "tags": ["transfers"],
             "summary": summary,
             "description": description,
-            "parameters": [*parameters, PREFER_HEADER],
+            "parameters": [*parameters, PREFER_HEADER, DEVICE_HEADER],
             "requestBody": {
                 "required": True,
                 "content": {

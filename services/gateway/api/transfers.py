@@ -72,10 +72,12 @@ def _endpoint(
             return await asyncio.create_task(run_dry(request, principal))
         key = read_key(request.idempotency_key)
         wait_seconds, applied = wait_of(request.prefer)
+        origin = parts.origin_of(request)
         asked = read(request.body)
         body_hash = hash_body(asked)
         counted = await parts.admit(request, {(principal.user_id, scope, key): body_hash})
         draft = await prepare(parts, principal, asked)
+        draft.origin = origin
         answered: asyncio.Future[Outcome] = loop_of().create_future()
         submission = Submission(scope, key, body_hash, draft, wait_seconds, answered, span)
         parts.intake.submit(submission)

@@ -10,6 +10,7 @@ from libs.common.clock import system_clock
 from libs.common.db.hot import HotConnection
 from libs.common.http.auth import TokenVerifier
 from libs.common.messaging.publisher import Publisher
+from libs.common.origins import OriginKeys
 from services.gateway.api.batch_files import batch_files_router
 from services.gateway.api.command_requests import CommandRoutes
 from services.gateway.api.money_requests import MoneyRoutes
@@ -56,6 +57,7 @@ def make_money(
         lookup=connections["lookup"],
         clock=system_clock,
         foresee=ForeseeTransfer(clients["fraud"], clients["ledger"], internal_token=internal_token, clock=system_clock),
+        origins=OriginKeys(internal_token),
     )
 
 
@@ -66,7 +68,7 @@ def make_files(
     batches = connections["batches"]
     receive, cancel = ReceiveBatch(connections["uploads"], money.clock), CancelBatch(batches, money.clock)
     pieces = PieceIntake(batches, publisher, waiters, money.clock)
-    work = RunBatches(batches, pieces, money.intake, money.directory, money.halt, money.clock)
+    work = RunBatches(batches, pieces, money.intake, money.directory, money.halt, money.origins, money.clock)
     return Files(receive, work, batch_files_router(money, receive, cancel, BatchView(batches)))
 
 

@@ -12,6 +12,7 @@ from libs.common.errors import Forbidden, NotFound, Unprocessable
 from libs.common.http.auth import Principal
 from libs.common.http.policy import may_debit, require_not_self
 from libs.common.ids import system_account_id
+from libs.common.origins import NOWHERE, Origin
 from services.gateway.domain.requests import DepositIn, WithdrawalIn, check_asset
 from services.gateway.store.directory import KnownAccount
 from services.gateway.use_cases.look_up_parties import Directory
@@ -34,6 +35,7 @@ class Draft:
     memo_salt: bytes | None
     memo_commitment: str
     hold_seconds: int = 0
+    origin: Origin = NOWHERE
 
     def command(self, transfer_id: str, requested_at: str) -> TransferCommand:
         """Return the command under this id; `requested_at` is RFC 3339 UTC."""
@@ -47,6 +49,8 @@ class Draft:
             memo_commitment=self.memo_commitment,
             requested_at=requested_at,
             hold_seconds=self.hold_seconds,
+            address_key=self.origin.address_key,
+            device_key=self.origin.device_key,
         )
 
 

@@ -13,6 +13,7 @@ from libs.common.clock import Clock
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Conflict, Forbidden, Malformed, NotFound, Unavailable
 from libs.common.http.auth import Principal
+from libs.common.origins import Origin, OriginKeys
 from services.gateway.domain.batch_files import FileLine
 from services.gateway.domain.idempotency import hash_body
 from services.gateway.domain.requests import hold_seconds_of, legs_of, memo_of
@@ -41,6 +42,7 @@ class RunBatches:
         intake: Intake,
         directory: Directory,
         halt: LedgerHalt,
+        origins: OriginKeys,
         clock: Clock,
         outcome_seconds: float = _OUTCOME_SECONDS,
     ) -> None:
@@ -50,6 +52,7 @@ class RunBatches:
         self._intake = intake
         self._directory = directory
         self._halt = halt
+        self._origins = origins
         self._clock = clock
         self._outcome_seconds = outcome_seconds
 
@@ -77,7 +80,8 @@ class RunBatches:
                 await finish_batch(connection, batch_id, "done", self._clock())
                 return True
         number, lines = piece
-        prepared = await self._prepare(taken.principal_id, lines)
+        origin = Origin(self._origins.address(taken.asked_from.address))
+        prepared = await self._prepare(taken.principal_id, lines, origin)
         outcomes = await self._pieces.submit(batch_id, number, prepared, taken.asked_from)
         # All of a piece have one deadline; the batch stays leased until then, so that nobody begins the next piece.
         await asyncio.gather(*outcomes)
@@ -85,16 +89,16 @@ class RunBatches:
             await release_batch(connection, batch_id)
         return True
 
-    async def _prepare(self, principal_id: str, lines: list[FileLine]) -> list[PieceLine]:
+    async def _prepare(self, principal_id: str, lines: list[FileLine], origin: Origin) -> list[PieceLine]:
         """Draft what the lines ask for."""
         principal = Principal(principal_id, frozenset({"customer"}), "", float("inf"))
         legs = [leg for line in lines for leg in legs_of(line.item)]
         account_ids = {leg.source_account_id for leg in legs} | {leg.destination_account_id for leg in legs}
         await self._directory.fetch(account_ids, principal_id)
         self._intake.require_room(len(lines))
-        return [PieceLine(line.line, await self._drafted(principal, line)) for line in lines]
+        return [PieceLine(line.line, await self._drafted(principal, line, origin)) for line in lines]
 
-    async def _drafted(self, principal: Principal, line: FileLine) -> Submission | str:
+    async def _drafted(self, principal: Principal, line: FileLine, origin: Origin) -> Submission | str:
         """Return what is to be kept, or the code of a refusal that will not change."""
         item = line.item
         try:
@@ -107,6 +111,7 @@ class RunBatches:
             )
         except (Malformed, Forbidden, NotFound) as refusal:
             return refusal.code
+        draft.origin = origin
         return Submission(
             "batch",
             item.idempotency_key,

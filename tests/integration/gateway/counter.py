@@ -25,6 +25,7 @@ from libs.common.http.health import Health
 from libs.common.http.large_bodies import MAX_BATCH_BODY_BYTES
 from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
+from libs.common.origins import OriginKeys
 from services.gateway.api.account_commands import account_closing_router, account_commands_router
 from services.gateway.api.audit_logs import audit_logs_router
 from services.gateway.api.batch_files import BATCHES_AT, batch_files_router
@@ -189,6 +190,7 @@ class Counter:
             lookup=self.connections["lookup"],
             clock=self.clock,
             foresee=ForeseeTransfer(self.client, self.client, internal_token="sister to sister", clock=self.clock),
+            origins=OriginKeys("secret"),
         )
         commands = CommandRoutes(money=money, intake=self.commands, states=self.connections["commands"])
         clients = dict.fromkeys(("accounts", "kyc", "ledger", "fraud"), self.client)

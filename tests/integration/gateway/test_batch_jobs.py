@@ -15,6 +15,7 @@ import pytest
 from libs.common.crash_points import install
 from libs.common.errors import Unavailable
 from libs.common.ids import new_id
+from libs.common.origins import OriginKeys
 from services.gateway.store.batches import drop_upload, hold_open_piece, note_piece
 from services.gateway.store.money_callers import CallerOf, find_callers
 from services.gateway.use_cases.accept_piece import PieceIntake
@@ -35,7 +36,9 @@ def row(counter: Counter, amount_minor: int = 1, key: str = "", source: str = ""
 def worker(counter: Counter, connection: str = "batches", directory: Directory | None = None) -> RunBatches:
     own = counter.connections[connection]
     pieces = PieceIntake(own, counter.publisher, counter.waiters, counter.clock)
-    return RunBatches(own, pieces, counter.intake, directory or counter.directory, LedgerHalt(), counter.clock, 0.0)
+    origins = OriginKeys("secret")
+    accounts = directory or counter.directory
+    return RunBatches(own, pieces, counter.intake, accounts, LedgerHalt(), origins, counter.clock, 0.0)
 
 
 async def send(
