@@ -271,12 +271,9 @@ TABLE: Mapping[str, Line] = {
     "POST /api/v1/admin/fraud/rulesets/{version}/approve": Line(
         "403 403 403 422 403 403 422", about={"version": "=2"}, body=lambda _: {"reason": "tried"}
     ),
-    **{
-        f"POST /api/v1/admin/fraud/rulesets/{{version}}/{move}": Line(
-            "403 403 403 422 403 403 403", about={"version": "=2"}, body=lambda _: {"reason": "tried"}
-        )
-        for move in ("shadow", "unshadow", "live")
-    },
+    "POST /api/v1/admin/fraud/rulesets/{version}/live": Line(
+        "403 403 403 422 403 403 403", about={"version": "=2"}, body=lambda _: {"reason": "tried"}
+    ),
     "GET /api/v1/admin/fraud/lists": Line("403 403 200 200 403 200 200"),
     "POST /api/v1/admin/fraud/lists": Line(
         "403 403 403 422 403 403 403",

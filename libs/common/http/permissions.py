@@ -182,7 +182,7 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "ruleset.read": Permission("see the rules", _of("compliance", "auditor", "admin"), scope="fraud:read"),
     "ruleset.write": Permission("write rules", _of("compliance"), fresh=True),
     "ruleset.approve": Permission("approve rules that somebody else wrote", _of("compliance", "admin"), fresh=True),
-    "ruleset.publish": Permission("put rules live, or let them judge in the shadow", _of("compliance"), fresh=True),
+    "ruleset.publish": Permission("put rules live", _of("compliance"), fresh=True),
     "list_entry.read": Permission(
         "see who is frozen, denied, allowed or snoozed",
         _of("compliance", "support", "auditor", "admin"),

@@ -1,4 +1,4 @@
-"""Rule sets, for staff: write, approve, try in the shadow, put live."""
+"""Rule sets, for staff: write, approve, put live."""
 
 from typing import Annotated, Final
 
@@ -16,7 +16,6 @@ from services.fraud.api.ruleset_models import (
     RulesetReasonBody,
     WholeRulesetAnswer,
 )
-from services.fraud.domain.ruleset_life import RulesetAction
 from services.fraud.use_cases.change_ruleset import ChangeRuleset
 from services.fraud.use_cases.submit_ruleset import SubmitRuleset
 from services.fraud.views.rulesets import RulesetsView
@@ -25,7 +24,6 @@ _VERSION_MAX: Final = 2**31 - 1
 _Version = Annotated[int, Path(ge=2, le=_VERSION_MAX, description="the rule set's version")]
 _Limit = Annotated[int, Query(ge=1, le=100, description="rule sets in one answer")]
 _Asked = Annotated[str | None, Query(max_length=CURSOR_CHARACTERS, description="`next` of the page before")]
-_MOVED: Final = ("ruleset_not_found", "ruleset_status")
 
 
 def rulesets_router(view: RulesetsView, submit: SubmitRuleset, change: ChangeRuleset) -> APIRouter:
@@ -82,41 +80,19 @@ def rulesets_router(view: RulesetsView, submit: SubmitRuleset, change: ChangeRul
         """Agree with a rule set that somebody else wrote. It does not decide yet: somebody puts it live."""
         return RulesetAnswer.of(await change.approve(asker=asker_of(request), version=version, reason=body.reason))
 
-    _add_moves(router, change)
+    @router.post(
+        "/{version}/live",
+        summary="Put a rule set live",
+        responses=refusals("ruleset_not_found", "ruleset_status", "ruleset_needs_approval"),
+    )
+    async def post_live(
+        version: _Version,
+        body: RulesetReasonBody,
+        _principal: Annotated[Principal, permitted("ruleset.publish")],
+        request: Request,
+    ) -> RulesetAnswer:
+        """Let it decide on every transfer from now on, in every process; the one before is retired, and can return."""
+        asker = asker_of(request)
+        return RulesetAnswer.of(await change(asker=asker, version=version, action="put_live", reason=body.reason))
+
     return router
-
-
-def _add_moves(router: APIRouter, change: ChangeRuleset) -> None:
-    def movable(path: str, action: RulesetAction, summary: str, says: str, *codes: str) -> None:
-        async def post_move(
-            version: _Version,
-            body: RulesetReasonBody,
-            _principal: Annotated[Principal, permitted("ruleset.publish")],
-            request: Request,
-        ) -> RulesetAnswer:
-            moved = await change(asker=asker_of(request), version=version, action=action, reason=body.reason)
-            return RulesetAnswer.of(moved)
-
-        router.post(
-            f"/{{version}}/{path}",
-            summary=summary,
-            description=says,
-            operation_id=f"post_ruleset_{path}",
-            responses=refusals(*_MOVED, *codes),
-        )(post_move)
-
-    movable(
-        "shadow",
-        "shadow",
-        "Let a rule set judge in the shadow",
-        "It judges every transfer from now on beside the live one; what it says is counted and does nothing.",
-        "too_many_shadows",
-    )
-    movable("unshadow", "unshadow", "Take a rule set out of the shadow", "It is a draft again.")
-    movable(
-        "live",
-        "put_live",
-        "Put a rule set live",
-        "It decides on every transfer from now on, in every process; the one before is retired, and can come back.",
-        "ruleset_needs_approval",
-    )

@@ -62,10 +62,10 @@ def test_the_documents_given_are_not_changed() -> None:
 def test_the_hot_routes_say_which_headers_they_read() -> None:
     paths = merge(OWN, {})["paths"]
     for path, wanted in (
-        ("/api/v1/transfers", {"Idempotency-Key", "Prefer"}),
-        ("/api/v1/deposits", {"Idempotency-Key", "Prefer"}),
-        ("/api/v1/withdrawals", {"Idempotency-Key", "Prefer"}),
-        ("/api/v1/transfers/batch", {"Prefer"}),
+        ("/api/v1/transfers", {"Idempotency-Key", "Prefer", "Tallystick-Device"}),
+        ("/api/v1/deposits", {"Idempotency-Key", "Prefer", "Tallystick-Device"}),
+        ("/api/v1/withdrawals", {"Idempotency-Key", "Prefer", "Tallystick-Device"}),
+        ("/api/v1/transfers/batch", {"Prefer", "Tallystick-Device"}),
     ):
         parameters = paths[path]["post"]["parameters"]
         assert {parameter["name"] for parameter in parameters if parameter["in"] == "header"} == wanted
