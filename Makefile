@@ -18,7 +18,7 @@ COVERAGE := --cov-branch --cov-fail-under=95 --cov-report=term-missing
 # The stamp's name holds what was installed: other requirements or project (not its tools' settings), new installation.
 READY := .venv/ready-$(shell (cat requirements/dev.txt; sed '/^\[tool\.ruff/,$$d' pyproject.toml) | cksum | cut -d' ' -f1)
 
-.PHONY: help setup demo up bench bench-ledger bench-reads check lint format types imports tidy contracts contracts-check errors permissions permissions-check verification verification-check ledger-schema
+.PHONY: help setup demo up bench bench-ledger bench-reads check lint format types imports tidy contracts contracts-check errors permissions permissions-check verification verification-check fraud-rules fraud-rules-check ledger-schema
 .PHONY: test test-lanes test-unit coverage test-contract test-integration test-e2e test-api test-chaos-short test-chaos test-kafka test-interop kafka nightly clean
 
 help: ## list the targets
@@ -53,7 +53,7 @@ bench-ledger: setup ## measure the ledger alone: batches, a hot account, fees, e
 bench-reads: setup ## fill a book of a million transfers and measure how fast it is read; writes docs/plans
 	@$(BIN)/python -m bench.reads --plans
 
-check: lint types imports tidy contracts-check permissions-check verification-check ## every check that only reads
+check: lint types imports tidy contracts-check permissions-check verification-check fraud-rules-check ## every check that only reads
 
 lint: setup ## format and lint, without changing anything
 	@$(BIN)/ruff format --check .
@@ -89,6 +89,12 @@ verification: setup ## write docs/verification.md, states and moves, from servic
 
 verification-check: setup ## compare docs/verification.md with the table of transitions
 	@$(BIN)/python -m tools.verification_page --check
+
+fraud-rules: setup ## write docs/fraud-rules.md from the shipped rules and the feature catalogue
+	@$(BIN)/python -m tools.fraud_rules_page
+
+fraud-rules-check: setup ## compare docs/fraud-rules.md with both
+	@$(BIN)/python -m tools.fraud_rules_page --check
 
 errors: setup ## write docs/errors/, a page for each code, from libs/common/http/error_codes.md
 	@$(BIN)/python -m tools.error_pages
