@@ -62,7 +62,7 @@ class World:
     def __init__(self, dsn: str) -> None:
         """Construct the parts; `office` connects."""
         self.hot = HotConnection(dsn, "bench")
-        work = UnitOfWork(self.hot, Outbox("fraud", Nowhere(), self.hot))  # type: ignore[arg-type] -- stands for the bus, and confirms at once
+        work = UnitOfWork(self.hot, Outbox("fraud", Nowhere(), self.hot))  # type: ignore[arg-type]  # stands for the bus, and confirms at once
         policy, screening = PolicyInForce(velocity_lifted=True), ScreeningInForce(OriginKeys("bench"))
         self.screen = ScreenTransfers(work, PayerCache(), policy, screening, clock=system_clock)
         self.publish_shipped_rules = PublishShippedRules(work, system_clock)

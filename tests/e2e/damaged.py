@@ -68,6 +68,13 @@ def set_status(api: Api, person: Person, status: str) -> None:
     assert changed.status_code == 200, changed.text
 
 
+def let_go_on(api: Api) -> None:
+    """Release what the ledger's own verification found while a test had something altered: it comes by unasked."""
+    for finding in api.get("/admin/ledger/findings", api.admin_token).json()["findings"]:
+        body = {"finding_id": finding["finding_id"], "reason": "a test had altered it, and put it back"}
+        assert api.post("/admin/ledger/release", body, token=api.admin_token).status_code == 200
+
+
 def execute(api: Api, sql: str, *arguments: object) -> None:
     """Change rows as the administrator of the database."""
 

@@ -11,7 +11,7 @@ import pytest
 
 from libs.common.ids import system_account_id
 from tests.e2e.api_client import Api, staff, wait_until
-from tests.e2e.damaged import Damaged, execute, fetch
+from tests.e2e.damaged import Damaged, execute, fetch, let_go_on
 from tests.e2e.held_for_review import pay_held
 
 RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbooks"
@@ -96,6 +96,8 @@ def test_audit_chain_broken(api: Api, damaged: Damaged, tmp_path: Path) -> None:
 
 
 def test_review_backlog(api: Api, damaged: Damaged, tmp_path: Path) -> None:
+    let_go_on(api)
+    wait_until("the gateway to hear of it", lambda: api.pay(damaged.alice, damaged.bob, 1).status_code != 503)
     held = pay_held(api, damaged.alice, damaged.bob, 300)
     token = staff(api, "auditor")
     said = follow(api, "ReviewBacklog", tmp_path, API=str(api.http.base_url).rstrip("/"), TOKEN=token)
