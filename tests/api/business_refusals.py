@@ -34,6 +34,7 @@ _BY_TWO_FIELDS_TOGETHER: Final = {
     # `POST /transfers` needs a key unless it is `?dry_run=true`.
     "idempotency_key_missing",
     "legs_or_single",
+    "list_entry_invalid",
     "limits_empty",
     "same_account",
 }
@@ -57,6 +58,8 @@ _BY_A_LIST_OR_A_GRAMMAR: Final = {
     "password_common",
     "password_personal",
     "role_not_for_machines",
+    # What a rule set must be no schema says.
+    "ruleset_invalid",
     "unknown_asset",
     "unknown_country",
     "unknown_role",

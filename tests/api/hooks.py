@@ -57,6 +57,14 @@ def as_lines(_context: Any, value: Any) -> bytes:
     return value.encode() if isinstance(value, str) else json.dumps(value).encode()
 
 
+def as_bytes(_context: Any, value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+for _kind in ("application/pdf", "image/jpeg", "image/png", "image/webp"):
+    schemathesis.serializer(_kind)(as_bytes)
+
+
 class Asker:
     """Whoever asks now: the customer himself, or staff."""
 
