@@ -64,7 +64,7 @@ class World:
         self.hot = HotConnection(dsn, "bench")
         work = UnitOfWork(self.hot, Outbox("fraud", Nowhere(), self.hot))  # type: ignore[arg-type]  # stands for the bus, and confirms at once
         policy, screening = PolicyInForce(velocity_lifted=True), ScreeningInForce(OriginKeys("bench"))
-        self.screen = ScreenTransfers(work, PayerCache(), policy, screening, clock=system_clock)
+        self.screen = ScreenTransfers(work, PayerCache(), policy, screening, lane=0, clock=system_clock)
         self.publish_shipped_rules = PublishShippedRules(work, system_clock)
         self._chance = random.Random(7)
         self._people = [new_id() for _ in range(CUSTOMERS)]

@@ -48,6 +48,7 @@ from services.fraud.consumers.on_verification_changed import OnVerificationChang
 from services.fraud.settings import FraudSettings
 from services.fraud.store.aml_rings import Rings
 from services.fraud.store.aml_watch import Watch
+from services.fraud.store.counts import any_lane
 from services.fraud.store.digests import DIGESTS
 from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.unit_of_work import UnitOfWork
@@ -114,7 +115,7 @@ class Worker:
         work, cache = UnitOfWork(self._hot, bus.outbox), PayerCache()
         policy, awaited = PolicyInForce(velocity_lifted=self._lifted), AwaitedHolds()
         screening = ScreeningInForce(OriginKeys(settings.internal_token.get_secret_value()))
-        screen = ScreenTransfers(work, cache, policy, screening, clock=system_clock)
+        screen = ScreenTransfers(work, cache, policy, screening, lane=any_lane(), clock=system_clock)
         end_holds = EndHolds(cache, policy)
         resolve = ResolveHolds(end_holds)
         self._sweep = SweepHolds(work, cache, resolve, awaited, clock=system_clock)

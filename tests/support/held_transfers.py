@@ -50,7 +50,7 @@ async def keep_held(
         version = await connection.fetchval("SELECT version FROM fraud.screening_data")
         by = DecidedBy(WITHOUT_RULES, version)
         await keep_decisions(
-            transaction, payers.values(), [decision], now, by=by, rule_counts=RuleCounts(), activity=[]
+            transaction, payers.values(), [decision], now, by=by, lane=0, rule_counts=RuleCounts(), activity=[]
         )
         await insert_holds(connection, [NewHold(command.transfer_id, payees, reasons, now)])
         if "review" in reasons:

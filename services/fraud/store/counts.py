@@ -1,6 +1,6 @@
 """How much was decided in each hour, and which rules had a say: kept with the decisions, so both always agree."""
 
-import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,14 +8,16 @@ from typing import Any, Final, Literal
 
 RuleOutcome = Literal["hit", "muted", "error"]
 
-_LANES: Final = 32
+LANES: Final = 32
 
+# Both take their rows in the order of the key, so that two transactions that share a lane never wait for each other.
 COUNT_DECISIONS: Final = """
     INSERT INTO fraud.decision_counts AS c (hour, verdict, code, reasons, ruleset, lane, decisions, usd_minor)
     SELECT date_trunc('hour', d.decided_at, 'UTC'), {verdict}, {code}, {reasons}, {ruleset}, {lane}, count(*),
            sum(d.usd_minor)
     FROM {decisions}
     GROUP BY 1, 2, 3, 4
+    ORDER BY 1, 2, 3, 4
     ON CONFLICT (hour, verdict, code, reasons, ruleset, lane)
     DO UPDATE SET decisions = c.decisions + excluded.decisions, usd_minor = c.usd_minor + excluded.usd_minor
 """
@@ -29,14 +31,27 @@ COUNT_RULES: Final = """
         AS r (hour, rule_id, verdict, outcome, decisions, usd_minor)
     {only}
     GROUP BY 1, 2, 3, 4
+    ORDER BY 1, 2, 3, 4
     ON CONFLICT (hour, rule_id, verdict, outcome, ruleset, lane)
     DO UPDATE SET decisions = c.decisions + excluded.decisions, usd_minor = c.usd_minor + excluded.usd_minor
 """
 
 
-def lane() -> int:
-    """Return where this process counts, so that two of them seldom wait for one row."""
-    return os.getpid() % _LANES
+def any_lane() -> int:
+    """Return where a process may count, drawn once when it starts, so that two of them seldom wait for one row.
+
+    Its number among processes would not do: in containers each is the first.
+    """
+    return secrets.randbelow(LANES)
+
+
+def lane_of_others(lane: int) -> int:
+    """Return where the same process counts what is not plain.
+
+    That is a second statement of the transaction. Would it take rows of the lane that the first has taken from, no
+    order within each could keep two processes from waiting for each other.
+    """
+    return LANES + lane
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from libs.common.contracts.fraud import HoldReason, Verdict
 from libs.common.errors import Unavailable
 from services.fraud.domain.payer import Payer
 from services.fraud.store.activity import INSERT_ACTIVITY, NewActivity, activity_columns
-from services.fraud.store.counts import COUNT_DECISIONS, COUNT_RULES, RuleCounts, lane
+from services.fraud.store.counts import COUNT_DECISIONS, COUNT_RULES, RuleCounts, lane_of_others
 from services.fraud.store.unit_of_work import Transaction
 from services.fraud.store.users import ADVANCE, follow, limits_moved, next_versions
 
@@ -154,12 +154,13 @@ async def keep_decisions(
     now: datetime,
     *,
     by: DecidedBy,
+    lane: int,
     rule_counts: RuleCounts,
     activity: Sequence[NewActivity],
 ) -> None:
     """Keep decisions and all that was emitted, with the next version of each payer, provided nobody else moved him.
 
-    `rule_counts` and `activity` are those of all these decisions.
+    `rule_counts` and `activity` are those of all these decisions; they are counted in this `lane`.
 
     Memory follows: the payers are then at that version.
 
@@ -184,12 +185,12 @@ async def keep_decisions(
                 row.payload,
                 finished,
                 by.screening_version,
-                lane(),
+                lane,
                 *rule_counts.columns(),
                 *activity_columns(activity),
             )
         if others:
-            await _insert(transaction.connection, others, ruleset=by.ruleset)
+            await _insert(transaction.connection, others, ruleset=by.ruleset, lane=lane_of_others(lane))
     except asyncpg.NotNullViolationError as failure:
         if (failure.table_name, failure.column_name) != ("outbox", "payload"):
             raise
@@ -201,12 +202,12 @@ async def keep_decisions(
     follow(payers, now)
 
 
-async def _insert(connection: asyncpg.Connection, decisions: Sequence[NewDecision], *, ruleset: int) -> None:
+async def _insert(connection: asyncpg.Connection, decisions: Sequence[NewDecision], *, ruleset: int, lane: int) -> None:
     await connection.execute(
         _INSERT,
         *_common_columns(decisions),
         ruleset,
-        lane(),
+        lane,
         [one.verdict for one in decisions],
         [one.code for one in decisions],
         [one.reasons for one in decisions],

@@ -53,15 +53,20 @@ class ScreenTransfers:
         policy: PolicyInForce,
         screening: ScreeningInForce,
         *,
+        lane: int,
         clock: Clock,
         monotonic: Callable[[], float] = monotonic_seconds,
     ) -> None:
-        """Share unit of work and cache with everything else in this process that moves limits."""
+        """Share unit of work and cache with everything else in this process that moves limits.
+
+        Statistics are counted in this `lane`, of `store/counts.py`.
+        """
         self._work = work
         self._cache = cache
         self._policy = policy
         self._screening = screening
         self._activity = ActivityCache()
+        self._lane = lane
         self._clock = clock
         self._monotonic = monotonic
         self._set_aside = SetAside()
@@ -111,7 +116,7 @@ class ScreenTransfers:
                     self._decide(transaction, docket, ready, owners)
                     if docket.lacks_rate and not looks_first:
                         raise _RateMissing
-                    await _write(transaction, docket)
+                    await _write(transaction, docket, self._lane)
         except BaseException as failure:
             if docket is not None and _was_refused(failure):
                 # Reading the windows again would cost the more the longer they are, for a batch that is done again.
@@ -258,7 +263,7 @@ def _payers_of(ready: Sequence[Asked]) -> list[str]:
     )
 
 
-async def _write(transaction: Transaction, docket: Docket) -> None:
+async def _write(transaction: Transaction, docket: Docket, lane: int) -> None:
     # These statements follow that of the decisions, and must commit with it.
     if docket.holds or docket.unused:
         await transaction.write_together()
@@ -268,6 +273,7 @@ async def _write(transaction: Transaction, docket: Docket) -> None:
         docket.decisions,
         docket.now,
         by=DecidedBy(docket.ruleset, docket.screening.version),
+        lane=lane,
         rule_counts=docket.rule_counts,
         activity=docket.surroundings.rows,
     )

@@ -45,7 +45,7 @@ READERS: dict[str, Any] = {
 class Office:
     """An instance: what it hears goes to its use cases, what it says is in `said`. Time is moved by hand."""
 
-    def __init__(self, dsn: str, *, velocity_lifted: bool = False) -> None:
+    def __init__(self, dsn: str, *, velocity_lifted: bool = False, lane: int = 0) -> None:
         self.dsn = dsn
         self.now = NOON
         self.seconds = 0.0
@@ -62,7 +62,13 @@ class Office:
         self.origins = OriginKeys("secret")
         self.screening = ScreeningInForce(self.origins, monotonic=lambda: self.seconds)
         self.screen = ScreenTransfers(
-            work, self.cache, policy, self.screening, clock=lambda: self.now, monotonic=lambda: self.seconds
+            work,
+            self.cache,
+            policy,
+            self.screening,
+            lane=lane,
+            clock=lambda: self.now,
+            monotonic=lambda: self.seconds,
         )
         self.settle = SettleLimits(work, self.cache, self.awaited, clock=lambda: self.now)
         self.apply_verifications = ApplyVerifications(work, self.cache, resolve, clock=lambda: self.now)
