@@ -53,6 +53,7 @@ def features(**given: Value) -> list[Value]:
         (">= 500000", ">= '5'", 5, "no matching overload for '_>=_' applied to '(int, string)'"),
         ("&& usd_minor", "&&& usd_minor", 5, "Syntax error"),
         ("when: device_given && !device_known", "when: usd_minor + 1", 14, "must be true or false"),
+        ("when: device_given && !device_known", "when: 1 / legs > 5", 14, "example 1 cannot be computed"),
         ("points: 40", "points: 4000", 10, "Expected `int` <= 1000"),
         ("points: 60", "points: many", 19, "Expected `int`, got `str`"),
         ("points: 60", "points: 0", 14, "scores 0 points"),

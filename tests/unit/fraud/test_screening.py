@@ -3,6 +3,7 @@
 from services.fraud.domain.holds import Standing, settle_kyc
 from services.fraud.domain.limits import LimitProfile
 from services.fraud.domain.payer import Payer, newest_tier
+from services.fraud.domain.rulesets import NOTHING_HIT, Outcome
 from services.fraud.domain.screening import Ruling, screen_transfer
 from services.fraud.domain.window import Window
 
@@ -10,7 +11,15 @@ NOON_US = 1_800_000_000_000_000
 LIMITS = LimitProfile("retail", 1, 100, 1_000, 50, 200, version=1)
 
 
-def screen(window: Window, *, payer_tier: int = 1, payee_tier: int = 1, usd_minor: int | None = 10) -> Ruling:
+def screen(
+    window: Window,
+    *,
+    payer_tier: int = 1,
+    payee_tier: int = 1,
+    usd_minor: int | None = 10,
+    denied: bool = False,
+    rules: Outcome = NOTHING_HIT,
+) -> Ruling:
     return screen_transfer(
         payer_tier=payer_tier,
         payee_tiers=[1, payee_tier],
@@ -18,7 +27,30 @@ def screen(window: Window, *, payer_tier: int = 1, payee_tier: int = 1, usd_mino
         window=window,
         usd_minor=usd_minor,
         now_us=NOON_US,
+        denied=denied,
+        rules=rules,
     )
+
+
+def test_a_list_forbids_before_anything_else_is_looked_at_and_says_not_why() -> None:
+    window = Window()
+    assert screen(window, payer_tier=0, usd_minor=101, denied=True).code == "transfer_not_permitted"
+    assert len(window) == 0
+
+
+def test_rules_block_after_the_limits_and_tell_nobody_what_he_is_suspected_of() -> None:
+    window, suspected = Window(), Outcome("block", 300, is_neutral=True)
+    assert screen(window, rules=Outcome("block", 300)).code == "unusual_activity"
+    assert screen(window, rules=suspected).code == "transfer_not_permitted"
+    assert screen(window, rules=suspected, usd_minor=101).code == "amount_limit_exceeded"
+    assert len(window) == 0, "what rules block uses no limit"
+
+
+def test_a_review_and_an_unverified_payee_are_waited_for_together() -> None:
+    window, odd = Window(), Outcome("review", 100)
+    assert screen(window, rules=odd).reasons == ("review",)
+    assert screen(window, rules=odd, payee_tier=0).reasons == ("review", "kyc_pending")
+    assert window.day_count == 2
 
 
 def test_an_unverified_payer_is_blocked_before_anything_else_is_looked_at() -> None:
