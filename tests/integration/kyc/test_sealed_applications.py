@@ -33,6 +33,9 @@ async def test_what_an_earlier_version_stored_is_sealed_at_the_next_start(world:
     user_id = new_id()
     await world.rows(
         """
+        WITH said AS (
+            INSERT INTO kyc.verification_events VALUES ($1, 1, 'none', 'in_review', $1, '', now())
+        )
         INSERT INTO kyc.verifications (user_id, status, tier, version, full_name, birth_date, country, submitted_at,
             reason, changed_at)
         VALUES ($1, 'in_review', 0, 1, 'Ada Lovelace', '1990-12-10', 'GB', now(), '', now())

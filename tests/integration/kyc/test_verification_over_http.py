@@ -229,10 +229,13 @@ async def test_what_changed_within_the_hour_is_said_again_and_nothing_personal_w
 async def test_more_than_one_page_is_said_completely(world: World) -> None:
     await world.rows(
         """
+        WITH people AS (SELECT gen_random_uuid() AS user_id FROM generate_series(1, 450)),
+        said AS (
+            INSERT INTO kyc.verification_events SELECT user_id, 1, 'none', 'in_review', user_id, '', now() FROM people
+        )
         INSERT INTO kyc.verifications (user_id, status, tier, version, full_name, birth_date, country, submitted_at,
             reason, changed_at)
-        SELECT gen_random_uuid(), 'in_review', 0, 1, 'Page', '1990-01-01', 'DE', now(), '', now()
-        FROM generate_series(1, 450)
+        SELECT user_id, 'in_review', 0, 1, 'Page', '1990-01-01', 'DE', now(), '', now() FROM people
         """
     )
     await RepeatChanges(world.uow, world.publisher, world.clock)()

@@ -178,4 +178,7 @@ async def test_the_database_asks_for_the_documents(shelf: Shelf, statement: str,
             await connection.execute(statement, user_id)
         assert refusal.value.constraint_name == "verifications_documents_there"
         await shelf.sent(user_id, kind="tax_number")
+        undone = connection.transaction()
+        await undone.start()
         await connection.execute(statement, user_id)
+        await undone.rollback()
