@@ -53,7 +53,8 @@ def _states() -> Iterator[str]:
         tier = "tier 1 to 3" if status == "approved" else "tier 0"
         yield f"| `{status}` | `{phase}` | `{next_action(state)}` | {tier} |"
     yield ""
-    yield "After a rejection that is final the next action is `nothing`, and `can_retry` is false."
+    yield "After a rejection the next action is `wait` until `retry_at`; after one that is final it is `nothing`, and"
+    yield "`can_retry` is false."
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def make_routers(uow: UnitOfWork, sealer: Sealer, clock: Clock) -> Sequence[APIR
         application_router(
             SubmitApplication(uow, clock),
             AnswerQuestion(uow, clock),
-            VerificationStatusView(uow),
+            VerificationStatusView(uow, clock),
             sealer.search_hash,
             clock,
         ),
@@ -162,7 +162,7 @@ def make_routers(uow: UnitOfWork, sealer: Sealer, clock: Clock) -> Sequence[APIR
             ChangeRisk(uow, clock),
             clock,
         ),
-        admin_decisions_router(DecideApplication(uow, clock)),
+        admin_decisions_router(DecideApplication(uow, clock), clock),
     ]
 
 

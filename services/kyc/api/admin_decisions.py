@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 
+from libs.common.clock import Clock
 from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
@@ -20,13 +21,16 @@ _Reviewer = Annotated[Principal, permitted("verification.review")]
 _REFUSED = ("role_required", "own_review", "application_not_found", "not_in_review", "claimed_by_another")
 
 
-def admin_decisions_router(decide_application: DecideApplication) -> APIRouter:
+def admin_decisions_router(decide_application: DecideApplication, clock: Clock) -> APIRouter:
     """Return the routes by which compliance decides on others' applications."""
     router = APIRouter(prefix="/api/v1/admin/kyc", tags=["staff"], responses=refusals(*_REFUSED))
 
     async def decided(user_id: str, decision: Decision, principal: Principal, request: Request) -> Verification:
         require_other(principal, user_id)
         return await decide_application(user_id, decision, asker_of(request))
+
+    def answer(verification: Verification) -> StatusAnswer:
+        return StatusAnswer.of(status_of(verification, clock()))
 
     @router.post(
         "/{user_id}/approve",
@@ -50,33 +54,33 @@ def admin_decisions_router(decide_application: DecideApplication) -> APIRouter:
         verification = await decided(user_id, decision, principal, request)
         if verification.state.tier != decision.tier_for(verification.state):
             response.status_code = 202
-        return StatusAnswer.of(status_of(verification))
+        return answer(verification)
 
     @router.post("/{user_id}/reject", summary="Reject an application, or revoke an approval")
     async def post_reject(user_id: str, body: RejectionBody, principal: _Reviewer, request: Request) -> StatusAnswer:
         """Turn an applicant down, or take back what was approved. Needs the role compliance; nobody reviews himself.
 
-        He may apply again unless `may_retry` is false.
+        He may apply again from `retry_at` on, unless `may_retry` is false.
         """
         decision = Decision("reject", reason=body.reason, code=body.code, may_retry=body.may_retry)
-        return StatusAnswer.of(status_of(await decided(user_id, decision, principal, request)))
+        return answer(await decided(user_id, decision, principal, request))
 
     @router.post("/{user_id}/ask", summary="Ask an applicant for more")
     async def post_ask(user_id: str, body: QuestionBody, principal: _Reviewer, request: Request) -> StatusAnswer:
         """Have an applicant in review correct his application or send documents; he is out of review until then."""
         decision = Decision("ask", reason=body.reason, needs=tuple(body.needs))
-        return StatusAnswer.of(status_of(await decided(user_id, decision, principal, request)))
+        return answer(await decided(user_id, decision, principal, request))
 
     @router.post("/{user_id}/suspend", summary="Suspend an approval")
     async def post_suspend(user_id: str, body: ReasonBody, principal: _Reviewer, request: Request) -> StatusAnswer:
         """Take a customer's tier away for a while: he sends nothing, what he is sent is held, what is posted stands."""
         decision = Decision("suspend", reason=body.reason)
-        return StatusAnswer.of(status_of(await decided(user_id, decision, principal, request)))
+        return answer(await decided(user_id, decision, principal, request))
 
     @router.post("/{user_id}/resume", summary="End the suspension of an approval")
     async def post_resume(user_id: str, body: ReasonBody, principal: _Reviewer, request: Request) -> StatusAnswer:
         """Give a customer back the tier that he had before he was suspended, and release what was held meanwhile."""
         decision = Decision("resume", reason=body.reason)
-        return StatusAnswer.of(status_of(await decided(user_id, decision, principal, request)))
+        return answer(await decided(user_id, decision, principal, request))
 
     return router

@@ -30,6 +30,9 @@ def application_router(
     """Return the routes about the caller's own verification; `hide` is the keyed hash of what makes bodies copies."""
     router = APIRouter(prefix="/api/v1/kyc", tags=["kyc"])
 
+    def answer(verification: Verification) -> KeptAnswer:
+        return answer_of(StatusAnswer.of(status_of(verification, clock())), 201)
+
     @router.post(
         "/application",
         status_code=201,
@@ -43,6 +46,7 @@ def application_router(
             "unknown_country",
             "application_exists",
             "retry_not_allowed",
+            "retry_too_soon",
             "information_incomplete",
             *REFUSED_COPIES,
         ),
@@ -55,19 +59,19 @@ def application_router(
     ) -> Response:
         """Bring the caller's verification into review. Applicants are at least 18 years old.
 
-        Whoever is in review or approved cannot apply again; whoever was rejected can, unless that was final, and
-        whoever was asked for more can correct his application so.
+        Whoever is in review or approved cannot apply again; whoever was rejected can from `retry_at` on, unless that
+        was final, and whoever was asked for more can correct his application so.
         """
         verification = await submit_application(
-            asked.by(principal.user_id, _answer, hide=hide),
+            asked.by(principal.user_id, answer, hide=hide),
             asker_of(request),
             full_name=body.full_name,
             birth_date=body.birth_date,
             country=body.country,
         )
-        return kept_response(_answer(verification), replayed=False)
+        return kept_response(answer(verification), replayed=False)
 
-    _add_information(router, answer_question)
+    _add_information(router, answer_question, clock)
 
     @router.get(
         "/application",
@@ -95,7 +99,10 @@ def application_router(
     return router
 
 
-def _add_information(router: APIRouter, answer_question: AnswerQuestion) -> None:
+def _add_information(router: APIRouter, answer_question: AnswerQuestion, clock: Clock) -> None:
+    def answer(verification: Verification) -> KeptAnswer:
+        return answer_of(StatusAnswer.of(status_of(verification, clock())), 200)
+
     @router.post(
         "/information",
         response_model=StatusAnswer,
@@ -108,13 +115,5 @@ def _add_information(router: APIRouter, answer_question: AnswerQuestion) -> None
         principal: Annotated[Principal, permitted("verification.provide")], asked: Keyed, request: Request
     ) -> Response:
         """Go back into review once every document in `needs` was sent. A corrected application has its own route."""
-        verification = await answer_question(asked.by(principal.user_id, _answer_again), asker_of(request))
-        return kept_response(_answer_again(verification), replayed=False)
-
-
-def _answer(verification: Verification) -> KeptAnswer:
-    return answer_of(StatusAnswer.of(status_of(verification)), 201)
-
-
-def _answer_again(verification: Verification) -> KeptAnswer:
-    return answer_of(StatusAnswer.of(status_of(verification)), 200)
+        verification = await answer_question(asked.by(principal.user_id, answer), asker_of(request))
+        return kept_response(answer(verification), replayed=False)

@@ -49,6 +49,7 @@ class StatusAnswer(BaseModel):
     needs: list[str]
     rejection_code: str | None
     can_retry: bool
+    retry_at: str | None
     since: str | None
     version: int
 
@@ -63,6 +64,7 @@ class StatusAnswer(BaseModel):
             needs=list(status.needs),
             rejection_code=status.rejection_code or None,
             can_retry=status.can_retry,
+            retry_at=to_rfc3339(status.retry_at) if status.retry_at else None,
             since=to_rfc3339(status.since) if status.since else None,
             version=status.state.version,
         )

@@ -51,7 +51,8 @@ class Verification:
     """A verification as stored, its `application` until the customer was erased.
 
     `decided_*` are empty until a reviewer has decided on the present application. `needs` is what he asked for,
-    `rejection_code` why he turned it down. `claim` and `risk` are no part of the state: they change without a version.
+    `rejection_code` why he turned it down, `retry_at` from when on the customer may ask again. `claim` and `risk` are
+    no part of the state: they change without a version.
     """
 
     user_id: str
@@ -66,6 +67,7 @@ class Verification:
     needs: tuple[str, ...] = ()
     claim: Claim | None = None
     risk: Risk = STANDARD_RISK
+    retry_at: datetime | None = None
 
 
 NEVER_APPLIED: Final = State(status="none", tier=NO_TIER, version=0)

@@ -88,6 +88,13 @@ async def save_approval(
     await connection.execute(insert(APPROVALS).values(**values, reason=reason, at=now))
 
 
+async def find_rejections(connection: AsyncConnection, user_id: str, since: datetime) -> Sequence[datetime]:
+    """Return when somebody was turned down after this moment, in any order."""
+    event = VERIFICATION_EVENTS.c
+    turned_down = select(event.at).where(event.user_id == user_id, event.to_status == "rejected", event.at > since)
+    return list((await connection.execute(turned_down)).scalars())
+
+
 async def read_past_moves(connection: AsyncConnection, user_id: str, limit: int) -> Sequence[PastMove]:
     """Return what was done with a verification, the latest first."""
     event = VERIFICATION_EVENTS.c

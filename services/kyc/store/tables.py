@@ -48,6 +48,7 @@ VERIFICATIONS: Final = Table(
     Column("claimed_until", _MOMENT),
     Column("high_risk", Boolean),
     Column("risk_set_by", _ID),
+    Column("retry_at", _MOMENT),
 )
 
 VERIFICATION_EVENTS: Final = Table(

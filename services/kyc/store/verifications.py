@@ -66,6 +66,7 @@ async def save_verification(
         "may_retry": verification.state.may_retry,
         "rejection_code": verification.rejection_code,
         "needs": list(verification.needs),
+        "retry_at": verification.retry_at,
     }
     statement = (
         insert(VERIFICATIONS)
@@ -154,4 +155,5 @@ def _verification(connection: AsyncConnection, row: Row[*tuple[Any, ...]]) -> Ve
         needs=tuple(row.needs),
         claim=Claim(row.claimed_by, row.claimed_until) if row.claimed_by else None,
         risk=Risk(row.high_risk, row.risk_set_by or ""),
+        retry_at=row.retry_at,
     )

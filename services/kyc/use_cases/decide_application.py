@@ -1,6 +1,7 @@
 """A reviewer decides: he approves, rejects, asks for more, suspends an approval or lets it go on."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from libs.common.audit.asker import Asker
 from libs.common.audit.record import record
@@ -8,12 +9,13 @@ from libs.common.clock import Clock
 from libs.common.contracts.topics import VERIFICATIONS
 from libs.common.db.unit_of_work import Transaction, UnitOfWork
 from services.kyc.domain.decision import Decision, require_documents
+from services.kyc.domain.retry import REJECTIONS_WITHIN, retry_at_after
 from services.kyc.domain.review import Approval, is_approved, require_free
 from services.kyc.domain.verification import Verification, move
 from services.kyc.messages import verification_changed
 from services.kyc.metrics import DECISIONS
 from services.kyc.store.given_documents import find_given_kinds
-from services.kyc.store.reviews import find_approvals, save_approval, save_claim
+from services.kyc.store.reviews import find_approvals, find_rejections, save_approval, save_claim
 from services.kyc.store.verifications import lock_applicant, save_verification
 
 
@@ -51,6 +53,7 @@ class DecideApplication:
                 rejection_code=decision.code,
                 needs=decision.needs,
                 claim=None,
+                retry_at=await self._retry_at(tx, before, decision),
             )
             await save_verification(
                 tx.connection, verification, decision.action, before=before.state.status, actor_id=asker.actor_id
@@ -60,6 +63,13 @@ class DecideApplication:
             await record(tx, asker, "verification.review", at=now, resource=("customer", user_id), facts=facts)
         DECISIONS.labels(decision.action).inc()
         return verification
+
+    async def _retry_at(self, tx: Transaction, before: Verification, decision: Decision) -> datetime | None:
+        """Return when whoever is turned down may ask again; None: never, or he was not turned down."""
+        if decision.action != "reject" or not decision.may_retry:
+            return None
+        now = self._clock()
+        return retry_at_after(await find_rejections(tx.connection, before.user_id, now - REJECTIONS_WITHIN), now)
 
     async def _is_approved(
         self, tx: Transaction, before: Verification, decision: Decision, tier: int, asker: Asker

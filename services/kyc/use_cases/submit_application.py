@@ -12,6 +12,7 @@ from services.kyc.domain.verification import NEVER_APPLIED, Verification, move
 from services.kyc.messages import verification_changed
 from services.kyc.store.given_documents import find_given_kinds
 from services.kyc.store.verifications import lock_verification, save_verification
+from services.kyc.use_cases.wait_for_retry import require_waited
 
 
 class SubmitApplication:
@@ -29,7 +30,7 @@ class SubmitApplication:
 
         Locks: the request's key, the verification. Emits: VerificationChanged. Raises: AnsweredBefore; Unprocessable
         `birth_date_invalid`, `birth_date_in_future`, `under_age`, `unknown_country`; Conflict `application_exists`,
-        `retry_not_allowed`, `information_incomplete`; Unavailable.
+        `retry_not_allowed`, `retry_too_soon`, `information_incomplete`; Unavailable.
         """
         user_id = asker.actor_id
         async with once.work(self._uow) as tx:
@@ -40,6 +41,7 @@ class SubmitApplication:
             before = await lock_verification(tx.connection, user_id)
             state = before.state if before else NEVER_APPLIED
             after = move(state, "apply")
+            require_waited(before.retry_at if before else None, now)
             if before is not None and before.needs:
                 given = await find_given_kinds(tx.connection, user_id, since=before.changed_at)
                 require_provided(before.needs, given | {"application"})

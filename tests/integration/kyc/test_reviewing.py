@@ -177,6 +177,7 @@ async def test_a_reviewer_sees_the_application_and_each_look_is_recorded(world: 
     user_id, reviewer = new_id(), new_id()
     await world.apply(user_id)
     await world.decide(user_id, "reject", reviewer=reviewer, reason="blurred")
+    world.clock.move(timedelta(days=1))
     await world.apply(user_id)
     answer = await ask(world, "GET", user_id, reviewer, query={"reason": "investigation"})
     assert answer.status_code == 200

@@ -45,7 +45,7 @@ async def test_what_an_earlier_version_stored_is_sealed_at_the_next_start(world:
     await SealStored(world.uow)()
     [row] = await world.rows("SELECT * FROM kyc.verifications WHERE user_id = $1", user_id)
     assert (row["full_name"], row["birth_date"], row["country"]) == (None, None, None)
-    assert (await VerificationStatusView(world.uow).of(user_id)).state.status == "in_review"
+    assert (await VerificationStatusView(world.uow, world.clock).of(user_id)).state.status == "in_review"
     assert (await world.decide(user_id, "approve", reviewer=new_id())).status_code == 200
 
 

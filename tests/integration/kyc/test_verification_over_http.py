@@ -31,6 +31,7 @@ async def test_who_never_applied_is_told_to(world: World) -> None:
         "needs": [],
         "rejection_code": None,
         "can_retry": False,
+        "retry_at": None,
         "since": None,
         "version": 0,
     }
@@ -70,6 +71,7 @@ async def test_the_whole_life_of_a_verification_is_kept_event_by_event(world: Wo
     await world.apply(user_id)
     await world.decide(user_id, "reject", reviewer=reviewer, reason="blurred")
     assert (await world.status(user_id))["can_retry"] is True
+    world.clock.move(timedelta(days=1))
     assert (await world.apply(user_id, full_name="Ada King")).status_code == 201
     [row] = await world.rows("SELECT * FROM kyc.verifications WHERE user_id = $1", user_id)
     assert (opened(row)["full_name"], row["decided_by"], row["decided_at"], row["reason"]) == (
