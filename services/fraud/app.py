@@ -114,9 +114,9 @@ class Worker:
         self.timers = Timers()
         work, cache = UnitOfWork(self._hot, bus.outbox), PayerCache()
         policy, awaited = PolicyInForce(velocity_lifted=self._lifted), AwaitedHolds()
-        screening = ScreeningInForce(OriginKeys(settings.internal_token.get_secret_value()))
+        screening = _screening(settings)
         screen = ScreenTransfers(work, cache, policy, screening, lane=any_lane(), clock=system_clock)
-        end_holds = EndHolds(cache, policy)
+        end_holds = EndHolds(cache, policy, screening)
         resolve = ResolveHolds(end_holds)
         self._sweep = SweepHolds(work, cache, resolve, awaited, clock=system_clock)
         verifications = ApplyVerifications(work, cache, resolve, clock=system_clock)
@@ -163,6 +163,11 @@ class Worker:
         await self._watching.close()
 
 
+def _screening(settings: FraudSettings) -> ScreeningInForce:
+    """Construct what one connection remembers of rules and lists."""
+    return ScreeningInForce(OriginKeys(settings.internal_token.get_secret_value()))
+
+
 def _routers(
     settings: FraudSettings, engine: AsyncEngine, digesting: HotConnection, uow: StaffWork, reviewing: UnitOfWork
 ) -> list[APIRouter]:
@@ -176,7 +181,9 @@ def _routers(
         statistics_router(ShowStatistics(reading)),
         *limit_routers(reading, uow, policy, system_clock),
         *rule_routers(reading, uow, system_clock),
-        review_router(ShowReviews(reading, show_decision, system_clock), reviewing, policy, system_clock),
+        review_router(
+            ShowReviews(reading, show_decision, system_clock), reviewing, policy, _screening(settings), system_clock
+        ),
         internal_router(foresee, ToldDecisions(reading), reading, settings.internal_token),
         digests_router(settings.internal_token, digests.tables, count_unsent=digests.count_unsent, forget={}),
     ]
@@ -201,9 +208,11 @@ def limit_routers(reading: Reading, uow: StaffWork, policy: PolicyInForce, clock
     ]
 
 
-def review_router(show: ShowReviews, work: UnitOfWork, policy: PolicyInForce, clock: Clock) -> APIRouter:
+def review_router(
+    show: ShowReviews, work: UnitOfWork, policy: PolicyInForce, screening: ScreeningInForce, clock: Clock
+) -> APIRouter:
     """Construct the routes of reviews, with the use cases behind them."""
-    decide = DecideReview(work, policy, clock)
+    decide = DecideReview(work, policy, screening, clock)
     return reviews_router(
         show, ClaimReview(work, clock), NoteComment(work, clock), decide, DecideReviews(work, decide, clock)
     )

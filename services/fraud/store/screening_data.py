@@ -11,6 +11,7 @@ from services.fraud.domain.ruleset_reading import read_ruleset
 from services.fraud.domain.rulesets import Ruleset
 
 _VERSION: Final = "SELECT version FROM fraud.screening_data WHERE only_row"
+_KEEP_STILL: Final = f"{_VERSION} FOR SHARE"
 _RULESETS: Final = "SELECT version, status, document FROM fraud.rulesets WHERE status IN ('live', 'shadow')"
 _ENTRIES: Final = """
     SELECT entry_id::text, list, subject, value, other, rule_id, expires_at FROM fraud.list_entries
@@ -30,6 +31,12 @@ class ScreeningData(NamedTuple):
 async def read_screening_version(connection: asyncpg.Connection) -> int:
     """Return the version of what stands now."""
     version: int = await connection.fetchval(_VERSION)
+    return version
+
+
+async def lock_screening_version(connection: asyncpg.Connection) -> int:
+    """Return the version of what stands now, and until the transaction has ended. Locks: whoever would change it."""
+    version: int = await connection.fetchval(_KEEP_STILL)
     return version
 
 

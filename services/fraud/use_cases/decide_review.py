@@ -19,6 +19,7 @@ from services.fraud.store.unit_of_work import UnitOfWork
 from services.fraud.use_cases.claim_review import locked
 from services.fraud.use_cases.end_holds import EndHolds, Resolved, count_endings, rejected, released
 from services.fraud.use_cases.read_policy import PolicyInForce
+from services.fraud.use_cases.read_screening_data import ScreeningInForce
 
 _TRIES: Final = 5
 
@@ -30,7 +31,7 @@ class Decided:
     """What a decision did. A review that is `open` still waits for a second person.
 
     `remaining` is what the transfer waits for still. `code` is empty, or why it was rejected: also an approved one is
-    when it comes so late that the limits forbid it by now.
+    when a list forbids it by now, or when it comes so late that the limits do.
     """
 
     transfer_id: str
@@ -42,13 +43,15 @@ class Decided:
 class DecideReview:
     """Takes a reviewer's decision. The first approval of two only notes it.
 
-    Idempotent by: the review's status. Locks: the hold, the review, then the payer's row. Emits: HoldResolved.
+    Idempotent by: the review's status. Locks: the hold, the review, the lists, then the payer's row.
+    Emits: HoldResolved.
     """
 
-    def __init__(self, work: UnitOfWork, policy: PolicyInForce, clock: Clock) -> None:
+    def __init__(self, work: UnitOfWork, policy: PolicyInForce, screening: ScreeningInForce, clock: Clock) -> None:
         """Take a unit of work of one's own: it must not wait for what is being screened."""
         self._work = work
         self._policy = policy
+        self._screening = screening
         self._clock = clock
 
     async def __call__(self, transfer_id: str, decision: Decision, reason: str, asker: Asker) -> Decided:
@@ -87,7 +90,8 @@ class DecideReview:
             await close_reviews(transaction.connection, [transfer_id], status, asker.actor_id, now)
             ending = released(holds[0], REVIEW) if step == "approved" else rejected(holds[0], REVIEW, REJECTED_CODE)
             # Nothing is remembered from one decision to the next: the limits move in the process that screens.
-            await EndHolds(PayerCache(), self._policy)(transaction, [ending], now, resolved)
+            end_holds = EndHolds(PayerCache(), self._policy, self._screening)
+            await end_holds(transaction, [ending], now, resolved)
         return _counted(resolved, status)
 
 

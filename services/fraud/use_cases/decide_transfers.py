@@ -15,7 +15,7 @@ from libs.common.errors import Unprocessable
 from libs.common.ids import new_id
 from services.fraud.domain.holds import REVIEW
 from services.fraud.domain.limits import Breach
-from services.fraud.domain.lists import Listed
+from services.fraud.domain.lists import Listed, Lists
 from services.fraud.domain.moments import from_us, to_us
 from services.fraud.domain.payer import Payer, newest_tier
 from services.fraud.domain.policy import Policy
@@ -142,7 +142,7 @@ class Docket:
             self.lacks_rate = True
         if command.kind != "transfer":
             # What operators book at the reserve uses nobody's limits; what it is worth is kept all the same.
-            listed = self._look_up(command, self._now_us)
+            listed = ask_lists(self.screening.lists, command, now_us=self._now_us)
             _note_listed(features, listed)
             ruling = BLOCKED_WITHOUT_RATE if usd_minor is None else APPROVED
             if listed.denied_by:
@@ -170,7 +170,7 @@ class Docket:
         features.hour_count = window.hour_count
         features.day_count = window.day_count
         features.day_sum_minor = window.day_sum_minor
-        listed = self._look_up(command, decided_us)
+        listed = ask_lists(self.screening.lists, command, now_us=decided_us)
         sent = Sent(command, payer, payer_tier, features.payees, usd_minor or 0, decided_us)
         ruling = screen_transfer(
             payer_tier=payer_tier,
@@ -186,19 +186,6 @@ class Docket:
         judged = Judged(command, ruling, payer, usd_minor, decided_us, features, sent)
         self._count(judged)
         return judged
-
-    def _look_up(self, command: TransferCommand, now_us: int) -> Listed:
-        """Return what the lists say. Whoever operates the reserve is nobody's sender."""
-        lists = self.screening.lists
-        if not lists:
-            return _NOT_LISTED
-        return lists.look_up(
-            "" if command.payer is None else command.payer.user_id,
-            [party.user_id for party in command.payees],
-            address_key=command.address_key,
-            device_key=command.device_key,
-            now_us=now_us,
-        )
 
     def _ask_rules(self, sent: Sent, listed: Listed, features: Features) -> Outcome:
         """Note the features of a transfer, all of them, and return what the live rules make of them."""
@@ -291,6 +278,19 @@ class Docket:
             screened_at=self._now_text if on_time else to_rfc3339(decided_at),
             command=command,
         )
+
+
+def ask_lists(lists: Lists, command: TransferCommand, *, now_us: int) -> Listed:
+    """Return what the lists say of a transfer. Whoever operates the reserve is nobody's sender."""
+    if not lists:
+        return _NOT_LISTED
+    return lists.look_up(
+        "" if command.payer is None else command.payer.user_id,
+        [party.user_id for party in command.payees],
+        address_key=command.address_key,
+        device_key=command.device_key,
+        now_us=now_us,
+    )
 
 
 def _note_listed(features: Features, listed: Listed) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 import msgspec
+import structlog
 
 from libs.common.clock import to_rfc3339
 from libs.common.contracts.fraud import HoldReason, HoldResolved
@@ -16,7 +17,7 @@ from services.fraud.domain.holds import KYC_PENDING, REVIEW
 from services.fraud.domain.limits import Breach, LimitProfile, find_breach
 from services.fraud.domain.moments import from_us, to_us
 from services.fraud.domain.payer import Payer
-from services.fraud.domain.screening import WITHOUT_RULES
+from services.fraud.domain.screening import BLOCKED_BY_LIST, WITHOUT_RULES
 from services.fraud.domain.window import DAY_US
 from services.fraud.metrics import HOLDS_RESOLVED
 from services.fraud.store.holds import OpenHold, ResolvedHold, save_resolutions, stop_waiting
@@ -25,8 +26,12 @@ from services.fraud.store.reviews import end_reviews
 from services.fraud.store.slots import LateSlot, take_late_slots
 from services.fraud.store.unit_of_work import Transaction
 from services.fraud.store.users import advance_payers, load_customers, load_payers
+from services.fraud.use_cases.decide_transfers import ask_lists
 from services.fraud.use_cases.read_policy import PolicyInForce
+from services.fraud.use_cases.read_screening_data import ScreeningInForce
 from services.fraud.use_cases.release_limits import release_limits
+
+log = structlog.get_logger()
 
 _encode: Final = msgspec.json.Encoder().encode
 _read_command: Final = msgspec.json.Decoder(TransferCommand).decode
@@ -36,7 +41,8 @@ _read_command: Final = msgspec.json.Decoder(TransferCommand).decode
 class Ending:
     """What one settled `reason` does to a hold. `code` is empty for a release; `remaining` is what it waits for still.
 
-    A hold ends when nothing remains: a rejection ends it whatever else it waited for.
+    A hold ends when nothing remains: a rejection ends it whatever else it waited for. `denied_by` are the entries of
+    lists that forbade a release.
     """
 
     hold: OpenHold
@@ -44,6 +50,7 @@ class Ending:
     reason: HoldReason
     code: str
     remaining: tuple[HoldReason, ...]
+    denied_by: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -60,32 +67,35 @@ def released(hold: OpenHold, reason: HoldReason) -> Ending:
     return Ending(hold=hold, resolution="release", reason=reason, code="", remaining=remaining)
 
 
-def rejected(hold: OpenHold, reason: HoldReason, code: str) -> Ending:
+def rejected(hold: OpenHold, reason: HoldReason, code: str, denied_by: Sequence[str] = ()) -> Ending:
     """Return the ending of a hold that this reason makes impossible; `code` is what the customer is told."""
-    return Ending(hold=hold, resolution="reject", reason=reason, code=code, remaining=())
+    return Ending(hold=hold, resolution="reject", reason=reason, code=code, remaining=(), denied_by=tuple(denied_by))
 
 
 class EndHolds:
     """Settles a reason of locked holds inside the caller's transaction.
 
-    Idempotent by: the hold's reasons, which the caller has locked. Locks: the payers' rows.
-    Emits: HoldResolved. Raises: Unavailable.
+    Idempotent by: the hold's reasons, which the caller has locked. Locks: rules and lists as they stand, then the
+    payers' rows. Emits: HoldResolved. Raises: Unavailable.
     """
 
-    def __init__(self, cache: PayerCache, policy: PolicyInForce) -> None:
-        """Share the cache with whatever screens on the same connection."""
+    def __init__(self, cache: PayerCache, policy: PolicyInForce, screening: ScreeningInForce) -> None:
+        """Share them with whatever screens on the same connection."""
         self._cache = cache
         self._policy = policy
+        self._screening = screening
 
     async def __call__(
         self, transaction: Transaction, endings: Sequence[Ending], now: datetime, resolved: Resolved
     ) -> None:
-        """Write what became of these holds and say it. A late release whose limits forbid it by now is a rejection.
+        """Write what became of these holds and say it.
 
-        Fills `resolved` with what was done.
+        A release is a rejection where a list forbids it by now, or, if it is late, the limits do. Fills `resolved`
+        with what was done.
         """
         on, gone = ([one for one in endings if one.resolution == resolution] for resolution in ("release", "reject"))
-        resolved.endings = [*await self._check_limits_again(transaction, on, now, resolved), *gone]
+        on, denied = await self._check_lists_again(transaction, on, now)
+        resolved.endings = [*await self._check_limits_again(transaction, on, now, resolved), *denied, *gone]
         if not resolved.endings:
             return
         codes = {one.hold.transfer_id: one.code for one in resolved.endings if one.resolution == "reject"}
@@ -100,6 +110,28 @@ class EndHolds:
         }
         if moot:
             await end_reviews(transaction.connection, moot, now)
+
+    async def _check_lists_again(
+        self, transaction: Transaction, on: list[Ending], now: datetime
+    ) -> tuple[list[Ending], list[Ending]]:
+        """Return (releases that may be, rejections of those that a list forbids). What waits on is looked at later.
+
+        Nobody changes the lists from here to the commit: what somebody was entered for before it, is found.
+        """
+        if not any(not ending.remaining for ending in on):
+            return on, []
+        lists = (await self._screening.keep_still(transaction.connection)).lists
+        allowed: list[Ending] = []
+        denied: list[Ending] = []
+        for ending in on:
+            denied_by: Sequence[str] = ()
+            if not ending.remaining:
+                denied_by = ask_lists(lists, _read_command(ending.hold.command), now_us=to_us(now)).denied_by
+            if denied_by:
+                denied.append(rejected(ending.hold, ending.reason, BLOCKED_BY_LIST.code, denied_by))
+            else:
+                allowed.append(ending)
+        return allowed, denied
 
     async def _check_limits_again(
         self, transaction: Transaction, on: list[Ending], now: datetime, resolved: Resolved
@@ -157,9 +189,11 @@ class EndHolds:
 
 
 def count_endings(resolved: Resolved) -> None:
-    """Count what was ended, after the commit."""
+    """Count what was ended, after the commit, and say which entries forbade a release: the message does not."""
     for ending in resolved.endings:
         HOLDS_RESOLVED.labels(ending.resolution).inc()
+        if ending.denied_by:
+            log.info("hold_denied", transfer_id=ending.hold.transfer_id, entry_ids=ending.denied_by)
 
 
 def _needs_new_slot(ending: Ending, now: datetime) -> bool:

@@ -7,7 +7,12 @@ import asyncpg
 
 from libs.common.clock import monotonic_seconds
 from libs.common.origins import OriginKeys
-from services.fraud.store.screening_data import ScreeningData, load_screening_data, read_screening_version
+from services.fraud.store.screening_data import (
+    ScreeningData,
+    load_screening_data,
+    lock_screening_version,
+    read_screening_version,
+)
 
 FRESH_SECONDS: Final = 5.0
 
@@ -29,6 +34,17 @@ class ScreeningInForce:
             if self._data is None or await read_screening_version(connection) != self._data.version:
                 self._data = await load_screening_data(connection, self._origins)
             self._looked_at = now
+        return self._data
+
+    async def keep_still(self, connection: asyncpg.Connection) -> ScreeningData:
+        """Return what stands, and stands until the caller's transaction has ended: for what is written without a check.
+
+        Locks: changes of rules and lists, which wait. Raises: as `read`.
+        """
+        version = await lock_screening_version(connection)
+        if self._data is None or version != self._data.version:
+            self._data = await load_screening_data(connection, self._origins)
+        self._looked_at = self._monotonic()
         return self._data
 
     def look_again(self) -> None:

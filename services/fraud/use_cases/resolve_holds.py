@@ -16,7 +16,7 @@ _UNHEARD_OF: Final = Standing(status="none", tier=0)
 class ResolveHolds:
     """Settles the KYC of locked holds inside the caller's transaction.
 
-    Idempotent by: the hold's reasons, which the caller has locked. Locks: the payers' rows.
+    Idempotent by: the hold's reasons, which the caller has locked. Locks: as EndHolds.
     Emits: HoldResolved. Raises: Unavailable.
     """
 

@@ -68,7 +68,14 @@ class SettleLimits:
             raise
 
     def _may_end_hold(self, change: TransferChanged) -> bool:
-        """Tell whether this may be the end of a hold. A transfer that never waited posts at its first version."""
+        """Tell whether this may be the end of a hold. A transfer that never waited posts at its first version.
+
+        So may the beginning of its caller's own: what was to be held for him is handed to him when fraud lets go. That
+        he voids it later gives the slot back all the same. What is captured in part was handed to him before.
+        """
         if change.status == "posted":
             return change.version > 1 or change.transfer_id in self._awaited
+        if change.status == "held" and change.resolver == "caller":
+            handed_over = change.version > 1 and not change.captured_minor
+            return handed_over or change.transfer_id in self._awaited
         return change.status in _MOVED_NOTHING

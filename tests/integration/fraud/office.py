@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import asyncpg
 import msgspec
@@ -36,6 +36,7 @@ from services.fraud.use_cases.settle_limits import AwaitedHolds, SettleLimits
 from services.fraud.use_cases.sweep_holds import SweepHolds
 from tests.support.api_world import RecordingPublisher
 
+Resolver = Literal["", "caller", "fraud"]
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 READERS: dict[str, Any] = {
     kind.TYPE: msgspec.json.Decoder(kind).decode for kind in (TransferScreened, TransferBatchScreened, HoldResolved)
@@ -57,10 +58,10 @@ class Office:
         self.cache = PayerCache()
         self.awaited = AwaitedHolds()
         policy = PolicyInForce(velocity_lifted=velocity_lifted, monotonic=lambda: self.policy_seconds)
-        end_holds = EndHolds(self.cache, policy)
-        self.resolve = resolve = ResolveHolds(end_holds)
         self.origins = OriginKeys("secret")
         self.screening = ScreeningInForce(self.origins, monotonic=lambda: self.seconds)
+        end_holds = EndHolds(self.cache, policy, self.screening)
+        self.resolve = resolve = ResolveHolds(end_holds)
         self.screen = ScreenTransfers(
             work,
             self.cache,
@@ -173,8 +174,10 @@ class Office:
             ]
         )
 
-    async def hear(self, transfer_id: str, status: TransferStatus, *, version: int = 1) -> None:
-        await self.settle([changed(transfer_id, status, version=version)])
+    async def hear(
+        self, transfer_id: str, status: TransferStatus, *, version: int = 1, resolver: Resolver = ""
+    ) -> None:
+        await self.settle([changed(transfer_id, status, version=version, resolver=resolver)])
 
     async def version_of(self, user_id: str) -> int:
         [[version]] = await self.query("SELECT version FROM fraud.users WHERE user_id = $1", user_id)
@@ -200,7 +203,14 @@ class Office:
             return rows
 
 
-def changed(transfer_id: str, status: TransferStatus, *, version: int = 1) -> TransferChanged:
+def changed(
+    transfer_id: str,
+    status: TransferStatus,
+    *,
+    version: int = 1,
+    resolver: Resolver = "",
+    captured_minor: tuple[int, ...] = (),
+) -> TransferChanged:
     return TransferChanged(
         transfer_id=transfer_id,
         status=status,
@@ -211,6 +221,8 @@ def changed(transfer_id: str, status: TransferStatus, *, version: int = 1) -> Tr
         shard=0,
         journal_index=0,
         occurred_at=to_rfc3339(NOON),
+        resolver=resolver,
+        captured_minor=captured_minor,
     )
 
 

@@ -15,6 +15,7 @@ from services.fraud.use_cases.decide_review import Decided, DecideReview, Decisi
 from services.fraud.use_cases.decide_reviews import DecideReviews
 from services.fraud.use_cases.note_comment import NoteComment
 from services.fraud.use_cases.read_policy import PolicyInForce
+from services.fraud.use_cases.read_screening_data import ScreeningInForce
 from tests.integration.fraud.office import Office, transfer
 from tests.support.held_transfers import keep_held
 
@@ -28,7 +29,8 @@ class Desk:
         clock = lambda: office.now  # noqa: E731 -- the office's clock moves
         self.claim = ClaimReview(work, clock)
         self.comment = NoteComment(work, clock)
-        self.decide = DecideReview(work, PolicyInForce(velocity_lifted=False), clock)
+        self.screening = ScreeningInForce(office.origins)
+        self.decide = DecideReview(work, PolicyInForce(velocity_lifted=False), self.screening, clock)
         self.decide_many = DecideReviews(work, self.decide, clock)
 
     async def __aenter__(self) -> Self:

@@ -3,6 +3,8 @@
 from hashlib import sha256
 from typing import Final
 
+import asyncpg
+
 from libs.common.ids import new_id
 from tests.support.api_world import admin_connection
 
@@ -38,20 +40,28 @@ async def _insert(admin_dsn: str, status: str, document: str) -> int:
         return version
 
 
-async def enter(admin_dsn: str, name: str, subject: str, value: str, *, rule_id: str = "") -> str:
+async def enter(admin_dsn: str, name: str, subject: str, value: str, *, rule_id: str = "", other: str = "") -> str:
     """Put somebody on a list; return the entry's id."""
-    entry_id = new_id()
     async with admin_connection(admin_dsn) as connection:
-        await connection.execute(
-            """
-            INSERT INTO fraud.list_entries (entry_id, list, subject, value, rule_id, reason, added_by, added_at,
-                                            expires_at)
-            VALUES ($1, $2, $3, $4, $5, 'a test', 'somebody', now(), now() + interval '1 day')
-            """,
-            entry_id,
-            name,
-            subject,
-            value,
-            rule_id,
-        )
+        return await enter_within(connection, name, subject, value, rule_id=rule_id, other=other)
+
+
+async def enter_within(
+    connection: asyncpg.Connection, name: str, subject: str, value: str, *, rule_id: str = "", other: str = ""
+) -> str:
+    """Put somebody on a list by a connection that may be in a transaction; return the entry's id."""
+    entry_id = new_id()
+    await connection.execute(
+        """
+        INSERT INTO fraud.list_entries (entry_id, list, subject, value, other, rule_id, reason, added_by, added_at,
+                                        expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, 'a test', 'somebody', now(), now() + interval '1 day')
+        """,
+        entry_id,
+        name,
+        subject,
+        value,
+        other,
+        rule_id,
+    )
     return entry_id

@@ -82,7 +82,16 @@ async def test_a_refusal_heard_by_another_instance_is_seen_by_this_one(office: O
 
 async def test_news_of_posted_transfers_asks_the_database_nothing(office: Office) -> None:
     await office.hot.close()
-    await office.settle([changed(new_id(), "posted"), changed(new_id(), "held"), changed(new_id(), "blocked")])
+    await office.settle(
+        [
+            changed(new_id(), "posted"),
+            changed(new_id(), "blocked"),
+            changed(new_id(), "held", resolver="fraud"),
+            changed(new_id(), "held", resolver="fraud", version=2),
+            changed(new_id(), "held", resolver="caller"),
+            changed(new_id(), "held", resolver="caller", version=2, captured_minor=(1,)),
+        ]
+    )
     assert office.hot._connection is None
 
 
@@ -191,3 +200,47 @@ async def test_a_posted_hold_is_settled_without_being_swept_first(office: Office
     office.pass_time(minutes=1)
     await office.sweep()
     assert len(office.resolutions(held.transfer_id)) == 1
+
+
+async def test_a_hold_handed_to_its_caller_is_not_sent_again_and_his_void_gives_the_slot_back(office: Office) -> None:
+    payer, payee = new_id(), new_id()
+    held = transfer(payer, payee=payee, payee_tier=0, amount_minor=1_000_000_00)
+    await office.ask(held, *[transfer(payer, amount_minor=1_000_000_00) for _ in range(4)])
+    await office.verify(payee)
+
+    await office.hear(held.transfer_id, "held", version=2, resolver="caller")
+
+    office.pass_time(minutes=1)
+    await office.sweep()
+    assert len(office.resolutions(held.transfer_id)) == 1
+    assert (await office.ask_one(transfer(payer))).verdict == "block", "he may still capture it"
+    for _ in range(2):
+        await office.hear(held.transfer_id, "voided", version=3, resolver="caller")
+    assert (await office.ask_one(transfer(payer, amount_minor=1_000_000_00))).verdict == "approve"
+    assert (await office.ask_one(transfer(payer))).verdict == "block"
+
+
+async def test_a_resolution_that_came_before_its_hold_hands_over_what_was_never_frauds(office: Office) -> None:
+    payee = new_id()
+    held = transfer(new_id(), payee=payee, payee_tier=0)
+    await office.ask_one(held)
+    await office.verify(payee)
+    office.pass_time(seconds=11)
+    await office.sweep()
+
+    await office.hear(held.transfer_id, "held", version=1, resolver="caller")
+
+    office.pass_time(minutes=1)
+    await office.sweep()
+    assert len(office.resolutions(held.transfer_id)) == 2
+
+
+async def test_a_hold_that_still_waits_for_fraud_is_sent_again(office: Office) -> None:
+    payee = new_id()
+    held = transfer(new_id(), payee=payee, payee_tier=0)
+    await office.ask_one(held)
+    await office.verify(payee)
+    await office.hear(held.transfer_id, "held", version=2, resolver="fraud")
+    office.pass_time(seconds=11)
+    await office.sweep()
+    assert len(office.resolutions(held.transfer_id)) == 2

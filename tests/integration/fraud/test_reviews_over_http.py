@@ -30,7 +30,7 @@ def keys(tmp_path: Path) -> TokenKeys:
 async def http(office: Office, desk: Desk, keys: TokenKeys) -> AsyncIterator[httpx2.AsyncClient]:
     engine = make_engine(office.dsn, "fraud-test")
     show = ShowReviews(Reading(engine), ShowDecision(Reading(engine)), lambda: office.now)
-    router = review_router(show, desk.work, PolicyInForce(velocity_lifted=False), lambda: office.now)
+    router = review_router(show, desk.work, PolicyInForce(velocity_lifted=False), desk.screening, lambda: office.now)
     async with http_client("fraud", [router], keys) as client:
         yield client
     await engine.dispose()
