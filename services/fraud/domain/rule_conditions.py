@@ -1,10 +1,11 @@
-"""The conditions of a rule set, made ready: one evaluation a transfer answers all of them."""
+"""The conditions of a rule set, made ready: one call a transfer answers all of them."""
 
 from collections.abc import Sequence
 from typing import Final
 
 import cel  # tidy: allow impure-value-code: an interpreter of pure expressions; it reads nothing but what it is given
 
+from services.fraud.domain.condition_code import compile_conditions
 from services.fraud.domain.features import PLACES, Value
 from services.fraud.domain.rules import Rule
 
@@ -14,16 +15,17 @@ _FAILURES: Final = (ArithmeticError, TypeError, ValueError, RuntimeError)
 class Conditions:
     """Evaluates all rules of a set. Hits and errors are integers: bit n speaks of the set's rule n.
 
-    All conditions are one expression that adds up bits, because each call into the interpreter costs as much as a
-    dozen comparisons in it. Where that fails, by an overflow say, they are asked one by one to see whose fault it is.
+    Most are Python code by now. What that does not cover is one expression for the interpreter, that adds up bits:
+    each call into it costs as much as a dozen comparisons in it. Where anything fails, by an overflow say, the
+    interpreter is asked one by one to see whose fault it is.
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         """Compile. Raises: ValueError for what is no CEL; whoever publishes has checked types by then."""
         self._each = [cel.compile(rule.when) for rule in rules]
-        self._together = cel.compile(
-            " + ".join(f"(({rule.when}\n) ? {1 << bit} : 0)" for bit, rule in enumerate(rules))
-        )
+        self._code, others = compile_conditions([rule.when for rule in rules])
+        self._others = cel.compile(" + ".join(f"(({rules[bit].when}\n) ? {1 << bit} : 0)" for bit in others) or "0")
+        self._asks_interpreter = bool(others)
         self.names = sorted({name for program in self._each for name in program.variables()})
         """The features they ask for."""
         self._asked = [(name, PLACES[name]) for name in self.names]
@@ -35,12 +37,16 @@ class Conditions:
 
     def evaluate(self, values: Sequence[Value]) -> tuple[int, int]:
         """Return the hits and the errors for these features, in the order of the catalogue."""
-        context = cel.Context(variables={name: values[place] for name, place in self._asked})
         try:
-            hits: int = self._together.execute(context)
+            hits = self._code(values)
+            if self._asks_interpreter:
+                hits |= self._others.execute(self._context(values))
         except _FAILURES:
-            return self._one_by_one(context)
+            return self._one_by_one(self._context(values))
         return hits, 0
+
+    def _context(self, values: Sequence[Value]) -> cel.Context:
+        return cel.Context(variables={name: values[place] for name, place in self._asked})
 
     def _one_by_one(self, context: cel.Context) -> tuple[int, int]:
         hits = errors = 0
