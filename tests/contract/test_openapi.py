@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
 
+from libs.common.http.cors import CrossOrigin
 from libs.common.http.openapi import ACTION_MEMBER
 from libs.common.http.permissions import PERMISSIONS
 from services.gateway.api.complete_document import operations_of
@@ -134,6 +137,33 @@ def test_every_answer_names_the_headers_it_may_have() -> None:
             assert ("Retry-After" in response["headers"]) == (str(status)[0] in "45")
         if any(parameter.get("name") == "Idempotency-Key" for parameter in operation["parameters"]):
             assert all("Idempotency-Replayed" in response["headers"] for response in operation["responses"].values())
+
+
+def test_a_page_of_another_origin_may_send_and_read_every_header_of_the_document() -> None:
+    sent = {
+        parameter["name"]
+        for operation in OPERATIONS.values()
+        for parameter in operation["parameters"]
+        if parameter.get("in") == "header"
+    }
+    shown = {
+        name
+        for operation in OPERATIONS.values()
+        for response in operation["responses"].values()
+        for name in response["headers"]
+    }
+    assert "Tallystick-Device" in sent
+    assert "Retry-After" in shown
+    asks = {
+        "origin": "https://shop.example",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": ", ".join(sorted({*sent, "Authorization", "Content-Type"})),
+    }
+    allowing = CrossOrigin(Starlette(), ["https://shop.example"])
+    answer = allowing.preflight_response(Headers(asks))
+    assert (answer.status_code, answer.body) == (200, b"OK")
+    # `Location` is of no document: where it is sent is said with the status.
+    assert {*shown, "Location"} <= set(allowing.simple_headers["Access-Control-Expose-Headers"].split(", "))
 
 
 def test_every_line_of_the_table_of_fields_is_read() -> None:

@@ -16,7 +16,15 @@ from libs.common.http.problems import problem_response
 from libs.common.ids import new_id
 
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_SENT: Final = ("Authorization", "Content-Type", "Idempotency-Key", "Prefer", "X-Request-Id", "Last-Event-ID")
+_SENT: Final = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "Last-Event-ID",
+    "Prefer",
+    "Tallystick-Device",
+    "X-Request-Id",
+)
 _SHOWN: Final = (
     "Content-Disposition",
     "ETag",
