@@ -124,3 +124,51 @@ def test_kyc_backlog(api: Api, tmp_path: Path) -> None:
     assert asked.status_code == 200
     said = follow(api, "KycBacklog", tmp_path, API=address, TOKEN=token)
     assert said.splitlines() == ["0 wait, 0 overdue ", "1 were asked for more"]
+
+
+UNREADABLE = """name: of_a_later_version
+review_from: 1
+block_from: 1
+rules:
+- {id: newer, title: Newer, when: a_later_feature > 1, message: newer, typology: other, points: 1,
+   examples: [{given: {usd_minor: 1}, hits: true}, {given: {}, hits: false}]}
+"""
+_ANOTHER = """
+    INSERT INTO fraud.rulesets (version, name, status, document, sha256, risk, reason, author, created_at)
+    SELECT max(version) + 1, 'of_a_later_version', 'live', $1, sha256('x'), 'low', 'a test', 'somebody', now()
+    FROM fraud.rulesets
+"""
+
+
+def test_fraud_fallback(api: Api, damaged: Damaged, tmp_path: Path) -> None:
+    let_go_on(api)
+    wait_until("the gateway to hear of it", lambda: api.pay(damaged.alice, damaged.bob, 1).status_code != 503)
+    before = fetch(api, "SELECT version FROM fraud.rulesets WHERE status = 'live'")
+    token, address = staff(api, "compliance"), str(api.http.base_url).rstrip("/")
+    execute(api, "UPDATE fraud.rulesets SET status = 'retired' WHERE status = 'live'")
+    try:
+        execute(api, _ANOTHER, UNREADABLE)
+        waiting = api.pay(damaged.alice, damaged.bob, 5, Prefer="wait=1").json()
+        assert waiting["status"] == "accepted", waiting
+        said = ""
+
+        def seen() -> bool:
+            nonlocal said
+            said = follow(api, "FraudFallback", tmp_path, API=address, TOKEN=token)
+            return "oldest_undecided_seconds 0.0" not in said and "batch_waits" in said
+
+        wait_until("the gateway to count what waits", seen)
+        assert re.search(r'batch_retries_total\{code="rules_unreadable",[^}]*"fraud.screen-transfers"\} [1-9]', said)
+        assert f"rule set {before + 1} of_a_later_version live" in said
+        assert f"rule set {before} default retired" in said
+        assert api.get(f"/transfers/{waiting['transfer_id']}", damaged.alice.token).json()["status"] == "accepted"
+    finally:
+        back = api.post(f"/admin/fraud/rulesets/{before}/live", {"reason": "cannot be read"}, token=token)
+    assert back.status_code == 200, back.text
+    path = f"/transfers/{waiting['transfer_id']}"
+    wait_until("its decision", lambda: api.get(path, damaged.alice.token).json()["status"] == "posted")
+
+    def over() -> bool:
+        return "oldest_undecided_seconds 0.0" in follow(api, "FraudFallback", tmp_path, API=address, TOKEN=token)
+
+    wait_until("the gateway to have heard all", over)

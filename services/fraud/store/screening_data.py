@@ -4,6 +4,7 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
+from libs.common.errors import Unavailable, Unprocessable
 from libs.common.origins import OriginKeys
 from services.fraud.domain.lists import Entry, Lists
 from services.fraud.domain.moments import to_us
@@ -41,12 +42,15 @@ async def lock_screening_version(connection: asyncpg.Connection) -> int:
 
 
 async def load_screening_data(connection: asyncpg.Connection, origins: OriginKeys) -> ScreeningData:
-    """Read everything that stands. The version is read first: what changes meanwhile is found out when it is used."""
+    """Read everything that stands. The version is read first: what changes meanwhile is found out when it is used.
+
+    Raises: Unavailable `rules_unreadable`.
+    """
     version = await read_screening_version(connection)
     live: Ruleset | None = None
     shadows: list[Ruleset] = []
     for number, status, document in await connection.fetch(_RULESETS):
-        ruleset = Ruleset(number, read_ruleset(document))
+        ruleset = _compiled(number, document)
         if status == "live":
             live = ruleset
         else:
@@ -56,6 +60,20 @@ async def load_screening_data(connection: asyncpg.Connection, origins: OriginKey
         for entry_id, name, subject, value, other, rule_id, ends in await connection.fetch(_ENTRIES)
     ]
     return ScreeningData(version, live, tuple(shadows), Lists(entries))
+
+
+def _compiled(version: int, document: str) -> Ruleset:
+    """Compile a rule set that was readable when it was written.
+
+    A newer process may have published it with features that this one does not know. That passes when this one is
+    replaced, or when another set is put live: until then transfers wait. A refusal would have them set aside for good.
+    """
+    try:
+        return Ruleset(version, read_ruleset(document))
+    except Unprocessable as failure:
+        raise Unavailable(
+            "rules_unreadable", f"Rule set {version} cannot be read: {failure.detail}", ruleset=version
+        ) from failure
 
 
 def _key(origins: OriginKeys, subject: str, value: str, other: str) -> str:

@@ -345,3 +345,20 @@ async def test_counts_add_up_to_the_decisions(office: Office, admin: asyncpg.Con
         ("some", "block", "hit", 1),
         ("some", "hold", "hit", 1),
     ]
+
+
+async def test_while_the_live_rules_cannot_be_read_transfers_wait_and_none_is_decided(
+    office: Office, admin: asyncpg.Connection
+) -> None:
+    await put_live(admin, rule("newer", "sender_of_a_later_version > 1", hits="usd_minor: 1", does="points: 1"))
+    waiting = transfer(new_id())
+    for _ in range(3):
+        office.screening.look_again()
+        with pytest.raises(Unavailable) as refusal:
+            await office.ask_one(waiting)
+        assert refusal.value.code == "rules_unreadable"
+        assert "sender_of_a_later_version" in refusal.value.detail
+    assert await office.query("SELECT 1 FROM fraud.decisions WHERE transfer_id = $1", waiting.transfer_id) == []
+
+    await put_live(admin, rule("older", "usd_minor > 1", hits="usd_minor: 2", does="points: 1"))
+    assert said(await office.ask_one(waiting)) == ("approve", "", ())
