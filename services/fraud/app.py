@@ -36,6 +36,7 @@ from services.fraud.api.limits import limits_router
 from services.fraud.api.lists import lists_router
 from services.fraud.api.personal_limits import personal_limits_router
 from services.fraud.api.reviews import reviews_router
+from services.fraud.api.ruleset_shadows import ruleset_shadows_router
 from services.fraud.api.rulesets import rulesets_router
 from services.fraud.api.statistics import statistics_router
 from services.fraud.api.usd_rates import usd_rates_router
@@ -65,6 +66,7 @@ from services.fraud.use_cases.end_holds import EndHolds
 from services.fraud.use_cases.expire_holds import EXPIRE_SECONDS, ExpireHolds
 from services.fraud.use_cases.foresee_screening import ForeseeScreening
 from services.fraud.use_cases.forget_activity import FORGET_SECONDS, ForgetActivity
+from services.fraud.use_cases.judge_in_shadow import JUDGE_SHADOWS_SECONDS, JudgeInShadow
 from services.fraud.use_cases.judge_postings import JUDGE_SECONDS, JudgePostings
 from services.fraud.use_cases.keep_signals import KeepSignals
 from services.fraud.use_cases.note_comment import NoteComment
@@ -90,6 +92,7 @@ from services.fraud.views.set_by_staff import SetByStaff
 from services.fraud.views.show_alerts import ShowAlerts
 from services.fraud.views.show_decision import ShowDecision
 from services.fraud.views.show_reviews import ShowReviews
+from services.fraud.views.show_shadow import ShowShadow
 from services.fraud.views.told_decisions import ToldDecisions
 
 log = structlog.get_logger()
@@ -112,10 +115,10 @@ class Worker:
         self._bus = bus
         self._hot = HotConnection(settings.postgres_dsn.get_secret_value(), "fraud-screening")
         self.timers = Timers()
-        work, cache = UnitOfWork(self._hot, bus.outbox), PayerCache()
+        work, cache, lane = UnitOfWork(self._hot, bus.outbox), PayerCache(), any_lane()
         policy, awaited = PolicyInForce(velocity_lifted=self._lifted), AwaitedHolds()
         screening = _screening(settings)
-        screen = ScreenTransfers(work, cache, policy, screening, lane=any_lane(), clock=system_clock)
+        screen = ScreenTransfers(work, cache, policy, screening, lane=lane, clock=system_clock)
         end_holds = EndHolds(cache, policy, screening)
         resolve = ResolveHolds(end_holds)
         self._sweep = SweepHolds(work, cache, resolve, awaited, clock=system_clock)
@@ -144,6 +147,11 @@ class Worker:
         self._forget_activity = ForgetActivity(work, system_clock)
         self.timers.every(FORGET_SECONDS, "fraud-forget-activity", self._forget_activity)
         self.timers.every(LOOK_AGAIN_SECONDS, "fraud-retry-set-aside", screen.retry_set_aside)
+        # Timers of their own, which readiness does not ask: whatever the shadow meets, decisions go on.
+        self._shadowing = HotConnection(settings.postgres_dsn.get_secret_value(), "fraud-shadow")
+        self._judge_in_shadow = JudgeInShadow(screen.shadows, self._shadowing, lane=lane)
+        self._shadow_timers = Timers()
+        self._shadow_timers.every(JUDGE_SHADOWS_SECONDS, "fraud-judge-in-shadow", self._judge_in_shadow)
 
     async def start(self) -> None:
         """Connect, however long that takes, then begin."""
@@ -154,13 +162,17 @@ class Worker:
         await until_available(self._bus.start)
         await until_available(self._sweep)
         await self.timers.start()
+        await self._shadow_timers.start()
 
     async def stop(self) -> None:
         """Finish what runs, then disconnect."""
         await self.timers.stop()
+        await self._shadow_timers.stop()
         await self._bus.stop()
+        await self._judge_in_shadow.finish()
         await self._hot.close()
         await self._watching.close()
+        await self._shadowing.close()
 
 
 def _screening(settings: FraudSettings) -> ScreeningInForce:
@@ -191,8 +203,10 @@ def _routers(
 
 def rule_routers(reading: Reading, uow: StaffWork, clock: Clock) -> list[APIRouter]:
     """Construct the routes about rule sets and lists, with the use cases and views behind them."""
+    change = ChangeRuleset(uow, clock)
     return [
-        rulesets_router(RulesetsView(reading), SubmitRuleset(uow, clock), ChangeRuleset(uow, clock)),
+        rulesets_router(RulesetsView(reading), SubmitRuleset(uow, clock), change),
+        ruleset_shadows_router(ShowShadow(reading), change),
         lists_router(ListEntriesView(reading), ChangeLists(uow, clock), clock),
     ]
 

@@ -65,3 +65,16 @@ OLDEST_REVIEW_SECONDS: Final = Gauge(
     "tallystick_fraud_oldest_review_seconds",
     "How long the oldest open review has waited; 0 when none is open.",
 )
+SHADOW_JUDGED: Final = Counter(
+    "tallystick_fraud_shadow_judged_total",
+    "Decisions judged once more by a rule set in the shadow, one for each set; `error` where a set could not be asked.",
+    ("outcome",),
+)
+SHADOW_DROPPED: Final = Counter(
+    "tallystick_fraud_shadow_dropped_total",
+    "Decisions that no rule set in the shadow judges, because too many waited for it.",
+)
+SHADOW_WAITING: Final = Gauge(
+    "tallystick_fraud_shadow_waiting_decisions",
+    "Decisions that wait to be judged by the rule sets in the shadow.",
+)

@@ -271,9 +271,20 @@ TABLE: Mapping[str, Line] = {
     "POST /api/v1/admin/fraud/rulesets/{version}/approve": Line(
         "403 403 403 422 403 403 422", about={"version": "=2"}, body=lambda _: {"reason": "tried"}
     ),
-    "POST /api/v1/admin/fraud/rulesets/{version}/live": Line(
-        "403 403 403 422 403 403 403", about={"version": "=2"}, body=lambda _: {"reason": "tried"}
-    ),
+    **{
+        f"POST /api/v1/admin/fraud/rulesets/{{version}}/{move}": Line(
+            "403 403 403 422 403 403 403", about={"version": "=2"}, body=lambda _: {"reason": "tried"}
+        )
+        for move in ("live", "shadow", "unshadow")
+    },
+    **{
+        f"GET /api/v1/admin/fraud/rulesets/{{version}}/{what}": Line(
+            "403 403 403 200 403 200 200",
+            about={"version": "=2"},
+            query="?start_date=2026-01-01&end_date=2026-12-31",
+        )
+        for what in ("shadow", "shadow/changed")
+    },
     "GET /api/v1/admin/fraud/lists": Line("403 403 200 200 403 200 200"),
     "POST /api/v1/admin/fraud/lists": Line(
         "403 403 403 422 403 403 403",

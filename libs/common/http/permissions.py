@@ -179,10 +179,14 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
         _of("compliance", "operator", "support", "auditor", "admin"),
         scope="fraud:read",
     ),
-    "ruleset.read": Permission("see the rules", _of("compliance", "auditor", "admin"), scope="fraud:read"),
+    "ruleset.read": Permission(
+        "see the rules, and what those in the shadow would have decided",
+        _of("compliance", "auditor", "admin"),
+        scope="fraud:read",
+    ),
     "ruleset.write": Permission("write rules", _of("compliance"), fresh=True),
     "ruleset.approve": Permission("approve rules that somebody else wrote", _of("compliance", "admin"), fresh=True),
-    "ruleset.publish": Permission("put rules live", _of("compliance"), fresh=True),
+    "ruleset.publish": Permission("put rules live, or let them judge in the shadow", _of("compliance"), fresh=True),
     "list_entry.read": Permission(
         "see who is frozen, denied, allowed or snoozed",
         _of("compliance", "support", "auditor", "admin"),

@@ -1,7 +1,8 @@
 """Bodies and answers about rule sets."""
 
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
+from fastapi import Path
 from pydantic import BaseModel, Field, StringConstraints
 
 from libs.common.clock import to_rfc3339
@@ -9,6 +10,8 @@ from libs.common.http.models import ShortText, StrictModel
 from services.fraud.domain.ruleset_life import NotedEvent, Risk, RulesetEvent, RulesetStatus, StoredRuleset
 from services.fraud.domain.ruleset_reading import BYTES_MAX
 
+VERSION_MAX: Final = 2**31 - 1
+RulesetVersion = Annotated[int, Path(ge=2, le=VERSION_MAX, description="the rule set's version")]
 _Document = Annotated[
     str,
     StringConstraints(min_length=1, max_length=BYTES_MAX),

@@ -1,8 +1,8 @@
 """Rule sets, for staff: write, approve, put live."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 
 from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
@@ -10,18 +10,18 @@ from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, e
 from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from services.fraud.api.ruleset_models import (
+    VERSION_MAX,
     RulesetAnswer,
     RulesetBody,
     RulesetPageAnswer,
     RulesetReasonBody,
+    RulesetVersion,
     WholeRulesetAnswer,
 )
 from services.fraud.use_cases.change_ruleset import ChangeRuleset
 from services.fraud.use_cases.submit_ruleset import SubmitRuleset
 from services.fraud.views.rulesets import RulesetsView
 
-_VERSION_MAX: Final = 2**31 - 1
-_Version = Annotated[int, Path(ge=2, le=_VERSION_MAX, description="the rule set's version")]
 _Limit = Annotated[int, Query(ge=1, le=100, description="rule sets in one answer")]
 _Asked = Annotated[str | None, Query(max_length=CURSOR_CHARACTERS, description="`next` of the page before")]
 
@@ -38,9 +38,9 @@ def rulesets_router(view: RulesetsView, submit: SubmitRuleset, change: ChangeRul
     )
     async def get_rulesets(limit: _Limit = 20, cursor: _Asked = None) -> RulesetPageAnswer:
         """Return rule sets without their texts, newest first."""
-        below = _VERSION_MAX
+        below = VERSION_MAX
         if cursor is not None:
-            below = decode_cursor(cursor, {}, position_max=_VERSION_MAX).position
+            below = decode_cursor(cursor, {}, position_max=VERSION_MAX).position
         found = await view.page(below=below, limit=limit + 1)
         page = found[:limit]
         following = encode_cursor(Cursor("next", page[-1].version), {}) if len(found) > limit else None
@@ -52,7 +52,7 @@ def rulesets_router(view: RulesetsView, submit: SubmitRuleset, change: ChangeRul
         responses=refusals("ruleset_not_found"),
         dependencies=[permitted("ruleset.read")],
     )
-    async def get_ruleset(version: _Version) -> WholeRulesetAnswer:
+    async def get_ruleset(version: RulesetVersion) -> WholeRulesetAnswer:
         """Return a rule set as it was written, and who did what with it."""
         return WholeRulesetAnswer.of(*await view.one(version))
 
@@ -72,7 +72,7 @@ def rulesets_router(view: RulesetsView, submit: SubmitRuleset, change: ChangeRul
         responses=refusals("ruleset_not_found", "own_ruleset", "ruleset_approved"),
     )
     async def post_approval(
-        version: _Version,
+        version: RulesetVersion,
         body: RulesetReasonBody,
         _principal: Annotated[Principal, permitted("ruleset.approve")],
         request: Request,
@@ -86,7 +86,7 @@ def rulesets_router(view: RulesetsView, submit: SubmitRuleset, change: ChangeRul
         responses=refusals("ruleset_not_found", "ruleset_status", "ruleset_needs_approval"),
     )
     async def post_live(
-        version: _Version,
+        version: RulesetVersion,
         body: RulesetReasonBody,
         _principal: Annotated[Principal, permitted("ruleset.publish")],
         request: Request,

@@ -3,6 +3,7 @@
 from typing import Final, NamedTuple
 
 import asyncpg
+import structlog
 
 from libs.common.errors import Unavailable, Unprocessable
 from libs.common.origins import OriginKeys
@@ -11,9 +12,15 @@ from services.fraud.domain.moments import to_us
 from services.fraud.domain.ruleset_reading import read_ruleset
 from services.fraud.domain.rulesets import Ruleset
 
+log = structlog.get_logger()
+
 _VERSION: Final = "SELECT version FROM fraud.screening_data WHERE only_row"
 _KEEP_STILL: Final = f"{_VERSION} FOR SHARE"
-_RULESETS: Final = "SELECT version, status, document FROM fraud.rulesets WHERE status IN ('live', 'shadow')"
+# Texts are long, and to read one again takes a hundred times as long as to decide; what was read stands for ever.
+_RULESETS: Final = """
+    SELECT version, status, CASE WHEN version <> ALL ($1::integer[]) THEN document END FROM fraud.rulesets
+    WHERE status IN ('live', 'shadow')
+"""
 _ENTRIES: Final = """
     SELECT entry_id::text, list, subject, value, other, rule_id, expires_at FROM fraud.list_entries
     WHERE removed_at IS NULL AND (expires_at IS NULL OR expires_at > now())
@@ -41,20 +48,23 @@ async def lock_screening_version(connection: asyncpg.Connection) -> int:
     return version
 
 
-async def load_screening_data(connection: asyncpg.Connection, origins: OriginKeys) -> ScreeningData:
+async def load_screening_data(
+    connection: asyncpg.Connection, origins: OriginKeys, before: ScreeningData | None
+) -> ScreeningData:
     """Read everything that stands. The version is read first: what changes meanwhile is found out when it is used.
 
+    Rule sets of `before`, which was read last, are not read again: their texts never change.
     Raises: Unavailable `rules_unreadable`.
     """
     version = await read_screening_version(connection)
+    known = {} if before is None else {one.version: one for one in (before.live, *before.shadows) if one is not None}
     live: Ruleset | None = None
     shadows: list[Ruleset] = []
-    for number, status, document in await connection.fetch(_RULESETS):
-        ruleset = _compiled(number, document)
+    for number, status, document in await connection.fetch(_RULESETS, list(known)):
         if status == "live":
-            live = ruleset
+            live = known.get(number) or _compiled(number, document)
         else:
-            shadows.append(ruleset)
+            shadows += [known[number]] if number in known else _shadow(number, document)
     entries = [
         Entry(entry_id, name, subject, _key(origins, subject, value, other), rule_id, to_us(ends) if ends else 0)
         for entry_id, name, subject, value, other, rule_id, ends in await connection.fetch(_ENTRIES)
@@ -74,6 +84,15 @@ def _compiled(version: int, document: str) -> Ruleset:
         raise Unavailable(
             "rules_unreadable", f"Rule set {version} cannot be read: {failure.detail}", ruleset=version
         ) from failure
+
+
+def _shadow(version: int, document: str) -> list[Ruleset]:
+    """Return the rule set, or none if it cannot be read any more: then it judges nothing, and keeps nobody waiting."""
+    try:
+        return [_compiled(version, document)]
+    except (Unavailable, ValueError) as failure:
+        log.warning("shadow_ruleset_unreadable", ruleset=version, failure=str(failure))
+        return []
 
 
 def _key(origins: OriginKeys, subject: str, value: str, other: str) -> str:

@@ -32,7 +32,7 @@ class ScreeningInForce:
         now = self._monotonic()
         if self._data is None or now - self._looked_at > FRESH_SECONDS:
             if self._data is None or await read_screening_version(connection) != self._data.version:
-                self._data = await load_screening_data(connection, self._origins)
+                self._data = await load_screening_data(connection, self._origins, self._data)
             self._looked_at = now
         return self._data
 
@@ -43,7 +43,7 @@ class ScreeningInForce:
         """
         version = await lock_screening_version(connection)
         if self._data is None or version != self._data.version:
-            self._data = await load_screening_data(connection, self._origins)
+            self._data = await load_screening_data(connection, self._origins, self._data)
         self._looked_at = self._monotonic()
         return self._data
 

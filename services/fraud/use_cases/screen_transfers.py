@@ -24,6 +24,7 @@ from services.fraud.use_cases.answer_again import stored_answer
 from services.fraud.use_cases.decide_transfers import Docket, payer_of
 from services.fraud.use_cases.describe_surroundings import Surroundings, subjects_of
 from services.fraud.use_cases.find_payees import Asked, accounts_without_owner, find_payees, with_payees
+from services.fraud.use_cases.keep_for_shadow import ShadowQueue
 from services.fraud.use_cases.read_policy import PolicyInForce
 from services.fraud.use_cases.read_screening_data import ScreeningInForce
 from services.fraud.use_cases.set_aside import SetAside, assets_of, judge_now
@@ -70,6 +71,7 @@ class ScreenTransfers:
         self._clock = clock
         self._monotonic = monotonic
         self._set_aside = SetAside()
+        self.shadows = ShadowQueue()
         self._looks_first = True  # whoever has waited for this process to start has asked again
 
     async def __call__(self, asked: Sequence[Asked]) -> None:
@@ -136,6 +138,8 @@ class ScreenTransfers:
         if docket is not None:
             self._cache.shrink(slots_taken=len(docket.decisions))
             self._activity.shrink(events_added=len(docket.surroundings.rows))
+            if docket.screening.shadows:
+                self.shadows.put(docket.screening.shadows, docket.decisions)
             _count(docket)
 
     async def retry_set_aside(self) -> None:

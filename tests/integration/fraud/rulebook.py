@@ -31,7 +31,12 @@ async def put_in_shadow(admin_dsn: str, document: str) -> int:
 async def end_rulesets(admin_dsn: str) -> None:
     """Leave no rule set live or in shadow: other tests decide without."""
     async with admin_connection(admin_dsn) as connection:
-        await connection.execute("UPDATE fraud.rulesets SET status = 'retired' WHERE status IN ('live', 'shadow')")
+        await connection.execute(
+            """
+            UPDATE fraud.rulesets SET status = CASE status WHEN 'live' THEN 'retired' ELSE 'draft' END
+            WHERE status IN ('live', 'shadow')
+            """
+        )
 
 
 async def _insert(admin_dsn: str, status: str, document: str) -> int:
