@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 
 from tallystick.stack.postgres import LocalPostgres, PostgresVersion
+from tests.support.memory import folder_in_memory
 
 COPIED_AS_FILES = "STRATEGY FILE_COPY"
 """Where nothing waits for the disk, half the CPU of PostgreSQL's own choice, which logs every page of the copy."""
@@ -32,13 +33,14 @@ def postgres_server(folder: Path) -> Iterator[str]:
         with _in_docker(version) as dsn:
             yield dsn
     else:
-        server = LocalPostgres(folder, version=VERSIONS[version])
-        server.start()
-        asyncio.run(_spare_disk_and_cores(server.dsn))
-        try:
-            yield server.dsn
-        finally:
-            server.stop()
+        with folder_in_memory(otherwise=folder) as found:
+            server = LocalPostgres(found, version=VERSIONS[version])
+            server.start()
+            try:
+                asyncio.run(_spare_disk_and_cores(server.dsn))
+                yield server.dsn
+            finally:
+                server.stop()
 
 
 async def _spare_disk_and_cores(dsn: str) -> None:
