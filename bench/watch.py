@@ -5,6 +5,7 @@ gives them; after every four of them what was heard is judged. Neither broker no
 """
 
 import argparse
+import gc
 import logging
 import random
 import time
@@ -26,7 +27,7 @@ from libs.common.contracts.ledger import TransferChanged
 from libs.common.db.hot import HotConnection
 from libs.common.db.migrate import migrate_services
 from libs.common.ids import new_id
-from services.fraud.store.aml_rings import Rings
+from services.fraud.store.aml_memory import Memory
 from services.fraud.store.aml_watch import Watch
 from services.fraud.use_cases.judge_postings import SETTLED_AFTER, JudgePostings
 from services.fraud.use_cases.watch_postings import WatchPostings
@@ -38,10 +39,11 @@ _MEDIAN_MINOR: Final = 80_00
 
 
 class Load(NamedTuple):
-    """Among how many customers is paid, and whether half of it goes to a hundred of them."""
+    """Among how many customers is paid, whether half of it goes to a hundred of them, or lies below a threshold."""
 
     customers: int
     is_skewed: bool = False
+    is_structured: bool = False
 
 
 class Rate(NamedTuple):
@@ -70,6 +72,7 @@ LOADS: Final = {
     "20,000 customers, in memory": Load(20_000),
     "500,000 customers, most of them read anew": Load(500_000),
     "20,000 customers, half of it to a hundred": Load(20_000, is_skewed=True),
+    "5,000 customers, half of it below a threshold": Load(5_000, is_structured=True),
 }
 
 
@@ -81,21 +84,25 @@ async def measure(server: LocalPostgres, name: str, load: Load, postings: int) -
     await admin.close()
     await migrate_services(dsn, {"fraud": "bench"})
     changes = await _decide(dsn, load, postings)
-    hot, rings = HotConnection(dsn, "bench"), Rings()
+    hot, memory = HotConnection(dsn, "bench"), Memory()
     now = system_clock()
     watch, judge = (
-        WatchPostings(Watch(hot), rings, clock=lambda: now),
-        JudgePostings(Watch(hot), rings, clock=lambda: now + 2 * SETTLED_AFTER),
+        WatchPostings(Watch(hot), memory, clock=lambda: now),
+        JudgePostings(Watch(hot), memory, clock=lambda: now + 2 * SETTLED_AFTER),
     )
     batches = [changes[begin : begin + BATCH] for begin in range(0, postings, BATCH)]
     warm_up = len(batches) // 10
     await _run(watch, judge, batches[:warm_up])
     async with hot.autocommit() as connection:
         backend = psutil.Process(connection.get_server_pid())
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)  # as the services do
     began, cpu_began, backend_began = time.perf_counter(), time.process_time(), _cpu_seconds(backend)
     await _run(watch, judge, batches[warm_up:])
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
     backend_seconds = _cpu_seconds(backend) - backend_began
+    gc.unfreeze()
     async with hot.autocommit() as connection:
         alerts = await connection.fetchval("SELECT count(*) FROM fraud.alerts")
     await hot.close()
@@ -127,6 +134,8 @@ async def _decide(dsn: str, load: Load, postings: int) -> list[TransferChanged]:
         if load.is_skewed and index % 2:
             payee = chance.choice(people[:100])
         minor = 1 + int(_MEDIAN_MINOR * chance.lognormvariate(0, 1.5))  # one in a thousand lies near a threshold
+        if load.is_structured and index % 2:
+            minor = chance.randint(8_000_00, 9_999_99)
         features = {
             "kind": "transfer",
             "amounts_minor": {"USD": minor},

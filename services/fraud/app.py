@@ -47,7 +47,7 @@ from services.fraud.consumers.on_transfer_changed import OnTransferChanged
 from services.fraud.consumers.on_transfer_requested import OnTransferRequested
 from services.fraud.consumers.on_verification_changed import OnVerificationChanged
 from services.fraud.settings import FraudSettings
-from services.fraud.store.aml_rings import Rings
+from services.fraud.store.aml_memory import Memory
 from services.fraud.store.aml_watch import Watch
 from services.fraud.store.counts import any_lane
 from services.fraud.store.digests import DIGESTS
@@ -135,10 +135,10 @@ class Worker:
             bus.subscribe(subscription)
         # A connection and memory of its own: what watches afterwards never keeps waiting what decides before.
         self._watching = HotConnection(settings.postgres_dsn.get_secret_value(), "fraud-watching")
-        watch, rings = Watch(self._watching), Rings()
-        postings = WatchPostings(watch, rings, clock=system_clock)
+        watch, memory = Watch(self._watching), Memory()
+        postings = WatchPostings(watch, memory, clock=system_clock)
         bus.subscribe(Subscription("fraud.watch-postings", TRANSFERS, OnTransferChanged(postings)))
-        self.timers.every(JUDGE_SECONDS, "fraud-judge-postings", JudgePostings(watch, rings, clock=system_clock))
+        self.timers.every(JUDGE_SECONDS, "fraud-judge-postings", JudgePostings(watch, memory, clock=system_clock))
         self.timers.every(DISCARD_SECONDS, "fraud-discard-edges", DiscardEdges(watch, clock=system_clock))
         self.timers.every(SWEEP_SECONDS, "fraud-sweep-holds", self._sweep)
         self.timers.every(EXPIRE_SECONDS, "fraud-expire-holds", ExpireHolds(work, cache, end_holds, clock=system_clock))

@@ -1,9 +1,9 @@
 """Who paid whom, and one customer's newest payments in either direction, in the order of their posting."""
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 # tidy: allow impure-value-code: values without a dictionary, made by the thousand and not looked at by the collector
 import msgspec
@@ -13,6 +13,19 @@ EDGES_MAX: Final = 1_000
 a week; of more, the newest."""
 
 HOUR_US: Final = 3_600_000_000
+
+
+class Payment(NamedTuple):
+    """What one transfer moved from one customer to another, before it is kept; the first fields of an `Edge`."""
+
+    posted_us: int
+    shard: int
+    journal_index: int
+    place: int
+    transfer_id: str
+    payer_id: str | None
+    payee_id: str | None
+    usd_minor: int
 
 
 class Edge(msgspec.Struct, frozen=True, gc=False):
@@ -44,18 +57,28 @@ class Edge(msgspec.Struct, frozen=True, gc=False):
         return (self.shard, self.journal_index, self.place)
 
 
+_posted_us: Final = attrgetter("posted_us")
 _key: Final = attrgetter("posted_us", "shard", "journal_index", "place")
 
 
-class Ring:
-    """One customer's newest payments, out and in, each in order and at most `EDGES_MAX`."""
+def posted_since(edges: Sequence[Edge], since_us: int) -> Sequence[Edge]:
+    """Return the payments, of these in order, that were posted at this moment or later."""
+    return edges[bisect_left(edges, since_us, key=_posted_us) :]
 
-    __slots__ = ("ins", "outs")
+
+class Ring:
+    """One customer's newest payments, out and in, each in order and at most `EDGES_MAX`.
+
+    `proven` is typology → numbers of payments that an alert on him is known to have.
+    """
+
+    __slots__ = ("ins", "outs", "proven")
 
     def __init__(self) -> None:
         """Begin with none."""
         self.outs: list[Edge] = []
         self.ins: list[Edge] = []
+        self.proven: dict[str, set[int]] = {}
 
     def __len__(self) -> int:
         """Return how many payments are kept."""
@@ -123,8 +146,11 @@ class Proof:
 
 def finding_of(typology: str, subject_id: str, proofs: Sequence[Proof]) -> Finding | None:
     """Return what was proven together, None if nothing was."""
-    edges = {edge.record: edge for proof in proofs for edge in proof.edges}
-    if not edges:
+    given = [proof for proof in proofs if proof.edges]
+    if not given:
         return None
-    score = max(proof.score for proof in proofs)
+    if len(given) == 1:
+        return Finding(typology, subject_id, given[0].edges, given[0].score)
+    edges = {edge.record: edge for proof in given for edge in proof.edges}
+    score = max(proof.score for proof in given)
     return Finding(typology, subject_id, sorted(edges.values(), key=_key), score)

@@ -6,12 +6,13 @@ from itertools import accumulate
 from operator import attrgetter
 from typing import Final
 
-from services.fraud.domain.aml_edges import HOUR_US, Due, Edge, Finding, Proof, finding_of
+from services.fraud.domain.aml_edges import HOUR_US, Due, Edge, Finding, Proof, finding_of, posted_since
 from services.fraud.domain.aml_parameters import AmlParameters
 
 PASS_THROUGH: Final = "pass_through"  # noqa: S105 -- the name of a pattern
 
 _key: Final = attrgetter("key")
+_usd_minor: Final = attrgetter("usd_minor")
 _posted_us: Final = attrgetter("posted_us")
 
 
@@ -27,6 +28,10 @@ def find_pass_through(
     if floor_minor is None or not ins or not outs:
         return None
     window_us = parameters.pass_through_hours * HOUR_US
+    # Whatever is due, no window reaches further back.
+    ins, outs = (posted_since(edges, due.since_us - window_us) for edges in (ins, outs))
+    if sum(map(_usd_minor, ins)) < floor_minor:
+        return None
     sum_in, sum_out = _sums(ins), _sums(outs)
     came, went = Proof(), Proof()
     for end_out, edge in enumerate(outs, start=1):
@@ -49,7 +54,7 @@ def find_pass_through(
 
 
 def _sums(edges: Sequence[Edge]) -> list[int]:
-    return list(accumulate((edge.usd_minor for edge in edges), initial=0))
+    return list(accumulate(map(_usd_minor, edges), initial=0))
 
 
 def _is_passed_on(in_minor: int, out_minor: int, parameters: AmlParameters) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from services.fraud.domain.aml_edges import HOUR_US, Due, Edge, Finding, Proof, finding_of
+from services.fraud.domain.aml_edges import HOUR_US, Due, Edge, Finding, Proof, finding_of, posted_since
 from services.fraud.domain.aml_parameters import AmlParameters
 
 STRUCTURING: Final = "structuring"
@@ -17,9 +17,10 @@ def find_structuring(subject_id: str, outs: Sequence[Edge], due: Due, parameters
     threshold_minor = parameters.structuring_threshold_minor
     if threshold_minor is None:
         return None
-    near_per_cent = parameters.structuring_near_per_cent
-    near = [edge for edge in outs if edge.usd_minor * 100 >= threshold_minor * near_per_cent]
-    near = [edge for edge in near if edge.usd_minor < threshold_minor]
+    near_minor = -(-threshold_minor * parameters.structuring_near_per_cent // 100)
+    if not any(near_minor <= edge.usd_minor < threshold_minor for edge in posted_since(outs, due.since_us)):
+        return None
+    near = [edge for edge in outs if near_minor <= edge.usd_minor < threshold_minor]
     groups: dict[str | None, list[Edge]] = {}
     for edge in near:
         groups.setdefault(None if parameters.structuring_across_receivers else edge.payee_id, []).append(edge)

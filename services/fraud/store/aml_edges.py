@@ -1,48 +1,60 @@
 """`fraud.aml_edges`: who paid whom lately, and how far that has been judged."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from services.fraud.domain.aml_edges import EDGES_MAX, Edge
-from services.fraud.domain.moments import from_us, to_us
+from libs.common.invariants import check
+from services.fraud.domain.aml_edges import EDGES_MAX, Edge, Payment
+from services.fraud.domain.moments import to_us
 
 _LOCK_PROGRESS: Final = "SELECT heard_up_to, judged_up_to FROM fraud.aml_progress WHERE only_row FOR UPDATE"
 _WAITS: Final = "SELECT heard_up_to > judged_up_to FROM fraud.aml_progress WHERE only_row"
-_HEARD: Final = "UPDATE fraud.aml_progress SET heard_up_to = greatest(heard_up_to, $1) WHERE only_row"
 _JUDGED: Final = "UPDATE fraud.aml_progress SET judged_up_to = $1 WHERE only_row"
 
+# What is kept already is told of again by none of its payees: a record's payments were all stored together.
 _DECISIONS: Final = """
-    SELECT d.transfer_id::text, d.user_id::text, d.usd_minor, d.features
-    FROM unnest($1::uuid[]) AS asked (transfer_id) JOIN fraud.decisions d ON d.transfer_id = asked.transfer_id
+    SELECT asked.n, d.user_id::text, d.usd_minor, d.features
+    FROM unnest($1::uuid[], $2::int[], $3::bigint[]) WITH ORDINALITY AS asked (transfer_id, shard, journal_index, n)
+    LEFT JOIN fraud.decisions d ON d.transfer_id = asked.transfer_id
+    WHERE NOT EXISTS (SELECT FROM fraud.aml_edges e
+                      WHERE e.shard = asked.shard AND e.journal_index = asked.journal_index)
 """
 
-# What a statement changes it does not see itself: so a pair comes from what was put, else from what was there.
-_MEET: Final = """
-    WITH met AS (
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS m (payee_id, payer_id, first_at)
+# One statement keeps a batch: what a statement changes it does not see itself, so `known_at` is what was there before.
+# Numbers follow the order given, without a gap, because nobody else stores edges meanwhile.
+_KEEP: Final = """
+    WITH met AS MATERIALIZED (
+        SELECT paid.*, timestamptz 'epoch' + paid.posted_us * interval '1 microsecond' AS posted_at,
+            timestamptz 'epoch' + paid.first_us * interval '1 microsecond' AS first_at, (
+                SELECT c.first_at FROM fraud.aml_contacts c
+                WHERE c.payee_id = paid.payee_id AND c.payer_id = paid.payer_id
+            ) AS known_at
+        FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::smallint[], $5::uuid[], $6::uuid[], $7::uuid[],
+                    $8::bigint[], $9::bigint[]) WITH ORDINALITY
+            AS paid (posted_us, shard, journal_index, place, transfer_id, payer_id, payee_id, usd_minor, first_us, n)
     ), put AS (
         INSERT INTO fraud.aml_contacts AS c (payee_id, payer_id, first_at)
-        SELECT payee_id, payer_id, first_at FROM met ORDER BY payee_id, payer_id
-        ON CONFLICT (payee_id, payer_id) DO UPDATE SET first_at = excluded.first_at
-        WHERE excluded.first_at < c.first_at
-        RETURNING payee_id, payer_id
+        SELECT DISTINCT payee_id, payer_id, first_at FROM met
+        WHERE payee_id IS NOT NULL AND payer_id IS NOT NULL AND (known_at IS NULL OR first_at < known_at)
+        ON CONFLICT (payee_id, payer_id) DO UPDATE SET first_at = least(c.first_at, excluded.first_at)
+    ), kept AS (
+        INSERT INTO fraud.aml_edges (shard, journal_index, place, transfer_id, payer_id, payee_id, usd_minor, posted_at,
+                                     known_since, heard_at)
+        SELECT shard, journal_index, place, transfer_id, payer_id, payee_id, usd_minor, posted_at,
+            least(first_at, known_at), $10 FROM met ORDER BY n
+        RETURNING edge_no
+    ), numbers AS MATERIALIZED (
+        SELECT min(edge_no) AS first_no, max(edge_no) AS last_no FROM kept
+    ), heard AS (
+        UPDATE fraud.aml_progress SET heard_up_to = greatest(heard_up_to, last_no) FROM numbers WHERE only_row
     )
-    SELECT met.payee_id::text, met.payer_id::text, c.first_at
-    FROM met JOIN fraud.aml_contacts c ON c.payee_id = met.payee_id AND c.payer_id = met.payer_id
-    WHERE c.first_at < met.first_at
-"""
-
-_INSERT: Final = """
-    INSERT INTO fraud.aml_edges (shard, journal_index, place, transfer_id, payer_id, payee_id, usd_minor, posted_at,
-                                 known_since, heard_at)
-    SELECT e.*, $10 FROM unnest($1::int[], $2::bigint[], $3::smallint[], $4::uuid[], $5::uuid[], $6::uuid[],
-                                $7::bigint[], $8::timestamptz[], $9::timestamptz[]) AS e
-    ON CONFLICT ON CONSTRAINT aml_edges_pkey DO NOTHING
-    RETURNING shard, journal_index, place, edge_no
+    SELECT numbers.first_no, numbers.last_no, known.n, known.known_us FROM numbers LEFT JOIN (
+        SELECT n, (extract(epoch FROM known_at) * 1000000)::bigint AS known_us FROM met WHERE known_at < first_at
+    ) known ON true
 """
 
 _COLUMNS: Final = (
@@ -100,39 +112,39 @@ async def lock_progress(connection: asyncpg.Connection) -> Progress:
     return Progress(*await connection.fetchrow(_LOCK_PROGRESS))
 
 
-async def find_decided(connection: asyncpg.Connection, transfer_ids: Sequence[str]) -> dict[str, DecidedTransfer]:
-    """Return transfer_id → what was decided on it."""
-    rows = await connection.fetch(_DECISIONS, transfer_ids)
-    return {transfer_id: DecidedTransfer(*columns) for transfer_id, *columns in rows}
+async def find_decided(
+    connection: asyncpg.Connection, postings: Sequence[tuple[str, int, int]]
+) -> list[tuple[int, DecidedTransfer | None]]:
+    """Return (place in these, what was decided on it) of each (transfer_id, shard, journal_index) not kept yet.
 
-
-async def keep_edges(connection: asyncpg.Connection, edges: Sequence[Edge], heard_at: datetime) -> list[Edge]:
-    """Store payments, each once for ever, and return those that are new, with their numbers and since when.
-
-    Locks: none of its own; the caller holds the progress. At most one edge a place of a record.
+    None where nobody decided.
     """
-    known = await _meet(connection, edges)
-    since = [known.get((edge.payee_id or "", edge.payer_id or ""), edge.posted_us) for edge in edges]
-    rows = await connection.fetch(
-        _INSERT,
-        [edge.shard for edge in edges],
-        [edge.journal_index for edge in edges],
-        [edge.place for edge in edges],
-        [edge.transfer_id for edge in edges],
-        [edge.payer_id for edge in edges],
-        [edge.payee_id for edge in edges],
-        [edge.usd_minor for edge in edges],
-        [from_us(edge.posted_us) for edge in edges],
-        [from_us(moment_us) for moment_us in since],
-        heard_at,
-    )
-    numbers = {(shard, journal_index, place): edge_no for shard, journal_index, place, edge_no in rows}
-    if rows:
-        await connection.execute(_HEARD, max(numbers.values()))
+    rows = await connection.fetch(_DECISIONS, *map(list, zip(*postings, strict=True)))
     return [
-        _numbered(edge, known_since_us=since_us, edge_no=numbers[edge.record])
-        for edge, since_us in zip(edges, since, strict=True)
-        if edge.record in numbers
+        (number - 1, None if features is None else DecidedTransfer(user_id, usd_minor, features))
+        for number, user_id, usd_minor, features in rows
+    ]
+
+
+async def keep_edges(connection: asyncpg.Connection, paid: Sequence[Payment], heard_at: datetime) -> list[Edge]:
+    """Store payments that are not kept yet, and return them with their numbers and since when the two know each other.
+
+    Locks: none of its own; the caller holds the progress. At most one payment a place of a record.
+    """
+    firsts: dict[tuple[str | None, str | None], int] = {}
+    for one in paid:
+        pair = (one.payee_id, one.payer_id)
+        if firsts.setdefault(pair, one.posted_us) > one.posted_us:
+            firsts[pair] = one.posted_us
+    since = [firsts[one.payee_id, one.payer_id] for one in paid]
+    rows = await connection.fetch(_KEEP, *map(list, zip(*paid, strict=True)), since, heard_at)
+    first_no, last_no = rows[0][:2]
+    check(last_no - first_no + 1 == len(paid), "whoever stores payments is alone", first_no=first_no, last_no=last_no)
+    for _, _, number, known_us in rows:
+        if number is not None:
+            since[number - 1] = known_us
+    return [
+        Edge(*one, since_us, edge_no) for edge_no, (one, since_us) in enumerate(zip(paid, since, strict=True), first_no)
     ]
 
 
@@ -174,38 +186,6 @@ async def prune_edges(connection: asyncpg.Connection, *, heard_before: datetime,
     """Delete up to so many judged payments that nobody looks back upon any more; return how many."""
     done: str = await connection.execute(_PRUNE, heard_before, limit)
     return int(done.rpartition(" ")[2])
-
-
-async def _meet(connection: asyncpg.Connection, edges: Collection[Edge]) -> Mapping[tuple[str, str], int]:
-    """Keep who was first paid by whom; return (payee, payer) → when, µs, of those who had met before."""
-    firsts: dict[tuple[str, str], int] = {}
-    for edge in edges:
-        if edge.payee_id is not None and edge.payer_id is not None:
-            pair = (edge.payee_id, edge.payer_id)
-            firsts[pair] = min(edge.posted_us, firsts.get(pair, edge.posted_us))
-    rows = await connection.fetch(
-        _MEET,
-        [payee_id for payee_id, _ in firsts],
-        [payer_id for _, payer_id in firsts],
-        [from_us(moment_us) for moment_us in firsts.values()],
-    )
-    met = {(payee_id, payer_id): to_us(first_at) for payee_id, payer_id, first_at in rows}
-    return {pair: met.get(pair, first_us) for pair, first_us in firsts.items()}
-
-
-def _numbered(edge: Edge, *, known_since_us: int, edge_no: int) -> Edge:
-    return Edge(
-        edge.posted_us,
-        edge.shard,
-        edge.journal_index,
-        edge.place,
-        edge.transfer_id,
-        edge.payer_id,
-        edge.payee_id,
-        edge.usd_minor,
-        known_since_us,
-        edge_no,
-    )
 
 
 def _edge(row: Sequence[Any]) -> Edge:

@@ -20,8 +20,6 @@ class Rings:
         self._edges_max = edges_max
         self.edges = 0
         """How many payments are remembered; one between two who are counts twice."""
-        self.heard_up_to = 0
-        """The number of the newest payment that memory has followed."""
 
     def __len__(self) -> int:
         """Return how many customers are remembered."""
@@ -55,16 +53,9 @@ class Rings:
             payee = self._rings.get(edge.payee_id) if edge.payee_id else None
             if payee is not None:
                 self.edges += payee.add(edge, is_out=False)
-            self.heard_up_to = max(self.heard_up_to, edge.edge_no)
-
-    def agree(self, heard_up_to: int) -> None:
-        """Forget everybody if the table has payments that memory has not followed: another process wrote them."""
-        if heard_up_to != self.heard_up_to:
-            self.forget()
-            self.heard_up_to = heard_up_to
 
     def forget(self) -> None:
-        """Forget everybody: nobody knows what was committed."""
+        """Forget everybody."""
         self._rings.clear()
         self.edges = 0
 

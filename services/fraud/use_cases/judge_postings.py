@@ -1,20 +1,22 @@
 """Judge postings: look through the customers who paid or were paid, and raise alerts for what is found."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
 import structlog
 
 from libs.common.clock import Clock
-from services.fraud.domain.aml_edges import Due, Edge, Finding, Ring
+from services.fraud.domain.aml_bounds import Bounds, bounds_of
+from services.fraud.domain.aml_edges import Due, Edge, Ring
 from services.fraud.domain.aml_parameters import AmlParameters
 from services.fraud.domain.aml_typologies import find_patterns
 from services.fraud.domain.policy import DEFAULT_PROFILE
 from services.fraud.metrics import ALERTS, EDGES_JUDGED
-from services.fraud.store.aml_alerts import Raised, raise_alerts
+from services.fraud.store.aml_alerts import Found, Raised, raise_alerts
 from services.fraud.store.aml_edges import (
+    Progress,
     has_unjudged,
     lock_progress,
     note_judged,
@@ -22,8 +24,9 @@ from services.fraud.store.aml_edges import (
     read_profiles,
     read_unjudged,
 )
+from services.fraud.store.aml_memory import Memory
 from services.fraud.store.aml_parameters import read_parameters
-from services.fraud.store.aml_rings import Rings
+from services.fraud.store.aml_tallies import count_tallies
 from services.fraud.store.aml_watch import Watch
 
 log = structlog.get_logger()
@@ -45,10 +48,10 @@ class JudgePostings:
     Raises: Unavailable.
     """
 
-    def __init__(self, watch: Watch, rings: Rings, *, clock: Clock) -> None:
+    def __init__(self, watch: Watch, memory: Memory, *, clock: Clock) -> None:
         """Share connection and memory with what hears postings."""
         self._watch = watch
-        self._rings = rings
+        self._memory = memory
         self._clock = clock
 
     async def __call__(self) -> None:
@@ -66,51 +69,86 @@ class JudgePostings:
         try:
             async with self._watch.open() as connection:
                 progress = await lock_progress(connection)
-                page = await read_unjudged(
-                    connection, progress, settled_before=now - SETTLED_AFTER, now=now, limit=PAGE
-                )
+                self._memory.agree(progress)
+                page = await self._page(connection, progress, now)
                 if page:
-                    self._rings.agree(progress.heard_up_to)
-                    findings = await self._find(connection, page)
-                    raised = await raise_alerts(connection, findings, now)
+                    found = await self._find(connection, page, now)
+                    raised = await raise_alerts(connection, found, now)
                     await note_judged(connection, page[-1].edge_no)
         except BaseException:
-            self._rings.forget()
+            self._memory.forget()
             raise
+        if page:
+            self._memory.note_judged(page[-1].edge_no)
+        self._memory.shrink()
         EDGES_JUDGED.inc(len(page))
         _tell(raised)
         return len(page)
 
-    async def _find(self, connection: asyncpg.Connection, page: Sequence[Edge]) -> list[tuple[Finding, int]]:
-        """Return what is found with everybody in these payments, and by which version of the parameters."""
-        since = _since(page)
-        user_ids = list(since)
+    async def _page(self, connection: asyncpg.Connection, progress: Progress, now: datetime) -> list[Edge]:
+        settled_before = now - SETTLED_AFTER
+        page = self._memory.waiting(progress, settled_before=settled_before, now=now, limit=PAGE)
+        if page is not None:
+            return page
+        return await read_unjudged(connection, progress, settled_before=settled_before, now=now, limit=PAGE)
+
+    async def _find(self, connection: asyncpg.Connection, page: Sequence[Edge], now: datetime) -> list[Found]:
+        """Return what is found with everybody in these payments who may match a pattern."""
         parameters = await read_parameters(connection)
+        suspects = await self._suspects(connection, page, bounds_of(parameters.values()), now)
+        if not suspects:
+            return []
+        since = _since(page, suspects)
+        user_ids = list(since)
         profiles = await read_profiles(connection, user_ids)
         up_to_no = page[-1].edge_no
-        found: list[tuple[Finding, int]] = []
+        found: list[Found] = []
         for begin in range(0, len(user_ids), RECALLED_MAX):
             for user_id, ring in (await self._recall(connection, user_ids[begin : begin + RECALLED_MAX])).items():
                 applied = _of_profile(parameters, profiles.get(user_id, DEFAULT_PROFILE))
-                due = Due(since[user_id], up_to_no)
-                found.extend((one, applied.version) for one in find_patterns(user_id, ring, due, applied))
-            self._rings.shrink()
+                found += [
+                    Found(one, applied.version, ring.proven.setdefault(one.typology, set()))
+                    for one in find_patterns(user_id, ring, Due(since[user_id], up_to_no), applied)
+                ]
+                tally = self._memory.tallies.get(user_id)
+                if tally is not None:
+                    tally.count_anew(ring)
+            self._memory.rings.shrink()
         return found
+
+    async def _suspects(
+        self, connection: asyncpg.Connection, page: Sequence[Edge], bounds: Bounds, now: datetime
+    ) -> set[str | None]:
+        """Return who sent something near a threshold, or may have received or passed on enough for a pattern."""
+        tallies = self._memory.tallies
+        missing = tallies.missing(page)
+        if missing:
+            for user_id, tally in await count_tallies(connection, missing, now):
+                tallies.put(user_id, tally)
+        suspects: set[str | None] = set()
+        for edge in page:
+            payer, payee = tallies.get(edge.payer_id), tallies.get(edge.payee_id)
+            if payer is not None and (bounds.is_near(edge) or payer.reaches(bounds)):
+                suspects.add(edge.payer_id)
+            if payee is not None and payee.reaches(bounds):
+                suspects.add(edge.payee_id)
+        return suspects
 
     async def _recall(self, connection: asyncpg.Connection, user_ids: Sequence[str]) -> dict[str, Ring]:
         """Return everybody's newest payments, from memory or else from the table."""
-        missing = [user_id for user_id in user_ids if self._rings.get(user_id) is None]
+        rings = self._memory.rings
+        missing = [user_id for user_id in user_ids if rings.get(user_id) is None]
         if missing:
-            self._rings.put(missing, *await read_newest(connection, missing))
-        return {user_id: ring for user_id in user_ids if (ring := self._rings.get(user_id)) is not None}
+            rings.put(missing, *await read_newest(connection, missing))
+        return {user_id: ring for user_id in user_ids if (ring := rings.get(user_id)) is not None}
 
 
-def _since(page: Sequence[Edge]) -> dict[str, int]:
-    """Return everybody in these payments → when the earliest that he is in was posted, µs."""
+def _since(page: Sequence[Edge], suspects: Collection[str | None]) -> dict[str, int]:
+    """Return each suspect → when the earliest of these payments that he is in was posted, µs."""
     since: dict[str, int] = {}
     for edge in page:
         for user_id in (edge.payer_id, edge.payee_id):
-            if user_id is not None:
+            if user_id is not None and user_id in suspects:
                 since[user_id] = min(edge.posted_us, since.get(user_id, edge.posted_us))
     return since
 

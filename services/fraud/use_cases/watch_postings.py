@@ -9,12 +9,12 @@ import structlog
 
 from libs.common.clock import Clock
 from libs.common.contracts.ledger import TransferChanged
-from services.fraud.domain.aml_edges import Edge
+from services.fraud.domain.aml_edges import Payment
 from services.fraud.domain.moments import to_us
 from services.fraud.domain.usd_rates import UsdRate, usd_minor_of
 from services.fraud.metrics import EDGES_HEARD
 from services.fraud.store.aml_edges import DecidedTransfer, find_decided, keep_edges, lock_progress
-from services.fraud.store.aml_rings import Rings
+from services.fraud.store.aml_memory import Memory
 from services.fraud.store.aml_watch import Watch
 
 log = structlog.get_logger()
@@ -43,53 +43,52 @@ class WatchPostings:
     then, and the same batch may come again.
     """
 
-    def __init__(self, watch: Watch, rings: Rings, *, clock: Clock) -> None:
+    def __init__(self, watch: Watch, memory: Memory, *, clock: Clock) -> None:
         """Share connection and memory with what judges."""
         self._watch = watch
-        self._rings = rings
+        self._memory = memory
         self._clock = clock
 
     async def __call__(self, changes: Sequence[TransferChanged]) -> None:
         """Keep the payments of these. A reversal is no payment, and what it took back was one all the same."""
         now = self._clock()
-        oldest = now - LOOKED_BACK
-        posted = {change.transfer_id: change for change in changes if _is_posting(change, oldest)}
-        if not posted:
+        postings = _postings(changes, to_us(now - LOOKED_BACK))
+        if not postings:
             return
+        unknown: list[str] = []
+        paid: list[Payment] = []
         try:
             async with self._watch.open() as connection:
                 progress = await lock_progress(connection)
-                decided = await find_decided(connection, list(posted))
-                edges = [
-                    edge
-                    for transfer_id, change in posted.items()
-                    if transfer_id in decided
-                    for edge in edges_of(change, decided[transfer_id])
-                ]
-                kept = await keep_edges(connection, edges, now) if edges else []
+                asked = [(change.transfer_id, change.shard, change.journal_index) for change, _ in postings]
+                for place, decided in await find_decided(connection, asked):
+                    change, posted_us = postings[place]
+                    if decided is None:
+                        unknown.append(change.transfer_id)
+                    else:
+                        paid += payments_of(change, posted_us, decided)
+                kept = await keep_edges(connection, paid, now) if paid else []
         except BaseException:
-            self._rings.forget()
+            self._memory.forget()
             raise
-        self._rings.agree(progress.heard_up_to)
-        self._rings.follow(kept)
-        self._rings.shrink()
+        self._memory.agree(progress)
+        self._memory.follow(kept, now)
+        self._memory.shrink()
         EDGES_HEARD.inc(len(kept))
-        if len(decided) < len(posted):
-            unknown = sorted(posted.keys() - decided.keys())
-            log.warning("posting_without_decision", transfers=len(unknown), transfer_id=unknown[0])
+        if unknown:
+            log.warning("posting_without_decision", transfers=len(unknown), transfer_id=min(unknown))
 
 
-def edges_of(change: TransferChanged, decided: DecidedTransfer) -> Iterator[Edge]:
+def payments_of(change: TransferChanged, posted_us: int, decided: DecidedTransfer) -> Iterator[Payment]:
     """Yield the payments of a posted transfer, one a payee, without what somebody pays himself.
 
     US cents at the rates of the decision. Of a hold that was captured in part, what was captured.
     """
     features = _read_features(decided.features)
     payer_id = decided.user_id or features.payer_id
-    posted_us = to_us(datetime.fromisoformat(change.occurred_at))
     for place, (payee_id, usd_minor) in enumerate(_paid(change, decided, features)):
         if usd_minor > 0 and (payee_id or None) != payer_id:
-            yield Edge(
+            yield Payment(
                 posted_us,
                 change.shard,
                 change.journal_index,
@@ -98,8 +97,6 @@ def edges_of(change: TransferChanged, decided: DecidedTransfer) -> Iterator[Edge
                 payer_id,
                 payee_id or None,
                 usd_minor,
-                posted_us,
-                0,
             )
 
 
@@ -107,9 +104,9 @@ def _paid(change: TransferChanged, decided: DecidedTransfer, features: SeenFeatu
     """Return (payee, or nothing for nobody; US cents) of each payee, in the order of the legs."""
     if not features.legs and len(features.payees) > 1:
         return []  # decided before legs were kept: nobody knows who got how much
-    legs = features.legs or _only_leg(features)
     if not features.legs and not change.captured_minor:
-        return [(legs[0][0], decided.usd_minor)]
+        return [(features.payees[0][0] if features.payees else "", decided.usd_minor)]
+    legs = features.legs or _only_leg(features)
     amounts_minor = change.captured_minor or tuple(amount_minor for _, _, amount_minor in legs)
     paid: dict[str, dict[str, int]] = {}
     for (payee_id, asset, _), amount_minor in zip(legs, amounts_minor, strict=True):
@@ -131,8 +128,12 @@ def _usd_minor(amounts_minor: dict[str, int], features: SeenFeatures) -> int:
     )
 
 
-def _is_posting(change: TransferChanged, oldest: datetime) -> bool:
-    """Tell whether this is a transfer's posting, lately. The same transfer is said to be posted after a reversal."""
-    if change.status != "posted" or change.reverses or any(change.reversed_minor):
-        return False
-    return datetime.fromisoformat(change.occurred_at) >= oldest
+def _postings(changes: Sequence[TransferChanged], oldest_us: int) -> list[tuple[TransferChanged, int]]:
+    """Return each transfer's posting, lately, and its moment. A transfer is said to be posted after a reversal, too."""
+    posted = {
+        change.transfer_id: change
+        for change in changes
+        if change.status == "posted" and not change.reverses and not any(change.reversed_minor)
+    }
+    dated = [(change, to_us(datetime.fromisoformat(change.occurred_at))) for change in posted.values()]
+    return [(change, posted_us) for change, posted_us in dated if posted_us >= oldest_us]

@@ -13,12 +13,16 @@ from libs.common import crash_points
 from libs.common.contracts.ledger import TransferChanged
 from libs.common.contracts.transfers import Leg, Party
 from libs.common.ids import new_id
-from services.fraud.domain.aml_edges import EDGES_MAX
+from services.fraud.domain.aml_edges import EDGES_MAX, Payment
+from services.fraud.domain.moments import to_us
 from services.fraud.store import aml_alerts, aml_edges
+from services.fraud.store.aml_memory import Memory
 from services.fraud.store.aml_rings import Rings
+from services.fraud.store.aml_tallies import Tallies
 from tallystick.stack.service_settings import dsn_of_role
 from tests.integration.fraud.office import NOON, Office, deposit, transfer, withdrawal
-from tests.integration.fraud.watch_desk import Payment, WatchDesk, posted
+from tests.integration.fraud.watch_desk import INDEX, WatchDesk, posted
+from tests.integration.fraud.watch_desk import Payment as Paid
 from tests.support.api_world import ROLE_PASSWORD, admin_connection, migrated_database
 
 
@@ -201,6 +205,19 @@ async def test_more_of_the_same_joins_the_open_alert(desk: WatchDesk) -> None:
     assert [event for [event] in events] == ["joined", "opened"]
 
 
+async def test_memory_and_table_agree_since_when_two_know_each_other(desk: WatchDesk) -> None:
+    payer, payee, transfer_id = new_id(), new_id(), new_id()
+    early, late, again = (to_us(NOON + timedelta(hours=hour)) for hour in (-3, 1, 2))
+    kept = []
+    async with desk.hot.transaction() as connection:
+        for moments in ((late, early), (again,)):
+            paid = [Payment(at, 3, next(INDEX), 0, transfer_id, payer, payee, 5) for at in moments]
+            kept += await aml_edges.keep_edges(connection, paid, NOON)
+        [_, ins] = await aml_edges.read_newest(connection, [payee])
+    assert sorted(kept, key=lambda one: one.key) == sorted(ins, key=lambda one: one.key)
+    assert [edge.known_since_us for edge in kept] == [early] * 3
+
+
 async def close(desk: WatchDesk, alert_id: str, actor: str) -> None:
     await desk.query(
         "UPDATE fraud.alerts SET state = 'in_review', claimed_by = $2, version = version + 1 WHERE alert_id = $1",
@@ -222,7 +239,7 @@ async def test_after_a_closed_alert_only_new_transfers_open_another(desk: WatchD
     late = await desk.posts((payer, new_id(), 10_00))
     await desk.settle()
     await desk.query("UPDATE fraud.aml_progress SET judged_up_to = 0")
-    desk.rings.forget()
+    desk.memory.forget()
     await desk.settle()
     assert len(await desk.alerts(payer)) == 1, "the same transfers, judged again"
 
@@ -247,10 +264,10 @@ async def test_an_alert_holds_no_more_than_its_bound(desk: WatchDesk, monkeypatc
 # Once, whatever happens
 
 
-def a_week(chance: random.Random) -> tuple[list[str], list[tuple[float, Payment]]]:
+def a_week(chance: random.Random) -> tuple[list[str], list[tuple[float, Paid]]]:
     """Return people, and what they paid one another at which hour, with patterns among it."""
     people = [new_id() for _ in range(8)]
-    paid: list[tuple[float, Payment]] = []
+    paid: list[tuple[float, Paid]] = []
     for number in range(150):
         payer, payee = chance.sample([*people, None], 2)
         minor = chance.choice([100_00, 5_000_00, 8_000_00, 9_999_99, 10_000_00])
@@ -284,7 +301,7 @@ async def test_repetition_order_and_restart_change_nothing(
             await desk.settle()
             second_desk.now = desk.now
         else:
-            second_desk.rings.forget()
+            second_desk.memory.forget()
             await second_desk.settle()
             desk.now = second_desk.now
     again = await desk.everything_on(*people)
@@ -301,7 +318,7 @@ async def forget_all(desk: WatchDesk, admin_dsn: str) -> None:
             "SET session_replication_role = replica; DELETE FROM fraud.alert_events; DELETE FROM fraud.alert_transfers;"
             " DELETE FROM fraud.alerts; DELETE FROM fraud.aml_edges; DELETE FROM fraud.aml_contacts"
         )
-    desk.rings.forget()
+    desk.memory.forget()
 
 
 class Killed(BaseException):
@@ -404,19 +421,53 @@ async def test_what_another_process_heard_of_is_judged_with_what_this_one_rememb
 
 async def test_memory_is_bounded_and_what_was_forgotten_is_read_again(watched_dsn: str) -> None:
     people = [new_id() for _ in range(60)]
-    async with WatchDesk(watched_dsn, rings=Rings(customers_max=20, edges_max=30)) as desk:
+    async with WatchDesk(
+        watched_dsn, memory=Memory(Rings(customers_max=20, edges_max=30), Tallies(tallies_max=15), waiting_max=25)
+    ) as desk:
         most_people = most_edges = 0
         for hour in range(3):
             for payer in people:
                 await desk.posts((payer, new_id(), 9_000_00), hours=hour)
-                most_people, most_edges = max(most_people, len(desk.rings)), max(most_edges, desk.rings.edges)
+                most_people, most_edges = (
+                    max(most_people, len(desk.memory.rings)),
+                    max(most_edges, desk.memory.rings.edges),
+                )
             await desk.settle()
-            most_people, most_edges = max(most_people, len(desk.rings)), max(most_edges, desk.rings.edges)
+            most_people, most_edges = max(most_people, len(desk.memory.rings)), max(most_edges, desk.memory.rings.edges)
         assert most_people <= 20
         assert most_edges <= 30
         for payer in people:
             [alert] = await desk.alerts(payer)
             assert alert["transfers"] == 3
+
+
+async def test_who_stays_below_every_bound_is_not_looked_through_and_is_once_he_passes_one(desk: WatchDesk) -> None:
+    mule, others = new_id(), [new_id() for _ in range(15)]
+    for hour, other in enumerate(others):
+        await desk.posts((other, mule, 100_00), (mule, other, 10_00), hours=hour / 10)
+    await desk.settle()
+    assert len(desk.memory.rings) == 0
+    assert await desk.alerts(mule) == []
+
+    desk.memory.forget()
+    await desk.posts((others[0], mule, 4_000_00), (mule, None, 5_000_00), hours=5)
+    await desk.settle()
+    [alert] = [one for one in await desk.alerts(mule) if one["typology"] == "pass_through"]
+    assert alert["transfers"] == 32
+
+
+async def test_what_was_kept_from_memory_and_what_was_counted_in_the_table_is_judged_alike(
+    desk: WatchDesk, watched_dsn: str
+) -> None:
+    """One payment each settles at a time, so that the last of them alone decides."""
+    collectors = [new_id(), new_id()]
+    async with WatchDesk(watched_dsn, memory=Memory(tallies=Tallies(tallies_max=0), waiting_max=0)) as forgetful:
+        for collector, one in zip(collectors, (desk, forgetful), strict=True):
+            for hour in range(12):
+                await one.posts((new_id(), collector, 200_00), hours=hour / 10)
+                await one.settle()
+    found = [[(one["typology"], one["transfers"]) for one in await desk.alerts(his)] for his in collectors]
+    assert found == [[("fan_in", 12)]] * 2
 
 
 async def test_of_one_customer_no_more_than_the_newest_payments_are_read(desk: WatchDesk) -> None:

@@ -11,7 +11,7 @@ from libs.common.clock import to_rfc3339
 from libs.common.contracts.ledger import TransferChanged
 from libs.common.db.hot import HotConnection
 from libs.common.ids import new_id
-from services.fraud.store.aml_rings import Rings
+from services.fraud.store.aml_memory import Memory
 from services.fraud.store.aml_watch import Watch
 from services.fraud.use_cases.discard_edges import DiscardEdges
 from services.fraud.use_cases.judge_postings import JudgePostings
@@ -27,13 +27,13 @@ Payment = tuple[str | None, str | None, int]
 class WatchDesk:
     """What it hears is kept by `hear`, judged by `judge`; `posts` tells of payments from their decision on."""
 
-    def __init__(self, dsn: str, *, rings: Rings | None = None) -> None:
+    def __init__(self, dsn: str, *, memory: Memory | None = None) -> None:
         self.now = NOON
-        self.rings = Rings() if rings is None else rings
+        self.memory = Memory() if memory is None else memory
         self.hot = HotConnection(dsn, "fraud-watch-test")
         watch = Watch(self.hot)
-        self.hear = WatchPostings(watch, self.rings, clock=lambda: self.now)
-        self.judge = JudgePostings(watch, self.rings, clock=lambda: self.now)
+        self.hear = WatchPostings(watch, self.memory, clock=lambda: self.now)
+        self.judge = JudgePostings(watch, self.memory, clock=lambda: self.now)
         self.discard = DiscardEdges(watch, clock=lambda: self.now)
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""What memory keeps of customers' payments, and when it must forget."""
+"""What memory keeps of customers' payments."""
 
 import random
 from dataclasses import dataclass, field
@@ -34,19 +34,6 @@ def test_memory_follows_what_is_stored_about_those_it_remembers() -> None:
     assert ann is not None
     assert ([edge.edge_no for edge in ann.outs], [edge.edge_no for edge in ann.ins]) == ([1, 2], [3])
     assert rings.get("ben") is None
-    assert rings.heard_up_to == 4
-
-
-def test_payments_that_another_process_stored_make_it_forget() -> None:
-    rings, table = Rings(), Table()
-    table.recall(rings, "ann")
-    rings.follow([table.grow("ann", "ben")])
-    rings.agree(1)
-    assert len(rings) == 1
-    rings.agree(2)
-    assert (len(rings), rings.edges) == (0, 0)
-    rings.agree(2)
-    assert rings.heard_up_to == 2
 
 
 def test_the_longest_unused_go_first() -> None:
