@@ -90,11 +90,20 @@ class Api:
         assert changed.status_code == 200, changed.text
         return person
 
-    def verify(self, person: Person) -> None:
+    def apply(self, person: Person) -> None:
+        """Ask for the verification of somebody who never did."""
         body = {"full_name": person.full_name, "birth_date": "1990-01-01", "country": "DE"}
         assert self.post("/kyc/application", body, token=person.token).status_code == 201
-        approved = self.post(f"/admin/kyc/{person.user_id}/approve", {"reason": "seen"}, token=self.admin_token)
-        assert approved.status_code == 200, approved.text
+
+    def decide_kyc(self, person: Person, decision: str, **changes: Any) -> None:
+        """Approve or reject somebody's application: the click alone, whoever hears of it when."""
+        body = {"reason": "seen", **changes}
+        decided = self.post(f"/admin/kyc/{person.user_id}/{decision}", body, token=self.admin_token)
+        assert decided.status_code == 200, decided.text
+
+    def verify(self, person: Person) -> None:
+        self.apply(person)
+        self.decide_kyc(person, "approve")
         # Over the bus: a transfer sent at once would be blocked as an unverified customer's.
         known = f"user_id = '{person.user_id}' AND kyc_tier > 0"
         wait_until("the approval to be known", lambda: self.count("gateway.customers", known) == 1)
@@ -149,7 +158,7 @@ def transfer(source: Person, target: Person, amount_minor: int = 1, **changes: A
 @contextmanager
 def stopped(api: Api, service: str) -> Iterator[None]:
     """Let a service's processes have no time for as long as the block."""
-    pids = json.loads((api.folder / "stack.json").read_text())["services"][service]["pids"]
+    pids = _pids(api, service)
     try:
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
@@ -157,6 +166,18 @@ def stopped(api: Api, service: str) -> Iterator[None]:
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
+
+
+def kill(api: Api, service: str) -> None:
+    """Kill a service's processes as they are; `up` starts others."""
+    for pid in _pids(api, service):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _pids(api: Api, service: str) -> list[int]:
+    stack = json.loads((api.folder / "stack.json").read_text())
+    pids: list[int] = stack["services"][service]["pids"]
+    return pids
 
 
 def staff(api: Api, role: str) -> str:

@@ -2,15 +2,12 @@
 
 import csv
 import io
-import json
-import os
-import signal
 import time
 from typing import Any
 
 import httpx2
 
-from tests.e2e.api_client import Api, Person, new_key
+from tests.e2e.api_client import Api, Person, kill, new_key
 
 LINES = 2_000
 PATIENCE_SECONDS = 150.0
@@ -37,12 +34,6 @@ def until(api: Api, person: Person, batch_id: str, what: str, fulfilled: Any) ->
     raise AssertionError(f"{what}: {shown}")
 
 
-def kill_gateway(api: Api) -> None:
-    stack = json.loads((api.folder / "stack.json").read_text())
-    for pid in stack["services"]["gateway"]["pids"]:
-        os.kill(pid, signal.SIGKILL)
-
-
 def test_a_file_survives_the_gateway_that_works_on_it(api: Api, alice: Person, bob: Person) -> None:
     before = api.balance_minor(alice), api.balance_minor(bob)
     rows = "".join(f"{alice.account_id},{bob.account_id},{1 + number % 3},USD\n" for number in range(LINES))
@@ -53,7 +44,7 @@ def test_a_file_survives_the_gateway_that_works_on_it(api: Api, alice: Person, b
     batch_id = sent.json()["batch_id"]
 
     until(api, alice, batch_id, "a piece is done", lambda shown: shown["accepted"] + shown["posted"] > 0)
-    kill_gateway(api)
+    kill(api, "gateway")
     done = until(
         api,
         alice,
