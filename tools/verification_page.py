@@ -18,6 +18,11 @@ stateDiagram-v2
     [*] --> none"""
 _AFTER: Final = """```
 
+An approved customer who asks for a higher tier goes on with the one he has: `tier_in_review` and `tier_needs_info` are
+for reviewers, everybody else is told `approved`. `request` has all documents of the tier, `prepare` has not; both are
+`POST /api/v1/kyc/tier`. `decline` leaves him his tier. `reject` is refused while he asks, so that nobody takes the tier
+away who means the request; `suspend` ends it. What has run out, a document or a proof, is suspended by compliance, too.
+
 A move that is not here is 409, and the problem document's `legal_actions` lists those that are. Each one is an event
 with its actor and its reason in `kyc.verification_events`, and `VerificationChanged` on the bus, in one transaction.
 """
@@ -50,7 +55,8 @@ def _states() -> Iterator[str]:
     yield "|---|---|---|---|"
     for status, phase in PHASES.items():
         state = State(status=status, tier=NEVER_APPLIED.tier, version=1)
-        tier = "tier 1 to 3" if status == "approved" else "tier 0"
+        worth = {"approved": "tier 1 to 3", "tier_in_review": "the tier he has", "tier_needs_info": "the tier he has"}
+        tier = worth.get(status, "tier 0")
         yield f"| `{status}` | `{phase}` | `{next_action(state)}` | {tier} |"
     yield ""
     yield "After a rejection the next action is `wait` until `retry_at`; after one that is final it is `nothing`, and"

@@ -32,6 +32,7 @@ from services.kyc.api.admin_decisions import admin_decisions_router
 from services.kyc.api.admin_reviews import admin_reviews_router
 from services.kyc.api.application import application_router
 from services.kyc.api.documents import BODY_BOUNDS, admin_documents_router, documents_router
+from services.kyc.api.tier_requests import tier_requests_router
 from services.kyc.consumers.on_customer_erased import OnCustomerErased
 from services.kyc.inspection.document_inspector import DocumentInspector
 from services.kyc.settings import KycSettings
@@ -47,6 +48,7 @@ from services.kyc.use_cases.read_applicant import ReadApplicant
 from services.kyc.use_cases.read_document import ReadDocument
 from services.kyc.use_cases.remove_document import RemoveDocument
 from services.kyc.use_cases.repeat_changes import RepeatChanges
+from services.kyc.use_cases.request_tier import RequestTier
 from services.kyc.use_cases.seal_stored import SealStored
 from services.kyc.use_cases.send_document import SendDocument
 from services.kyc.use_cases.submit_application import SubmitApplication
@@ -155,6 +157,7 @@ def make_routers(uow: UnitOfWork, sealer: Sealer, clock: Clock) -> Sequence[APIR
             sealer.search_hash,
             clock,
         ),
+        tier_requests_router(RequestTier(uow, clock), clock),
         admin_reviews_router(
             ReviewQueueView(uow, clock),
             ClaimReview(uow, clock),

@@ -9,7 +9,7 @@ CHANGES_REPEATED: Final = Counter(
 )
 DECISIONS: Final = Counter(
     "tallystick_kyc_decisions_total",
-    "Reviewers' decisions, by `approve`, `reject`, `ask`, `suspend` or `resume`.",
+    "Reviewers' decisions, by `approve`, `reject`, `decline`, `ask`, `suspend` or `resume`.",
     ("decision",),
 )
 DOCUMENTS_STORED: Final = Counter("tallystick_kyc_documents_stored_total", "Documents stored, by kind.", ("kind",))
@@ -22,8 +22,10 @@ DOCUMENTS_SHARED: Final = Counter(
 DOCUMENT_FILES_DELETED: Final = Counter(
     "tallystick_kyc_document_files_deleted_total", "Files of documents deleted: removed, erased, or never finished."
 )
-REVIEWS_WAITING: Final = Gauge("tallystick_kyc_reviews_waiting", "Applications that wait for a reviewer.")
+REVIEWS_WAITING: Final = Gauge(
+    "tallystick_kyc_reviews_waiting", "Applications and requests for a tier that wait for a reviewer."
+)
 OLDEST_REVIEW_SECONDS: Final = Gauge(
     "tallystick_kyc_oldest_review_seconds",
-    "How long the first application in the queue has waited; 0 when none waits. Above a day it is KycBacklog.",
+    "How long the first in the queue has waited; 0 when none waits. Above a day it is KycBacklog.",
 )

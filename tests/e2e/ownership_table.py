@@ -227,6 +227,8 @@ TABLE: Mapping[str, Line] = {
         body=lambda _: {"full_name": "Mallory", "birth_date": "1990-01-01", "country": "DE"},
     ),
     "POST /api/v1/kyc/information": Line("422 422 403 403 403 403 403", refused_query=_NO_PARAMETER),
+    "POST /api/v1/kyc/tier": Line("422 422 403 403 403 403 403", body=lambda _: {"tier": 2}),
+    "DELETE /api/v1/kyc/tier": Line("422 422 403 403 403 403 403", refused_query=_NO_PARAMETER),
     "GET /api/v1/kyc/documents": Line("200"),
     "POST /api/v1/kyc/documents": Line("422 422 403 403 403 403 403", person_only=True),
     "DELETE /api/v1/kyc/documents/{document_id}": Line("404", about=_NO_DOCUMENT, person_only=True),
@@ -247,6 +249,7 @@ TABLE: Mapping[str, Line] = {
         "403 403 403 422 403 403 403", body=lambda _: {"high_risk": True, "reason": "x"}
     ),
     "POST /api/v1/admin/kyc/{user_id}/approve": Line("403 403 403 422 403 403 403", body=lambda _: {"reason": "x"}),
+    "POST /api/v1/admin/kyc/{user_id}/decline": Line("403 403 403 422 403 403 403", body=lambda _: {"reason": "x"}),
     "POST /api/v1/admin/kyc/{user_id}/reject": Line("403 403 403 422 403 403 403", body=lambda _: {"reason": "x"}),
     "GET /api/v1/admin/fraud/decisions/{transfer_id}": Line("403 403 200 200 403 200 200", about=_TRANSFER),
     "GET /api/v1/admin/fraud/decisions/by-id/{decision_id}": Line(

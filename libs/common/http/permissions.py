@@ -219,6 +219,9 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     ),
     "verification.apply": Permission("ask to be verified", _of("customer"), scope="kyc:write"),
     "verification.provide": Permission("say that what one was asked for is there", _of("customer"), scope="kyc:write"),
+    "verification.request_tier": Permission(
+        "ask for a higher tier, or ask for it no more", _of("customer"), scope="kyc:write"
+    ),
     "verification.read": Permission(
         "see how one's own verification stands", related="the customer himself", scope="kyc:read"
     ),
@@ -239,7 +242,7 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "verification.claim": Permission("take somebody else's application to review", _of("compliance"), fresh=True),
     "verification.give_back": Permission("give an application back to the queue", _of("compliance"), fresh=True),
     "verification.review": Permission(
-        "approve, reject, ask or suspend somebody else who wants to be verified", _of("compliance"), fresh=True
+        "approve, reject, decline, ask or suspend somebody else who wants to be verified", _of("compliance"), fresh=True
     ),
     "verification.change_risk": Permission(
         "say whether it takes two to approve somebody else", _of("compliance"), fresh=True

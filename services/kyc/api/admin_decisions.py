@@ -11,7 +11,7 @@ from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
 from services.kyc.api.models import StatusAnswer
 from services.kyc.api.own_review import require_other
-from services.kyc.api.review_models import ApprovalBody, QuestionBody, ReasonBody, RejectionBody
+from services.kyc.api.review_models import ApprovalBody, DeclineBody, QuestionBody, ReasonBody, RejectionBody
 from services.kyc.domain.decision import Decision
 from services.kyc.domain.verification import Verification
 from services.kyc.use_cases.decide_application import DecideApplication
@@ -45,6 +45,8 @@ def admin_decisions_router(decide_application: DecideApplication, clock: Clock) 
     ) -> StatusAnswer:
         """Give an applicant in review a tier, or an approved customer another one. Nobody reviews himself.
 
+        Whoever asked for a tier gets that one where none is named, and never less than he has.
+
         Tier 1 takes the application alone, 2 his identity (front and back) and tax number as documents, 3 a proof of
         address besides. Transfers that were held because he was not verified are released once fraud hears of it. An
         applicant of high risk is approved by two: the first is answered 202, and nothing is changed yet.
@@ -60,14 +62,24 @@ def admin_decisions_router(decide_application: DecideApplication, clock: Clock) 
     async def post_reject(user_id: str, body: RejectionBody, principal: _Reviewer, request: Request) -> StatusAnswer:
         """Turn an applicant down, or take back what was approved. Needs the role compliance; nobody reviews himself.
 
+        A request for a higher tier is declined instead: `reject` is refused as long as there is one.
         He may apply again from `retry_at` on, unless `may_retry` is false.
         """
         decision = Decision("reject", reason=body.reason, code=body.code, may_retry=body.may_retry)
         return answer(await decided(user_id, decision, principal, request))
 
+    @router.post("/{user_id}/decline", summary="Decline a request for a higher tier")
+    async def post_decline(user_id: str, body: DeclineBody, principal: _Reviewer, request: Request) -> StatusAnswer:
+        """Leave a customer who asked for a higher tier the one that he has; he may ask again from `retry_at` on."""
+        decision = Decision("decline", reason=body.reason, code=body.code)
+        return answer(await decided(user_id, decision, principal, request))
+
     @router.post("/{user_id}/ask", summary="Ask an applicant for more")
     async def post_ask(user_id: str, body: QuestionBody, principal: _Reviewer, request: Request) -> StatusAnswer:
-        """Have an applicant in review correct his application or send documents; he is out of review until then."""
+        """Have an applicant in review correct his application or send documents; he is out of review until then.
+
+        For a tier documents alone are asked for.
+        """
         decision = Decision("ask", reason=body.reason, needs=tuple(body.needs))
         return answer(await decided(user_id, decision, principal, request))
 

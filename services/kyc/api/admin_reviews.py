@@ -15,9 +15,9 @@ from services.kyc.api.review_models import (
     ApplicantAnswer,
     ClaimAnswer,
     ReviewAnswer,
+    ReviewFilter,
     ReviewList,
     RiskBody,
-    StoredStatus,
 )
 from services.kyc.domain.read_reason import ReadReason
 from services.kyc.use_cases.change_risk import ChangeRisk
@@ -84,7 +84,9 @@ def _add_queue(router: APIRouter, queue: ReviewQueueView, clock: Clock) -> None:
     )
     async def get_reviews(
         _principal: Annotated[Principal, permitted("verification.list_reviews")],
-        status: Annotated[StoredStatus, Query(description="how they stand")] = "in_review",
+        status: Annotated[
+            ReviewFilter, Query(description="how they stand; `waiting`: for a reviewer, with an application or a tier")
+        ] = "waiting",
         claimed_by: Annotated[
             str | None, Query(max_length=36, pattern=_CLAIMANT, description="whose claims, or `nobody`")
         ] = None,
@@ -95,7 +97,8 @@ def _add_queue(router: APIRouter, queue: ReviewQueueView, clock: Clock) -> None:
         question = {"kyc": "reviews", "status": status, "claimed_by": claimed_by}
         after = decode_cursor(cursor, question, position_max=_POSITION_MAX).position if cursor is not None else 0
         claimant = "" if claimed_by == _NOBODY else claimed_by
-        page = await queue.page(status, claimed_by=claimant, after=after, limit=limit + 1)
+        stored = None if status == "waiting" else status
+        page = await queue.page(stored, claimed_by=claimant, after=after, limit=limit + 1)
         now = clock()
         more = encode_cursor(Cursor("next", page[limit - 1].position), question) if len(page) > limit else None
         return ReviewList(reviews=[ReviewAnswer.of(review, now) for review in page[:limit]], next=more)

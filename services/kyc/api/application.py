@@ -108,7 +108,12 @@ def _add_information(router: APIRouter, answer_question: AnswerQuestion, clock: 
         response_model=StatusAnswer,
         summary="Say that what I was asked for is there",
         responses=refusals(
-            "role_required", "application_not_found", "information_not_asked", "information_incomplete", *REFUSED_COPIES
+            "role_required",
+            "application_not_found",
+            "information_not_asked",
+            "information_incomplete",
+            "documents_missing",
+            *REFUSED_COPIES,
         ),
     )
     async def post_information(

@@ -5,8 +5,16 @@ from typing import Annotated
 from pydantic import BaseModel, Field, StringConstraints
 
 from libs.common.clock import to_rfc3339
-from libs.common.http.models import NameText, StrictModel
-from services.kyc.domain.verification import Application, NextAction, Phase, Status
+from libs.common.http.models import NameText, StrictModel, WholeNumber
+from services.kyc.domain.verification import (
+    APPLICATION_TIER,
+    TIER_MAX,
+    Application,
+    NextAction,
+    Phase,
+    ToldStatus,
+    told_status,
+)
 from services.kyc.views.verification_status import VerificationStatus
 
 # ASCII digits alone: `\d` would let other scripts' digits pass.
@@ -20,6 +28,12 @@ class ApplicationBody(StrictModel):
     full_name: NameText
     birth_date: DateText
     country: CountryCode
+
+
+class TierBody(StrictModel):
+    """The tier that is asked for, above the one the customer has."""
+
+    tier: Annotated[int, Field(ge=APPLICATION_TIER + 1, le=TIER_MAX), WholeNumber]
 
 
 class ApplicationAnswer(BaseModel):
@@ -42,8 +56,9 @@ class ApplicationAnswer(BaseModel):
 class StatusAnswer(BaseModel):
     """Where a verification stands. `since` is RFC 3339 UTC, null for somebody who never applied."""
 
-    status: Status
+    status: ToldStatus
     tier: int
+    requested_tier: int | None
     phase: Phase
     next_action: NextAction
     needs: list[str]
@@ -57,8 +72,9 @@ class StatusAnswer(BaseModel):
     def of(cls, status: VerificationStatus) -> "StatusAnswer":
         """Return the answer about this status."""
         return cls(
-            status=status.state.status,
+            status=told_status(status.state.status),
             tier=status.state.tier,
+            requested_tier=status.state.requested_tier or None,
             phase=status.phase,
             next_action=status.next_action,
             needs=list(status.needs),

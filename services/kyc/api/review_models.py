@@ -15,7 +15,9 @@ from services.kyc.domain.review import Claim, holder_of
 from services.kyc.domain.verification import Status
 from services.kyc.use_cases.read_applicant import Applicant
 
-StoredStatus = Literal["in_review", "needs_info", "approved", "suspended", "rejected"]
+ReviewFilter = Literal[
+    "waiting", "in_review", "needs_info", "approved", "tier_in_review", "tier_needs_info", "suspended", "rejected"
+]
 
 
 def _each_once(needs: list[Need]) -> list[Need]:
@@ -38,6 +40,13 @@ class RejectionBody(StrictModel):
     reason: ShortText
     code: RejectionCode = "other"
     may_retry: bool = True
+
+
+class DeclineBody(StrictModel):
+    """Why a tier is not given; he is told a code if he can mend what it says, the words are for colleagues."""
+
+    reason: ShortText
+    code: RejectionCode = "other"
 
 
 class QuestionBody(StrictModel):
@@ -82,6 +91,7 @@ class ReviewAnswer(BaseModel):
     user_id: str
     status: Status
     tier: int
+    requested_tier: int | None
     version: int
     since: str
     waiting_seconds: int
@@ -97,6 +107,7 @@ class ReviewAnswer(BaseModel):
             user_id=review.user_id,
             status=review.status,
             tier=review.tier,
+            requested_tier=review.requested_tier or None,
             version=review.version,
             since=to_rfc3339(review.changed_at),
             waiting_seconds=int(review.waited(now).total_seconds()),
@@ -160,6 +171,7 @@ class ApplicantAnswer(BaseModel):
     user_id: str
     status: Status
     tier: int
+    requested_tier: int | None
     version: int
     since: str
     submitted_at: str
@@ -182,6 +194,7 @@ class ApplicantAnswer(BaseModel):
             user_id=verification.user_id,
             status=verification.state.status,
             tier=verification.state.tier,
+            requested_tier=verification.state.requested_tier or None,
             version=verification.state.version,
             since=to_rfc3339(verification.changed_at),
             submitted_at=to_rfc3339(verification.submitted_at),

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from libs.common.errors import Conflict
 from services.kyc.domain.documents import DocumentKind
-from services.kyc.domain.verification import APPLICATION_TIER, StaffAction, State
+from services.kyc.domain.verification import APPLICATION_TIER, TIER_REQUESTED, StaffAction, State, legal_actions
 
 Need = Literal["application", "identity_front", "identity_back", "tax_number", "proof_of_address"]
 """What an applicant can be asked for: his application, corrected, or a kind of document."""
@@ -21,7 +21,11 @@ DOCUMENTS_OF_TIER: Final[Mapping[int, tuple[DocumentKind, ...]]] = MappingProxyT
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An action of staff. `tier` is for an approval, `code` and `may_retry` for a rejection, `needs` for a question."""
+    """An action of staff.
+
+    `tier` is for an approval, `code` for a rejection or a request declined, `may_retry` for a rejection, `needs` for a
+    question.
+    """
 
     action: StaffAction
     reason: str = ""
@@ -31,8 +35,11 @@ class Decision:
     needs: tuple[Need, ...] = ()
 
     def tier_for(self, state: State) -> int:
-        """Return the tier that an approval of this state gives: where none is named, the one he has, or the first."""
-        return self.tier or state.tier or APPLICATION_TIER
+        """Return the tier that an approval of this state gives.
+
+        Where none is named that is what he asked for, else the one he has, else the first.
+        """
+        return self.tier or state.requested_tier or state.tier or APPLICATION_TIER
 
 
 def missing_for(tier: int, given: Collection[str]) -> list[DocumentKind]:
@@ -45,6 +52,20 @@ def require_documents(tier: int, given: Collection[str]) -> None:
     missing = missing_for(tier, given)
     if missing:
         raise Conflict("documents_missing", f"Tier {tier} needs documents that are not there.", missing=missing)
+
+
+def require_askable(state: State, needs: Collection[Need]) -> None:
+    """Let pass what an applicant in this state can give; a request for a tier takes documents alone.
+
+    Raises: Conflict `not_in_review`.
+    """
+    if state.status in TIER_REQUESTED and "application" in needs:
+        raise Conflict(
+            "not_in_review",
+            "An application is corrected while it is in review; for a tier ask for documents.",
+            verification_status=state.status,
+            legal_actions=legal_actions(state, of_staff=True),
+        )
 
 
 def require_provided(needs: Collection[str], given: Collection[str]) -> None:

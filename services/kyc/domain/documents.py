@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 from libs.common.errors import Conflict, Unprocessable
-from services.kyc.domain.verification import APPLICATION_TIER, State
+from services.kyc.domain.verification import APPLICATION_TIER, WAITING, State
 
 DocumentKind = Literal["identity_front", "identity_back", "tax_number", "proof_of_address"]
 DocumentStatus = Literal["stored", "removed"]
@@ -79,7 +79,7 @@ def require_removable(state: State) -> None:
 
     Raises: Conflict `document_in_use`.
     """
-    if state.status == "in_review" or max(state.tier, state.kept_tier) > APPLICATION_TIER:
+    if state.status in WAITING or max(state.tier, state.kept_tier) > APPLICATION_TIER:
         raise Conflict(
             "document_in_use",
             "Your verification rests on this document, or is being reviewed with it; it stays for now.",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.kyc.domain.review import REVIEW_WITHIN, Claim
-from services.kyc.domain.verification import Status
+from services.kyc.domain.verification import WAITING, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,7 @@ class QueuedReview:
     user_id: str
     status: Status
     tier: int
+    requested_tier: int
     version: int
     changed_at: datetime
     high_risk: bool
@@ -22,7 +23,7 @@ class QueuedReview:
 
     def waited(self, now: datetime) -> timedelta:
         """Return how long it has waited for a reviewer; nothing if it does not wait for one."""
-        return max(now - self.changed_at, timedelta()) if self.status == "in_review" else timedelta()
+        return max(now - self.changed_at, timedelta()) if self.status in WAITING else timedelta()
 
     def is_overdue(self, now: datetime) -> bool:
         """Tell whether it has waited longer than it should."""

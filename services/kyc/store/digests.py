@@ -3,6 +3,7 @@
 from typing import Final
 
 DIGESTS: Final = {
-    "verifications": "SELECT user_id AS id, concat_ws('|', status, tier, version) AS said FROM kyc.verifications",
+    "verifications": "SELECT user_id AS id, concat_ws('|', CASE WHEN tier > 0 THEN 'approved' ELSE status END, tier,"
+    " version) AS said FROM kyc.verifications",
     "tiers": "SELECT user_id AS id, concat_ws('|', tier, version) AS said FROM kyc.verifications",
 }

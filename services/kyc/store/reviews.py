@@ -10,23 +10,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from libs.common.ids import new_id
 from services.kyc.domain.queued_review import PastMove, QueuedReview
 from services.kyc.domain.review import Approval, Claim
-from services.kyc.domain.verification import Status
+from services.kyc.domain.verification import WAITING, Status
 from services.kyc.store.tables import APPROVALS, RISK_CHANGES, VERIFICATION_EVENTS, VERIFICATIONS
 
 _ROW = VERIFICATIONS.c
-_WAITING = _ROW.status == "in_review"
+_WAITING = _ROW.status.in_(sorted(WAITING))
 
 
 async def read_queue(
-    connection: AsyncConnection, status: Status, *, claimed_by: str | None, now: datetime, after: int, limit: int
+    connection: AsyncConnection, status: Status | None, *, claimed_by: str | None, now: datetime, after: int, limit: int
 ) -> Sequence[QueuedReview]:
-    """Return a page of those in a status behind a position, the oldest change first.
+    """Return a page of those in a status behind a position, the oldest change first; None: who waits for a reviewer.
 
     `claimed_by` is a reviewer whose claims are asked for, empty for what nobody has claimed, None for all.
     """
-    columns = (_ROW.user_id, _ROW.status, _ROW.tier, _ROW.version, _ROW.changed_at, _ROW.high_risk)
+    columns = (_ROW.user_id, _ROW.status, _ROW.tier, _ROW.requested_tier, _ROW.version, _ROW.changed_at, _ROW.high_risk)
     statement = select(*columns, _ROW.claimed_by, _ROW.claimed_until, _ROW.queue_position)
-    statement = statement.where(_ROW.status == status, _ROW.queue_position > after)
+    statement = statement.where(_WAITING if status is None else _ROW.status == status, _ROW.queue_position > after)
     if claimed_by is not None:
         is_claimed = func.coalesce(_ROW.claimed_until > now, False)
         statement = statement.where(is_claimed & (_ROW.claimed_by == claimed_by) if claimed_by else ~is_claimed)
@@ -36,6 +36,7 @@ async def read_queue(
             user_id=row.user_id,
             status=row.status,
             tier=row.tier,
+            requested_tier=row.requested_tier,
             version=row.version,
             changed_at=row.changed_at,
             high_risk=row.high_risk,
@@ -89,9 +90,10 @@ async def save_approval(
 
 
 async def find_rejections(connection: AsyncConnection, user_id: str, since: datetime) -> Sequence[datetime]:
-    """Return when somebody was turned down after this moment, in any order."""
+    """Return when somebody was turned down after this moment, or a tier refused to him, in any order."""
     event = VERIFICATION_EVENTS.c
-    turned_down = select(event.at).where(event.user_id == user_id, event.to_status == "rejected", event.at > since)
+    is_refused = (event.to_status == "rejected") | (event.action == "decline")
+    turned_down = select(event.at).where(event.user_id == user_id, is_refused, event.at > since)
     return list((await connection.execute(turned_down)).scalars())
 
 

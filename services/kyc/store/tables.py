@@ -49,6 +49,7 @@ VERIFICATIONS: Final = Table(
     Column("high_risk", Boolean),
     Column("risk_set_by", _ID),
     Column("retry_at", _MOMENT),
+    Column("requested_tier", SmallInteger),
 )
 
 VERIFICATION_EVENTS: Final = Table(
@@ -64,6 +65,7 @@ VERIFICATION_EVENTS: Final = Table(
     Column("action", Text),
     Column("tier", SmallInteger),
     Column("code", Text),
+    Column("requested_tier", SmallInteger),
 )
 
 APPROVALS: Final = Table(

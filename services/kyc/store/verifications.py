@@ -67,6 +67,7 @@ async def save_verification(
         "rejection_code": verification.rejection_code,
         "needs": list(verification.needs),
         "retry_at": verification.retry_at,
+        "requested_tier": verification.state.requested_tier,
     }
     statement = (
         insert(VERIFICATIONS)
@@ -90,6 +91,7 @@ async def save_verification(
             action=action,
             tier=verification.state.tier,
             code=verification.rejection_code,
+            requested_tier=verification.state.requested_tier,
         )
     )
 
@@ -144,6 +146,7 @@ def _verification(connection: AsyncConnection, row: Row[*tuple[Any, ...]]) -> Ve
             version=row.version,
             kept_tier=row.kept_tier,
             may_retry=row.may_retry,
+            requested_tier=row.requested_tier,
         ),
         application=application,
         submitted_at=row.submitted_at,

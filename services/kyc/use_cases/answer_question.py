@@ -8,7 +8,7 @@ from libs.common.clock import Clock
 from libs.common.contracts.topics import VERIFICATIONS
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.http.idempotency import Once
-from services.kyc.domain.decision import require_provided
+from services.kyc.domain.decision import require_documents, require_provided
 from services.kyc.domain.verification import Verification, move
 from services.kyc.messages import verification_changed
 from services.kyc.store.given_documents import find_given_kinds
@@ -27,17 +27,21 @@ class AnswerQuestion:
         """Let whoever asks be reviewed again, once all that he was asked for has been sent since then.
 
         Locks: the request's key, the verification. Emits: VerificationChanged. Raises: AnsweredBefore; NotFound
-        `application_not_found`; Conflict `information_not_asked`, `information_incomplete`; Unavailable.
+        `application_not_found`; Conflict `information_not_asked`, `information_incomplete`, `documents_missing`;
+        Unavailable.
         """
         user_id = asker.actor_id
         async with once.work(self._uow) as tx:
             before = await lock_applicant(tx.connection, user_id)
             state = move(before.state, "provide")
             require_provided(before.needs, await find_given_kinds(tx.connection, user_id, since=before.changed_at))
+            if state.requested_tier:
+                # What was there when he asked for the tier may have been removed since.
+                require_documents(state.requested_tier, await find_given_kinds(tx.connection, user_id))
             now = self._clock()
-            verification = replace(
-                before, state=state, decided_at=None, decided_by=None, reason="", changed_at=now, needs=(), claim=None
-            )
+            verification = replace(before, state=state, reason="", changed_at=now, needs=(), claim=None)
+            if state.status == "in_review":
+                verification = replace(verification, decided_at=None, decided_by=None)
             await save_verification(
                 tx.connection, verification, "provide", before=before.state.status, actor_id=user_id
             )

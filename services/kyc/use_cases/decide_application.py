@@ -1,4 +1,4 @@
-"""A reviewer decides: he approves, rejects, asks for more, suspends an approval or lets it go on."""
+"""A reviewer decides: he approves, rejects, declines a tier, asks for more, suspends an approval or lets it go on."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -8,7 +8,7 @@ from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.contracts.topics import VERIFICATIONS
 from libs.common.db.unit_of_work import Transaction, UnitOfWork
-from services.kyc.domain.decision import Decision, require_documents
+from services.kyc.domain.decision import Decision, require_askable, require_documents
 from services.kyc.domain.retry import REJECTIONS_WITHIN, retry_at_after
 from services.kyc.domain.review import Approval, is_approved, require_free
 from services.kyc.domain.verification import Verification, move
@@ -40,6 +40,7 @@ class DecideApplication:
             now = self._clock()
             tier = decision.tier_for(before.state)
             state = move(before.state, decision.action, tier=tier, may_retry=decision.may_retry)
+            require_askable(before.state, decision.needs)
             require_free(before.claim, asker.actor_id, now)
             if decision.action == "approve" and not await self._is_approved(tx, before, decision, tier, asker):
                 return before
@@ -66,7 +67,7 @@ class DecideApplication:
 
     async def _retry_at(self, tx: Transaction, before: Verification, decision: Decision) -> datetime | None:
         """Return when whoever is turned down may ask again; None: never, or he was not turned down."""
-        if decision.action != "reject" or not decision.may_retry:
+        if decision.action not in ("reject", "decline") or not decision.may_retry:
             return None
         now = self._clock()
         return retry_at_after(await find_rejections(tx.connection, before.user_id, now - REJECTIONS_WITHIN), now)
@@ -92,6 +93,8 @@ def _facts_of(decision: Decision, tier: int) -> dict[str, object]:
     """Return what an auditor asks for besides: codes and numbers, no words about a person."""
     if decision.action == "approve":
         return {"tier": tier}
+    if decision.action == "decline":
+        return {"code": decision.code}
     if decision.action == "reject":
         return {"code": decision.code, "may_retry": decision.may_retry}
     return {"needs": list(decision.needs)} if decision.action == "ask" else {}

@@ -17,10 +17,12 @@ class ReviewQueueView:
         self._uow = uow
         self._clock = clock
 
-    async def page(self, status: Status, *, claimed_by: str | None, after: int, limit: int) -> Sequence[QueuedReview]:
-        """Return those in a status behind a position, the oldest first; `claimed_by` empty: nobody's.
+    async def page(
+        self, status: Status | None, *, claimed_by: str | None, after: int, limit: int
+    ) -> Sequence[QueuedReview]:
+        """Return those in a status behind a position, the oldest first; None: who waits for a reviewer.
 
-        Raises: Unavailable.
+        `claimed_by` empty: nobody's.         Raises: Unavailable.
         """
         async with self._uow.begin() as tx:
             return await read_queue(

@@ -48,13 +48,18 @@ def status_of(verification: Verification | None, now: datetime) -> VerificationS
     return VerificationStatus(
         state=state,
         phase=PHASES[state.status],
-        next_action="wait" if is_too_soon(retry_at, now) else next_action(state),
+        next_action=_next_action(state, retry_at, now),
         needs=verification.needs if verification else (),
         rejection_code=told_code(verification.rejection_code) if verification else "",
         can_retry=can_retry(state),
         retry_at=retry_at,
         since=verification.changed_at if verification else None,
     )
+
+
+def _next_action(state: State, retry_at: datetime | None, now: datetime) -> NextAction:
+    following = next_action(state)
+    return "wait" if following == "apply" and is_too_soon(retry_at, now) else following
 
 
 class VerificationStatusView:

@@ -77,6 +77,7 @@ async def test_the_queue_says_how_long_each_waits(world: World) -> None:
         "user_id": user_id,
         "status": "in_review",
         "tier": 0,
+        "requested_tier": None,
         "version": 1,
         "is_overdue": True,
         "high_risk": False,

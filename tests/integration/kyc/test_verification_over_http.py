@@ -26,6 +26,7 @@ async def test_who_never_applied_is_told_to(world: World) -> None:
     assert await world.status(new_id()) == {
         "status": "none",
         "tier": 0,
+        "requested_tier": None,
         "phase": "not_started",
         "next_action": "apply",
         "needs": [],

@@ -10,6 +10,7 @@ from services.kyc.domain.decision import (
     Decision,
     Need,
     missing_for,
+    require_askable,
     require_documents,
     require_provided,
 )
@@ -49,6 +50,24 @@ def test_who_was_asked_gives_all_of_it() -> None:
     with pytest.raises(Conflict) as refusal:
         require_provided(("application", "tax_number"), {"tax_number"})
     assert (refusal.value.code, refusal.value.facts) == ("information_incomplete", {"missing": ["application"]})
+
+
+def test_for_a_tier_documents_alone_are_asked_for() -> None:
+    correction: list[Need] = ["application"]
+    require_askable(State(status="in_review", tier=0, version=1), correction)
+    asked = State(status="tier_in_review", tier=1, version=3, requested_tier=2)
+    require_askable(asked, ("tax_number", "identity_back"))
+    with pytest.raises(Conflict) as refusal:
+        require_askable(asked, ("tax_number", "application"))
+    assert (refusal.value.code, refusal.value.facts) == (
+        "not_in_review",
+        {"verification_status": "tier_in_review", "legal_actions": ["approve", "decline", "ask", "suspend"]},
+    )
+
+
+def test_an_approval_that_names_no_tier_gives_what_was_asked_for() -> None:
+    asked = State(status="tier_in_review", tier=1, version=3, requested_tier=3)
+    assert [Decision("approve", tier=tier).tier_for(asked) for tier in (None, 2)] == [3, 2]
 
 
 @pytest.mark.parametrize(("named", "has", "given"), [(None, 0, 1), (None, 2, 2), (3, 2, 3), (1, 0, 1)])

@@ -69,6 +69,7 @@ def queued(status: Status, waited: timedelta) -> QueuedReview:
         user_id="u",
         status=status,
         tier=0,
+        requested_tier=0,
         version=1,
         changed_at=NOW - waited,
         high_risk=False,
@@ -79,11 +80,12 @@ def queued(status: Status, waited: timedelta) -> QueuedReview:
 
 def test_an_application_is_overdue_after_a_day() -> None:
     assert queued("in_review", REVIEW_WITHIN).is_overdue(NOW) is False
-    late = queued("in_review", REVIEW_WITHIN + timedelta(seconds=1))
-    assert (late.is_overdue(NOW), late.waited(NOW)) == (True, timedelta(days=1, seconds=1))
+    for waiting in ("in_review", "tier_in_review"):
+        late = queued(waiting, REVIEW_WITHIN + timedelta(seconds=1))
+        assert (late.is_overdue(NOW), late.waited(NOW)) == (True, timedelta(days=1, seconds=1))
 
 
 def test_what_waits_for_the_customer_or_for_nobody_is_never_overdue() -> None:
-    for status in ("needs_info", "approved", "suspended", "rejected"):
+    for status in ("needs_info", "approved", "tier_needs_info", "suspended", "rejected"):
         assert queued(status, timedelta(days=9)).waited(NOW) == timedelta()
     assert queued("in_review", timedelta(seconds=-1)).waited(NOW) == timedelta()

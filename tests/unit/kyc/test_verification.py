@@ -11,16 +11,19 @@ from services.kyc.domain.verification import (
     NEVER_APPLIED,
     PHASES,
     TRANSITIONS,
+    WAITING,
     Action,
     CustomerAction,
     StaffAction,
     State,
     Status,
+    ToldStatus,
     can_retry,
     legal_actions,
     move,
     next_action,
     require_in_review,
+    told_status,
 )
 
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -36,6 +39,17 @@ ALLOWED: dict[tuple[Status, Action], Status] = {
     ("approved", "approve"): "approved",
     ("approved", "reject"): "rejected",
     ("approved", "suspend"): "suspended",
+    ("approved", "request"): "tier_in_review",
+    ("approved", "prepare"): "tier_needs_info",
+    ("tier_needs_info", "provide"): "tier_in_review",
+    ("tier_needs_info", "withdraw"): "approved",
+    ("tier_needs_info", "decline"): "approved",
+    ("tier_needs_info", "suspend"): "suspended",
+    ("tier_in_review", "approve"): "approved",
+    ("tier_in_review", "decline"): "approved",
+    ("tier_in_review", "ask"): "tier_needs_info",
+    ("tier_in_review", "withdraw"): "approved",
+    ("tier_in_review", "suspend"): "suspended",
     ("suspended", "resume"): "approved",
     ("suspended", "reject"): "rejected",
     ("rejected", "apply"): "in_review",
@@ -43,8 +57,12 @@ ALLOWED: dict[tuple[Status, Action], Status] = {
 CODES: dict[Action, str] = {
     "apply": "application_exists",
     "provide": "information_not_asked",
+    "request": "tier_not_requestable",
+    "prepare": "tier_not_requestable",
+    "withdraw": "tier_not_requestable",
     "approve": "not_in_review",
     "reject": "not_in_review",
+    "decline": "not_in_review",
     "ask": "not_in_review",
     "suspend": "not_in_review",
     "resume": "not_in_review",
@@ -53,7 +71,9 @@ LEGAL: dict[Status, tuple[list[Action], list[Action]]] = {
     "none": (["apply"], []),
     "in_review": ([], ["approve", "reject", "ask"]),
     "needs_info": (["apply", "provide"], ["reject"]),
-    "approved": ([], ["approve", "reject", "suspend"]),
+    "approved": (["request", "prepare"], ["approve", "reject", "suspend"]),
+    "tier_in_review": (["withdraw"], ["approve", "decline", "ask", "suspend"]),
+    "tier_needs_info": (["provide", "withdraw"], ["decline", "suspend"]),
     "suspended": ([], ["resume", "reject"]),
     "rejected": (["apply"], []),
 }
@@ -61,9 +81,18 @@ LEGAL: dict[Status, tuple[list[Action], list[Action]]] = {
 REFUSED = [pair for pair in product(STATUSES, ACTIONS) if pair not in ALLOWED]
 
 
+WORTH: dict[Status, tuple[int, int, int]] = {
+    "approved": (2, 0, 0),
+    "tier_in_review": (2, 0, 3),
+    "tier_needs_info": (2, 0, 3),
+    "suspended": (0, 2, 0),
+}
+"""status → the tier that somebody in it has, the one that is kept for him, and the one he has asked for."""
+
+
 def in_state(status: Status, *, may_retry: bool = True) -> State:
-    tier, kept = {"approved": (2, 0), "suspended": (0, 2)}.get(status, (0, 0))
-    return State(status=status, tier=tier, version=4, kept_tier=kept, may_retry=may_retry)
+    tier, kept, requested = WORTH.get(status, (0, 0, 0))
+    return State(status=status, tier=tier, version=4, kept_tier=kept, may_retry=may_retry, requested_tier=requested)
 
 
 def test_the_table_is_what_was_agreed() -> None:
@@ -74,9 +103,11 @@ def test_the_table_is_what_was_agreed() -> None:
 @pytest.mark.parametrize(("pair", "target"), ALLOWED.items())
 def test_an_allowed_move_goes_one_version_further(pair: tuple[Status, Action], target: Status) -> None:
     status, action = pair
-    after = move(in_state(status), action)
-    tier = {"approve": 1, "resume": 2}.get(action, 0)
-    assert after == State(status=target, tier=tier, version=5, kept_tier=2 if action == "suspend" else 0)
+    tier, kept, requested = WORTH.get(target, (0, 0, 0))
+    after = move(in_state(status), action, tier=1 if pair == ("approved", "approve") else 3)
+    if action == "approve":
+        tier = 1 if status == "approved" else 3
+    assert after == State(status=target, tier=tier, version=5, kept_tier=kept, requested_tier=requested)
 
 
 @pytest.mark.parametrize("pair", REFUSED)
@@ -86,7 +117,37 @@ def test_any_other_move_is_refused_with_what_is_legal(pair: tuple[Status, Action
         move(in_state(status), action)
     legal = LEGAL[status][action in get_args(StaffAction)]
     assert refusal.value.code == CODES[action]
-    assert refusal.value.facts == {"verification_status": status, "legal_actions": legal}
+    told = status if action in get_args(StaffAction) else told_status(status)
+    assert refusal.value.facts == {"verification_status": told, "legal_actions": legal}
+
+
+@pytest.mark.parametrize(("action", "tier"), [("request", 2), ("prepare", 1), ("approve", 2), ("approve", 1)])
+def test_a_request_never_lowers_what_somebody_has(action: Action, tier: int) -> None:
+    status: Status = "tier_in_review" if action == "approve" else "approved"
+    with pytest.raises(Conflict) as refusal:
+        move(in_state(status), action, tier=tier)
+    assert refusal.value.code == CODES[action]
+
+
+def test_a_request_is_approved_to_any_higher_tier() -> None:
+    asked = move(State(status="approved", tier=1, version=2), "request", tier=3)
+    assert asked == State(status="tier_in_review", tier=1, version=3, requested_tier=3)
+    assert [move(asked, "approve", tier=tier).tier for tier in (2, 3)] == [2, 3]
+
+
+def test_what_a_suspended_customer_had_asked_for_is_forgotten() -> None:
+    asked = move(State(status="approved", tier=1, version=2), "prepare", tier=2)
+    resumed = move(move(asked, "suspend"), "resume")
+    assert resumed == State(status="approved", tier=1, version=5)
+
+
+def test_others_are_told_that_who_asks_for_a_tier_is_approved() -> None:
+    assert {status for status in STATUSES if told_status(status) == "approved"} == {
+        "approved",
+        "tier_in_review",
+        "tier_needs_info",
+    }
+    assert all(told_status(status) == status for status in get_args(ToldStatus))
 
 
 def test_the_same_tier_is_not_given_twice() -> None:
@@ -106,9 +167,10 @@ def test_after_a_final_rejection_nothing_is_legal(action: Action) -> None:
     assert refusal.value.facts["legal_actions"] == []
 
 
-@pytest.mark.parametrize("status", [status for status in STATUSES if status != "in_review"])
+@pytest.mark.parametrize("status", [status for status in STATUSES if status not in WAITING])
 def test_what_waits_for_no_reviewer_is_not_claimed(status: Status) -> None:
-    require_in_review(in_state("in_review"))
+    for waiting in ("in_review", "tier_in_review"):
+        require_in_review(in_state(waiting))
     with pytest.raises(Conflict) as refusal:
         require_in_review(in_state(status))
     assert refusal.value.facts == {"verification_status": status, "legal_actions": LEGAL[status][True]}
@@ -120,7 +182,8 @@ def test_who_never_applied_starts_at_version_one() -> None:
 
 def test_only_an_approved_verification_is_worth_a_tier() -> None:
     for (status, action), target in ALLOWED.items():
-        assert (move(in_state(status), action).tier > 0) == (target == "approved")
+        tier = 1 if (status, action) == ("approved", "approve") else 3
+        assert (move(in_state(status), action, tier=tier).tier > 0) == (told_status(target) == "approved")
 
 
 @pytest.mark.parametrize("status", STATUSES)
@@ -136,6 +199,8 @@ def test_every_status_has_a_phase_of_its_own_and_says_what_to_do_next() -> None:
         "in_review": "wait",
         "needs_info": "provide",
         "approved": "nothing",
+        "tier_in_review": "wait",
+        "tier_needs_info": "provide",
         "suspended": "wait",
         "rejected": "apply",
     }
