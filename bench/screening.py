@@ -35,6 +35,7 @@ from libs.common.messaging.outbox import Outbox
 from libs.common.origins import OriginKeys
 from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.unit_of_work import UnitOfWork
+from services.fraud.use_cases.ask_outcomes import PayersNearLimits
 from services.fraud.use_cases.find_payees import Asked
 from services.fraud.use_cases.publish_shipped_rules import PublishShippedRules
 from services.fraud.use_cases.read_policy import PolicyInForce
@@ -64,7 +65,9 @@ class World:
         self.hot = HotConnection(dsn, "bench")
         work = UnitOfWork(self.hot, Outbox("fraud", Nowhere(), self.hot))  # type: ignore[arg-type]  # stands for the bus, and confirms at once
         policy, screening = PolicyInForce(velocity_lifted=True), ScreeningInForce(OriginKeys("bench"))
-        self.screen = ScreenTransfers(work, PayerCache(), policy, screening, lane=0, clock=system_clock)
+        self.screen = ScreenTransfers(
+            work, PayerCache(), policy, screening, PayersNearLimits(), lane=0, clock=system_clock
+        )
         self.publish_shipped_rules = PublishShippedRules(work, system_clock)
         self._chance = random.Random(7)
         self._people = [new_id() for _ in range(CUSTOMERS)]

@@ -55,6 +55,7 @@ from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.unit_of_work import UnitOfWork
 from services.fraud.use_cases.apply_customers import ApplyCustomers
 from services.fraud.use_cases.apply_verifications import ApplyVerifications
+from services.fraud.use_cases.ask_outcomes import ASK_SECONDS, AskOutcomes, PayersNearLimits
 from services.fraud.use_cases.change_lists import ChangeLists
 from services.fraud.use_cases.change_ruleset import ChangeRuleset
 from services.fraud.use_cases.claim_review import ClaimReview
@@ -117,8 +118,8 @@ class Worker:
         self.timers = Timers()
         work, cache, lane = UnitOfWork(self._hot, bus.outbox), PayerCache(), any_lane()
         policy, awaited = PolicyInForce(velocity_lifted=self._lifted), AwaitedHolds()
-        screening = _screening(settings)
-        screen = ScreenTransfers(work, cache, policy, screening, lane=lane, clock=system_clock)
+        screening, near = _screening(settings), PayersNearLimits()
+        screen = ScreenTransfers(work, cache, policy, screening, near, lane=lane, clock=system_clock)
         end_holds = EndHolds(cache, policy, screening)
         resolve = ResolveHolds(end_holds)
         self._sweep = SweepHolds(work, cache, resolve, awaited, clock=system_clock)
@@ -140,6 +141,8 @@ class Worker:
         bus.subscribe(Subscription("fraud.watch-postings", TRANSFERS, OnTransferChanged(postings)))
         self.timers.every(JUDGE_SECONDS, "fraud-judge-postings", JudgePostings(watch, memory, clock=system_clock))
         self.timers.every(DISCARD_SECONDS, "fraud-discard-edges", DiscardEdges(watch, clock=system_clock))
+        ask = AskOutcomes(UnitOfWork(self._watching, bus.outbox), near, clock=system_clock)
+        self.timers.every(ASK_SECONDS, "fraud-ask-outcomes", ask)
         self.timers.every(SWEEP_SECONDS, "fraud-sweep-holds", self._sweep)
         self.timers.every(EXPIRE_SECONDS, "fraud-expire-holds", ExpireHolds(work, cache, end_holds, clock=system_clock))
         self.timers.every(COUNT_SECONDS, "fraud-count-reviews", CountReviews(work, clock=system_clock))

@@ -35,6 +35,10 @@ SLOTS_RELEASED: Final = Counter(
     "tallystick_fraud_limit_slots_released_total",
     "Slots of limits given back.",
 )
+OUTCOMES_ASKED: Final = Counter(
+    "tallystick_fraud_outcomes_asked_total",
+    "Questions to the ledger about slots whose outcome was not heard; it counts its answers.",
+)
 EDGES_HEARD: Final = Counter(
     "tallystick_fraud_payments_heard_total",
     "Payments kept for the first time, to be judged after posting.",

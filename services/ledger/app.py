@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from libs.common.audit.audit_log import AuditLog
 from libs.common.audit.trail import AuditTrail
 from libs.common.clock import monotonic_seconds, system_clock
-from libs.common.contracts.topics import ACCOUNTS, LEDGER_COMMANDS, SCREENINGS
+from libs.common.contracts.topics import ACCOUNTS, LEDGER_COMMANDS, OUTCOME_QUESTIONS, SCREENINGS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
@@ -40,6 +40,7 @@ from services.ledger.api.trial_balance import trial_balance_router
 from services.ledger.api.verifications import verifications_router
 from services.ledger.command_batches import ledger_commands_handler, screenings_handler
 from services.ledger.consumers.on_account_changed import OnAccountChanged
+from services.ledger.consumers.on_outcome_asked import OnOutcomeAsked
 from services.ledger.keys import read_signing_key, read_vkeys
 from services.ledger.settings import LedgerSettings
 from services.ledger.sisters import ShownAccounts
@@ -59,6 +60,7 @@ from services.ledger.use_cases.record_verification import RecordVerification
 from services.ledger.use_cases.release_finding import ReleaseFinding
 from services.ledger.use_cases.run_reconciliations import RunReconciliations
 from services.ledger.use_cases.run_verification import RunVerification
+from services.ledger.use_cases.tell_outcomes import TellOutcomes
 from services.ledger.use_cases.verify_on_request import VerifyOnRequest
 from services.ledger.use_cases.watch_clock import WatchClock
 from services.ledger.use_cases.watch_integrity import WatchIntegrity
@@ -261,6 +263,14 @@ class Writer:
                 topic=LEDGER_COMMANDS,
                 handle=ledger_commands_handler(post_transfers),
                 max_messages=500,
+            )
+        )
+        bus.subscribe(
+            Subscription(
+                group="ledger.tell-outcomes",
+                topic=OUTCOME_QUESTIONS,
+                handle=OnOutcomeAsked(TellOutcomes(opening, self.outcomes)),
+                max_messages=200,
             )
         )
         expire_holds = ExpireHolds(opening, post_transfers, clock)

@@ -9,6 +9,11 @@ OUTCOMES: Final = Counter(
     "States that transfers reached: posted, held, refused, blocked, voided. Answers given again are not counted.",
     ("status",),
 )
+QUESTIONS: Final = Counter(
+    "tallystick_ledger_outcome_questions_total",
+    "Transfers of which fraud asked what became of them, by the state told again; `unknown` got no answer.",
+    ("status",),
+)
 COMMIT_SECONDS: Final = Histogram(
     "tallystick_ledger_commit_duration_seconds",
     "Time one batch took to be sealed, written and committed, up to the confirmation, or to be rolled back.",

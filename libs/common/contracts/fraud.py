@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from libs.common.contracts.base import Message
-from libs.common.contracts.transfers import TransferCommand
+from libs.common.contracts.transfers import CanonicalId, TransferCommand
 
 Verdict = Literal["approve", "hold", "block"]
 HoldReason = Literal["kyc_pending", "review"]
@@ -54,3 +54,15 @@ class HoldResolved(Message, frozen=True, gc=False, kw_only=True):
     ruleset: int
     resolved_at: str
     command: TransferCommand
+
+
+class OutcomeAsked(Message, frozen=True, gc=False, kw_only=True):
+    """What became of this transfer? Fraud let it go on and has not heard, and its payer comes near a limit.
+
+    The ledger answers by saying the transfer's state again (TransferChanged). Of a transfer it does not know it says
+    nothing: its command may still be under way. `asked_at` is RFC 3339 UTC.
+    """
+
+    TYPE: ClassVar[str] = "tallystick.fraud.outcome-asked.v1"
+    transfer_id: CanonicalId
+    asked_at: str

@@ -64,6 +64,14 @@ SCREENINGS: Final = Topic(
     why="a hold and its resolution share a partition",
     messages=(fraud.TransferScreened, fraud.TransferBatchScreened, fraud.HoldResolved),
 )
+OUTCOME_QUESTIONS: Final = Topic(
+    name="fraud.outcome-questions.v1",
+    owner="fraud",
+    key="transfer_id",
+    why="each stands alone; the answer has the same key",
+    messages=(fraud.OutcomeAsked,),
+    retention_ms=_DAY_MS,
+)
 TRANSFERS: Final = Topic(
     name="ledger.transfers.v1",
     owner="ledger",
@@ -178,6 +186,7 @@ ALL_TOPICS: Final = (
     LEDGER_COMMANDS,
     NOTICES,
     SCREENINGS,
+    OUTCOME_QUESTIONS,
     TRANSFERS,
     LEDGER_ACCOUNTS,
     ASSETS,

@@ -17,6 +17,7 @@ from services.fraud.domain.holds import REVIEW
 from services.fraud.domain.limits import Breach
 from services.fraud.domain.lists import Listed, Lists
 from services.fraud.domain.moments import from_us, to_us
+from services.fraud.domain.outcome_questions import is_near_limit
 from services.fraud.domain.payer import Payer, newest_tier
 from services.fraud.domain.policy import Policy
 from services.fraud.domain.rulesets import NOTHING_HIT, Outcome
@@ -75,6 +76,8 @@ class Docket:
     unused: list[tuple[str, str]] = field(default_factory=list)
     """(transfer_id, user_id) of members of a batch that cannot post: their slots are given back at once."""
     touched: dict[str, Payer] = field(default_factory=dict)
+    near_limits: dict[str, int] = field(default_factory=dict)
+    """Payer near a limit, or blocked by one that he has used → how many slots of his count."""
     rule_counts: RuleCounts = field(default_factory=RuleCounts)
     lacks_rate: bool = False
     """Whether an asset among these has no rate: who might wait for one was judged as if he had waited."""
@@ -183,6 +186,8 @@ class Docket:
             rules=self._ask_rules(sent, listed, features),
         )
         self.touched[payer.user_id] = payer
+        if is_near_limit(limits, window) or (ruling.breach is not None and ruling.breach.used is not None):
+            self.near_limits[payer.user_id] = window.day_count
         judged = Judged(command, ruling, payer, usd_minor, decided_us, features, sent)
         self._count(judged)
         return judged

@@ -21,6 +21,7 @@ from services.fraud.store.slots import release_at_once
 from services.fraud.store.unit_of_work import Transaction, UnitOfWork
 from services.fraud.store.users import load_customers, load_payers
 from services.fraud.use_cases.answer_again import stored_answer
+from services.fraud.use_cases.ask_outcomes import PayersNearLimits
 from services.fraud.use_cases.decide_transfers import Docket, payer_of
 from services.fraud.use_cases.describe_surroundings import Surroundings, subjects_of
 from services.fraud.use_cases.find_payees import Asked, accounts_without_owner, find_payees, with_payees
@@ -53,6 +54,7 @@ class ScreenTransfers:
         cache: PayerCache,
         policy: PolicyInForce,
         screening: ScreeningInForce,
+        near: PayersNearLimits,
         *,
         lane: int,
         clock: Clock,
@@ -60,13 +62,14 @@ class ScreenTransfers:
     ) -> None:
         """Share unit of work and cache with everything else in this process that moves limits.
 
-        Statistics are counted in this `lane`, of `store/counts.py`.
+        `near` is told whom the limits may soon stop. Statistics are counted in this `lane`, of `store/counts.py`.
         """
         self._work = work
         self._cache = cache
         self._policy = policy
         self._screening = screening
         self._activity = ActivityCache()
+        self._near = near
         self._lane = lane
         self._clock = clock
         self._monotonic = monotonic
@@ -138,6 +141,7 @@ class ScreenTransfers:
         if docket is not None:
             self._cache.shrink(slots_taken=len(docket.decisions))
             self._activity.shrink(events_added=len(docket.surroundings.rows))
+            self._near.note(docket.near_limits)
             if docket.screening.shadows:
                 self.shadows.put(docket.screening.shadows, docket.decisions)
             _count(docket)

@@ -14,8 +14,9 @@ import pytest
 
 from libs.common import crash_points
 from libs.common.audit.asker import Asker
-from libs.common.contracts.fraud import TransferBatchScreened, TransferScreened
+from libs.common.contracts.fraud import OutcomeAsked, TransferBatchScreened, TransferScreened
 from libs.common.contracts.kyc import VerificationStatus
+from libs.common.contracts.ledger import TransferStatus
 from libs.common.contracts.transfers import TransferCommand
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.errors import Unavailable
@@ -30,6 +31,7 @@ HOUR: Final = timedelta(hours=1)
 _STEPS: Final = [timedelta(seconds=-90), timedelta(0), timedelta(0), timedelta(seconds=40), HOUR / 4, HOUR / 2, HOUR]
 _AMOUNTS: Final = [1, 100, 9_999, 30_000_00, 999_999_99, 1_000_000_00, 1_000_000_01]
 _POINTS: Final = ["fraud.before_commit", "fraud.after_commit_before_publish"]
+_MOVED_NOTHING: Final[list[TransferStatus]] = ["refused", "voided"]
 _ASSETS: Final = ["USD", "USD", "USD", "EUR"]
 
 
@@ -49,6 +51,7 @@ class Storm:
         self._owner = offices[0]
         self.requests: list[tuple[TransferCommand, ...]] = []
         self.decided: dict[str, str] = {}
+        self._lost: set[str] = set()
         self.operations = 0
         self.did: Counter[str] = Counter()
         self._tiers = dict.fromkeys(self.users, 0)
@@ -65,8 +68,8 @@ class Storm:
             await self._verify(user_id, tier=0 if user_id == self.users[-1] else self.chance.randrange(1, 4))
         for user_id in self.users[:4]:
             await self.offices[0].give_profile(user_id, "business")
-        for user_id in self.users[8:11]:
-            narrow = Bounds(hour_count=5)
+        for user_id in self.users[8:13]:  # so few that a short storm, too, meets either count
+            narrow = Bounds(hour_count=5) if user_id in self.users[8:11] else Bounds(day_count=12)
             await self._set_personal(asker=self._asker, user_id=user_id, bounds=narrow, reason="a storm")
 
     async def run(self, operations: int, killing: pytest.MonkeyPatch) -> None:
@@ -76,6 +79,7 @@ class Storm:
             *[self._send] * 12,
             *[self._send_to_both] * 2,
             *[self._hear] * 2,
+            self._ask_and_lose,
             self._restart,
             self._burst,
             self._send_batches,
@@ -209,19 +213,35 @@ class Storm:
         """Both hear of the same refusals, one of them twice."""
         known = [commands[0].transfer_id for commands in self.requests if commands[0].transfer_id in self.decided]
         refused = self.chance.sample(known, k=min(8, len(known)))
-        status = self.chance.choice(["refused", "voided"])
+        status = self.chance.choice(_MOVED_NOTHING)
 
         async def hear(office: Office) -> None:
             for transfer_id in refused:
-                while True:
-                    try:
-                        await office.hear(transfer_id, "refused" if status == "refused" else "voided")
-                    except Unavailable:
-                        await asyncio.sleep(0)
-                    else:
-                        break
+                await self._until_heard(office, transfer_id, status)
 
         await asyncio.gather(*[hear(office) for office in (*self.offices, self.offices[0])])
+
+    async def _ask_and_lose(self) -> None:
+        """Whoever decides asks, and both hear the answers, one of them twice; of other refusals nobody hears."""
+        await self._owner.ask_outcomes()
+        asked = [one.key for one in self._owner.publisher.sent if one.message_type == OutcomeAsked.TYPE]
+        self.did["asked what became of one"] += len(asked)
+        for transfer_id in [one for one in asked if one in self._lost]:
+            self.did["told when asked"] += 1
+            self._lost.discard(transfer_id)
+            for office in (*self.offices, self.offices[0]):
+                await self._until_heard(office, transfer_id, "refused")
+        sent = [commands[0].transfer_id for commands in self.requests[-400:]]
+        self._lost.update(one for one in self.chance.sample(sent, k=min(40, len(sent))) if one in self.decided)
+
+    async def _until_heard(self, office: Office, transfer_id: str, status: TransferStatus) -> None:
+        while True:
+            try:
+                await office.hear(transfer_id, status)
+            except Unavailable:
+                await asyncio.sleep(0)
+            else:
+                return
 
     async def _set_limits_of_one(self) -> None:
         chance = self.chance

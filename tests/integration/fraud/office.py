@@ -24,6 +24,7 @@ from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.unit_of_work import UnitOfWork
 from services.fraud.use_cases.apply_customers import ApplyCustomers
 from services.fraud.use_cases.apply_verifications import ApplyVerifications
+from services.fraud.use_cases.ask_outcomes import AskOutcomes, PayersNearLimits
 from services.fraud.use_cases.end_holds import EndHolds
 from services.fraud.use_cases.expire_holds import ExpireHolds
 from services.fraud.use_cases.find_payees import Asked
@@ -62,11 +63,13 @@ class Office:
         self.screening = ScreeningInForce(self.origins, monotonic=lambda: self.seconds)
         end_holds = EndHolds(self.cache, policy, self.screening)
         self.resolve = resolve = ResolveHolds(end_holds)
+        self.near = PayersNearLimits()
         self.screen = ScreenTransfers(
             work,
             self.cache,
             policy,
             self.screening,
+            self.near,
             lane=lane,
             clock=lambda: self.now,
             monotonic=lambda: self.seconds,
@@ -76,6 +79,7 @@ class Office:
         self.apply_customers = ApplyCustomers(work, self.cache)
         self.project_accounts = ProjectAccounts(work)
         self.expire = ExpireHolds(work, self.cache, end_holds, clock=lambda: self.now)
+        self.ask_outcomes = AskOutcomes(work, self.near, clock=lambda: self.now)
         self.sweep = SweepHolds(work, self.cache, resolve, self.awaited, clock=lambda: self.now)
 
     async def __aenter__(self) -> Self:

@@ -65,6 +65,7 @@ async def test_every_decision_of_a_storm_is_what_counting_the_whole_history_says
         "kyc_required",
     }
     assert min(counted.released, counted.late_slots) > 0
+    assert storm.did["told when asked"] > 0, "what was lost is heard of by asking"
     assert {"killed fraud.before_commit", "killed fraud.after_commit_before_publish"} <= storm.did.keys()
 
 
