@@ -31,35 +31,27 @@ class Event(NamedTuple):
 class Series:
     """Times and running sums: any window (t − w, t] is two searches, done anew only once something has expired.
 
-    Times are µs since 1970 UTC in order; amounts are USD minor units.
+    Times are µs since 1970 UTC in order; amounts are USD minor units. `figures` are count and sum of each window, the
+    shortest first, as of the last `advance`.
     """
 
     __slots__ = ("_stands_until_us", "_sums", "_times", "figures")
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, figures: int = 2 * len(WINDOWS_US)) -> None:
+        """Start empty, with so many figures, those beyond counts and sums being for whoever derives from this."""
         self._times = array("q")
         self._sums = array("q", (0,))
         self._stands_until_us = MOMENT_MAX_US
-        self.figures = [0] * (2 * len(WINDOWS_US))
-        """Count and sum of each window, the shortest first, as of the last `advance`."""
+        self.figures = [0] * figures
 
     def __len__(self) -> int:
         """Return how many events are kept."""
         return len(self._times)
 
-    @property
-    def last_us(self) -> int:
-        """Return when the newest was, 0 without any."""
-        return self._times[-1] if self._times else 0
-
-    @property
-    def first_us(self) -> int:
-        """Return when the oldest of those kept was, 0 without any."""
-        return self._times[0] if self._times else 0
-
     def add(self, at_us: int, usd_minor: int) -> None:
-        """Add an event, not before the newest; `advance` to its time comes first."""
+        """Add an event, not before the newest."""
+        if at_us >= self._stands_until_us:
+            self.advance(at_us)
         self._times.append(at_us)
         self._sums.append(self._sums[-1] + usd_minor)
         figures = self.figures
@@ -71,7 +63,8 @@ class Series:
         figures[5] += usd_minor
         figures[6] += 1
         figures[7] += usd_minor
-        self._stands_until_us = min(self._stands_until_us, at_us + HOUR_US)
+        if at_us + HOUR_US < self._stands_until_us:  # noqa: PLR1730 -- min() is a call, and this runs for every event
+            self._stands_until_us = at_us + HOUR_US
 
     def take_back(self) -> None:
         """Undo the newest `add`."""
@@ -79,10 +72,14 @@ class Series:
         self._sums.pop()
         self._stands_until_us = 0
 
-    def advance(self, now_us: int) -> bool:
-        """Bring the figures to this moment; tell whether anything had expired."""
-        if now_us < self._stands_until_us:
-            return False
+    def figures_at(self, now_us: int) -> list[int]:
+        """Return the figures of this moment: to be read at once, not kept."""
+        if now_us >= self._stands_until_us:
+            self.advance(now_us)
+        return self.figures
+
+    def advance(self, now_us: int) -> None:
+        """Bring the figures to this moment."""
         times, sums, end = self._times, self._sums, len(self._times)
         until_us = MOMENT_MAX_US
         for place, window_us in enumerate(WINDOWS_US):
@@ -92,7 +89,6 @@ class Series:
             if first < end:
                 until_us = min(until_us, times[first] + window_us)
         self._stands_until_us = until_us
-        return True
 
     def trim(self) -> None:
         """Drop the oldest beyond the bound. Sums stay differences, so they need no new start."""
@@ -102,26 +98,30 @@ class Series:
             self._stands_until_us = 0
 
 
-_NOTHING: Final = (0,) * (2 * len(WINDOWS_US))
+_NO_PAIR: Final = (0,) * (2 * len(WINDOWS_US))
+_NOT_BLOCKED: Final = (0, 0)
+_COUNTERPARTS: Final = 2 * len(WINDOWS_US)
+"""Where the counts of counterparts begin among an activity's figures."""
 
 
-class Activity:
+class Activity(Series):
     """The events of one subject, exact within 30 days and `EVENTS_MAX`; as it was read at `as_of_us` or later.
 
-    A distinct count needs no set a window: of each counterpart only the latest time matters, and those times stay
-    sorted.
+    It is the series of those that passed, and knows of the blocked ones besides. Its figures end with the number of
+    different counterparts in each window. That needs no set a window: of each counterpart only the latest time matters,
+    and those times stay sorted. `last_us` is the time of the newest event, blocked or not.
     """
 
-    __slots__ = ("_blocked", "_counterparts", "_latest", "_pairs", "_passed", "_seen_at", "as_of_us")
+    __slots__ = ("_blocked", "_latest", "_pairs", "_seen_at", "as_of_us", "last_us")
 
     def __init__(self, as_of_us: int, *, keeps_pairs: bool = False) -> None:
         """Start empty. With `keeps_pairs` it answers `pair` as well, for payers."""
+        super().__init__(3 * len(WINDOWS_US))
         self.as_of_us = as_of_us
-        self._passed = Series()
+        self.last_us = 0
         self._blocked: Series | None = None
         self._latest: dict[str, int] = {}
         self._seen_at = array("q")
-        self._counterparts = [0] * len(WINDOWS_US)
         self._pairs: dict[str, Series] | None = {} if keeps_pairs else None
 
     @classmethod
@@ -129,77 +129,73 @@ class Activity:
         """Return the activity made of stored events, in order of time."""
         activity = cls(as_of_us, keeps_pairs=keeps_pairs)
         for event in events:
-            activity.add(event)
+            activity.count(*event)
         return activity
 
-    def __len__(self) -> int:
+    @property
+    def weight(self) -> int:
         """Return how many events are kept, roughly what it costs in memory."""
-        return len(self._passed) + (len(self._blocked) if self._blocked else 0)
+        return len(self) + (len(self._blocked) if self._blocked else 0)
 
-    def moment(self, now_us: int) -> int:
-        """Return the time of an event that happens now: a subject's time never goes back."""
-        return max(now_us, self._passed.last_us, self._blocked.last_us if self._blocked else 0)
-
-    def add(self, event: Event) -> int:
-        """Add an event; its time is `moment` or later. Returns what `take_back` wants to know."""
-        at_us, usd_minor, other, blocked = event
+    def count(self, now_us: int, usd_minor: int, other: str, blocked: bool) -> int:  # noqa: FBT001 -- an Event's parts
+        """Count what happens now; a subject's time never goes back. Returns what `uncount` wants to know."""
+        at_us = self.last_us = now_us if now_us > self.last_us else self.last_us  # noqa: FURB136 -- max() is a call
         if blocked:
             if self._blocked is None:
                 self._blocked = Series()
-            self._blocked.advance(at_us)
             self._blocked.add(at_us, usd_minor)
             return 0
-        self._advance(at_us)
-        self._passed.add(at_us, usd_minor)
-        if len(self._passed) > _TRIM_FROM:
+        self.add(at_us, usd_minor)
+        if len(self._times) > _TRIM_FROM:
             self._trim()
         if not other:
             return 0
         before_us = self._latest.get(other, 0)
-        if before_us <= at_us - HOUR_US:
-            for place, window_us in enumerate(WINDOWS_US):
-                self._counterparts[place] += before_us <= at_us - window_us
-        self._see(other, before_us, at_us)
+        if not before_us:
+            self._latest[other] = at_us
+            self._seen_at.append(at_us)
+            figures = self.figures
+            figures[8] += 1
+            figures[9] += 1
+            figures[10] += 1
+            figures[11] += 1
+        else:
+            if before_us <= at_us - HOUR_US:
+                for place, window_us in enumerate(WINDOWS_US, _COUNTERPARTS):
+                    self.figures[place] += before_us <= at_us - window_us
+            self._see(other, before_us, at_us)
         if self._pairs is not None:
             pair = self._pairs.get(other)
             if pair is None:
                 pair = self._pairs[other] = Series()
-            pair.advance(at_us)
             pair.add(at_us, usd_minor)
         return before_us
 
-    def take_back(self, event: Event, before_us: int) -> None:
-        """Undo the newest `add`, which had returned `before_us`."""
-        if event.blocked:
+    def uncount(self, other: str, before_us: int, *, blocked: bool) -> None:
+        """Undo the newest `count`, which had returned `before_us`. Its time stays the newest: time never goes back."""
+        if blocked:
             if self._blocked is not None:
                 self._blocked.take_back()
             return
-        self._passed.take_back()
-        if not event.other:
+        at_us = self._times[-1]
+        self.take_back()
+        if not other:
             return
-        self._see(event.other, event.at_us, before_us)
+        self._see(other, at_us, before_us)
         if self._pairs is not None:
-            self._pairs[event.other].take_back()
-
-    def figures(self, now_us: int) -> list[int]:
-        """Return for each window, the shortest first: count, sum in USD minor units; then each one's counterparts."""
-        self._advance(now_us)
-        return self._passed.figures + self._counterparts
+            self._pairs[other].take_back()
 
     def pair(self, other: str, now_us: int) -> Sequence[int]:
         """Return for each window count and sum of what this payer sent to that payee."""
         series = self._pairs.get(other) if self._pairs else None
-        if series is None:
-            return _NOTHING
-        series.advance(now_us)
-        return series.figures
+        return _NO_PAIR if series is None else series.figures_at(now_us)
 
     def blocked(self, now_us: int) -> tuple[int, int]:
         """Return how many events were blocked within the hour and within 24 hours."""
         if self._blocked is None:
-            return (0, 0)
-        self._blocked.advance(now_us)
-        return (self._blocked.figures[0], self._blocked.figures[2])
+            return _NOT_BLOCKED
+        figures = self._blocked.figures_at(now_us)
+        return (figures[0], figures[2])
 
     def knows(self, other: str, now_us: int) -> bool:
         """Tell whether this counterpart was seen within 30 days."""
@@ -207,22 +203,22 @@ class Activity:
 
     def idle_us(self, now_us: int) -> int:
         """Return the time since the newest event that passed, at most 30 days."""
-        return min(now_us - self._passed.last_us, MONTH_US)
+        return min(now_us - self._times[-1], MONTH_US) if self._times else MONTH_US
 
-    def _advance(self, now_us: int) -> None:
+    def advance(self, now_us: int) -> None:
+        """Bring the figures to this moment."""
+        super().advance(now_us)
         # A counterpart's latest time expires with the event of that time: where no event has, none of them has.
-        if self._passed.advance(now_us):
-            known = len(self._seen_at)
-            self._counterparts = [known - bisect_right(self._seen_at, now_us - window_us) for window_us in WINDOWS_US]
+        known = len(self._seen_at)
+        self.figures[_COUNTERPARTS:] = [known - bisect_right(self._seen_at, now_us - span_us) for span_us in WINDOWS_US]
 
     def _see(self, other: str, from_us: int, to_us: int) -> None:
-        """Move a counterpart's latest time; 0 stands for never."""
+        """Move a counterpart's latest time; as `to_us`, 0 stands for never."""
         seen_at = self._seen_at
-        if to_us >= from_us > 0 and from_us == seen_at[-1]:
+        if to_us >= from_us == seen_at[-1]:
             seen_at[-1] = self._latest[other] = to_us
             return
-        if from_us:
-            del seen_at[bisect_right(seen_at, from_us) - 1]
+        del seen_at[bisect_right(seen_at, from_us) - 1]
         if not to_us:
             del self._latest[other]
             return
@@ -233,8 +229,8 @@ class Activity:
             seen_at.insert(bisect_right(seen_at, to_us), to_us)
 
     def _trim(self) -> None:
-        self._passed.trim()
-        first_us = self._passed.first_us
+        self.trim()
+        first_us = self._times[0]
         for other in [other for other, at_us in self._latest.items() if at_us < first_us]:
             self._see(other, self._latest[other], 0)
             if self._pairs is not None:

@@ -62,7 +62,7 @@ class ActivityCache:
                 for key in asked:
                     activity = Activity.of(found[kind].get(key, ()), now_us, keeps_pairs=kind == 0)
                     wanted[kind, key] = self._subjects[kind, key] = activity
-                    self._events_at_most += len(activity)
+                    self._events_at_most += activity.weight
         return wanted
 
     def forget(self, keys: Iterable[Key]) -> None:
@@ -75,11 +75,11 @@ class ActivityCache:
         self._events_at_most += events_added
         if len(self._subjects) <= self._subjects_max and self._events_at_most <= self._events_max:
             return
-        events = sum(len(activity) for activity in self._subjects.values())
+        events = sum(activity.weight for activity in self._subjects.values())
         while self._subjects and (
             len(self._subjects) * 100 > self._subjects_max * _FULL_PER_CENT
             or events * 100 > self._events_max * _FULL_PER_CENT
         ):
             _, dropped = self._subjects.popitem(last=False)
-            events -= len(dropped)
+            events -= dropped.weight
         self._events_at_most = events

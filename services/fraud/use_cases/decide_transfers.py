@@ -37,7 +37,7 @@ from services.fraud.store.holds import NewHold
 from services.fraud.store.reviews import NewReview
 from services.fraud.store.screening_data import ScreeningData
 from services.fraud.store.users import Customer
-from services.fraud.use_cases.describe_surroundings import Sent, Surroundings
+from services.fraud.use_cases.describe_surroundings import Described, Sent, Surroundings
 
 _encode: Final = msgspec.json.Encoder().encode
 _NOT_LISTED: Final = Listed()
@@ -54,6 +54,7 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
     decided_us: int
     features: Features
     sent: Sent | None = None
+    described: Described | None = None
 
 
 @dataclass(slots=True)
@@ -175,6 +176,9 @@ class Docket:
         features.day_sum_minor = window.day_sum_minor
         listed = ask_lists(self.screening.lists, command, now_us=decided_us)
         sent = Sent(command, payer, payer_tier, features.payees, usd_minor or 0, decided_us)
+        described = self.surroundings.describe(sent)
+        features.values, features.as_of = described.values, described.as_of
+        _note_listed(features, listed)
         ruling = screen_transfer(
             payer_tier=payer_tier,
             payee_tiers=[tier for _, tier, _ in features.payees],
@@ -183,25 +187,24 @@ class Docket:
             usd_minor=usd_minor,
             now_us=decided_us,
             denied=bool(listed.denied_by),
-            rules=self._ask_rules(sent, listed, features),
+            rules=self._ask_rules(listed, features),
         )
         self.touched[payer.user_id] = payer
         if is_near_limit(limits, window) or (ruling.breach is not None and ruling.breach.used is not None):
             self.near_limits[payer.user_id] = window.day_count
-        judged = Judged(command, ruling, payer, usd_minor, decided_us, features, sent)
+        judged = Judged(command, ruling, payer, usd_minor, decided_us, features, sent, described)
         self._count(judged)
         return judged
 
-    def _ask_rules(self, sent: Sent, listed: Listed, features: Features) -> Outcome:
-        """Note the features of a transfer, all of them, and return what the live rules make of them."""
-        values = self.surroundings.values_of(sent)
-        features.values = values
-        features.as_of = self.surroundings.as_of(sent)
-        _note_listed(features, listed)
+    def _ask_rules(self, listed: Listed, features: Features) -> Outcome:
+        """Return what the live rules make of a transfer's features, and note it with them."""
         rules = self.screening.live
         if rules is None:
             return NOTHING_HIT
-        outcome = rules.judge(values, muted=rules.muted_by(mutes_all=listed.mutes_all, snoozed=listed.muted_rules))
+        muted = 0
+        if listed is not _NOT_LISTED:
+            muted = rules.muted_by(mutes_all=listed.mutes_all, snoozed=listed.muted_rules)
+        outcome = rules.judge(features.values, muted=muted)
         if outcome is not NOTHING_HIT:
             features.points = outcome.points
             features.hits = outcome.hits
@@ -211,13 +214,13 @@ class Docket:
 
     def _count(self, judged: Judged) -> None:
         """Let what is decided after this know of it."""
-        sent = judged.sent
-        if sent is None:
+        sent, described = judged.sent, judged.described
+        if sent is None or described is None:
             return
         shares_minor = [sent.usd_minor]
         if len(sent.payees) > 1:
             shares_minor = [self._share_minor(judged.command, user_id) for user_id, _, _ in sent.payees]
-        self.surroundings.count(sent, shares_minor, blocked=judged.ruling.verdict == "block")
+        self.surroundings.count(sent, described, shares_minor, blocked=judged.ruling.verdict == "block")
 
     def _share_minor(self, command: TransferCommand, user_id: str) -> int:
         """Return what one of several receivers gets, in US cents."""

@@ -1,11 +1,11 @@
 """What is known around the transfers of one unit of work, and what each of them adds to it for those after it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import NamedTuple
 
-from libs.common.contracts.transfers import Party, TransferCommand
-from services.fraud.domain.activity import Activity, Event
+import msgspec
+
+from libs.common.contracts.transfers import TransferCommand
+from services.fraud.domain.activity import Activity
 from services.fraud.domain.features import Around, Side, Value, values_of
 from services.fraud.domain.moments import from_us, us_or_zero
 from services.fraud.domain.payer import Payer
@@ -14,11 +14,11 @@ from services.fraud.store.activity_cache import Key, Subjects
 from services.fraud.store.users import Customer
 
 _BUSINESS = "business"
-_NOBODY = Party("", 0, 0)
+_TO_NOBODY = (("", 0, 0),)
 _UNKNOWN = Activity(0)
 
 
-class Sent(NamedTuple):
+class Sent(msgspec.Struct, frozen=True, gc=False):
     """A transfer as rules see it: who sends it, at which tier, what it is worth, and when it is decided."""
 
     command: TransferCommand
@@ -52,6 +52,16 @@ def subjects_of(commands: Iterable[TransferCommand], owners: Mapping[str, str]) 
     return payers, payees, addresses, devices
 
 
+class Described(msgspec.Struct, frozen=True, gc=False):
+    """What is known around a transfer, for each receiver in order; for nobody where none is known."""
+
+    around: list[Around]
+    values: list[list[Value]]
+    """The features, in the order of the catalogue."""
+    as_of: list[int]
+    """As of when sender, receivers, address and device are known, µs since 1970 UTC."""
+
+
 class Surroundings:
     """Answers with features, and counts what was decided. Memory moves at once: take it back if the work fails."""
 
@@ -60,63 +70,63 @@ class Surroundings:
         self.rows: list[NewActivity] = []
         self._subjects = subjects
         self._customers = customers
-        self._added: list[tuple[Activity, Event, int]] = []
+        self._counted: list[tuple[Activity, str, int, bool]] = []
 
-    def values_of(self, sent: Sent) -> list[list[Value]]:
-        """Return the features of a transfer, for each receiver in order; for nobody where none is known."""
-        command, payer = sent.command, sent.payer
+    def describe(self, sent: Sent) -> Described:
+        """Return what is known around a transfer, before it is counted."""
+        command, payer, find = sent.command, sent.payer, self._subjects.get
         sender = Side(payer.user_id, sent.payer_tier, payer.account_since_us, payer.kyc_since_us)
-        return [
-            values_of(
-                usd_minor=sent.usd_minor,
-                legs=len(command.legs),
-                hold_seconds=command.hold_seconds,
-                now_us=sent.decided_us,
-                sender=sender,
-                receiver=self._side(user_id, tier),
-                is_business=payer.profile == _BUSINESS,
-                around=Around(
-                    sender=self._subjects.get((0, payer.user_id), _UNKNOWN),
-                    receiver=self._subjects.get((1, user_id)),
-                    address=self._subjects.get((2, command.address_key)),
-                    device=self._subjects.get((3, command.device_key)),
-                    window=payer.window,
-                ),
+        sending = find((0, payer.user_id), _UNKNOWN)
+        address, device = find((2, command.address_key)), find((3, command.device_key))
+        described = Described([], [], [] if sending is _UNKNOWN else [sending.as_of_us])
+        for user_id, tier, _ in sent.payees or _TO_NOBODY:
+            receiving = find((1, user_id))
+            around = Around(sending, receiving, address, device, payer.window)
+            described.around.append(around)
+            described.values.append(
+                values_of(
+                    usd_minor=sent.usd_minor,
+                    legs=len(command.legs),
+                    hold_seconds=command.hold_seconds,
+                    now_us=sent.decided_us,
+                    sender=sender,
+                    receiver=self._side(user_id, tier),
+                    is_business=payer.profile == _BUSINESS,
+                    around=around,
+                )
             )
-            for user_id, tier, _ in sent.payees or ((_NOBODY.user_id, _NOBODY.kyc_tier, 0),)
-        ]
+            if receiving is not None:
+                described.as_of.append(receiving.as_of_us)
+        if address is not None:
+            described.as_of.append(address.as_of_us)
+        if device is not None:
+            described.as_of.append(device.as_of_us)
+        return described
 
-    def as_of(self, sent: Sent) -> list[int]:
-        """Return as of when sender, receivers, address and device are known, µs since 1970 UTC."""
-        command = sent.command
-        keys: list[Key] = [(0, sent.payer.user_id), *((1, user_id) for user_id, _, _ in sent.payees)]
-        keys += [(2, command.address_key), (3, command.device_key)]
-        return [activity.as_of_us for key in keys if (activity := self._subjects.get(key)) is not None]
-
-    def count(self, sent: Sent, shares_minor: Sequence[int], *, blocked: bool) -> None:
+    def count(self, sent: Sent, described: Described, shares_minor: Sequence[int], *, blocked: bool) -> None:
         """Count a transfer for whatever is decided after it, as a payment to each receiver of his share."""
-        command, payer_id = sent.command, sent.payer.user_id
-        decided_at: datetime = from_us(sent.decided_us)
-        payees: Sequence[str | None] = [user_id for user_id, _, _ in sent.payees] or [None]
-        for payee_id, share_minor in zip(payees, shares_minor, strict=True):
+        command, payer_id, at_us = sent.command, sent.payer.user_id, sent.decided_us
+        decided_at, counted = from_us(at_us), self._counted
+        for around, share_minor, (user_id, _, _) in zip(
+            described.around, shares_minor, sent.payees or _TO_NOBODY, strict=True
+        ):
             self.rows.append(
                 NewActivity(
                     decided_at,
                     payer_id,
-                    payee_id,
+                    user_id or None,
                     command.address_key,
                     command.device_key,
                     share_minor,
                     blocked,
                 )
             )
-            self._add((0, payer_id), sent.decided_us, share_minor, payee_id or "", blocked=blocked)
-            if payee_id is not None:
-                self._add((1, payee_id), sent.decided_us, share_minor, payer_id, blocked=blocked)
-            if command.address_key:
-                self._add((2, command.address_key), sent.decided_us, share_minor, payer_id, blocked=blocked)
-            if command.device_key:
-                self._add((3, command.device_key), sent.decided_us, share_minor, payer_id, blocked=blocked)
+            if around.sender is not _UNKNOWN:
+                before_us = around.sender.count(at_us, share_minor, user_id, blocked)
+                counted.append((around.sender, user_id, before_us, blocked))
+            for activity in (around.receiver, around.address, around.device):
+                if activity is not None:
+                    counted.append((activity, payer_id, activity.count(at_us, share_minor, payer_id, blocked), blocked))
 
     @property
     def keys(self) -> Iterable[Key]:
@@ -125,20 +135,14 @@ class Surroundings:
 
     def mark(self) -> tuple[int, int]:
         """Return where `take_back` returns to."""
-        return len(self.rows), len(self._added)
+        return len(self.rows), len(self._counted)
 
     def take_back(self, mark: tuple[int, int] = (0, 0)) -> None:
         """Undo what was counted since; everything by default."""
         del self.rows[mark[0] :]
-        while len(self._added) > mark[1]:
-            activity, event, before_us = self._added.pop()
-            activity.take_back(event, before_us)
-
-    def _add(self, key: Key, at_us: int, usd_minor: int, other: str, *, blocked: bool) -> None:
-        activity = self._subjects.get(key)
-        if activity is not None:
-            event = Event(activity.moment(at_us), usd_minor, other, blocked)
-            self._added.append((activity, event, activity.add(event)))
+        while len(self._counted) > mark[1]:
+            activity, other, before_us, blocked = self._counted.pop()
+            activity.uncount(other, before_us, blocked=blocked)
 
     def _side(self, user_id: str, tier: int) -> Side:
         row = self._customers.get(user_id)

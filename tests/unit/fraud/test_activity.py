@@ -39,16 +39,16 @@ def test_every_figure_is_what_counting_gives(steps: list[tuple[int, int, str, bo
         now_us += step_us
         event = Event(now_us, usd_minor, other, blocked)
         before = counted(events, now_us)
-        assert (activity.figures(now_us), list(activity.pair("a", now_us)), activity.blocked(now_us)) == before
-        activity.take_back(event, activity.add(event))
-        assert (activity.figures(now_us), list(activity.pair("a", now_us)), activity.blocked(now_us)) == before
-        activity.add(event)
+        assert (activity.figures_at(now_us), list(activity.pair("a", now_us)), activity.blocked(now_us)) == before
+        activity.uncount(event.other, activity.count(*event), blocked=event.blocked)
+        assert (activity.figures_at(now_us), list(activity.pair("a", now_us)), activity.blocked(now_us)) == before
+        activity.count(*event)
         events.append(event)
     now_us += last_us
     after = counted(events, now_us)
-    assert (activity.figures(now_us), list(activity.pair("a", now_us)), activity.blocked(now_us)) == after
+    assert (activity.figures_at(now_us), list(activity.pair("a", now_us)), activity.blocked(now_us)) == after
     again = Activity.of(events, now_us, keeps_pairs=True)
-    assert (again.figures(now_us), list(again.pair("a", now_us)), again.blocked(now_us)) == after
+    assert (again.figures_at(now_us), list(again.pair("a", now_us)), again.blocked(now_us)) == after
     latest_us = max((one.at_us for one in events if not one.blocked), default=0)
     assert activity.idle_us(now_us) == min(now_us - latest_us, MONTH_US)
     with_a = max((one.at_us for one in events if one.other == "a" and not one.blocked), default=0)
@@ -58,8 +58,8 @@ def test_every_figure_is_what_counting_gives(steps: list[tuple[int, int, str, bo
 def test_a_subject_with_more_events_than_are_remembered_keeps_the_newest() -> None:
     activity = Activity(0, keeps_pairs=True)
     for number in range(EVENTS_MAX + 2_001):
-        activity.add(Event(START_US + number, 1, f"u{number // 2}", blocked=False))
-    figures = activity.figures(START_US + EVENTS_MAX + 2_001)
+        activity.count(START_US + number, 1, f"u{number // 2}", False)
+    figures = activity.figures_at(START_US + EVENTS_MAX + 2_001)
     assert len(activity) == EVENTS_MAX
     assert figures[:2] == [EVENTS_MAX, EVENTS_MAX]
     assert figures[8:] == [EVENTS_MAX // 2 + 1] * 4
@@ -68,5 +68,6 @@ def test_a_subject_with_more_events_than_are_remembered_keeps_the_newest() -> No
 
 def test_a_subjects_time_never_goes_back() -> None:
     activity = Activity.of([Event(START_US, 1, "a", blocked=False), Event(START_US + 5, 1, "a", blocked=True)], 0)
-    assert activity.moment(START_US - 10) == START_US + 5
-    assert activity.moment(START_US + 10) == START_US + 10
+    activity.count(START_US - HOUR_US, 1, "b", False)
+    assert activity.figures_at(START_US + HOUR_US)[0] == 1, "it counts from the newest time on"
+    assert activity.last_us == START_US + 5
