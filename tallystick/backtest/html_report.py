@@ -1,14 +1,8 @@
 """A comparison of rules as one HTML file: no scripts, nothing loaded from anywhere, plots drawn here."""
 
-from collections.abc import Sequence
-from html import escape
-
 from services.fraud.domain.explanation import dollars
 from tallystick.backtest.comparison import VERDICTS, Comparison
-from tallystick.reconciliation.html_page import Cell, heading, page, sentence, table
-
-_WIDTH, _HEIGHT, _GAP = 960, 220, 24
-_THEN, _NOW = "#56626e", "#a6192e"
+from tallystick.reconciliation.html_page import Cell, heading, key_to_bars, page, sentence, standing_bars, table
 
 
 def html_report(name: str, first: str, last: str, comparison: Comparison) -> str:
@@ -17,45 +11,23 @@ def html_report(name: str, first: str, last: str, comparison: Comparison) -> str
     body = [
         heading(1, f"Back-test of {name}"),
         sentence(f"Decisions from {first} to {last}, UTC, made again from the features they stored.", "lead"),
-        sentence(said, "verdict ok"),
+        sentence(said if comparison.decisions else "There is no decision in these days to make again.", "verdict"),
         sentence(f"Not judged, being older than a feature these rules ask for: {comparison.unjudged.decisions:,}."),
-        heading(2, "Verdicts"),
-        _matrix(comparison),
-        heading(2, "Alerts a day"),
-        sentence("Transfers that a person would look at, and those that rules would block: grey then, red now."),
-        bars([(str(day), then, now) for day, (then, now) in sorted(comparison.alerts.items())]),
-        heading(2, "Rules"),
-        sentence("Hits: grey then, red now."),
-        bars(
-            [(rule_id, comparison.old_hits[rule_id], _hits(comparison, rule_id)) for rule_id in _rule_ids(comparison)]
-        ),
-        _rules(comparison),
-        *_samples(comparison),
     ]
+    if comparison.decisions:
+        body += [
+            heading(2, "Verdicts"),
+            _matrix(comparison),
+            heading(2, "Alerts a day"),
+            sentence("Transfers that a person would look at, and those that rules would block."),
+            key_to_bars(),
+            standing_bars([(str(day), then, now) for day, (then, now) in sorted(comparison.alerts.items())]),
+            heading(2, "Rules"),
+            key_to_bars(),
+            _rules(comparison),
+            *_samples(comparison),
+        ]
     return page(f"Back-test of {name}", body)
-
-
-def bars(pairs: Sequence[tuple[str, int, int]]) -> str:
-    """Return a plot of two bars each, then and now, scaled to the highest; each names itself when pointed at."""
-    if not pairs:
-        return sentence("Nothing to show.")
-    highest = max(1, *(max(then, now) for _, then, now in pairs))
-    each = _WIDTH / len(pairs)
-    parts = []
-    for place, (name, then, now) in enumerate(pairs):
-        for side, (value, colour) in enumerate(((then, _THEN), (now, _NOW))):
-            height = value / highest * (_HEIGHT - _GAP)
-            left = place * each + side * each * 0.4
-            title = escape(f"{name}: {value:,} {'now' if side else 'then'}")
-            parts.append(
-                f'<rect x="{left:.1f}" y="{_HEIGHT - height:.1f}" width="{each * 0.38:.1f}" height="{height:.1f}"'
-                f' fill="{colour}"><title>{title}</title></rect>'
-            )
-    label = escape(f"{pairs[0][0]} to {pairs[-1][0]}, highest {highest:,}")
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="100%" role="img" aria-label="{label}">'
-        f'<text x="0" y="14" font-size="13">{label}</text>{"".join(parts)}</svg>'
-    )
 
 
 def _matrix(comparison: Comparison) -> str:
@@ -81,17 +53,21 @@ def _hits(comparison: Comparison, rule_id: str) -> int:
 
 def _rules(comparison: Comparison) -> str:
     rows = []
-    for rule_id in _rule_ids(comparison):
+    rule_ids = _rule_ids(comparison)
+    most = max([1, *comparison.old_hits.values(), *(_hits(comparison, rule_id) for rule_id in rule_ids)])
+    for rule_id in rule_ids:
         hits, muted, errors = (comparison.new_rules.get((rule_id, said)) for said in ("hit", "muted", "error"))
+        then, now = comparison.old_hits[rule_id], _hits(comparison, rule_id)
         figures = [
-            f"{comparison.old_hits[rule_id]:,}",
-            f"{hits.decisions if hits else 0:,}",
+            f"{then:,}",
+            f"{now:,}",
             dollars(hits.usd_minor if hits else 0),
             f"{muted.decisions if muted else 0:,}",
             f"{errors.decisions if errors else 0:,}",
         ]
-        rows.append([Cell(rule_id, is_code=True), *(Cell(figure, "number") for figure in figures)])
-    return table(("rule", "hits then#", "hits#", "worth#", "muted#", "errors#"), rows)
+        bars = Cell(f"hits: {then:,} then, {now:,} now", shares=(then / most, now / most))
+        rows.append([Cell(rule_id, is_code=True), bars, *(Cell(figure, "number") for figure in figures)])
+    return table(("rule", "", "hits then#", "hits now#", "worth now#", "muted#", "errors#"), rows)
 
 
 def _samples(comparison: Comparison) -> list[str]:

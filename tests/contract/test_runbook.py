@@ -37,3 +37,15 @@ def test_the_runbook_names_no_warning_that_nothing_logs() -> None:
     named = {event for row in rows if row.startswith("| `") for event in re.findall(r"`(\w+)`", row.split("|")[1])}
     assert named
     assert not named - set(logged_events())
+
+
+def test_every_metric_that_whoever_is_called_reads_of_is_measured() -> None:
+    sources = [path for folder in ("libs", "services") for path in (ROOT / folder).rglob("*.py")]
+    measured = {
+        name for path in sources for name in re.findall(r'^    "(tallystick_\w+)"', path.read_text(), re.MULTILINE)
+    }
+    measured |= {name for path in sources for name in re.findall(r'\("(tallystick_\w+)"', path.read_text())}
+    pages = [RUNBOOK, *(path.read_text() for path in (ROOT / "docs" / "runbooks").glob("*.md"))]
+    named = {name for page in pages for name in re.findall(r"tallystick_[a-z_]*[a-z](?![a-z_(])", page)}
+    assert len(named) > 8
+    assert not named - measured

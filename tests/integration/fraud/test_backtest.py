@@ -52,7 +52,7 @@ async def test_the_same_rules_change_nothing_and_others_show_what_they_would(
     assert "hold → block" in stricter.stdout
     html = page.read_text()
     assert f"{reviewed:,} of {decisions:,} decisions would come out otherwise." in html
-    assert html.count("<svg") == 2
+    assert html.count("<svg") == 4, "alerts a day, and each of three rules"
     assert "<script" not in html
     assert "http" not in html.replace("http-equiv", "")
 
