@@ -18,7 +18,7 @@ COVERAGE := --cov-branch --cov-fail-under=95 --cov-report=term-missing:skip-cove
 # The stamp's name holds what was installed: other requirements or project (not its tools' settings), new installation.
 READY := .venv/ready-$(shell (cat requirements/dev.txt; sed '/^\[tool\.ruff/,$$d' pyproject.toml) | cksum | cut -d' ' -f1)
 
-.PHONY: help setup demo up bench bench-ledger bench-fraud bench-aml bench-reads check lint format types imports tidy contracts contracts-check errors permissions permissions-check verification verification-check fraud-rules fraud-rules-check ledger-schema
+.PHONY: help setup demo up bench bench-ledger bench-fraud bench-unlock bench-aml bench-reads check lint format types imports tidy contracts contracts-check errors permissions permissions-check verification verification-check fraud-rules fraud-rules-check ledger-schema
 .PHONY: test test-lanes test-unit coverage coverage-gates test-contract test-integration test-e2e test-api test-chaos-short test-chaos test-kafka test-interop kafka nightly clean
 
 help: ## list the targets
@@ -55,6 +55,9 @@ bench-fraud: setup ## measure fraud's deciding alone: decisions a second in batc
 
 bench-aml: setup ## measure the watch after posting alone: postings a second, without and with many alerts
 	@$(BIN)/python -m bench.watch
+
+bench-unlock: setup ## measure how long a payee waits from the approval of his KYC until he sees the money, under load
+	@$(BIN)/python -m bench.unlock
 
 bench-reads: setup ## fill a book of a million transfers and measure how fast it is read; writes docs/plans
 	@$(BIN)/python -m bench.reads --plans

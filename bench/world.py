@@ -23,17 +23,19 @@ class Customer:
     account_ids: tuple[str, ...]
 
 
-async def make_world(api: str, admin: dict[str, str]) -> list[Customer]:
+async def make_world(
+    api: str, admin: dict[str, str], *, customers: int = CUSTOMERS, accounts_each: int = ACCOUNTS_EACH
+) -> list[Customer]:
     """Register customers, verify them, open and fund their accounts. Takes some tens of seconds."""
     async with httpx2.AsyncClient(base_url=api, timeout=30) as client:
         gate = asyncio.Semaphore(_AT_ONCE)
-        operator = await _log_in(client, admin["email"], admin["password"])
+        operator = await log_in(client, admin["email"], admin["password"])
 
         async def make(number: int) -> Customer:
             async with gate:
-                return await _make_customer(client, operator, number)
+                return await _make_customer(client, operator, number, accounts_each)
 
-        return await asyncio.gather(*(make(number) for number in range(CUSTOMERS)))
+        return await asyncio.gather(*(make(number) for number in range(customers)))
 
 
 def write_world(customers: list[Customer], file: Path) -> None:
@@ -42,29 +44,37 @@ def write_world(customers: list[Customer], file: Path) -> None:
     file.write_text("".join(f"{c.token} {' '.join(c.account_ids)}\n" for c in customers))
 
 
-async def _make_customer(client: httpx2.AsyncClient, operator: str, number: int) -> Customer:
+async def register_applicant(client: httpx2.AsyncClient, number: int) -> tuple[str, str]:
+    """Register somebody who has applied and was not looked at yet. Returns (user_id, token)."""
     email, password = f"bench-{number}-{secrets.token_hex(4)}@example.com", secrets.token_urlsafe(_PASSWORD_BYTES)
-    user = await _post(client, "/users", {"email": email, "password": password, "full_name": f"Bench {number}"})
-    token = await _log_in(client, email, password)
-    await _post(
+    user = await post(client, "/users", {"email": email, "password": password, "full_name": f"Bench {number}"})
+    token = await log_in(client, email, password)
+    await post(
         client, "/kyc/application", {"full_name": f"Bench {number}", "birth_date": "1990-01-01", "country": "DE"}, token
     )
-    await _post(client, f"/admin/kyc/{user['user_id']}/approve", {"reason": "benchmark"}, operator)
-    ids = [(await _post(client, "/accounts", {"asset": "USD"}, token))["account_id"] for _ in range(ACCOUNTS_EACH)]
+    return str(user["user_id"]), token
+
+
+async def _make_customer(client: httpx2.AsyncClient, operator: str, number: int, accounts: int) -> Customer:
+    user_id, token = await register_applicant(client, number)
+    await post(client, f"/admin/kyc/{user_id}/approve", {"reason": "benchmark"}, operator)
+    ids = [(await post(client, "/accounts", {"asset": "USD"}, token))["account_id"] for _ in range(accounts)]
     deposits = (
         {"account_id": account_id, "amount_minor": START_MINOR, "asset": "USD", "reference": "benchmark"}
         for account_id in ids
     )
-    await asyncio.gather(*(_post(client, "/deposits", deposit, operator) for deposit in deposits))
+    await asyncio.gather(*(post(client, "/deposits", deposit, operator) for deposit in deposits))
     return Customer(token, tuple(ids))
 
 
-async def _log_in(client: httpx2.AsyncClient, email: str, password: str) -> str:
-    answer = await _post(client, "/auth/login", {"email": email, "password": password})
+async def log_in(client: httpx2.AsyncClient, email: str, password: str) -> str:
+    """Return somebody's access token."""
+    answer = await post(client, "/auth/login", {"email": email, "password": password})
     return str(answer["access_token"])
 
 
-async def _post(client: httpx2.AsyncClient, path: str, body: dict[str, Any], token: str = "") -> dict[str, Any]:
+async def post(client: httpx2.AsyncClient, path: str, body: dict[str, Any], token: str = "") -> dict[str, Any]:
+    """Send one request under a key of its own and return the answer. Raises: RuntimeError unless it is a success."""
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": secrets.token_hex(12), "Prefer": "wait=20"}
     answer = await client.post(f"/api/v1{path}", json=body, headers=headers if token else {})
     if not answer.is_success:
