@@ -1,5 +1,8 @@
 """Rules and lists through the whole stack: written, approved, put live, and what a customer is told of them."""
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import httpx2
 import pytest
 
@@ -8,7 +11,7 @@ from tests.e2e.api_client import Api, Person, problem, staff, wait_until
 
 RULESETS, LISTS = "/admin/fraud/rulesets", "/admin/fraud/lists"
 # Amounts that nobody else's test sends: the stack is shared.
-REVIEWED_MINOR, BLOCKED_MINOR = 7_317, 7_321
+REVIEWED_MINOR, BLOCKED_MINOR, SHADOWED_MINOR = 7_317, 7_321, 7_331
 RULE = """
 - id: {id}
   title: An amount that only a test sends
@@ -84,6 +87,40 @@ def test_a_rule_holds_a_transfer_until_a_person_has_looked_and_another_blocks_it
     assert listed[:2] == [blocking, version]
     refused = api.post(RULESETS, {"document": reviewing.replace("usd_minor ==", "usd =="), "reason": "x"}, token=author)
     assert "undeclared reference to 'usd'" in problem(refused, 422, "ruleset_invalid")["detail"]
+
+
+def test_a_rule_set_in_the_shadow_would_have_blocked_what_went_through(api: Api, author: str) -> None:
+    payer, payee = api.person("sven", funds_minor=20_000), api.person("sina")
+    version, risk = write(api, author, shipped_rules() + rule("shadowed_amount", SHADOWED_MINOR, "block"))
+    assert risk == "high", "and yet one person may try it where it decides nothing"
+    assert move(api, author, version, "shadow").json()["status"] == "shadow"
+    problem(move(api, payer.token, version, "unshadow"), 403, "role_required")
+
+    paid = api.pay(payer, payee, SHADOWED_MINOR)
+
+    assert paid.status_code == 201, paid.text
+    today = datetime.now(UTC).date()
+    days = f"?start_date={today - timedelta(days=1)}&end_date={today + timedelta(days=1)}"
+
+    def changed() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = api.get(f"{RULESETS}/{version}/shadow/changed{days}", author).json()["decisions"]
+        return [one for one in found if one["transfer_id"] == paid.json()["transfer_id"]]
+
+    wait_until("the judgement in the shadow", lambda: bool(changed()))
+    [would_be] = changed()
+    assert (would_be["live_verdict"], would_be["shadow_verdict"], would_be["hits"]) == (
+        "approve",
+        "block",
+        ["shadowed_amount"],
+    )
+    assert move(api, author, version, "unshadow").json()["status"] == "draft"
+    said = api.get(f"{RULESETS}/{version}/shadow{days}", author).json()
+    assert {"live_verdict": "approve", "shadow_verdict": "block", "decisions": 1, "usd_minor": SHADOWED_MINOR} in said[
+        "by_verdict"
+    ]
+    parts = ("judged", "failed", "dropped", "missing", "undetermined")
+    assert said["made"]["decisions"] == sum(said[part]["decisions"] for part in parts)
+    assert said["in_shadow"][0]["ends_at"] is not None
 
 
 def test_whoever_is_frozen_neither_sends_nor_receives_and_is_not_told_why(
