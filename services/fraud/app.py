@@ -172,9 +172,9 @@ class Worker:
         await self.timers.stop()
         await self._shadow_timers.stop()
         await self._bus.stop()
-        await self._judge_in_shadow.finish()
         await self._hot.close()
         await self._watching.close()
+        await self._judge_in_shadow.finish()
         await self._shadowing.close()
 
 

@@ -78,6 +78,7 @@ class JudgeInShadow:
         """Judge what still waits when a process ends, for two seconds at most; the rest is lost."""
         try:
             async with asyncio.timeout(_FINISH_SECONDS):
+                await self()
                 while self._queue:
                     await self()
         except (TimeoutError, Unavailable):
