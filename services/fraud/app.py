@@ -197,7 +197,12 @@ def _routers(
         *limit_routers(reading, uow, policy, system_clock),
         *rule_routers(reading, uow, system_clock),
         review_router(
-            ShowReviews(reading, show_decision, system_clock), reviewing, policy, _screening(settings), system_clock
+            ShowReviews(reading, show_decision, system_clock),
+            NoteComment(uow, system_clock),
+            reviewing,
+            policy,
+            _screening(settings),
+            system_clock,
         ),
         internal_router(foresee, ToldDecisions(reading), reading, settings.internal_token),
         digests_router(settings.internal_token, digests.tables, count_unsent=digests.count_unsent, forget={}),
@@ -226,13 +231,16 @@ def limit_routers(reading: Reading, uow: StaffWork, policy: PolicyInForce, clock
 
 
 def review_router(
-    show: ShowReviews, work: UnitOfWork, policy: PolicyInForce, screening: ScreeningInForce, clock: Clock
+    show: ShowReviews,
+    comment: NoteComment,
+    work: UnitOfWork,
+    policy: PolicyInForce,
+    screening: ScreeningInForce,
+    clock: Clock,
 ) -> APIRouter:
     """Construct the routes of reviews, with the use cases behind them."""
     decide = DecideReview(work, policy, screening, clock)
-    return reviews_router(
-        show, ClaimReview(work, clock), NoteComment(work, clock), decide, DecideReviews(work, decide, clock)
-    )
+    return reviews_router(show, ClaimReview(work, clock), comment, decide, DecideReviews(work, decide, clock))
 
 
 def build(role: Role) -> FastAPI:

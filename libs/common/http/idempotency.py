@@ -191,7 +191,7 @@ def kept_response(answer: KeptAnswer, *, replayed: bool) -> Response:
     headers = {"Location": answer.location} if answer.location else {}
     if replayed:
         headers["Idempotency-Replayed"] = "true"
-    return Response(answer.body, answer.status, headers=headers, media_type=answer.media_type)
+    return Response(answer.body, answer.status, headers=headers, media_type=answer.media_type or None)
 
 
 async def on_answered_before(request: Request, earlier: Exception) -> Response:

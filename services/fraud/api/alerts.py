@@ -3,12 +3,14 @@
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 
+from libs.common.db.kept_answers import KeptAnswer
 from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.cursors import Cursor, decode_cursor, encode_cursor
 from libs.common.http.gate import permitted
+from libs.common.http.idempotency import REFUSED_COPIES, Keyed, answer_of, kept_response
 from libs.common.http.models import IdText
 from libs.common.http.moments import require_period
 from libs.common.http.openapi import refusals
@@ -20,7 +22,7 @@ from services.fraud.api.alert_models import (
     AlertStateBody,
     WholeAlertAnswer,
 )
-from services.fraud.domain.alerts import AlertQuery
+from services.fraud.domain.alerts import Alert, AlertQuery
 from services.fraud.use_cases.review_alerts import ReviewAlerts
 from services.fraud.views.show_alerts import ShowAlerts
 
@@ -95,12 +97,25 @@ def alerts_router(show_alerts: ShowAlerts, review_alerts: ReviewAlerts) -> APIRo
         closed = await review_alerts.close(alert_id, verdict=body.state, reason=body.reason, asker=asker)
         return AlertAnswer.of(closed)
 
-    @router.post("/{alert_id}/notes", summary="Add a note to an AML alert", responses=_refused())
-    async def post_note(alert_id: _AlertId, body: AlertNoteBody, _: _Reviewer, request: Request) -> AlertAnswer:
+    @router.post(
+        "/{alert_id}/notes",
+        response_model=AlertAnswer,
+        summary="Add a note to an AML alert",
+        responses=_refused(*REFUSED_COPIES),
+    )
+    async def post_note(
+        alert_id: _AlertId, body: AlertNoteBody, principal: _Reviewer, asked: Keyed, request: Request
+    ) -> Response:
         """Add to what is known of it, in any state. Needs the role compliance."""
-        return AlertAnswer.of(await review_alerts.note(alert_id, note=body.note, asker=asker_of(request)))
+        once = asked.by(principal.user_id, _noted)
+        alert = await review_alerts.note(once, alert_id, note=body.note, asker=asker_of(request))
+        return kept_response(_noted(alert), replayed=False)
 
     return router
+
+
+def _noted(alert: Alert) -> KeptAnswer:
+    return answer_of(AlertAnswer.of(alert), 200)
 
 
 def _refused(*codes: str) -> dict[int | str, dict[str, Any]]:

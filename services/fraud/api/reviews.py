@@ -2,12 +2,14 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 
+from libs.common.db.kept_answers import KeptAnswer
 from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
 from libs.common.http.id_pages import PAGE, PageCursor, PageSize, next_of, place_of
+from libs.common.http.idempotency import REFUSED_COPIES, Keyed, kept_response
 from libs.common.http.models import IdText
 from libs.common.http.openapi import refusals
 from libs.common.money import MAX_AMOUNT_MINOR
@@ -103,13 +105,18 @@ def _add_working(router: APIRouter, claim: ClaimReview, comment: NoteComment) ->
         "/{transfer_id}/comments",
         status_code=204,
         summary="Comment on a review",
-        responses=refusals(*_OF_ONE, "too_many_comments"),
+        responses=refusals(*_OF_ONE, "too_many_comments", *REFUSED_COPIES),
     )
     async def post_comment(
-        transfer_id: _TransferId, body: CommentBody, _principal: _Reviewer, request: Request
-    ) -> None:
+        transfer_id: _TransferId, body: CommentBody, principal: _Reviewer, asked: Keyed, request: Request
+    ) -> Response:
         """Say something to colleagues, also about a review that is over. It cannot be changed or taken back."""
-        await comment(transfer_id, body.text, asker_of(request))
+        await comment(asked.by(principal.user_id, _said), transfer_id, body.text, asker_of(request))
+        return kept_response(_said(None), replayed=False)
+
+
+def _said(_made: None) -> KeptAnswer:
+    return KeptAnswer(204, "", "", b"")
 
 
 def _add_deciding(router: APIRouter, decide: DecideReview) -> None:

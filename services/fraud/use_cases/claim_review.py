@@ -1,12 +1,14 @@
 """A reviewer takes a review for a quarter of an hour, or lets go of it."""
 
+import asyncpg
+
 from libs.common.audit.asker import Asker
 from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.errors import Conflict, NotFound
 from services.fraud.domain.reviews import CLAIM_LASTS, Review, require_reviewer
 from services.fraud.store.reviews import claim_review, lock_review, note_events
-from services.fraud.store.unit_of_work import Transaction, UnitOfWork
+from services.fraud.store.unit_of_work import UnitOfWork
 
 
 class ClaimReview:
@@ -27,7 +29,7 @@ class ClaimReview:
         Unavailable.
         """
         async with self._work.open() as transaction:
-            review = await locked(transaction, transfer_id)
+            review = await locked(transaction.connection, transfer_id)
             now = self._clock()
             require_reviewer(review, asker.actor_id, now)
             await claim_review(transaction.connection, transfer_id, asker.actor_id, now + CLAIM_LASTS)
@@ -42,7 +44,7 @@ class ClaimReview:
         Unavailable.
         """
         async with self._work.open() as transaction:
-            review = await locked(transaction, transfer_id)
+            review = await locked(transaction.connection, transfer_id)
             if review.claimed_by != asker.actor_id:
                 raise Conflict("review_not_claimed", "You have not claimed this review, or it is over.")
             now = self._clock()
@@ -52,9 +54,9 @@ class ClaimReview:
             await record(transaction, asker, "review.decide", at=now, resource=about, facts=facts)
 
 
-async def locked(transaction: Transaction, transfer_id: str) -> Review:
+async def locked(connection: asyncpg.Connection, transfer_id: str) -> Review:
     """Return a transfer's review. Locks: it. Raises: NotFound `review_not_found`."""
-    review = await lock_review(transaction.connection, transfer_id)
+    review = await lock_review(connection, transfer_id)
     if review is None:
         raise NotFound("review_not_found", "No transfer of this id was ever held for a review.")
     return review

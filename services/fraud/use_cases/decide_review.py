@@ -73,7 +73,7 @@ class DecideReview:
         resolved = Resolved()
         async with self._work.open() as transaction:
             holds = await lock_holds(transaction.connection, [transfer_id])
-            review = await locked(transaction, transfer_id)
+            review = await locked(transaction.connection, transfer_id)
             now = self._clock()
             require_reviewer(review, asker.actor_id, now)
             step: EventKind = "rejected"

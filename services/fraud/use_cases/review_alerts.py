@@ -8,6 +8,7 @@ from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.db.unit_of_work import Transaction, UnitOfWork
 from libs.common.errors import Conflict, NotFound
+from libs.common.http.idempotency import Once
 from services.fraud.domain.alerts import LEGAL_MOVES, Alert, AlertEvent, AlertState, Verdict
 from services.fraud.store.alert_reviews import lock_alert, save_alert
 
@@ -49,11 +50,13 @@ class ReviewAlerts:
                 _require_reviewer(before, asker)
             return await self._move(tx, before, verdict, "closed", reason, asker=asker)
 
-    async def note(self, alert_id: str, *, note: str, asker: Asker) -> Alert:
-        """Add to what is known of it, in any state."""
-        async with self._uow.begin() as tx:
+    async def note(self, once: Once[Alert], alert_id: str, *, note: str, asker: Asker) -> Alert:
+        """Add to what is known of it, in any state. Idempotent by: the request's key. Raises: AnsweredBefore."""
+        async with once.work(self._uow) as tx:
             before = await _locked(tx, alert_id, asker)
-            return await self._save(tx, before, before.state, before.claimed_by, "noted", note, asker=asker)
+            alert = await self._save(tx, before, before.state, before.claimed_by, "noted", note, asker=asker)
+            tx.made(alert)
+        return alert
 
     async def _move(
         self,

@@ -6,7 +6,11 @@ from typing import Any, Self
 from libs.common.audit.asker import Asker
 from libs.common.contracts.fraud import HoldReason
 from libs.common.contracts.transfers import TransferCommand
+from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
+from libs.common.db.kept_answers import KeptAnswer
+from libs.common.db.unit_of_work import UnitOfWork as StaffWork
+from libs.common.http.idempotency import Once
 from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
 from services.fraud.store.unit_of_work import UnitOfWork
@@ -28,7 +32,8 @@ class Desk:
         self.work = work = UnitOfWork(self._hot, Outbox("fraud", office.publisher, self._hot))
         clock = lambda: office.now  # noqa: E731 -- the office's clock moves
         self.claim = ClaimReview(work, clock)
-        self.comment = NoteComment(work, clock)
+        self._engine = make_engine(office.dsn, "fraud-comments-test")
+        self.note_comment = NoteComment(StaffWork(self._engine, Outbox("fraud", office.publisher, self._hot)), clock)
         self.screening = ScreeningInForce(office.origins)
         self.decide = DecideReview(work, PolicyInForce(velocity_lifted=False), self.screening, clock)
         self.decide_many = DecideReviews(work, self.decide, clock)
@@ -38,6 +43,11 @@ class Desk:
 
     async def __aexit__(self, *_: object) -> None:
         await self._hot.close()
+        await self._engine.dispose()
+
+    async def comment(self, transfer_id: str, text: str, by: Asker) -> None:
+        """Comment without a key."""
+        await self.note_comment(Once(None, b"", "", lambda _: KeptAnswer(204, "", "", b"")), transfer_id, text, by)
 
     async def say(self, decision: Decision, transfer_id: str, by: Asker | None = None) -> Decided:
         return await self.decide(transfer_id, decision, "looked at it", by or reviewer())

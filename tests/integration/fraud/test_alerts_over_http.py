@@ -1,5 +1,6 @@
 """Alerts as compliance works with them, and as nobody else ever sees them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -65,6 +66,11 @@ class World:
 
     async def post(self, path: str, body: dict[str, Any] | None = None, *, by: str, role: str = "compliance") -> Any:
         return await self.http.post(f"{PATH}{path}", json=body, headers=self.keys.bearer(by, role))
+
+    async def note(self, alert_id: str, text: str, *, by: str, key: str) -> httpx2.Response:
+        """Add a note under an idempotency key."""
+        headers = self.keys.bearer(by, "compliance") | {"Idempotency-Key": key}
+        return await self.http.post(f"{PATH}/{alert_id}/notes", json={"note": text}, headers=headers)
 
     async def move(self, alert_id: str, state: str, *, by: str) -> httpx2.Response:
         answer: httpx2.Response = await self.post(f"/{alert_id}/state", {"state": state, **REASON}, by=by)
@@ -286,3 +292,18 @@ def test_what_staff_read_about_alerts_is_not_noted_as_about_the_customer() -> No
     query = "&".join(f"{name}={new_id()}" for name in sorted(names)).encode()
     assert resource_of(Asker(), {}, query) == ("", "")
     assert resource_of(Asker(), {"alert_id": "a"}, query) == ("alert", "a")
+
+
+async def test_a_note_that_is_sent_again_stands_once(world: World) -> None:
+    alert_id, anna, ben = await world.alert(), new_id(), new_id()
+
+    answers = await asyncio.gather(*(world.note(alert_id, "sold a car", by=anna, key="once") for _ in range(4)))
+
+    assert {(answer.status_code, answer.content) for answer in answers} == {(200, answers[0].content)}
+    assert sorted(answer.headers.get("Idempotency-Replayed", "") for answer in answers) == ["", *["true"] * 3]
+    refused = await world.note(alert_id, "sold two", by=anna, key="once")
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
+    assert (await world.note(alert_id, "sold a car", by=ben, key="once")).status_code == 200, "the key is his own"
+    events = (await world.get(f"/{alert_id}")).json()["events"]
+    assert [one["actor_id"] for one in events if one["event"] == "noted"] == [ben, anna]
+    assert len(await world.audited(alert_id)) == 2

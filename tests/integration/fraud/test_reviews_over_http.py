@@ -1,5 +1,6 @@
 """The review queue as staff see it, and what they may do there."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,9 @@ def keys(tmp_path: Path) -> TokenKeys:
 async def http(office: Office, desk: Desk, keys: TokenKeys) -> AsyncIterator[httpx2.AsyncClient]:
     engine = make_engine(office.dsn, "fraud-test")
     show = ShowReviews(Reading(engine), ShowDecision(Reading(engine)), lambda: office.now)
-    router = review_router(show, desk.work, PolicyInForce(velocity_lifted=False), desk.screening, lambda: office.now)
+    router = review_router(
+        show, desk.note_comment, desk.work, PolicyInForce(velocity_lifted=False), desk.screening, lambda: office.now
+    )
     async with http_client("fraud", [router], keys) as client:
         yield client
     await engine.dispose()
@@ -122,6 +125,28 @@ async def test_one_is_shown_with_why_it_was_held_and_what_was_said(
         ("commented", "He called: it is his rent."),
         ("approved", ""),
     ]
+
+
+async def test_a_comment_that_is_sent_again_stands_once(
+    office: Office, http: httpx2.AsyncClient, staff: dict[str, str]
+) -> None:
+    held = await hold_for_review(office)
+    path = f"{PATH}/{held.transfer_id}"
+    keyed = staff | {"Idempotency-Key": "once"}
+
+    async def say(text: str, headers: dict[str, str]) -> httpx2.Response:
+        return await http.post(f"{path}/comments", headers=headers, json={"text": text})
+
+    answers = await asyncio.gather(*(say("He called.", keyed) for _ in range(4)))
+    assert {(answer.status_code, answer.content) for answer in answers} == {(204, b"")}
+    assert sorted(answer.headers.get("Idempotency-Replayed", "") for answer in answers) == ["", *["true"] * 3]
+    other = await say("He did not.", keyed)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert (await say("He called.", staff)).status_code == 204
+    shown = (await http.get(path, headers=staff)).json()
+    assert [one["text"] for one in shown["events"]] == ["He called.", "He called."]
+    audited = await office.query("SELECT 1 FROM fraud.audit_log WHERE resource_id = $1", held.transfer_id)
+    assert len(audited) == 2
 
 
 async def test_nobody_sees_that_his_own_transfer_is_looked_at(
