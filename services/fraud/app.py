@@ -29,6 +29,7 @@ from libs.common.service import Role
 from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
 from services.fraud.api.alerts import alerts_router
+from services.fraud.api.aml_figures import aml_figures_router
 from services.fraud.api.decisions import decisions_router
 from services.fraud.api.internal import internal_router
 from services.fraud.api.limit_policy import limit_policy_router
@@ -56,6 +57,7 @@ from services.fraud.store.unit_of_work import UnitOfWork
 from services.fraud.use_cases.apply_customers import ApplyCustomers
 from services.fraud.use_cases.apply_verifications import ApplyVerifications
 from services.fraud.use_cases.ask_outcomes import ASK_SECONDS, AskOutcomes, PayersNearLimits
+from services.fraud.use_cases.change_aml_figures import ChangeAmlFigures
 from services.fraud.use_cases.change_lists import ChangeLists
 from services.fraud.use_cases.change_ruleset import ChangeRuleset
 from services.fraud.use_cases.claim_review import ClaimReview
@@ -86,6 +88,7 @@ from services.fraud.use_cases.show_limits import ShowLimits
 from services.fraud.use_cases.submit_ruleset import SubmitRuleset
 from services.fraud.use_cases.sweep_holds import SWEEP_SECONDS, SweepHolds
 from services.fraud.use_cases.watch_postings import WatchPostings
+from services.fraud.views.aml_figures import AmlFigures
 from services.fraud.views.fraud_statistics import ShowStatistics
 from services.fraud.views.list_entries import ListEntriesView
 from services.fraud.views.rulesets import RulesetsView
@@ -191,6 +194,7 @@ def _routers(
     foresee, reading = ForeseeScreening(policy, system_clock), Reading(engine)
     show_decision = ShowDecision(reading)
     return [
+        aml_figures_router(AmlFigures(reading), ChangeAmlFigures(uow, system_clock)),
         alerts_router(ShowAlerts(uow), ReviewAlerts(uow, system_clock)),
         decisions_router(show_decision),
         statistics_router(ShowStatistics(reading)),

@@ -27,6 +27,7 @@ _BY_WHAT_IS_STORED: Final = {
 _BY_TWO_FIELDS_TOGETHER: Final = {
     "amount_or_amounts",
     "atomic_batch_too_large",
+    "aml_figures_contradict",
     "conflicting_parameters",
     "duplicate_idempotency_key",
     "expiry_without_hold",

@@ -288,6 +288,18 @@ TABLE: Mapping[str, Line] = {
         )
         for what in ("shadow", "shadow/changed")
     },
+    "GET /api/v1/admin/fraud/aml-figures/{profile}": Line("403 403 403 200 403 200 200", about={"profile": "=retail"}),
+    "GET /api/v1/admin/fraud/aml-figures/{profile}/versions": Line(
+        "403 403 403 200 403 200 200", about={"profile": "=retail"}
+    ),
+    "POST /api/v1/admin/fraud/aml-figures/{profile}/versions": Line(
+        "403 403 403 422 403 403 403", about={"profile": "=retail"}, body=lambda _: {"figures": {}, "reason": "tried"}
+    ),
+    "POST /api/v1/admin/fraud/aml-figures/{profile}/versions/{version}/approve": Line(
+        "403 403 403 422 403 403 422",
+        about={"profile": "=retail", "version": "=1000000"},
+        body=lambda _: {"reason": "tried"},
+    ),
     "GET /api/v1/admin/fraud/lists": Line("403 403 200 200 403 200 200"),
     "POST /api/v1/admin/fraud/lists": Line(
         "403 403 403 422 403 403 403",

@@ -213,6 +213,15 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "review.decide": Permission(
         "claim such a review, comment on it, approve or reject the transfer", _of("compliance"), fresh=True
     ),
+    "aml_figures.read": Permission(
+        "see what payments are looked through for after posting",
+        _of("compliance", "auditor", "admin"),
+        scope="fraud:read",
+    ),
+    "aml_figures.propose": Permission("propose what they are looked through for", _of("compliance"), fresh=True),
+    "aml_figures.approve": Permission(
+        "put in force what somebody else proposed to look for", _of("compliance", "admin"), fresh=True
+    ),
     "alert.read": Permission("see what was found after posting, about somebody else", _of("compliance", "auditor")),
     "alert.decide": Permission(
         "claim, note and close what was found about somebody else", _of("compliance"), fresh=True
