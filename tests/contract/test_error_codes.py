@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,10 @@ from libs.common.sentences import DETAILS
 from services.gateway.api.money_requests import problem_of
 from services.gateway.domain.outcomes import Outcome
 from tests.api.business_refusals import BUSINESS_REFUSALS
+from tests.contract.parsed_sources import ROOT, parsed_sources
 from tools import error_pages
 from tools.api_document import api_document
 
-ROOT = Path(__file__).parents[2]
 DOCUMENTED = [(line.code, line.status) for line in read_codes(TABLE.read_text())]
 
 # Who says a code, and which of the arguments it is.
@@ -48,9 +49,11 @@ ELSEWHERE = {"invariant_broken", "request_refused"} | OF_HOLDS
 """Said in a way of their own; each stands literally in the code, which is checked."""
 
 
-def sources() -> Iterator[Path]:
-    for folder in ("libs", "services", "tallystick"):
-        yield from sorted((ROOT / folder).rglob("*.py"))
+def sources() -> dict[Path, ast.Module]:
+    """Path → what stands in it."""
+    return {
+        path: tree for folder in ("libs", "services", "tallystick") for path, tree in parsed_sources(folder).items()
+    }
 
 
 def codes_in(node: ast.AST) -> Iterator[str]:
@@ -81,13 +84,14 @@ def said_in(tree: ast.AST) -> Iterator[str]:
                 yield from (word for word in words if isinstance(word, str) and re.fullmatch(r"[a-z]+(_[a-z]+)+", word))
 
 
+@cache
 def said() -> set[str]:
-    return {code for path in sources() for code in said_in(ast.parse(path.read_text()))}
+    return {code for tree in sources().values() for code in said_in(tree)}
 
 
 def said_by(folder: str) -> set[str]:
-    paths = sorted((ROOT / folder).rglob("*.py"))
-    return {code for path in paths for code in said_in(ast.parse(path.read_text()))}
+    inside = ROOT / folder
+    return {code for path, tree in sources().items() if path.is_relative_to(inside) for code in said_in(tree)}
 
 
 def test_every_code_that_is_said_is_documented() -> None:
@@ -127,8 +131,8 @@ def test_a_code_is_documented_with_the_status_of_its_class() -> None:
     """A dash is for what never reaches a caller. What a transfer became, the gateway answers by its own table."""
     documented = {code: status for code, status, *_ in DOCUMENTED}
     wrong = []
-    for path in sources():
-        for node in ast.walk(ast.parse(path.read_text())):
+    for tree in sources().values():
+        for node in ast.walk(tree):
             match node:
                 case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(code)), *_]) if name in CLASSES:
                     if documented.get(code) not in {str(CLASSES[name].http_status), NEVER_ANSWERED}:

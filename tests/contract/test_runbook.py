@@ -3,17 +3,17 @@
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.contract.parsed_sources import ROOT, parsed_sources
+
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 FOR_PEOPLE = {"warning", "error", "exception", "critical"}
 
 
 def logged_events() -> Iterator[str]:
     for folder in ("libs", "services"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text())):
+        for path, tree in parsed_sources(folder).items():
+            for node in ast.walk(tree):
                 match node:
                     case ast.Call(func=ast.Attribute(value=ast.Name(id="log"), attr="log"), args=[_, event, *_]):
                         pass  # its level is known at run time alone

@@ -4,13 +4,14 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, reduce
 from typing import Any
 
 import pikepdf
 from PIL import Image
 
 MIB = 1024 * 1024
+_BOMB_MIB = 800
 
 
 def image(
@@ -70,8 +71,12 @@ def with_file(document: pikepdf.Pdf) -> None:
 @cache
 def pdf_bomb() -> bytes:
     """Return a small PDF whose objects are compressed, and take more memory than there is for it."""
-    packer = zlib.compressobj(1)
-    objects = packer.compress(b"1 0 ") + b"".join(packer.compress(b" " * MIB) for _ in range(800)) + packer.flush()
+    # After a flush the same blanks are written the same way: to compress them eight hundred times takes a second.
+    packer, begin, blanks = zlib.compressobj(1), b"1 0 ", b" " * MIB
+    objects = packer.compress(begin) + packer.flush(zlib.Z_FULL_FLUSH)
+    objects += (packer.compress(blanks) + packer.flush(zlib.Z_FULL_FLUSH)) * _BOMB_MIB
+    checksum = reduce(lambda known, _: zlib.adler32(blanks, known), range(_BOMB_MIB), zlib.adler32(begin))
+    objects += packer.flush()[:-4] + checksum.to_bytes(4, "big")
     written = bytearray(b"%PDF-1.5\n")
     entries = [(0, 0, 65535), (2, 5, 0), (0, 0, 0), (0, 0, 0), (0, 0, 0), (1, len(written), 0)]
     head = f"5 0 obj\n<</Type/ObjStm/N 1/First 4/Filter/FlateDecode/Length {len(objects)}>>\nstream\n"
