@@ -8,6 +8,7 @@ import structlog
 from pydantic import SecretStr
 
 from libs.common.errors import Unavailable
+from libs.common.http.authorities import trusted_authorities
 
 log = structlog.get_logger()
 
@@ -28,7 +29,9 @@ class Sisters:
         """Make the clients; nothing is opened yet. `transport` replaces the network."""
         headers = {"X-Internal-Token": internal_token.get_secret_value()}
         self._clients: Final = {
-            name: httpx2.AsyncClient(base_url=url, headers=headers, timeout=_TIMEOUT, transport=transport)
+            name: httpx2.AsyncClient(
+                base_url=url, headers=headers, timeout=_TIMEOUT, transport=transport, verify=trusted_authorities()
+            )
             for name, url in urls.items()
             if url
         }

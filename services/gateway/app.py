@@ -14,6 +14,7 @@ from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.http.app import make_app
+from libs.common.http.authorities import trusted_authorities
 from libs.common.http.credential_owner import DistantOwner
 from libs.common.http.credentials import Credentials
 from libs.common.http.health import Health
@@ -157,8 +158,8 @@ def _credentials(settings: GatewaySettings, bus: Bus, health: Health, role: Role
 def _clients(settings: GatewaySettings) -> dict[str, httpx2.AsyncClient]:
     """Return a client for each service, the ledger first: OpenAPI takes the first of two that describe one route."""
     return {
-        "ledger": httpx2.AsyncClient(base_url=settings.ledger_url),
-        "accounts": httpx2.AsyncClient(base_url=settings.accounts_url),
-        "kyc": httpx2.AsyncClient(base_url=settings.kyc_url),
-        "fraud": httpx2.AsyncClient(base_url=settings.fraud_url),
+        "ledger": httpx2.AsyncClient(base_url=settings.ledger_url, verify=trusted_authorities()),
+        "accounts": httpx2.AsyncClient(base_url=settings.accounts_url, verify=trusted_authorities()),
+        "kyc": httpx2.AsyncClient(base_url=settings.kyc_url, verify=trusted_authorities()),
+        "fraud": httpx2.AsyncClient(base_url=settings.fraud_url, verify=trusted_authorities()),
     }

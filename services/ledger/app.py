@@ -18,6 +18,7 @@ from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
 from libs.common.digests.distant_digests import Neighbour
 from libs.common.http.app import make_app
+from libs.common.http.authorities import trusted_authorities
 from libs.common.http.credential_owner import DistantOwner
 from libs.common.http.credentials import Credentials
 from libs.common.http.health import Health
@@ -198,7 +199,11 @@ class Reconciling:
             "fraud": settings.fraud_url,
             "kyc": settings.kyc_url,
         }
-        self._clients = {name: httpx2.AsyncClient(base_url=url) for name, url in addresses.items() if url}
+        self._clients = {
+            name: httpx2.AsyncClient(base_url=url, verify=trusted_authorities())
+            for name, url in addresses.items()
+            if url
+        }
         self._hot = HotConnection(dsn, "ledger-reconciliations")
         looking = Looking(dsn)
         neighbours = {name: Neighbour(name, client, token) for name, client in self._clients.items()}

@@ -12,6 +12,7 @@ import msgspec
 from pydantic import SecretStr
 
 from libs.common.errors import Unavailable
+from libs.common.http.authorities import trusted_authorities
 
 _TIMEOUT: Final = httpx2.Timeout(2.0)
 
@@ -29,7 +30,9 @@ class ShownAccounts:
     def __init__(self, url: str, internal_token: SecretStr, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         """Make the client; nothing is opened yet. `transport` replaces the network."""
         headers = {"X-Internal-Token": internal_token.get_secret_value()}
-        self._client: Final = httpx2.AsyncClient(base_url=url, headers=headers, timeout=_TIMEOUT, transport=transport)
+        self._client: Final = httpx2.AsyncClient(
+            base_url=url, headers=headers, timeout=_TIMEOUT, transport=transport, verify=trusted_authorities()
+        )
 
     async def among(self, account_ids: Collection[str]) -> frozenset[str]:
         """Return those of the accounts that their owners still see. Raises: Unavailable."""

@@ -8,6 +8,7 @@ import msgspec
 from libs.common.contracts.accounts import CredentialsRevoked
 from libs.common.errors import Unavailable
 from libs.common.http.api_keys import KeyFacts
+from libs.common.http.authorities import trusted_authorities
 
 _TIMEOUT: Final = httpx2.Timeout(2.0)
 _OK: Final = 200
@@ -44,7 +45,7 @@ class DistantOwner:
 
     def __init__(self, accounts_url: str, internal_token: str) -> None:
         """Nothing is opened before the first question."""
-        self._client = httpx2.AsyncClient(base_url=accounts_url, timeout=_TIMEOUT)
+        self._client = httpx2.AsyncClient(base_url=accounts_url, timeout=_TIMEOUT, verify=trusted_authorities())
         self._headers = {"x-internal-token": internal_token}
 
     async def revoked(self, *, since: str, after: str) -> RevokedPage:

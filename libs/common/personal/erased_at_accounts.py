@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from libs.common.clock import to_rfc3339
 from libs.common.errors import Unavailable
+from libs.common.http.authorities import trusted_authorities
 
 _TIMEOUT: Final = httpx2.Timeout(8.0, connect=2.0)
 
@@ -30,7 +31,9 @@ class ErasedAtAccounts:
     def __init__(self, url: str, internal_token: SecretStr, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         """Make the client; nothing is opened yet. `transport` replaces the network."""
         headers = {"X-Internal-Token": internal_token.get_secret_value()}
-        self._client: Final = httpx2.AsyncClient(base_url=url, headers=headers, timeout=_TIMEOUT, transport=transport)
+        self._client: Final = httpx2.AsyncClient(
+            base_url=url, headers=headers, timeout=_TIMEOUT, transport=transport, verify=trusted_authorities()
+        )
 
     async def close(self) -> None:
         """Close the connections."""
