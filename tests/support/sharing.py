@@ -1,4 +1,4 @@
-"""Which tests stay together when two processes share the lanes (`make test-lanes`).
+"""Which tests stay together when several processes share the lanes (`make test-lanes`).
 
 What a file's tests share is made once, so a file stays whole; and the e2e tests of the one stack that many files share
 are all done by one process, or each would start a stack of its own. So are those of the stack whose rows are altered.
