@@ -169,6 +169,7 @@ async def test_a_shadow_that_fails_is_an_error_and_hinders_nobody(
     today = office.now.date()
     said = await room.compare(broken, today, today)
     assert (said["failed"]["decisions"], said["judged"]["decisions"], said["by_rule"]) == (2, 1, [])
+    assert said["made"]["decisions"] == 3, "what was judged was made, whatever the history of the set says"
     assert [one["shadow_verdict"] for one in await room.changed(broken, today, today)] == ["error", "error"]
     assert (await room.compare(sound, today, today))["judged"]["decisions"] == 3
     assert SHADOW_JUDGED.labels("error")._value.get() == errors + 2
