@@ -13,8 +13,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from libs.common.clock import monotonic_seconds
 from libs.common.contracts.base import Message
+from libs.common.contracts.fraud import OutcomeAsked
 from libs.common.contracts.ledger import CheckpointPublished, LedgerAccountOpened, TransferChanged
-from libs.common.contracts.topics import ACCOUNTS, CHECKPOINTS, LEDGER_ACCOUNTS, SCREENINGS, TRANSFERS, Topic
+from libs.common.contracts.topics import (
+    ACCOUNTS,
+    CHECKPOINTS,
+    LEDGER_ACCOUNTS,
+    OUTCOME_QUESTIONS,
+    SCREENINGS,
+    TRANSFERS,
+    Topic,
+)
 from libs.common.messaging.outgoing_message import outgoing
 from libs.common.messaging.publisher import Publisher
 from libs.common.proof.receipts import verify_receipt
@@ -23,7 +32,7 @@ from tests.integration.ledger.books import KEY, SIGNER, account_changed, check
 from tests.support.api_world import TokenKeys
 from tests.support.broker import BrokerAddress
 from tests.support.bus_records import apart
-from tests.support.ledger_builders import blocked, deposit, held, id_of, leg, resolved, screened
+from tests.support.ledger_builders import NOW, blocked, deposit, held, id_of, leg, resolved, screened
 
 READERS: dict[bytes, Any] = {
     kind.TYPE.encode(): msgspec.json.Decoder(kind).decode
@@ -78,6 +87,9 @@ class Listener:
                 for record in [one for records in found.values() for shared in records for one in apart(shared)]:
                     self.heard.append(READERS[dict(record.headers)["ce_type"]](record.value))
 
+    def times_told(self, name: str) -> int:
+        return sum(isinstance(each, TransferChanged) and each.transfer_id == id_of(name) for each in self.heard)
+
     def status(self, name: str) -> str:
         told = [each for each in self.heard if isinstance(each, TransferChanged) and each.transfer_id == id_of(name)]
         return told[-1].status if told else "unknown"
@@ -123,6 +135,10 @@ async def test_from_an_account_asked_for_to_a_receipt(
             await listener.until(lambda _: listener.status("b") == "blocked" and listener.status("h") == "posted")
             assert listener.status("t") == "posted"
             assert listener.status("endless") == "unknown"
+            asked = [OutcomeAsked(transfer_id=id_of(name), asked_at=NOW) for name in ("unheard of", "b")]
+            await say(OUTCOME_QUESTIONS, *asked)
+            await listener.until(lambda _: listener.times_told("b") == 2)
+            assert listener.status("unheard of") == "unknown"
             await listener.until(lambda heard: any(isinstance(each, CheckpointPublished) for each in heard))
             header = keys.bearer(id_of("owner of alice"))
             receipt = await client.get(f"/api/v1/transfers/{id_of('t')}/receipt", headers=header)
