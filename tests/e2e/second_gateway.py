@@ -55,7 +55,7 @@ def second_gateway(api: Api, orders: Path, **changes: str) -> Iterator[SecondGat
     try:
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=45) as http:
             gateway = SecondGateway(process, http)
-            wait_until("the second gateway", gateway.is_ready)
+            wait_until("the second gateway", gateway.is_ready, seconds=150)  # an interpreter that imports everything
             yield gateway
     finally:
         process.kill()

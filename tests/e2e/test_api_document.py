@@ -31,7 +31,7 @@ def data(api: Api, tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-@pytest.mark.timeout(300)  # a stack with neighbours takes its time; alone it is twenty seconds
+@pytest.mark.timeout(900)  # a stack with neighbours takes its time; alone it is twenty seconds
 def test_every_block_of_the_document_works_as_pasted(data: Path, tmp_path: Path) -> None:
     blocks = re.findall(r"```bash\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert len(blocks) == DOCUMENT.read_text().count("```") / 2, "every example is one that can be pasted"
@@ -46,7 +46,7 @@ def test_every_block_of_the_document_works_as_pasted(data: Path, tmp_path: Path)
         env=os.environ | {"DATA": str(data)},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=840,
     )
     said = done.stdout
     assert done.returncode == 0, said + done.stderr
