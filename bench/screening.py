@@ -1,19 +1,24 @@
 """Fraud's deciding alone: decisions a second in batches of 500, and how long one takes at 500 a second.
 
 `python -m bench.screening [--seconds 10]` starts a PostgreSQL of its own and prints a table: with the shipped rules,
-and with none, in turn. Customers have paid before and are known; each transfer comes from one of many addresses and
-devices. Counts and daily sums are lifted, or nobody could send so much. Neither broker nor decoding is part of it.
+and with none, in turn; one deciding process, and two that share the customers as partitions do. Each customer sends
+from a device of his own and from an address that three share, nine times of ten to one of five payees. Counts and daily
+sums are lifted, or nobody could send so much. Neither broker nor decoding is part of it.
 """
 
 import argparse
 import asyncio
 import gc
 import logging
+import multiprocessing
+import os
 import random
 import statistics
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -33,6 +38,7 @@ from libs.common.db.migrate import migrate_services
 from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
 from libs.common.origins import OriginKeys
+from services.fraud.store.counts import any_lane
 from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.unit_of_work import UnitOfWork
 from services.fraud.use_cases.ask_outcomes import PayersNearLimits
@@ -44,13 +50,17 @@ from services.fraud.use_cases.screen_transfers import ScreenTransfers
 from tallystick.stack.postgres import LocalPostgres
 
 BATCH: Final = 500
-CUSTOMERS: Final = 10_000
+CUSTOMERS: Final = 40_000
 PER_SECOND: Final = 500
 _PAIRS: Final = 3
+_PAYEES: Final = 5
+_TO_A_PAYEE: Final = 0.9
+_AT_ONE_ADDRESS: Final = 3
+_PROCESSES: Final = (1, 2)
 
 
 class Rate(NamedTuple):
-    """Decisions a second, and CPU µs a decision of this process and of the PostgreSQL process that it asks."""
+    """Decisions a second of all processes, and CPU µs a decision of them and of the PostgreSQL processes they ask."""
 
     per_second: float
     python_us: float
@@ -58,19 +68,29 @@ class Rate(NamedTuple):
 
 
 class World:
-    """One deciding process over a database of its own."""
+    """One deciding process, with customers of its own."""
 
-    def __init__(self, dsn: str) -> None:
-        """Construct the parts; `office` connects."""
+    def __init__(self, dsn: str, customers: int) -> None:
+        """Construct the parts; `ready` connects."""
         self.hot = HotConnection(dsn, "bench")
         work = UnitOfWork(self.hot, Outbox("fraud", Nowhere(), self.hot))  # type: ignore[arg-type]  # stands for the bus, and confirms at once
         policy, screening = PolicyInForce(velocity_lifted=True), ScreeningInForce(OriginKeys("bench"))
         self.screen = ScreenTransfers(
-            work, PayerCache(), policy, screening, PayersNearLimits(), lane=0, clock=system_clock
+            work, PayerCache(), policy, screening, PayersNearLimits(), lane=any_lane(), clock=system_clock
         )
         self.publish_shipped_rules = PublishShippedRules(work, system_clock)
-        self._chance = random.Random(7)
-        self._people = [new_id() for _ in range(CUSTOMERS)]
+        self._chance = random.Random(os.getpid())
+        self._first_key = os.getpid() << 32
+        self._people = [new_id() for _ in range(customers)]
+
+    @asynccontextmanager
+    async def ready(self) -> AsyncIterator[None]:
+        """Connect, and let everybody pay a few times, so that all are known."""
+        await self.hot.connect()
+        for _ in range(4 * len(self._people) // BATCH):
+            await self.screen(self.batch(BATCH))
+        yield
+        await self.hot.close()
 
     def batch(self, size: int) -> list[Asked]:
         """Return so many transfers that nobody has asked for yet."""
@@ -78,7 +98,11 @@ class World:
         return [Asked((self._command(now),)) for _ in range(size)]
 
     def _command(self, now: str) -> TransferCommand:
-        payer, payee = self._chance.sample(self._people, 2)
+        place = self._chance.randrange(len(self._people))
+        paid = self._chance.randrange(len(self._people))
+        if self._chance.random() < _TO_A_PAYEE:
+            paid = place - 1 - paid % _PAYEES
+        payer, payee = self._people[place], self._people[paid]
         return TransferCommand(
             transfer_id=new_id(),
             kind="transfer",
@@ -88,27 +112,23 @@ class World:
             legs=(Leg(payer, payee, self._chance.randint(1, 50_000), "USD", payee),),
             memo_commitment="",
             requested_at=now,
-            address_key=self._chance.randint(1, CUSTOMERS),
-            device_key=self._chance.randint(1, CUSTOMERS),
+            address_key=self._first_key + place // _AT_ONE_ADDRESS + 1,
+            device_key=self._first_key + place + 1,
         )
 
 
-@asynccontextmanager
-async def world(server: LocalPostgres, name: str, *, with_rules: bool) -> AsyncIterator[World]:
-    """Give a world in which everybody is known."""
+async def prepare(server: LocalPostgres, name: str, *, with_rules: bool) -> str:
+    """Make a database in which rules are live, or none; return its address."""
     admin = await asyncpg.connect(server.dsn)
     await admin.execute(f"CREATE DATABASE {name}")
     await admin.close()
     dsn = server.dsn.replace("/tallystick?", f"/{name}?")
     await migrate_services(dsn, {"fraud": "bench"})
-    made = World(dsn)
-    await made.hot.connect()
     if with_rules:
-        await made.publish_shipped_rules()
-    for _ in range(4 * CUSTOMERS // BATCH):
-        await made.screen(made.batch(BATCH))
-    yield made
-    await made.hot.close()
+        world = World(dsn, 0)
+        async with world.ready():
+            await world.publish_shipped_rules()
+    return dsn
 
 
 async def measure_rate(at: World, seconds: float) -> Rate:
@@ -152,31 +172,72 @@ async def measure_latencies(at: World, seconds: float) -> list[float]:
     return took
 
 
-async def measure_all(server: LocalPostgres, seconds: float, console: Console) -> dict[str, object]:
+async def _decide(dsn: str, customers: int, seconds: float, begin: Barrier) -> tuple[Rate, list[float]]:
+    world = World(dsn, customers)
+    async with world.ready():
+        await asyncio.to_thread(begin.wait)
+        rate = await measure_rate(world, seconds)
+        # Latencies are those of one process that has both cores to itself and its PostgreSQL.
+        return rate, await measure_latencies(world, seconds) if begin.parties == 1 else []
+
+
+def decide_in_process(dsn: str, customers: int, seconds: float, begin: Barrier, said: Connection) -> None:
+    """Be one deciding process, and send what it measured."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    said.send(uvloop.run(_decide(dsn, customers, seconds, begin)))
+
+
+def measure(dsn: str, processes: int, seconds: float) -> tuple[Rate, list[float]]:
+    """Let so many processes decide at once; return what they did together, and the latencies of one alone."""
+    spawn = multiprocessing.get_context("spawn")
+    begin = spawn.Barrier(processes)
+    ends = [spawn.Pipe(duplex=False) for _ in range(processes)]
+    workers = [
+        spawn.Process(target=decide_in_process, args=(dsn, CUSTOMERS // processes, seconds, begin, said))
+        for _, said in ends
+    ]
+    for worker in workers:
+        worker.start()
+    for _, said in ends:
+        said.close()  # so that a process that dies ends the waiting for it
+    found: list[tuple[Rate, list[float]]] = [heard.recv() for heard, _ in ends]
+    for worker in workers:
+        worker.join()
+    rates = [rate for rate, _ in found]
+    together = sum(rate.per_second for rate in rates)
+    python_us, postgres_us = (
+        sum(rate.per_second * getattr(rate, name) for rate in rates) / together for name in ("python_us", "postgres_us")
+    )
+    return Rate(together, python_us, postgres_us), [took for _, some in found for took in some]
+
+
+def measure_all(server: LocalPostgres, seconds: float, console: Console) -> dict[str, object]:
     """Measure both worlds in turn, print a table, and return the figures."""
-    async with world(server, "ruled", with_rules=True) as ruled, world(server, "plain", with_rules=False) as plain:
-        rates: dict[str, list[Rate]] = {"shipped rules": [], "no rules": []}
-        for _ in range(_PAIRS):
-            rates["shipped rules"].append(await measure_rate(ruled, seconds))
-            rates["no rules"].append(await measure_rate(plain, seconds))
-        latencies = {
-            "shipped rules": await measure_latencies(ruled, seconds),
-            "no rules": await measure_latencies(plain, seconds),
-        }
-    table = Table("rules", "decisions/s", "our CPU, µs", "PostgreSQL's, µs", "p50 ms at 500/s", "p99 ms")
+    dsns = {
+        "shipped rules": uvloop.run(prepare(server, "ruled", with_rules=True)),
+        "no rules": uvloop.run(prepare(server, "plain", with_rules=False)),
+    }
+    kinds = [(name, processes) for processes in _PROCESSES for name in dsns]
+    found: dict[tuple[str, int], list[tuple[Rate, list[float]]]] = {kind: [] for kind in kinds}
+    for _ in range(_PAIRS):
+        for name, processes in kinds:
+            found[name, processes].append(measure(dsns[name], processes, seconds))
+    table = Table("rules", "processes", "decisions/s", "our CPU, µs", "PostgreSQL's, µs", "p50 ms at 500/s", "p99 ms")
     figures: dict[str, object] = {}
-    for name, found in rates.items():
-        middle = sorted(found)[len(found) // 2]
-        cuts = statistics.quantiles(latencies[name], n=100)
+    for (name, processes), rounds in found.items():
+        middle = sorted(rate for rate, _ in rounds)[len(rounds) // 2]
+        cuts = [statistics.quantiles(latencies, n=100) for _, latencies in rounds if latencies]
+        p50_ms, p99_ms = (statistics.median(cut[place] for cut in cuts) if cuts else None for place in (49, 98))
         table.add_row(
             name,
+            str(processes),
             f"{middle.per_second:,.0f}",
             f"{middle.python_us:.1f}",
             f"{middle.postgres_us:.1f}",
-            f"{cuts[49]:.1f}",
-            f"{cuts[98]:.1f}",
+            "" if p50_ms is None else f"{p50_ms:.1f}",
+            "" if p99_ms is None else f"{p99_ms:.1f}",
         )
-        figures[name] = middle._asdict() | {"p50_ms": cuts[49], "p99_ms": cuts[98]}
+        figures[f"{name}, {processes} processes"] = middle._asdict() | {"p50_ms": p50_ms, "p99_ms": p99_ms}
     console.print(table)
     return figures
 
@@ -194,7 +255,7 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     console = Console()
     with postgres() as server:
-        figures = uvloop.run(measure_all(server, arguments.seconds, console))
+        figures = measure_all(server, arguments.seconds, console)
     console.print(f"written to {write_document(new_document() | {'screening': figures})}")
 
 
