@@ -7,7 +7,7 @@ every example of every rule holds.
 
 from collections.abc import Iterator
 from string import Formatter
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec  # tidy: allow impure-value-code: as in rules
 import yaml  # tidy: allow impure-value-code: a parser of text it is given
@@ -16,10 +16,11 @@ from cel_expr_python import cel as checker  # tidy: allow impure-value-code: a t
 from libs.common.errors import Unprocessable
 from services.fraud.domain.features import BY_NAME, CATALOGUE, Value
 from services.fraud.domain.rule_conditions import Conditions
-from services.fraud.domain.rules import Example, Rule, RulesetDocument
+from services.fraud.domain.rules import Action, Example, OnError, Rule, RulesetDocument, Typology
 
 BYTES_MAX: Final = 256 * 1024
 
+_CHOICES: Final = {"action": Action, "on_error": OnError, "typology": Typology}
 _KINDS: Final = {"int": checker.Type.INT, "bool": checker.Type.BOOL}
 _CHECKER: Final = checker.NewEnv(variables={feature.name: _KINDS[feature.kind] for feature in CATALOGUE})
 
@@ -46,7 +47,7 @@ def read_ruleset(text: str) -> RulesetDocument:
     try:
         document = msgspec.convert(plain, RulesetDocument)
     except msgspec.ValidationError as failure:
-        raise _refused(_line_of(root, str(failure)), f"{failure}.") from failure
+        raise _refused(_line_of(root, str(failure)), _with_choices(str(failure))) from failure
     lines = _rule_lines(root)
     _check_ids(document, lines)
     for rule, line in zip(document.rules, lines, strict=True):
@@ -75,10 +76,19 @@ def _wrong_with(rule: Rule) -> Iterator[str]:
         yield "it scores 0 points, so it would never do anything; give it points or another action."
     if rule.on_error == "ignore" and rule.action != "score":
         yield "`on_error: ignore` is for rules that only score: what blocks or is reviewed must not pass unseen."
-    for _, name, _, _ in Formatter().parse(rule.message):
-        if name is not None and name not in BY_NAME:
-            yield f"its message names `{name[:60]}`, which is no feature."
+    yield from _wrong_message(rule.message)
     yield from _wrong_examples(rule)
+
+
+def _wrong_message(message: str) -> Iterator[str]:
+    try:
+        named = [name for _, name, _, _ in Formatter().parse(message) if name is not None]
+    except ValueError:
+        yield "its message has a brace that stands alone; write `{{` or `}}` for a brace itself."
+        return
+    for name in named:
+        if name not in BY_NAME:
+            yield f"its message names `{name[:60]}`, which is no feature."
 
 
 def _wrong_examples(rule: Rule) -> Iterator[str]:
@@ -96,7 +106,7 @@ def _wrong_examples(rule: Rule) -> Iterator[str]:
                 return
         hits, errors = conditions.evaluate(values_given(example))
         if errors:
-            yield f"example {number} cannot be computed."
+            yield f"example {number} cannot be computed; a feature that it does not give is 0, or false."
         elif bool(hits) != example.hits:
             yield f"example {number} says hits: {str(example.hits).lower()}, but it does not turn out so."
 
@@ -113,6 +123,13 @@ def _said_by_checker(failure: RuntimeError) -> str:
     """Return the first line of Google's message without its markers, `undeclared reference to 'x'` say."""
     first = str(failure).splitlines()[0]
     return first.split("<input>:", 1)[-1].split(": ", 1)[-1].replace(" (in container '')", "")
+
+
+def _with_choices(said: str) -> str:
+    """Return what msgspec says as a sentence, with the words there are where one is none of them."""
+    path = said.rsplit("`$", 1)[-1].rstrip("`")
+    choices = _CHOICES.get(path.rsplit(".", 1)[-1]) if said.startswith("Invalid enum value") else None
+    return f"{said}." if choices is None else f"{said}; it may be {', '.join(sorted(get_args(choices)))}."
 
 
 def _rule_lines(root: Any) -> list[int]:
