@@ -1,8 +1,14 @@
 """Whoever is called finds every warning in docs/runbook.md, and none there that nothing logs."""
 
 import ast
+import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 
 from tests.contract.parsed_sources import ROOT, parsed_sources
 
@@ -49,3 +55,27 @@ def test_every_metric_that_whoever_is_called_reads_of_is_measured() -> None:
     named = {name for page in pages for name in re.findall(r"tallystick_[a-z_]*[a-z](?![a-z_(])", page)}
     assert len(named) > 8
     assert not named - measured
+
+
+@pytest.mark.parametrize("name", ["ReviewBacklog", "KycBacklog"])
+def test_who_counts_what_waits_is_told_where_the_queue_is_longer_than_a_page(name: str, tmp_path: Path) -> None:
+    [setting, counting, *_] = re.findall(
+        r"```sh\n(.*?)```", (ROOT / "docs" / "runbooks" / f"{name}.md").read_text(), re.DOTALL
+    )
+    curl = tmp_path / "curl"
+    curl.write_text('#!/bin/sh\necho "$PAGE"\n')
+    curl.chmod(0o700)
+    first_lines = []
+    for following in (None, "a cursor"):
+        page = json.dumps({"reviews": [], "next": following})
+        at = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "API": "http://gateway", "TOKEN": "of staff", "PAGE": page}
+        said = subprocess.run(
+            ["bash", "-eu", "-c", setting + counting],
+            check=True,
+            env=os.environ | at,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        first_lines.append(said.stdout.splitlines()[0].strip())
+    assert first_lines == ["0 wait, 0 overdue", "0 wait, 0 overdue of the first 100"]
