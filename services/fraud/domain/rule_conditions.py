@@ -9,7 +9,8 @@ from services.fraud.domain.condition_code import compile_conditions
 from services.fraud.domain.features import PLACES, Value
 from services.fraud.domain.rules import Rule
 
-_FAILURES: Final = (ArithmeticError, TypeError, ValueError, RuntimeError)
+_FAILURES: Final = (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError)
+"""What a condition that cannot be computed raises; LookupError is `[1, 2][legs]` where there is no such element."""
 
 
 class Conditions:
@@ -21,13 +22,17 @@ class Conditions:
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        """Compile. Raises: ValueError for what is no CEL; whoever publishes has checked types by then."""
+        """Compile. Raises: ValueError for what the interpreter cannot read, or names what is no feature."""
         self._each = [cel.compile(rule.when) for rule in rules]
         self._code, others = compile_conditions([rule.when for rule in rules])
         self._others = cel.compile(" + ".join(f"(({rules[bit].when}\n) ? {1 << bit} : 0)" for bit in others) or "0")
         self._asks_interpreter = bool(others)
         self.names = sorted({name for program in self._each for name in program.variables()})
         """The features they ask for."""
+        strange = [name for name in self.names if name not in PLACES]
+        if strange:
+            message = f"`{strange[0][:60]}` is no feature"
+            raise ValueError(message)
         self._asked = [(name, PLACES[name]) for name in self.names]
 
     @property

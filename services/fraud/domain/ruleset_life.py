@@ -80,7 +80,8 @@ def risk_of(document: RulesetDocument, live: RulesetDocument | None) -> Risk:
         return "high"
     known = {rule.id for rule in live.rules}
     added = [rule for rule in document.rules if rule.id not in known]
-    return "high" if any("block" in (rule.action, rule.on_error) for rule in added) else "low"
+    blocks = any("block" in (rule.action, rule.on_error) for rule in added)
+    return "high" if blocks or sum(rule.points for rule in added) >= document.block_from else "low"
 
 
 def _effect(rule: Rule) -> tuple[object, ...]:

@@ -63,6 +63,13 @@ def features(**given: Value) -> list[Value]:
         ("A new device", '"A new device}"', 14, "a brace that stands alone"),
         ("points: 60", "action: freeze", 19, "it may be block, review, score."),
         ("points: 60", "on_error: pass", 19, "it may be block, ignore, review."),
+        ("when: device_given && !device_known", "when: '[5][legs + 1] > 5'", 14, "example 1 cannot be computed"),
+        ("when: device_given && !device_known", "when: '{7: 1}[legs] > 5'", 14, "example 1 cannot be computed"),
+        ("&& usd_minor", "&& [1].exists(legs, legs == 1) && usd_minor", 5, "no macro, method or pattern"),
+        ("&& usd_minor", "&& size([1] . map(x, x)) == 1 && usd_minor", 5, "no macro, method or pattern"),
+        ("&& usd_minor", "&& matches('a', '(a+)+') && usd_minor", 5, "no macro, method or pattern"),
+        ("&& usd_minor", "&& type(legs) == int && usd_minor", 5, "`int` is no feature"),
+        ("&& usd_minor", "&& 1e400 > 0.5 && usd_minor", 5, "its condition is refused: Failed to parse"),
         ("points: 40", "points: 4000", 10, "Expected `int` <= 1000"),
         ("points: 60", "points: many", 19, "Expected `int`, got `str`"),
         ("points: 60", "points: 0", 14, "scores 0 points"),
@@ -165,6 +172,10 @@ def test_whatever_lets_more_pass_or_blocks_by_itself_takes_two_people() -> None:
     assert risk_of(_with(live, first), live) == "high"
     assert risk_of(_with(live, first, second, msgspec.structs.replace(other, action="block")), live) == "high"
     assert risk_of(_with(live, first, second, msgspec.structs.replace(other, on_error="block")), live) == "high"
+    heavy = msgspec.structs.replace(other, points=live.block_from - 1)
+    fourth = msgspec.structs.replace(other, id="fourth", points=1)
+    assert risk_of(_with(live, first, second, heavy), live) == "low"
+    assert risk_of(_with(live, first, second, heavy, fourth), live) == "high"
     assert risk_of(msgspec.structs.replace(live, review_from=101), live) == "high"
 
 
