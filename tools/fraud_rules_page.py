@@ -19,8 +19,8 @@ rules are written and come into force stands in [fraud.md](fraud.md#rules).
 _RULES: Final = """
 ## Shipped rules
 
-They go live where there has never been a rule set. One sign alone holds nobody's money: points of all hits add up, from
-{review} on a person decides, from {block} on the transfer is blocked.
+They go live where there has never been a rule set. One sign alone holds nobody's money, unless a rule says `review`:
+points of all hits add up, from {review} on a person decides, from {block} on the transfer is blocked.
 """
 _FEATURES: Final = """
 ## Features

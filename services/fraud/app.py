@@ -133,7 +133,7 @@ class Worker:
             Subscription("fraud.apply-verifications", VERIFICATIONS, OnVerificationChanged(verifications)),
             Subscription("fraud.settle-limits", TRANSFERS, OnTransferChanged(settle)),
             Subscription("fraud.apply-customers", CUSTOMERS, OnCustomerChanged(ApplyCustomers(work, cache))),
-            Subscription("fraud.keep-signals", KYC_SIGNALS, OnDocumentShared(KeepSignals(work))),
+            Subscription("fraud.keep-signals", KYC_SIGNALS, OnDocumentShared(KeepSignals(work, cache))),
             Subscription("fraud.project-accounts", ACCOUNTS, OnAccountChanged(ProjectAccounts(work))),
         ):
             bus.subscribe(subscription)

@@ -31,7 +31,8 @@ class AmlFiguresBody(StrictModel):
     fan_in_senders: _Count | None
     fan_in_new_per_cent: Annotated[int, Field(ge=0, le=100), WholeNumber]
     fan_in_hours: _Hours
-    fan_in_floor_minor: AmountMinor
+    fan_in_floor_minor: Annotated[int, Field(ge=0, le=2**53 - 1), WholeNumber]
+    """0 counts senders alone. The database always took it, so figures put there by SQL have to be shown."""
     pass_through_floor_minor: AmountMinor | None
     pass_through_hours: _Hours
     pass_through_out_per_cent: _PerCent

@@ -15,6 +15,8 @@ from services.fraud.domain.stored_features import Features
 RuleSaid = Literal["hit", "muted", "error", "nothing"]
 
 _CENTS: Final = "US cents"
+_OF_THE_ROW: Final = ("_age_seconds", "_documents_shared_30d")
+"""How features end that come from the customer's row, not from memory of what he did."""
 _SUBJECTS: Final = ("sender", "receiver", "pair", "address", "device")
 
 
@@ -143,7 +145,7 @@ def _since(features: Features) -> dict[str, int]:
 
 
 def _as_of(feature: Feature, since: Mapping[str, int]) -> datetime | None:
-    if feature.consistency == "exact" or feature.name.endswith("_age_seconds"):
+    if feature.consistency == "exact" or feature.name.endswith(_OF_THE_ROW):
         return None
     subject = next((one for one in _SUBJECTS if feature.name.startswith(f"{one}_")), "")
     known_us = since.get(subject, 0)

@@ -3,7 +3,7 @@
 A decision stores all of them in this order. So features are only ever added, at the end: what is stored stays readable.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
@@ -19,6 +19,7 @@ Value = int | bool
 _SECOND_US: Final = 1_000_000
 _HOUR_SECONDS: Final = 3_600
 _DAY_SECONDS: Final = 24 * _HOUR_SECONDS
+_MONTH_US: Final = 30 * _DAY_SECONDS * _SECOND_US
 _SPANS: Final = ("1h", "24h", "7d", "30d")
 _SPOKEN: Final = MappingProxyType({"1h": "hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days"})
 
@@ -97,6 +98,20 @@ CATALOGUE: Final[tuple[Feature, ...]] = (
     *_of_subject("pair", "from this sender to this receiver", None),
     *_of_subject("address", "from this IP address (IPv6: its /64)", "senders"),
     *_of_subject("device", "from this device", "senders"),
+    Feature(
+        "sender_documents_shared_30d",
+        "int",
+        "documents",
+        "snapshot",
+        "documents of the sender's that another customer sent as well, noticed in the 30 days before; 20 at most",
+    ),
+    Feature(
+        "receiver_documents_shared_30d",
+        "int",
+        "documents",
+        "snapshot",
+        "documents of the receiver's that another customer sent as well, noticed in the 30 days before; 20 at most",
+    ),
 )
 """All of them, in the order in which decisions store them. Counts stop at `EVENTS_MAX` where they are no limits."""
 
@@ -111,12 +126,16 @@ _SENDER_SUM_24H: Final = PLACES["sender_sum_24h"]
 
 
 class Side(msgspec.Struct, frozen=True, gc=False):
-    """A sender or receiver. When his first account and his KYC state began is in µs since 1970 UTC, 0 if unknown."""
+    """A sender or receiver. When his first account and his KYC state began is in µs since 1970 UTC, 0 if unknown.
+
+    `documents_shared_us` are the moments when a document of his turned out to be somebody else's as well.
+    """
 
     user_id: str
     tier: int
     account_since_us: int = 0
     kyc_since_us: int = 0
+    documents_shared_us: Sequence[int] = ()
 
 
 class Around(msgspec.Struct, frozen=True, gc=False):
@@ -172,11 +191,20 @@ def values_of(
     values += sending.pair(receiver.user_id, now_us)
     values += _NOBODY if address is None else address.figures_at(now_us)
     values += _NOBODY if device is None else device.figures_at(now_us)
+    values += (
+        _within_a_month(sender.documents_shared_us, now_us),
+        _within_a_month(receiver.documents_shared_us, now_us),
+    )
     # These three are limits as well: what memory of others may have missed, the limits have not.
     values[_SENDER] = around.window.hour_count
     values[_SENDER_COUNT_24H] = around.window.day_count
     values[_SENDER_SUM_24H] = around.window.day_sum_minor
     return values
+
+
+def _within_a_month(moments_us: Sequence[int], now_us: int) -> int:
+    # Nearly nobody has any. One of a clock ahead of ours counts: it has happened, whatever the time.
+    return sum(at_us > now_us - _MONTH_US for at_us in moments_us) if moments_us else 0
 
 
 def _age_seconds(since_us: int, now_us: int) -> int:

@@ -1,5 +1,6 @@
 """A customer as the limits see him when he sends."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.fraud.domain.bounds import Bounds
@@ -27,6 +28,8 @@ class Payer:
     """When his first account was opened, µs since 1970 UTC; 0 unknown."""
     kyc_since_us: int = 0
     """When his KYC last changed, likewise."""
+    documents_shared_us: Sequence[int] = ()
+    """When documents of his turned out to be somebody else's as well, likewise."""
 
     def moment(self, now_us: int) -> int:
         """Return the time of a decision made now: his own time never goes back, even where the server's does."""

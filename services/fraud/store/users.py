@@ -10,7 +10,7 @@ import msgspec
 from libs.common.errors import Unavailable
 from services.fraud.domain.bounds import Bounds
 from services.fraud.domain.holds import Standing
-from services.fraud.domain.moments import from_us, to_us, us_or_zero
+from services.fraud.domain.moments import all_to_us, from_us, to_us, us_or_zero
 from services.fraud.domain.payer import Payer
 from services.fraud.domain.policy import DEFAULT_PROFILE, UNBOUNDED
 from services.fraud.domain.window import Window
@@ -21,7 +21,7 @@ _DAY: Final = timedelta(hours=24)
 
 _SELECT: Final = """
     SELECT asked.place, u.version, u.profile, u.kyc_tier, u.kyc_version, u.last_decided_at, u.personal_version,
-           u.account_since, u.kyc_since
+           u.account_since, u.kyc_since, u.documents_shared_at
     FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (user_id, place)
     JOIN fraud.users u ON u.user_id = asked.user_id
 """
@@ -74,6 +74,7 @@ class Customer(msgspec.Struct, frozen=True, gc=False):
     personal_version: int = 0
     account_since: datetime | None = None
     kyc_since: datetime | None = None
+    documents_shared_at: Sequence[datetime] | None = None
 
 
 async def load_customers(connection: asyncpg.Connection, user_ids: Sequence[str]) -> dict[str, Customer]:
@@ -135,6 +136,7 @@ def _payer(user_id: str, row: Customer | None, window: Window, personal: Bounds)
         personal,
         account_since_us=us_or_zero(row.account_since),
         kyc_since_us=us_or_zero(row.kyc_since),
+        documents_shared_us=all_to_us(row.documents_shared_at),
     )
 
 

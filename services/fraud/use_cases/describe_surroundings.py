@@ -7,7 +7,7 @@ import msgspec
 from libs.common.contracts.transfers import TransferCommand
 from services.fraud.domain.activity import Activity
 from services.fraud.domain.features import Around, Side, Value, values_of
-from services.fraud.domain.moments import from_us, us_or_zero
+from services.fraud.domain.moments import all_to_us, from_us, us_or_zero
 from services.fraud.domain.payer import Payer
 from services.fraud.store.activity import NewActivity
 from services.fraud.store.activity_cache import Key, Subjects
@@ -75,7 +75,9 @@ class Surroundings:
     def describe(self, sent: Sent) -> Described:
         """Return what is known around a transfer, before it is counted."""
         command, payer, find = sent.command, sent.payer, self._subjects.get
-        sender = Side(payer.user_id, sent.payer_tier, payer.account_since_us, payer.kyc_since_us)
+        sender = Side(
+            payer.user_id, sent.payer_tier, payer.account_since_us, payer.kyc_since_us, payer.documents_shared_us
+        )
         sending = find((0, payer.user_id), _UNKNOWN)
         address, device = find((2, command.address_key)), find((3, command.device_key))
         described = Described([], [], [] if sending is _UNKNOWN else [sending.as_of_us])
@@ -148,4 +150,5 @@ class Surroundings:
         row = self._customers.get(user_id)
         if row is None:
             return Side(user_id, tier)
-        return Side(user_id, tier, us_or_zero(row.account_since), us_or_zero(row.kyc_since))
+        shared_us = all_to_us(row.documents_shared_at)
+        return Side(user_id, tier, us_or_zero(row.account_since), us_or_zero(row.kyc_since), shared_us)

@@ -1,9 +1,10 @@
-"""Keep what others noticed about customers; rules may read it."""
+"""Keep what others noticed about customers, for the rules that judge their next transfers."""
 
 from collections.abc import Sequence
 
 from libs.common.clock import from_rfc3339
 from libs.common.contracts.kyc import DocumentShared
+from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.signals import Signal, save_signals
 from services.fraud.store.unit_of_work import UnitOfWork
 
@@ -11,12 +12,13 @@ from services.fraud.store.unit_of_work import UnitOfWork
 class KeepSignals:
     """Keeps signals, one for each customer concerned.
 
-    Idempotent by: (user_id, kind, source_id). Raises: Unavailable.
+    Idempotent by: (user_id, kind, source_id). Locks: the customers' rows, in order of their ids. Raises: Unavailable.
     """
 
-    def __init__(self, work: UnitOfWork) -> None:
-        """Use the unit of work that screening uses."""
+    def __init__(self, work: UnitOfWork, cache: PayerCache) -> None:
+        """Share the cache with whatever screens in this process."""
         self._work = work
+        self._cache = cache
 
     async def __call__(self, shared: Sequence[DocumentShared]) -> None:
         """Keep that these documents are shared, of who sent one and of who had sent the same before."""
@@ -25,5 +27,9 @@ class KeepSignals:
             for one in shared
             for user_id in (one.user_id, *one.other_user_ids)
         ]
-        async with self._work.open() as transaction:
-            await save_signals(transaction.connection, signals)
+        changed: list[str] = []
+        try:
+            async with self._work.open() as transaction:
+                changed = await save_signals(transaction.connection, signals)
+        finally:
+            self._cache.forget(changed)

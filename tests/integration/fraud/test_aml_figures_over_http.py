@@ -162,6 +162,22 @@ async def test_what_came_before_the_figures_in_force_or_came_into_force_already_
     assert (await compliance.see("retail"))["version"] == second
 
 
+async def test_figures_that_sql_put_there_without_a_floor_for_fan_in_are_shown_and_can_be_changed(
+    compliance: Compliance,
+) -> None:
+    without = "SELECT * FROM fraud.aml_proposals WHERE profile = 'retail'"
+    async with admin_connection(compliance.admin_dsn) as connection:
+        await connection.execute(f"CREATE TEMP TABLE p AS {without}")
+        await connection.execute("UPDATE p SET version = 2, fan_in_floor_minor = 0")
+        await connection.execute("INSERT INTO fraud.aml_proposals SELECT * FROM p")
+        await connection.execute("INSERT INTO fraud.aml_parameters SELECT *, 'another', 'agreed' FROM p")
+    assert (await compliance.see("retail"))["figures"]["fan_in_floor_minor"] == 0
+    shown = (await compliance.see("retail/versions"))["proposals"]
+    assert [one["figures"]["fan_in_floor_minor"] for one in shown] == [0, 2_000_00]
+    await compliance.change(fan_in_hours=12)
+    assert (await compliance.see("retail"))["figures"]["fan_in_floor_minor"] == 0
+
+
 @pytest.mark.parametrize(
     ("field", "value", "code"),
     [
@@ -172,6 +188,7 @@ async def test_what_came_before_the_figures_in_force_or_came_into_force_already_
         ("structuring_short_count", 1, "invalid_request"),
         ("fan_in_senders", 1001, "invalid_request"),
         ("fan_in_new_per_cent", -1, "invalid_request"),
+        ("fan_in_floor_minor", -1, "invalid_request"),
         ("pass_through_floor_minor", 0, "invalid_request"),
         ("pass_through_out_per_cent_max", 1001, "invalid_request"),
         ("pass_through_parties_max", 0, "invalid_request"),

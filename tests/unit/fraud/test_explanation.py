@@ -158,3 +158,4 @@ def test_a_snapshot_says_since_when_its_memory_was_complete() -> None:
     assert catalogue["address_count_1h"] is None, "no address was given"
     assert catalogue["usd_minor"] is None, "exact"
     assert catalogue["sender_age_seconds"] is None, "an age has no memory"
+    assert catalogue["receiver_documents_shared_30d"] is None, "it stands in the row"

@@ -2,26 +2,29 @@
 
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from services.fraud.domain.activity import Activity, Event
 from services.fraud.domain.features import CATALOGUE, Around, Side, Value, values_of
-from services.fraud.domain.moments import from_us, to_us, us_or_zero
+from services.fraud.domain.moments import all_to_us, from_us, to_us, us_or_zero
 from services.fraud.domain.window import Window
 
 SUNDAY = datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC)
 NOW_US = to_us(SUNDAY)
 HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
 SENDER = Side("ada", 2, account_since_us=NOW_US - 5_000_000, kyc_since_us=NOW_US + 1)
 RECEIVER = Side("bob", 1, account_since_us=0, kyc_since_us=NOW_US - 7_000_000)
 
 
-def values(around: Around) -> dict[str, Value]:
+def values(around: Around, *, sender: Side = SENDER, receiver: Side = RECEIVER) -> dict[str, Value]:
     listed = values_of(
         usd_minor=1_234,
         legs=2,
         hold_seconds=60,
         now_us=NOW_US,
-        sender=SENDER,
-        receiver=RECEIVER,
+        sender=sender,
+        receiver=receiver,
         is_business=True,
         around=around,
     )
@@ -81,8 +84,16 @@ def test_each_subject_is_counted_by_its_own_events_and_what_is_a_limit_by_the_li
     assert (shown["device_given"], shown["device_known"], shown["device_sum_30d"]) == (True, False, 8)
 
 
+def test_shared_documents_count_for_thirty_days_and_stand_at_the_end_for_good() -> None:
+    sender = structs.replace(SENDER, documents_shared_us=(NOW_US + 1, NOW_US, NOW_US - 30 * DAY_US + 1))
+    receiver = structs.replace(RECEIVER, documents_shared_us=(NOW_US - DAY_US, NOW_US - 30 * DAY_US))
+    shown = values(Around(activity(), None, None, None, Window()), sender=sender, receiver=receiver)
+    assert list(shown.items())[79:81] == [("sender_documents_shared_30d", 3), ("receiver_documents_shared_30d", 1)]
+
+
 def test_moments_are_exact_to_the_microsecond() -> None:
     moment = datetime(2261, 3, 1, 12, 30, 1, 999_999, tzinfo=UTC)
     assert from_us(to_us(moment)) == moment
     assert us_or_zero(moment) == to_us(moment)
     assert us_or_zero(None) == 0
+    assert (all_to_us([moment, moment]), all_to_us(None)) == ((to_us(moment), to_us(moment)), ())
