@@ -64,13 +64,13 @@ def alice(api: Api) -> Person:
     return api.business("alice", funds_minor=1_000_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bob(api: Api) -> Person:
-    """Is paid."""
+    """Is paid; each module gets its own, because nobody stays logged in for the whole lane."""
     return api.person("bob")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stranger(api: Api) -> Person:
-    """Has nothing to do with the others, and one dollar."""
+    """Has nothing to do with the others, and one dollar; likewise."""
     return api.person("stranger", funds_minor=100)

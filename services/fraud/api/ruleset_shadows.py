@@ -85,19 +85,23 @@ def _add_reading(router: APIRouter, show: ShowShadow) -> None:
         "/{version}/shadow/changed",
         summary="List decisions that a rule set in the shadow would have made otherwise",
         responses=refusals(*_COMPARED, "cursor_invalid"),
-        dependencies=[permitted("ruleset.read")],
     )
     async def get_changed(
         version: RulesetVersion,
+        principal: Annotated[Principal, permitted("ruleset.read")],
         start_date: FirstDay,
         end_date: LastDay,
         limit: PageSize = PAGE,
         cursor: PageCursor = None,
     ) -> ChangedDecisionPage:
-        """Return them newest first, with the rules of both sets; also those on which it could not be asked."""
-        question = {"shadow": version, "start_date": start_date, "end_date": end_date}
+        """Return them newest first, with the rules of both sets; also those on which it could not be asked.
+
+        What the reader himself sent is left out.
+        """
+        reader_id = principal.user_id
+        question = {"shadow": version, "start_date": start_date, "end_date": end_date, "reader": reader_id}
         days, before_id = require_days(start_date, end_date), place_of(cursor, question)
-        found = await show.changed(version, days, before_id=before_id, limit=limit + 1)
+        found = await show.changed(version, days, reader_id=reader_id, before_id=before_id, limit=limit + 1)
         page = found[:limit]
         following = next_of(question, page[-1].decision_id) if len(found) > limit else None
         return ChangedDecisionPage(decisions=page, next=following)

@@ -48,10 +48,10 @@ def priority_of(usd_minor: int) -> Priority:
     return "high" if needs_two(usd_minor) else "normal"
 
 
-def require_outsider(parties: Collection[str], actor_id: str) -> None:
+def require_outsider(parties: Collection[object], actor_id: str) -> None:
     """Let pass who takes no part in a transfer. Raises: Forbidden `own_transfer`."""
     if actor_id in parties:
-        raise Forbidden("own_transfer", "Nobody reviews a transfer that he takes part in; ask a colleague.")
+        raise Forbidden("own_transfer", "Nobody looks into a transfer that he takes part in; ask a colleague.")
 
 
 def require_reviewer(review: Review, actor_id: str, now: datetime) -> None:

@@ -62,8 +62,9 @@ _SPANS: Final = """
 _CHANGED: Final = """
     SELECT decision_id::text, transfer_id::text, decided_at, live_verdict, verdict, code, points, hits, muted, errors,
            live_hits, usd_minor
-    FROM fraud.shadow_decisions
+    FROM fraud.shadow_decisions s
     WHERE ruleset = $1 AND verdict <> live_verdict AND decided_at >= $2 AND decided_at < $3
+        AND NOT EXISTS (SELECT FROM fraud.decisions d WHERE d.transfer_id = s.transfer_id AND d.user_id = $6::uuid)
         AND (decided_at, decision_id) < (
             coalesce((SELECT decided_at FROM fraud.shadow_decisions WHERE ruleset = $1 AND decision_id = $4::uuid), $3),
             coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
@@ -122,8 +123,11 @@ async def list_spans(connection: asyncpg.Connection, version: int, days: Days) -
 
 
 async def list_differing(
-    connection: asyncpg.Connection, version: int, days: Days, *, before_id: str | None, limit: int
+    connection: asyncpg.Connection, version: int, days: Days, *, reader_id: str, before_id: str | None, limit: int
 ) -> list[Differing]:
-    """Return decisions of these days that it would have made otherwise, newest first, behind the decision named."""
-    rows = await connection.fetch(_CHANGED, version, *days, before_id, limit)
+    """Return decisions of these days that it would have made otherwise, newest first, behind the decision named.
+
+    What the reader himself sent is left out: nobody learns what he is suspected of.
+    """
+    rows = await connection.fetch(_CHANGED, version, *days, before_id, limit, reader_id)
     return [Differing(*row) for row in rows]

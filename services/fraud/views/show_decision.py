@@ -11,6 +11,7 @@ from libs.common.db.reading import Reading
 from libs.common.errors import NotFound
 from libs.common.ids import moment_of
 from services.fraud.domain.explanation import Explanation, ShownEntry, explain
+from services.fraud.domain.reviews import require_outsider
 from services.fraud.domain.rules import RulesetDocument
 from services.fraud.domain.ruleset_reading import read_ruleset
 from services.fraud.domain.stored_features import Features
@@ -64,30 +65,36 @@ class Decision:
 
 
 class ShowDecision:
-    """Reads and explains one decision. Raises: NotFound `decision_not_found`, Unavailable."""
+    """Reads and explains one decision to somebody who takes no part in it: nobody learns what he is suspected of.
+
+    Raises: NotFound `decision_not_found`, Forbidden `own_transfer`, Unavailable.
+    """
 
     def __init__(self, reading: Reading) -> None:
         """Use connections for reading, not the one that decides."""
         self._reading = reading
         self._documents: dict[int, RulesetDocument] = {}
 
-    async def __call__(self, transfer_id: str) -> Decision:
+    async def __call__(self, transfer_id: str, *, reader_id: str) -> Decision:
         """Return the decision on a transfer."""
         async with self._reading.connection() as connection:
-            return await self._explained(connection, await connection.fetchrow(_OF_TRANSFER, transfer_id))
+            return await self._explained(connection, await connection.fetchrow(_OF_TRANSFER, transfer_id), reader_id)
 
-    async def by_id(self, decision_id: str) -> Decision:
+    async def by_id(self, decision_id: str, *, reader_id: str) -> Decision:
         """Return the decision of this id, made within a minute of the moment that the id itself tells."""
         made_at = moment_of(decision_id) or _LONG_AGO
         async with self._reading.connection() as connection:
             row = await connection.fetchrow(_OF_DECISION, decision_id, made_at, _AROUND)
-            return await self._explained(connection, row)
+            return await self._explained(connection, row, reader_id)
 
-    async def _explained(self, connection: asyncpg.Connection, row: asyncpg.Record | None) -> Decision:
+    async def _explained(self, connection: asyncpg.Connection, row: asyncpg.Record | None, reader_id: str) -> Decision:
         if row is None:
             raise NotFound("decision_not_found", "There is no such decision.")
         columns = dict(row)
         features = _decode(columns["features"])
+        require_outsider(
+            [columns["user_id"], features.payer_id, *(user_id for user_id, _, _ in features.payees)], reader_id
+        )
         explanation = explain(
             features,
             verdict=columns["verdict"],

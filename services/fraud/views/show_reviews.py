@@ -136,7 +136,7 @@ class ShowReviews:
             events = await connection.fetch(_EVENTS, transfer_id, EVENTS_SHOWN_MAX)
         return ShownReview(
             review=_queued(row, now),
-            decision=await self._show_decision(transfer_id),
+            decision=await self._show_decision(transfer_id, reader_id=reader_id),
             events=[ReviewEvent(*event) for event in events],
         )
 

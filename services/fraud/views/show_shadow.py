@@ -163,12 +163,19 @@ class ShowShadow:
             by_hour=hours,
         )
 
-    async def changed(self, version: int, days: Days, *, before_id: str | None, limit: int) -> list[ChangedDecision]:
-        """Return a page of what it would have decided otherwise, newest first, behind the decision `before_id`."""
+    async def changed(
+        self, version: int, days: Days, *, reader_id: str, before_id: str | None, limit: int
+    ) -> list[ChangedDecision]:
+        """Return a page of what it would have decided otherwise, newest first, behind the decision `before_id`.
+
+        What the reader himself sent is left out.
+        """
         async with self._reading.connection() as connection:
             if await find_ruleset(connection, version) is None:
                 raise _not_found()
-            found = await list_differing(connection, version, days, before_id=before_id, limit=limit)
+            found = await list_differing(
+                connection, version, days, reader_id=reader_id, before_id=before_id, limit=limit
+            )
         return [ChangedDecision.of(one) for one in found]
 
 

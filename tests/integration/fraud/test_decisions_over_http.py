@@ -73,6 +73,18 @@ async def test_customers_and_strangers_see_nothing(http: httpx2.AsyncClient, key
     assert (await http.get(f"{PATH}/{new_id()}", headers=keys.bearer(new_id()))).json()["code"] == "role_required"
 
 
+async def test_whoever_takes_part_in_a_transfer_is_not_told_why_whatever_his_role(
+    office: Office, http: httpx2.AsyncClient, keys: TokenKeys
+) -> None:
+    payer, office.now = new_id(), system_clock()
+    command = transfer(payer, payee_tier=0)
+    screened = await office.ask_one(command)
+    for party in (payer, command.payees[0].user_id):
+        for place in (command.transfer_id, f"by-id/{screened.decision_id}"):
+            answer = await http.get(f"{PATH}/{place}", headers=keys.bearer(party, "compliance"))
+            assert (answer.status_code, answer.json()["code"]) == (403, "own_transfer"), place
+
+
 async def test_an_unknown_transfer_is_not_found_and_a_wrong_id_is_refused(
     http: httpx2.AsyncClient, keys: TokenKeys
 ) -> None:

@@ -94,6 +94,8 @@ async def test_what_would_have_been_decided_is_kept_and_nobody_notices(office: O
         "unusual_activity",
     )
     assert (changed["hits"], changed["live_hits"], changed["points"]) == (["round"], ["round"], 50)
+    room.author = room.keys.bearer(held.payer.user_id if held.payer else "", "compliance")
+    assert await room.changed(strict, office.now.date(), office.now.date()) == [], "nobody reads of his own"
     [screened] = await office.ask(held)
     assert screened.verdict == "hold", "what was decided stays"
 
