@@ -344,12 +344,12 @@ TABLE: Mapping[str, Line] = {
     "POST /api/v1/admin/fraud/reviews/{transfer_id}/reject": Line(
         "403 403 403 404 403 403 403", about=_TRANSFER, body=lambda _: {"reason": "tried"}, person_only=True
     ),
-    "POST /api/v1/admin/fraud/reviews/approve": Line(
+    "POST /api/v1/admin/fraud/bulk-reviews/approve": Line(
         "403 403 403 422 403 403 403",
         body=lambda has: {"transfer_ids": [has.transfer_id], "reason": "tried"},
         person_only=True,
     ),
-    "POST /api/v1/admin/fraud/reviews/reject": Line(
+    "POST /api/v1/admin/fraud/bulk-reviews/reject": Line(
         "403 403 403 422 403 403 403",
         body=lambda has: {"transfer_ids": [has.transfer_id], "reason": "tried"},
         person_only=True,

@@ -108,6 +108,6 @@ def test_what_waits_for_both_goes_on_after_both(api: Api, first: str, *, kyc_fir
 def test_many_at_once(api: Api, first: str) -> None:
     payer, payee = api.person("mona", funds_minor=1_000), api.person("max")
     ids = [pay_held(api, payer, payee, amount_minor) for amount_minor in (1, 2)]
-    results = api.post(f"{QUEUE}/approve", {"transfer_ids": ids}, token=first).json()["results"]
+    results = api.post("/admin/fraud/bulk-reviews/approve", {"transfer_ids": ids}, token=first).json()["results"]
     assert [one["done"]["review_status"] for one in results] == ["approved", "approved"]
     wait_until("both postings", lambda: {status_of(api, payee, one) for one in ids} == {"posted"})

@@ -41,7 +41,7 @@ def reviews_router(
     show: ShowReviews, claim: ClaimReview, comment: NoteComment, decide: DecideReview, decide_many: DecideReviews
 ) -> APIRouter:
     """Return the routes."""
-    router = APIRouter(prefix="/api/v1/admin/fraud/reviews", tags=["fraud"])
+    router = APIRouter(prefix="/api/v1/admin/fraud", tags=["fraud"])
     _add_reading(router, show)
     _add_working(router, claim, comment)
     _add_deciding(router, decide)
@@ -50,7 +50,9 @@ def reviews_router(
 
 
 def _add_reading(router: APIRouter, show: ShowReviews) -> None:
-    @router.get("", summary="List transfers held for a review", responses=refusals("role_required", "cursor_invalid"))
+    @router.get(
+        "/reviews", summary="List transfers held for a review", responses=refusals("role_required", "cursor_invalid")
+    )
     async def list_reviews(
         principal: _Reader,
         status: Annotated[ReviewStatus, Query(description="in this state")] = "open",
@@ -79,20 +81,24 @@ def _add_reading(router: APIRouter, show: ShowReviews) -> None:
         shown = page[:limit]
         return ReviewList(reviews=shown, next=next_of(question, shown[-1].transfer_id) if len(page) > limit else None)
 
-    @router.get("/{transfer_id}", summary="See a review, with what held the transfer", responses=refusals(*_OF_ONE))
+    @router.get(
+        "/reviews/{transfer_id}", summary="See a review, with what held the transfer", responses=refusals(*_OF_ONE)
+    )
     async def read_review(transfer_id: _TransferId, principal: _Reader) -> ShownReview:
         """Return a review, the decision that held its transfer with all it rested on, and what was done and said."""
         return await show.one(transfer_id, reader_id=principal.user_id)
 
 
 def _add_working(router: APIRouter, claim: ClaimReview, comment: NoteComment) -> None:
-    @router.put("/{transfer_id}/claim", status_code=204, summary="Claim a review", responses=refusals(*_OF_DECISIONS))
+    @router.put(
+        "/reviews/{transfer_id}/claim", status_code=204, summary="Claim a review", responses=refusals(*_OF_DECISIONS)
+    )
     async def put_claim(transfer_id: _TransferId, _principal: _Reviewer, request: Request) -> None:
         """Have a review to oneself for fifteen minutes; meanwhile no colleague decides it. Repeating begins anew."""
         await claim(transfer_id, asker_of(request))
 
     @router.delete(
-        "/{transfer_id}/claim",
+        "/reviews/{transfer_id}/claim",
         status_code=204,
         summary="Let go of a review",
         responses=refusals("role_required", "review_not_found", "review_not_claimed"),
@@ -102,7 +108,7 @@ def _add_working(router: APIRouter, claim: ClaimReview, comment: NoteComment) ->
         await claim.release(transfer_id, asker_of(request))
 
     @router.post(
-        "/{transfer_id}/comments",
+        "/reviews/{transfer_id}/comments",
         status_code=204,
         summary="Comment on a review",
         responses=refusals(*_OF_ONE, "too_many_comments", *REFUSED_COPIES),
@@ -121,7 +127,7 @@ def _said(_made: None) -> KeptAnswer:
 
 def _add_deciding(router: APIRouter, decide: DecideReview) -> None:
     @router.post(
-        "/{transfer_id}/approve",
+        "/reviews/{transfer_id}/approve",
         summary="Approve a held transfer",
         responses=refusals(*_OF_DECISIONS, "second_person_required"),
     )
@@ -135,7 +141,7 @@ def _add_deciding(router: APIRouter, decide: DecideReview) -> None:
         reason = (body.reason if body else None) or ""
         return ReviewDecisionAnswer.of(await decide(transfer_id, "approve", reason, asker_of(request)))
 
-    @router.post("/{transfer_id}/reject", summary="Reject a held transfer", responses=refusals(*_OF_DECISIONS))
+    @router.post("/reviews/{transfer_id}/reject", summary="Reject a held transfer", responses=refusals(*_OF_DECISIONS))
     async def post_rejection(
         transfer_id: _TransferId, body: ReviewRejectionBody, _principal: _Reviewer, request: Request
     ) -> ReviewDecisionAnswer:
@@ -144,13 +150,14 @@ def _add_deciding(router: APIRouter, decide: DecideReview) -> None:
 
 
 def _add_deciding_many(router: APIRouter, decide_many: DecideReviews) -> None:
-    @router.post("/approve", summary="Approve many held transfers", responses=refusals("role_required"))
+    # Beside the queue: within it, "approve" would be a transfer's id to whoever asks with GET.
+    @router.post("/bulk-reviews/approve", summary="Approve many held transfers", responses=refusals("role_required"))
     async def post_approvals(body: ApproveManyBody, _principal: _Reviewer, request: Request) -> BulkAnswer:
         """Approve up to a hundred, each for itself; one that cannot be is named and keeps no other from it."""
         ids = list(dict.fromkeys(body.transfer_ids))
         return BulkAnswer.of(await decide_many(ids, "approve", body.reason or "", asker_of(request)))
 
-    @router.post("/reject", summary="Reject many held transfers", responses=refusals("role_required"))
+    @router.post("/bulk-reviews/reject", summary="Reject many held transfers", responses=refusals("role_required"))
     async def post_rejections(body: RejectManyBody, _principal: _Reviewer, request: Request) -> BulkAnswer:
         """Reject up to a hundred, each for itself; one that cannot be is named and keeps no other from it."""
         ids = list(dict.fromkeys(body.transfer_ids))

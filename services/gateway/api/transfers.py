@@ -98,6 +98,7 @@ def _endpoint(
 
     async def run_dry(request: HotRequest, principal: Principal) -> HotAnswer:
         require_readable(request.idempotency_key)
+        parts.origin_of(request)  # whoever tries it first learns what will be refused
         asked = read(request.body)
         counted = await parts.count(request.address, principal)
         request.answer_headers = [] if counted is None else list(counted.headers)

@@ -20,6 +20,7 @@ from tests.integration.fraud.review_desk import Desk, hold_for_review
 from tests.support.api_world import TokenKeys, http_client
 
 PATH = "/api/v1/admin/fraud/reviews"
+MANY = "/api/v1/admin/fraud/bulk-reviews"
 
 
 @pytest.fixture
@@ -179,7 +180,7 @@ async def test_who_reads_does_not_decide(office: Office, http: httpx2.AsyncClien
         await http.put(f"{path}/claim", headers=who),
         await http.delete(f"{path}/claim", headers=who),
         *[await http.post(f"{path}/{step}", headers=who, json=body) for step in ("comments", "approve", "reject")],
-        *[await http.post(f"{PATH}/{step}", headers=who, json=body) for step in ("approve", "reject")],
+        *[await http.post(f"{MANY}/{step}", headers=who, json=body) for step in ("approve", "reject")],
     ]
     assert {answer.json()["code"] for answer in refused} == {"role_required"}
 
@@ -192,9 +193,9 @@ async def test_what_is_wrong_changes_nothing(office: Office, http: httpx2.AsyncC
         await http.post(f"{path}/reject", headers=staff, json={"reason": ""}),
         await http.post(f"{path}/comments", headers=staff, json={"text": "x" * 1001}),
         await http.post(f"{path}/comments", headers=staff, json={"text": "bell\x07"}),
-        await http.post(f"{PATH}/approve", headers=staff, json={"transfer_ids": []}),
-        await http.post(f"{PATH}/approve", headers=staff, json={"transfer_ids": [new_id() for _ in range(101)]}),
-        await http.post(f"{PATH}/reject", headers=staff, json={"transfer_ids": [held.transfer_id]}),
+        await http.post(f"{MANY}/approve", headers=staff, json={"transfer_ids": []}),
+        await http.post(f"{MANY}/approve", headers=staff, json={"transfer_ids": [new_id() for _ in range(101)]}),
+        await http.post(f"{MANY}/reject", headers=staff, json={"transfer_ids": [held.transfer_id]}),
         await http.get(f"{PATH}?min_usd_minor=-1", headers=staff),
         await http.get(f"{PATH}?limit=101", headers=staff),
         await http.get(f"{PATH}/not-an-id", headers=staff),
@@ -211,7 +212,7 @@ async def test_what_is_wrong_changes_nothing(office: Office, http: httpx2.AsyncC
 async def test_many_get_a_result_each(office: Office, http: httpx2.AsyncClient, staff: dict[str, str]) -> None:
     held = await hold_for_review(office)
     ids = [held.transfer_id, "00000000-0000-7000-8000-000000000000", held.transfer_id]
-    answer = await http.post(f"{PATH}/reject", headers=staff, json={"transfer_ids": ids, "reason": "a ring"})
+    answer = await http.post(f"{MANY}/reject", headers=staff, json={"transfer_ids": ids, "reason": "a ring"})
     assert answer.status_code == 200
     done, unknown = answer.json()["results"]
     assert (done["done"]["review_status"], done["code"]) == ("rejected", "")

@@ -60,4 +60,5 @@ async def test_fraud_is_told_numbers_however_a_transfer_is_asked_for(counter: Co
         assert await told() == [(here, 0), (here, phone), (here, phone), (here, phone)]
         for wrong in ("x" * 101, "a b", "a\x7fb"):
             assert await post("/transfers", counter.body(), **{"Tallystick-Device": wrong}) == 400
+            assert await post("/transfers?dry_run=true", counter.body(), **{"Tallystick-Device": wrong}) == 400
         assert len(await told()) == 4
