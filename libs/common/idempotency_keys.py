@@ -1,7 +1,7 @@
 """Idempotency keys as callers write them (draft-ietf-httpapi-idempotency-key-header)."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from libs.common.errors import Malformed
 from libs.common.field_errors import field_error
@@ -13,6 +13,15 @@ KEY_SCHEMA: Final[dict[str, object]] = {
     "pattern": '^("[!-~]{2,254}|[!#-~][!-~]{0,254})$',
 }
 """For OpenAPI: what `read_key` takes."""
+KEY_HEADER: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "1 to 255 printable ASCII characters, kept for ever. Same key, same body: the first outcome again.",
+    "schema": KEY_SCHEMA,
+    "example": "rent-2026-03",
+}
+"""For OpenAPI: the header of a route that needs a key."""
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 

@@ -108,6 +108,10 @@ def test_what_waits_for_both_goes_on_after_both(api: Api, first: str, *, kyc_fir
 def test_many_at_once(api: Api, first: str) -> None:
     payer, payee = api.person("mona", funds_minor=1_000), api.person("max")
     ids = [pay_held(api, payer, payee, amount_minor) for amount_minor in (1, 2)]
-    results = api.post("/admin/fraud/bulk-reviews/approve", {"transfer_ids": ids}, token=first).json()["results"]
-    assert [one["done"]["review_status"] for one in results] == ["approved", "approved"]
+    many, key = "/admin/fraud/bulk-reviews/approve", new_key()
+    problem(api.post(many, {"transfer_ids": ids}, token=first), 400, "idempotency_key_missing")
+    answer = api.post(many, {"transfer_ids": ids}, token=first, key=key)
+    assert [one["done"]["review_status"] for one in answer.json()["results"]] == ["approved", "approved"]
+    again = api.post(many, {"transfer_ids": ids}, token=first, key=key)
+    assert (again.json(), again.headers["Idempotency-Replayed"]) == (answer.json(), "true")
     wait_until("both postings", lambda: {status_of(api, payee, one) for one in ids} == {"posted"})

@@ -121,6 +121,11 @@ class KeyedRequest:
     body_hash: bytes
     request_id: str
 
+    def key_of(self, principal_id: str) -> RequestKey:
+        """Return the key of a request that needs one, for a use case which keeps what it did piece by piece."""
+        check(self.idempotency_key is not None, "a route that needs a key has read it", route=self.route)
+        return RequestKey(principal_id, self.route, str(self.idempotency_key))
+
     def by(
         self, principal_id: str, render: Render[_Made], *, hide: Callable[[str], bytes] | None = None
     ) -> Once[_Made]:
@@ -173,8 +178,17 @@ async def _keyed_request(request: Request, head: Annotated[KeyedHead, Depends(_k
     return head.with_body(await request.body())
 
 
+async def _surely_keyed_request(
+    request: Request, idempotency_key: Annotated[str | None, Header(include_in_schema=False)] = None
+) -> KeyedRequest:
+    read_key(idempotency_key)
+    return await _keyed_request(request, _keyed_head(request, idempotency_key))
+
+
 Keyed = Annotated[KeyedRequest, Depends(_keyed_request)]
 """What a route takes that honours idempotency keys."""
+SurelyKeyed = Annotated[KeyedRequest, Depends(_surely_keyed_request)]
+"""The same for a route that does nothing without a key; its `openapi_extra` names `KEY_HEADER`."""
 KeyedBeforeBody = Annotated[KeyedHead, Depends(_keyed_head)]
 """The same for a route that reads its body itself."""
 REFUSED_COPIES: Final = ("idempotency_key_invalid", "idempotency_key_reused", "request_in_progress")

@@ -6,9 +6,8 @@ from typing import Annotated
 from pydantic import BaseModel, Field, StringConstraints
 
 from libs.common.http.models import PRINTABLE_SCHEMA, IdText, Printable, ShortText, StrictModel
-from services.fraud.domain.reviews import ReviewStatus
-from services.fraud.use_cases.decide_review import Decided
-from services.fraud.use_cases.decide_reviews import REVIEWS_MAX, Refused
+from services.fraud.domain.reviews import Decided, Refused, ReviewStatus
+from services.fraud.use_cases.decide_reviews import REVIEWS_MAX
 from services.fraud.views.show_reviews import QueuedReview
 
 CommentText = Annotated[

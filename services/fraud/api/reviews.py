@@ -9,9 +9,10 @@ from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
 from libs.common.http.id_pages import PAGE, PageCursor, PageSize, next_of, place_of
-from libs.common.http.idempotency import REFUSED_COPIES, Keyed, kept_response
+from libs.common.http.idempotency import REFUSED_COPIES, Keyed, KeyedRequest, SurelyKeyed, kept_response
 from libs.common.http.models import IdText
 from libs.common.http.openapi import refusals
+from libs.common.idempotency_keys import KEY_HEADER
 from libs.common.money import MAX_AMOUNT_MINOR
 from services.fraud.api.review_models import (
     ApproveManyBody,
@@ -25,8 +26,8 @@ from services.fraud.api.review_models import (
 )
 from services.fraud.domain.reviews import ReviewStatus
 from services.fraud.use_cases.claim_review import ClaimReview
-from services.fraud.use_cases.decide_review import DecideReview
-from services.fraud.use_cases.decide_reviews import DecideReviews
+from services.fraud.use_cases.decide_review import DecideReview, Decision
+from services.fraud.use_cases.decide_reviews import BulkRequest, DecideReviews
 from services.fraud.use_cases.note_comment import NoteComment
 from services.fraud.views.show_reviews import ReviewQuery, ShownReview, ShowReviews
 
@@ -35,6 +36,12 @@ _Reader = Annotated[Principal, permitted("review.read")]
 _Reviewer = Annotated[Principal, permitted("review.decide")]
 _OF_ONE: Final = ("role_required", "own_transfer", "review_not_found")
 _OF_DECISIONS: Final = (*_OF_ONE, "review_not_open", "review_claimed")
+_OF_MANY: Final = (
+    "role_required",
+    "idempotency_key_missing",
+    "idempotency_key_invalid",
+    "idempotency_key_reused",
+)
 
 
 def reviews_router(
@@ -150,15 +157,48 @@ def _add_deciding(router: APIRouter, decide: DecideReview) -> None:
 
 
 def _add_deciding_many(router: APIRouter, decide_many: DecideReviews) -> None:
-    # Beside the queue: within it, "approve" would be a transfer's id to whoever asks with GET.
-    @router.post("/bulk-reviews/approve", summary="Approve many held transfers", responses=refusals("role_required"))
-    async def post_approvals(body: ApproveManyBody, _principal: _Reviewer, request: Request) -> BulkAnswer:
-        """Approve up to a hundred, each for itself; one that cannot be is named and keeps no other from it."""
-        ids = list(dict.fromkeys(body.transfer_ids))
-        return BulkAnswer.of(await decide_many(ids, "approve", body.reason or "", asker_of(request)))
+    async def decided(
+        asked: KeyedRequest,
+        request: Request,
+        response: Response,
+        decision: Decision,
+        body: ApproveManyBody | RejectManyBody,
+    ) -> BulkAnswer:
+        asker = asker_of(request)
+        bulk = BulkRequest(asked.key_of(asker.actor_id), asked.body_hash, decision, body.reason or "")
+        outcomes, is_replayed = await decide_many(bulk, list(dict.fromkeys(body.transfer_ids)), asker)
+        if is_replayed:
+            response.headers["Idempotency-Replayed"] = "true"
+        return BulkAnswer.of(outcomes)
 
-    @router.post("/bulk-reviews/reject", summary="Reject many held transfers", responses=refusals("role_required"))
-    async def post_rejections(body: RejectManyBody, _principal: _Reviewer, request: Request) -> BulkAnswer:
-        """Reject up to a hundred, each for itself; one that cannot be is named and keeps no other from it."""
-        ids = list(dict.fromkeys(body.transfer_ids))
-        return BulkAnswer.of(await decide_many(ids, "reject", body.reason, asker_of(request)))
+    # Beside the queue: within it, "approve" would be a transfer's id to whoever asks with GET.
+    @router.post(
+        "/bulk-reviews/approve",
+        summary="Approve many held transfers",
+        responses=refusals(*_OF_MANY),
+        openapi_extra={"parameters": [KEY_HEADER]},
+    )
+    async def post_approvals(
+        body: ApproveManyBody, _principal: _Reviewer, asked: SurelyKeyed, request: Request, response: Response
+    ) -> BulkAnswer:
+        """Approve up to a hundred, each for itself; one that cannot be is named and keeps no other from it.
+
+        Should the answer be lost or 503, some are decided: send it again with the same key. What was decided or refused
+        is told as it was, and the rest is done.
+        """
+        return await decided(asked, request, response, "approve", body)
+
+    @router.post(
+        "/bulk-reviews/reject",
+        summary="Reject many held transfers",
+        responses=refusals(*_OF_MANY),
+        openapi_extra={"parameters": [KEY_HEADER]},
+    )
+    async def post_rejections(
+        body: RejectManyBody, _principal: _Reviewer, asked: SurelyKeyed, request: Request, response: Response
+    ) -> BulkAnswer:
+        """Reject up to a hundred, each for itself; one that cannot be is named and keeps no other from it.
+
+        Sent again with the same key, it answers as approving many does.
+        """
+        return await decided(asked, request, response, "reject", body)

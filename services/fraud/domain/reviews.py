@@ -38,6 +38,29 @@ class Review:
     first_approved_by: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a decision did. A review that is `open` still waits for a second person.
+
+    `remaining` is what the transfer waits for still. `code` is empty, or why it was rejected: also an approved one is
+    when a list forbids it by now, or when it comes so late that the limits do.
+    """
+
+    transfer_id: str
+    review_status: ReviewStatus
+    remaining: tuple[Literal["kyc_pending", "review"], ...]
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One that could not be decided, and why."""
+
+    transfer_id: str
+    code: str
+    detail: str
+
+
 def needs_two(usd_minor: int) -> bool:
     """Tell whether a release takes two people."""
     return usd_minor > TWO_PEOPLE_ABOVE_MINOR

@@ -19,11 +19,10 @@ from libs.common.http.auth import Principal
 from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
 from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
-from libs.common.idempotency_keys import read_key
+from libs.common.idempotency_keys import KEY_HEADER, read_key
 from libs.common.ids import is_id
 from services.gateway.api.csv_cells import defused
 from services.gateway.api.money_requests import MoneyRoutes
-from services.gateway.api.openapi_money import KEY_HEADER
 from services.gateway.api.request_limits import address_of
 from services.gateway.api.timed_answers import TimedAnswer
 from services.gateway.domain.batch_files import FileKind

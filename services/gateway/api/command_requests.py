@@ -12,10 +12,11 @@ from libs.common.errors import TooManyRequests
 from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.problems import problem_response
+from libs.common.idempotency_keys import KEY_HEADER
 from libs.common.sentences import detail_of
 from services.gateway.api.command_models import CommandAccepted
 from services.gateway.api.money_requests import MoneyRoutes
-from services.gateway.api.openapi_money import KEY_HEADER, PREFER_HEADER
+from services.gateway.api.openapi_money import PREFER_HEADER
 from services.gateway.api.preferences import wait_of
 from services.gateway.api.request_limits import address_of
 from services.gateway.domain.outcomes import http_status_of_refusal

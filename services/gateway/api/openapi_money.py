@@ -8,7 +8,7 @@ import msgspec
 from libs.common.contracts.transfers import DEVICE_CHARACTERS_MAX
 from libs.common.http.error_codes import OF_A_TRANSFER, codes_of, error_codes
 from libs.common.http.openapi import ACTION_MEMBER, problem_of
-from libs.common.idempotency_keys import KEY_SCHEMA
+from libs.common.idempotency_keys import KEY_HEADER
 from services.gateway.api.batches import BatchOut
 from services.gateway.domain.requests import BatchIn, DepositIn, TransferIn, WithdrawalIn
 from services.gateway.views.reversals import ReversalPage
@@ -21,14 +21,6 @@ _SCHEMAS, _COMPONENTS = msgspec.json.schema_components(
 )
 MONEY_SCHEMAS: Final[dict[str, Any]] = _COMPONENTS
 
-KEY_HEADER: Final[dict[str, Any]] = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": True,
-    "description": "1 to 255 printable ASCII characters, kept for ever. Same key, same body: the first outcome again.",
-    "schema": KEY_SCHEMA,
-    "example": "rent-2026-03",
-}
 _KEY_UNLESS_DRY: Final[dict[str, Any]] = {
     **KEY_HEADER,
     "required": False,

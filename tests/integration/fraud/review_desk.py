@@ -8,15 +8,16 @@ from libs.common.contracts.fraud import HoldReason
 from libs.common.contracts.transfers import TransferCommand
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
-from libs.common.db.kept_answers import KeptAnswer
+from libs.common.db.kept_answers import KeptAnswer, RequestKey
 from libs.common.db.unit_of_work import UnitOfWork as StaffWork
 from libs.common.http.idempotency import Once
 from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
+from services.fraud.domain.reviews import Decided
 from services.fraud.store.unit_of_work import UnitOfWork
 from services.fraud.use_cases.claim_review import ClaimReview
-from services.fraud.use_cases.decide_review import Decided, DecideReview, Decision
-from services.fraud.use_cases.decide_reviews import DecideReviews
+from services.fraud.use_cases.decide_review import DecideReview, Decision
+from services.fraud.use_cases.decide_reviews import BulkRequest, DecideReviews
 from services.fraud.use_cases.note_comment import NoteComment
 from services.fraud.use_cases.read_policy import PolicyInForce
 from services.fraud.use_cases.read_screening_data import ScreeningInForce
@@ -51,6 +52,12 @@ class Desk:
 
     async def say(self, decision: Decision, transfer_id: str, by: Asker | None = None) -> Decided:
         return await self.decide(transfer_id, decision, "looked at it", by or reviewer())
+
+
+def in_bulk(by: Asker, decision: Decision = "approve", *, key: str = "", body: bytes = b"") -> BulkRequest:
+    """Give a request to decide on many, under a key of its own unless one is named."""
+    request_key = RequestKey(by.actor_id, f"POST …/{decision}", key or new_id())
+    return BulkRequest(request_key, body.ljust(32, b"."), decision, "looked at them")
 
 
 def reviewer() -> Asker:

@@ -284,31 +284,6 @@ async def test_a_wait_for_kyc_ends_after_thirty_days(office: Office) -> None:
     assert len(office.resolutions(held.transfer_id)) == 1
 
 
-async def test_many_are_decided_each_for_itself(office: Office, desk: Desk) -> None:
-    who = reviewer()
-    fine, taken, large = [
-        await hold_for_review(office, transfer(new_id(), amount_minor=amount_minor)) for amount_minor in (1, 2, ABOVE)
-    ]
-    await desk.claim(taken.transfer_id, reviewer())
-    ids = [fine.transfer_id, new_id(), taken.transfer_id, large.transfer_id]
-
-    results = await desk.decide_many(ids, "approve", "", who)
-
-    assert [one.transfer_id for one in results] == ids
-    said = [getattr(one, "review_status", None) or getattr(one, "code", None) for one in results]
-    assert said == ["approved", "review_not_found", "review_claimed", "open"]
-    entries = await office.query(
-        "SELECT resource_id, outcome, reason FROM fraud.audit_log WHERE actor_id = $1 ORDER BY entry_id", who.actor_id
-    )
-    assert [tuple(entry) for entry in entries] == [
-        (ids[0], "done", ""),
-        (ids[3], "done", ""),
-        (ids[1], "refused", "review_not_found"),
-        (ids[2], "refused", "review_claimed"),
-    ]
-    assert who.is_recorded
-
-
 async def test_a_review_has_two_hundred_comments_at_most(office: Office, desk: Desk) -> None:
     held = await hold_for_review(office)
     who = reviewer()

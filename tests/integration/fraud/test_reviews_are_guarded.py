@@ -5,7 +5,7 @@ import pytest
 
 from libs.common.ids import new_id
 from tests.integration.fraud.office import Office, transfer
-from tests.integration.fraud.review_desk import Desk, hold_for_review, reviewer
+from tests.integration.fraud.review_desk import Desk, hold_for_review, in_bulk, reviewer
 
 DECIDE = "UPDATE fraud.reviews SET status = 'approved', decided_by = $2, decided_at = now() WHERE transfer_id = $1"
 FIRST = "UPDATE fraud.reviews SET first_approved_by = $2, first_approved_at = now() WHERE transfer_id = $1"
@@ -47,6 +47,24 @@ async def test_what_a_review_is_about_never_changes(office: Office) -> None:
     for column, value in (("usd_minor", "1"), ("parties", "parties"), ("due_at", "now()"), ("payer_id", "payer_id")):
         sql = f"UPDATE fraud.reviews SET {column} = {value} WHERE transfer_id = $1"
         assert await refused(office, sql, held.transfer_id) == "not granted"
+
+
+async def test_what_became_of_many_stays_as_it_was(office: Office, desk: Desk, fraud_admin_dsn: str) -> None:
+    held = await hold_for_review(office)
+    who = reviewer()
+    await desk.decide_many(in_bulk(who, key="kept"), [held.transfer_id], who)
+    owner = await asyncpg.connect(fraud_admin_dsn)
+    try:
+        for table in ("bulk_reviews", "bulk_review_outcomes"):
+            for change in (f"UPDATE fraud.{table} SET bulk_id = bulk_id", f"DELETE FROM fraud.{table}"):
+                assert await refused(office, change) == "not granted"
+                with pytest.raises(asyncpg.CheckViolationError):
+                    await owner.execute(change)
+    finally:
+        await owner.close()
+    [[bulk_id]] = await office.query("SELECT bulk_id FROM fraud.bulk_reviews WHERE principal_id = $1", who.actor_id)
+    silent = "INSERT INTO fraud.bulk_review_outcomes VALUES ($1, gen_random_uuid(), NULL, '{}', '', '')"
+    assert await refused(office, silent, bulk_id) == "bulk_review_outcomes_refused_why"
 
 
 async def test_what_was_said_is_neither_changed_nor_empty(office: Office, fraud_admin_dsn: str) -> None:

@@ -45,6 +45,11 @@ def staff(keys: TokenKeys) -> dict[str, str]:
     return keys.bearer(new_id(), "compliance")
 
 
+def keyed(who: dict[str, str]) -> dict[str, str]:
+    """Give the headers of a request of its own."""
+    return who | {"Idempotency-Key": new_id()}
+
+
 async def listed(http: httpx2.AsyncClient, staff: dict[str, str], **query: Any) -> list[dict[str, Any]]:
     """Follow the cursors to the last page."""
     found: list[dict[str, Any]] = []
@@ -180,7 +185,7 @@ async def test_who_reads_does_not_decide(office: Office, http: httpx2.AsyncClien
         await http.put(f"{path}/claim", headers=who),
         await http.delete(f"{path}/claim", headers=who),
         *[await http.post(f"{path}/{step}", headers=who, json=body) for step in ("comments", "approve", "reject")],
-        *[await http.post(f"{MANY}/{step}", headers=who, json=body) for step in ("approve", "reject")],
+        *[await http.post(f"{MANY}/{step}", headers=keyed(who), json=body) for step in ("approve", "reject")],
     ]
     assert {answer.json()["code"] for answer in refused} == {"role_required"}
 
@@ -193,9 +198,9 @@ async def test_what_is_wrong_changes_nothing(office: Office, http: httpx2.AsyncC
         await http.post(f"{path}/reject", headers=staff, json={"reason": ""}),
         await http.post(f"{path}/comments", headers=staff, json={"text": "x" * 1001}),
         await http.post(f"{path}/comments", headers=staff, json={"text": "bell\x07"}),
-        await http.post(f"{MANY}/approve", headers=staff, json={"transfer_ids": []}),
-        await http.post(f"{MANY}/approve", headers=staff, json={"transfer_ids": [new_id() for _ in range(101)]}),
-        await http.post(f"{MANY}/reject", headers=staff, json={"transfer_ids": [held.transfer_id]}),
+        await http.post(f"{MANY}/approve", headers=keyed(staff), json={"transfer_ids": []}),
+        await http.post(f"{MANY}/approve", headers=keyed(staff), json={"transfer_ids": [new_id() for _ in range(101)]}),
+        await http.post(f"{MANY}/reject", headers=keyed(staff), json={"transfer_ids": [held.transfer_id]}),
         await http.get(f"{PATH}?min_usd_minor=-1", headers=staff),
         await http.get(f"{PATH}?limit=101", headers=staff),
         await http.get(f"{PATH}/not-an-id", headers=staff),
@@ -212,9 +217,16 @@ async def test_what_is_wrong_changes_nothing(office: Office, http: httpx2.AsyncC
 async def test_many_get_a_result_each(office: Office, http: httpx2.AsyncClient, staff: dict[str, str]) -> None:
     held = await hold_for_review(office)
     ids = [held.transfer_id, "00000000-0000-7000-8000-000000000000", held.transfer_id]
-    answer = await http.post(f"{MANY}/reject", headers=staff, json={"transfer_ids": ids, "reason": "a ring"})
-    assert answer.status_code == 200
+    headers, body = keyed(staff), {"transfer_ids": ids, "reason": "a ring"}
+    nameless = await http.post(f"{MANY}/reject", headers=staff, json=body)
+    assert (nameless.status_code, nameless.json()["code"]) == (400, "idempotency_key_missing")
+    answer = await http.post(f"{MANY}/reject", headers=headers, json=body)
+    assert (answer.status_code, answer.headers.get("Idempotency-Replayed")) == (200, None)
     done, unknown = answer.json()["results"]
     assert (done["done"]["review_status"], done["code"]) == ("rejected", "")
     assert done["done"]["code"] == "transfer_not_permitted"
     assert (unknown["done"], unknown["code"]) == (None, "review_not_found")
+    again = await http.post(f"{MANY}/reject", headers=headers, json=body)
+    assert (again.headers.get("Idempotency-Replayed"), again.content) == ("true", answer.content)
+    other = await http.post(f"{MANY}/reject", headers=headers, json=body | {"reason": "no ring"})
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
