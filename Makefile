@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest
 # A fresh interpreter that finds nothing compiled spends a second on it, and a run starts a hundred.
 unexport PYTHONDONTWRITEBYTECODE
 # Two processes, from the front, so what takes longest stands first; a third would have a stack of its own up beside theirs and
-# that of chaos, and those take 45 per cent of a core each though nothing moves. tests/support/sharing.py says what stays together.
+# that of chaos, and those take 30 per cent of a core each though nothing moves. tests/support/sharing.py says what stays together.
 IN_PARALLEL := -n 2
 # What depends on how the broker behaves, and so runs on each of them.
 DELIVERY := tests/integration/messaging

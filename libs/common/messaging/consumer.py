@@ -14,6 +14,7 @@ log = structlog.get_logger()
 
 _LONG_POLL_MS: Final = 1000
 _IDLE_MS: Final = 25
+_IDLE_MS_MAX: Final = 100
 _BUSY_MS: Final = 10
 _BUSY_BYTES: Final = 16 * 1024
 _STARVED_MS_MAX: Final = 2000
@@ -48,13 +49,15 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships
         FastStream sleeps for its batch timeout after every empty poll: a flat delay on every hop of a lone transfer.
         So there are no empty polls; stopping cancels the wait.
         """
+        looks = 0
         while True:
             self._wanted.set()
             records: dict[TopicPartition, list[ConsumerRecord[Any, Any]]] = await super().getmany(
                 *partitions, timeout_ms=_LONG_POLL_MS, max_records=max_records
             )
             self._wanted.clear()
-            self._fetcher._fetch_max_wait_ms = max(self._fewest_ms, _patience_ms(records))  # noqa: SLF001 -- read per fetch
+            looks += 1
+            self._fetcher._fetch_max_wait_ms = max(self._fewest_ms, _patience_ms(records, looks))  # noqa: SLF001 -- read per fetch
             if records:
                 self._fetch_again_at = asyncio.get_running_loop().time() + self.rest_seconds
                 return records
@@ -137,14 +140,15 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships
             await self._client.close()
 
 
-def _patience_ms(records: Mapping[TopicPartition, Sequence[ConsumerRecord[Any, Any]]]) -> int:
+def _patience_ms(records: Mapping[TopicPartition, Sequence[ConsumerRecord[Any, Any]]], empty: int = 0) -> int:
     """Return how long the next fetch may wait, after one that brought these; it matters on the local broker alone.
 
     That looks for new records at ever shorter intervals, the first half the wait: a short wait finds a lone record
-    soon, at the price of hundreds of fetches a second. Under load nobody notices the delay, but everybody the price.
+    soon, at the price of hundreds of fetches a second. Under load nobody notices the delay, but everybody the price;
+    nor does whoever comes after seconds of silence, `empty` of them.
     """
     if not records:
-        return _IDLE_MS
+        return min(empty * _IDLE_MS, _IDLE_MS_MAX)
     size = sum(len(record.value or b"") for found in records.values() for record in found)
     return _BUSY_MS if size > _BUSY_BYTES else 0
 
