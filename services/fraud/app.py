@@ -11,7 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from libs.common.audit.audit_log import AuditLog
 from libs.common.audit.trail import AuditTrail
 from libs.common.clock import Clock, system_clock
-from libs.common.contracts.topics import ACCOUNTS, CUSTOMERS, KYC_SIGNALS, TRANSFER_REQUESTS, TRANSFERS, VERIFICATIONS
+from libs.common.contracts.topics import (
+    ACCOUNTS,
+    CUSTOMERS,
+    ERASURES,
+    KYC_SIGNALS,
+    TRANSFER_REQUESTS,
+    TRANSFERS,
+    VERIFICATIONS,
+)
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
@@ -25,6 +33,8 @@ from libs.common.http.health import Health
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Subscription
 from libs.common.origins import OriginKeys
+from libs.common.personal.erased_at_accounts import ErasedAtAccounts
+from libs.common.personal.fetch_erasures import FETCH_SECONDS, FetchErasures
 from libs.common.service import Role
 from libs.common.timers import Timers
 from libs.common.wait_for_servers import until_available
@@ -43,6 +53,7 @@ from services.fraud.api.statistics import statistics_router
 from services.fraud.api.usd_rates import usd_rates_router
 from services.fraud.consumers.on_account_changed import OnAccountChanged
 from services.fraud.consumers.on_customer_changed import OnCustomerChanged
+from services.fraud.consumers.on_customer_erased import OnCustomerErased
 from services.fraud.consumers.on_document_shared import OnDocumentShared
 from services.fraud.consumers.on_transfer_changed import OnTransferChanged
 from services.fraud.consumers.on_transfer_requested import OnTransferRequested
@@ -69,6 +80,7 @@ from services.fraud.use_cases.end_holds import EndHolds
 from services.fraud.use_cases.expire_holds import EXPIRE_SECONDS, ExpireHolds
 from services.fraud.use_cases.foresee_screening import ForeseeScreening
 from services.fraud.use_cases.forget_activity import FORGET_SECONDS, ForgetActivity
+from services.fraud.use_cases.forget_erased import ForgetErased
 from services.fraud.use_cases.judge_in_shadow import JUDGE_SHADOWS_SECONDS, JudgeInShadow
 from services.fraud.use_cases.judge_postings import JUDGE_SECONDS, JudgePostings
 from services.fraud.use_cases.keep_signals import KeepSignals
@@ -144,8 +156,12 @@ class Worker:
         bus.subscribe(Subscription("fraud.watch-postings", TRANSFERS, OnTransferChanged(postings)))
         self.timers.every(JUDGE_SECONDS, "fraud-judge-postings", JudgePostings(watch, memory, clock=system_clock))
         self.timers.every(DISCARD_SECONDS, "fraud-discard-edges", DiscardEdges(watch, clock=system_clock))
-        ask = AskOutcomes(UnitOfWork(self._watching, bus.outbox), near, clock=system_clock)
-        self.timers.every(ASK_SECONDS, "fraud-ask-outcomes", ask)
+        beside = UnitOfWork(self._watching, bus.outbox)
+        self.timers.every(ASK_SECONDS, "fraud-ask-outcomes", AskOutcomes(beside, near, clock=system_clock))
+        self._erased = ErasedAtAccounts(settings.accounts_url, settings.internal_token)
+        forget_erased = ForgetErased(beside, system_clock)
+        bus.subscribe(Subscription("fraud.forget-erased", ERASURES, OnCustomerErased(forget_erased)))
+        self.timers.every(FETCH_SECONDS, "fraud-fetch-erasures", FetchErasures(self._erased, forget_erased))
         self.timers.every(SWEEP_SECONDS, "fraud-sweep-holds", self._sweep)
         self.timers.every(EXPIRE_SECONDS, "fraud-expire-holds", ExpireHolds(work, cache, end_holds, clock=system_clock))
         self.timers.every(COUNT_SECONDS, "fraud-count-reviews", CountReviews(work, clock=system_clock))
@@ -175,6 +191,7 @@ class Worker:
         await self.timers.stop()
         await self._shadow_timers.stop()
         await self._bus.stop()
+        await self._erased.close()
         await self._hot.close()
         await self._watching.close()
         await self._judge_in_shadow.finish()

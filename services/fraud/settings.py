@@ -11,7 +11,7 @@ class FraudSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="FRAUD_")
 
     accounts_url: str
-    """Asked for what was revoked."""
+    """Asked for what was revoked, and who was erased."""
     velocity_limits_lifted: bool = False
     """Counts and daily sums beyond reach, so that a load generator is not blocked. Everything else stays."""
     otlp_endpoint: str = ""

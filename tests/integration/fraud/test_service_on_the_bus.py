@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx2
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
 
 from libs.common.clock import to_rfc3339
+from libs.common.contracts.accounts import CustomerErased
 from libs.common.contracts.base import Message
 from libs.common.contracts.fraud import HoldResolved, TransferScreened
 from libs.common.contracts.gateway import TransferRequested
 from libs.common.contracts.kyc import VerificationChanged
-from libs.common.contracts.topics import SCREENINGS, TRANSFER_REQUESTS, VERIFICATIONS, Topic
+from libs.common.contracts.topics import ERASURES, SCREENINGS, TRANSFER_REQUESTS, VERIFICATIONS, Topic
 from libs.common.ids import new_id
 from libs.common.messaging.outgoing_message import outgoing
 from libs.common.messaging.publisher import Publisher
@@ -122,3 +124,24 @@ async def test_a_request_is_screened_and_its_hold_released_over_the_bus(
             await consumer.stop()
             await publisher.stop()
             await client.aclose()
+
+
+async def test_who_was_erased_is_noted_as_soon_as_accounts_says_so(
+    environment: None, broker: BrokerAddress, own_dsn: str
+) -> None:
+    app = build("worker")
+    erased = new_id()
+    publisher = Publisher(broker.address, idempotence=broker.idempotence, client_id="test")
+    async with app.router.lifespan_context(app):
+        await publisher.start()
+        connection = await asyncpg.connect(own_dsn)
+        try:
+            message = CustomerErased(user_id=erased, occurred_at=to_rfc3339(NOON))
+            await (await publisher.send([outgoing(ERASURES, erased, message)]))
+            deadline, noted = time.monotonic() + 30, "SELECT FROM fraud.erased_customers WHERE user_id = $1"
+            while await connection.fetchrow(noted, erased) is None:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.1)
+        finally:
+            await connection.close()
+            await publisher.stop()
