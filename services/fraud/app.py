@@ -86,6 +86,7 @@ from services.fraud.use_cases.judge_postings import JUDGE_SECONDS, JudgePostings
 from services.fraud.use_cases.keep_signals import KeepSignals
 from services.fraud.use_cases.note_comment import NoteComment
 from services.fraud.use_cases.project_accounts import ProjectAccounts
+from services.fraud.use_cases.publish_ruleset import PublishRuleset
 from services.fraud.use_cases.publish_shipped_rules import PublishShippedRules
 from services.fraud.use_cases.read_policy import PolicyInForce
 from services.fraud.use_cases.read_screening_data import ScreeningInForce
@@ -234,7 +235,7 @@ def rule_routers(reading: Reading, uow: StaffWork, clock: Clock) -> list[APIRout
     """Construct the routes about rule sets and lists, with the use cases and views behind them."""
     change = ChangeRuleset(uow, clock)
     return [
-        rulesets_router(RulesetsView(reading), SubmitRuleset(uow, clock), change),
+        rulesets_router(RulesetsView(reading), SubmitRuleset(uow, clock), change, PublishRuleset(uow, clock)),
         ruleset_shadows_router(ShowShadow(reading), change),
         lists_router(ListEntriesView(reading), ChangeLists(uow, clock), clock),
     ]

@@ -1,5 +1,6 @@
 """What the runbooks tell people to paste works as pasted, and mends what they are about."""
 
+import asyncio
 import json
 import os
 import re
@@ -13,6 +14,8 @@ from libs.common.ids import system_account_id
 from tests.e2e.api_client import Api, staff, wait_until
 from tests.e2e.damaged import Damaged, execute, fetch, let_go_on
 from tests.e2e.held_for_review import pay_held
+from tests.support.api_world import admin_connection
+from tests.support.rulesets_in_force import put_in_force
 
 RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbooks"
 
@@ -133,11 +136,11 @@ rules:
 - {id: newer, title: Newer, when: a_later_feature > 1, message: newer, typology: other, points: 1,
    examples: [{given: {usd_minor: 1}, hits: true}, {given: {}, hits: false}]}
 """
-_ANOTHER = """
-    INSERT INTO fraud.rulesets (version, name, status, document, sha256, risk, reason, author, created_at)
-    SELECT max(version) + 1, 'of_a_later_version', 'live', $1, sha256('x'), 'low', 'a test', 'somebody', now()
-    FROM fraud.rulesets
-"""
+
+
+async def _put_in_force(api: Api, document: str) -> None:
+    async with admin_connection(api.dsn) as connection:
+        await put_in_force(connection, document)
 
 
 def test_fraud_fallback(api: Api, damaged: Damaged, tmp_path: Path) -> None:
@@ -145,9 +148,8 @@ def test_fraud_fallback(api: Api, damaged: Damaged, tmp_path: Path) -> None:
     wait_until("the gateway to hear of it", lambda: api.pay(damaged.alice, damaged.bob, 1).status_code != 503)
     before = fetch(api, "SELECT version FROM fraud.rulesets WHERE status = 'live'")
     token, address = staff(api, "compliance"), str(api.http.base_url).rstrip("/")
-    execute(api, "UPDATE fraud.rulesets SET status = 'retired' WHERE status = 'live'")
+    asyncio.run(_put_in_force(api, UNREADABLE))
     try:
-        execute(api, _ANOTHER, UNREADABLE)
         waiting = api.pay(damaged.alice, damaged.bob, 5, Prefer="wait=1").json()
         assert waiting["status"] == "accepted", waiting
         said = ""
@@ -159,7 +161,7 @@ def test_fraud_fallback(api: Api, damaged: Damaged, tmp_path: Path) -> None:
 
         wait_until("the gateway to count what waits", seen)
         assert re.search(r'batch_retries_total\{code="rules_unreadable",[^}]*"fraud.screen-transfers"\} [1-9]', said)
-        assert f"rule set {before + 1} of_a_later_version live" in said
+        assert f"rule set {before + 1} tried live" in said
         assert f"rule set {before} default retired" in said
         assert api.get(f"/transfers/{waiting['transfer_id']}", damaged.alice.token).json()["status"] == "accepted"
     finally:

@@ -186,7 +186,11 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     ),
     "ruleset.write": Permission("write rules", _of("compliance"), fresh=True),
     "ruleset.approve": Permission("approve rules that somebody else wrote", _of("compliance", "admin"), fresh=True),
-    "ruleset.publish": Permission("put rules live, or let them judge in the shadow", _of("compliance"), fresh=True),
+    "ruleset.publish": Permission(
+        "put rules live, approved by another where it takes two, or let them judge in the shadow",
+        _of("compliance"),
+        fresh=True,
+    ),
     "list_entry.read": Permission(
         "see who is frozen, denied, allowed or snoozed",
         _of("compliance", "support", "auditor", "admin"),

@@ -33,7 +33,10 @@ class RulesetReasonBody(StrictModel):
 
 
 class RulesetAnswer(BaseModel):
-    """A rule set without its text. `sha256` is hex, of the text in UTF-8; the approval is null until there is one."""
+    """A rule set without its text. `sha256` is hex, of the text in UTF-8; the approval is null until there is one.
+
+    `approval_stands` until it is used, and while that set is live which was live when it was given.
+    """
 
     version: int
     name: str
@@ -44,6 +47,7 @@ class RulesetAnswer(BaseModel):
     created_at: str
     approved_by: str | None
     approved_at: str | None
+    approval_stands: bool
     sha256: str
 
     @classmethod
@@ -59,6 +63,7 @@ class RulesetAnswer(BaseModel):
             created_at=to_rfc3339(ruleset.created_at),
             approved_by=ruleset.approved_by,
             approved_at=None if ruleset.approved_at is None else to_rfc3339(ruleset.approved_at),
+            approval_stands=ruleset.approval_stands,
             sha256=ruleset.sha256.hex(),
         )
 

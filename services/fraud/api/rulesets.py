@@ -19,6 +19,7 @@ from services.fraud.api.ruleset_models import (
     WholeRulesetAnswer,
 )
 from services.fraud.use_cases.change_ruleset import ChangeRuleset
+from services.fraud.use_cases.publish_ruleset import PublishRuleset
 from services.fraud.use_cases.submit_ruleset import SubmitRuleset
 from services.fraud.views.rulesets import RulesetsView
 
@@ -26,7 +27,9 @@ _Limit = Annotated[int, Query(ge=1, le=100, description="rule sets in one answer
 _Asked = Annotated[str | None, Query(max_length=CURSOR_CHARACTERS, description="`next` of the page before")]
 
 
-def rulesets_router(view: RulesetsView, submit: SubmitRuleset, change: ChangeRuleset) -> APIRouter:
+def rulesets_router(
+    view: RulesetsView, submit: SubmitRuleset, change: ChangeRuleset, publish: PublishRuleset
+) -> APIRouter:
     """Return the routes of rule sets."""
     router = APIRouter(prefix="/api/v1/admin/fraud/rulesets", tags=["staff"], responses=refusals("role_required"))
 
@@ -62,14 +65,15 @@ def rulesets_router(view: RulesetsView, submit: SubmitRuleset, change: ChangeRul
     ) -> RulesetAnswer:
         """Store a draft, checked whole: conditions, types, features and every rule's own examples.
 
-        `risk` is `low` if it only looks at more transfers than the live set does; its author may put it live alone.
+        `risk` is `low` if it only looks at more transfers than the live set does, and than the one that two people
+        agreed on last: small steps do not add up to a large one. Its author may put it live alone.
         """
         return RulesetAnswer.of(await submit(asker=asker_of(request), document=body.document, reason=body.reason))
 
     @router.post(
         "/{version}/approve",
         summary="Approve a colleague's rule set",
-        responses=refusals("ruleset_not_found", "own_ruleset", "ruleset_approved"),
+        responses=refusals("ruleset_not_found", "own_ruleset", "ruleset_approved", "ruleset_status"),
     )
     async def post_approval(
         version: RulesetVersion,
@@ -77,13 +81,17 @@ def rulesets_router(view: RulesetsView, submit: SubmitRuleset, change: ChangeRul
         _principal: Annotated[Principal, permitted("ruleset.approve")],
         request: Request,
     ) -> RulesetAnswer:
-        """Agree with a rule set that somebody else wrote. It does not decide yet: somebody puts it live."""
+        """Agree with putting a rule set live that somebody else wrote. It does not decide yet: another puts it live.
+
+        That is for one publication, and for the change from what is live now: once something else is live, a set that
+        was approved before needs a new approval.
+        """
         return RulesetAnswer.of(await change.approve(asker=asker_of(request), version=version, reason=body.reason))
 
     @router.post(
         "/{version}/live",
         summary="Put a rule set live",
-        responses=refusals("ruleset_not_found", "ruleset_status", "ruleset_needs_approval"),
+        responses=refusals("ruleset_not_found", "ruleset_status", "ruleset_needs_approval", "ruleset_invalid"),
     )
     async def post_live(
         version: RulesetVersion,
@@ -91,8 +99,10 @@ def rulesets_router(view: RulesetsView, submit: SubmitRuleset, change: ChangeRul
         _principal: Annotated[Principal, permitted("ruleset.publish")],
         request: Request,
     ) -> RulesetAnswer:
-        """Let it decide on every transfer from now on, in every process; the one before is retired, and can return."""
-        asker = asker_of(request)
-        return RulesetAnswer.of(await change(asker=asker, version=version, action="put_live", reason=body.reason))
+        """Let it decide on every transfer from now on, in every process; the one before is retired, and can return.
+
+        It takes a colleague's approval, unless the change is of low risk, or undoes the last one within 24 hours.
+        """
+        return RulesetAnswer.of(await publish(asker=asker_of(request), version=version, reason=body.reason))
 
     return router

@@ -32,7 +32,11 @@ TRANSITIONS: Final[Mapping[tuple[RulesetStatus, RulesetAction], RulesetStatus]] 
 
 @dataclass(frozen=True, slots=True)
 class StoredRuleset:
-    """A rule set as stored. `document` is the YAML as it was written, `sha256` that of its UTF-8."""
+    """A rule set as stored. `document` is the YAML as it was written, `sha256` that of its UTF-8.
+
+    `approved_*` and `approval_id` are of its newest approval. It stands until it is used, and while that set is live
+    which was live when it was given.
+    """
 
     version: int
     name: str
@@ -45,6 +49,8 @@ class StoredRuleset:
     approved_at: datetime | None
     sha256: bytes
     document: str
+    approval_id: str | None
+    approval_stands: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +81,23 @@ def risk_of(document: RulesetDocument, live: RulesetDocument | None) -> Risk:
     """
     if live is None or (document.review_from, document.block_from) != (live.review_from, live.block_from):
         return "high"
-    present = {rule.id: _effect(rule) for rule in document.rules}
+    present = _effects(document)
     if any(present.get(rule.id) != _effect(rule) for rule in live.rules):
         return "high"
     known = {rule.id for rule in live.rules}
     added = [rule for rule in document.rules if rule.id not in known]
     blocks = any("block" in (rule.action, rule.on_error) for rule in added)
     return "high" if blocks or sum(rule.points for rule in added) >= document.block_from else "low"
+
+
+def has_same_effect(document: RulesetDocument, other: RulesetDocument) -> bool:
+    """Tell whether both decide everything alike; titles, messages and examples may differ."""
+    thresholds = (document.review_from, document.block_from) == (other.review_from, other.block_from)
+    return thresholds and _effects(document) == _effects(other)
+
+
+def _effects(document: RulesetDocument) -> dict[str, tuple[object, ...]]:
+    return {rule.id: _effect(rule) for rule in document.rules}
 
 
 def _effect(rule: Rule) -> tuple[object, ...]:

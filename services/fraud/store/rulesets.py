@@ -8,27 +8,37 @@ import asyncpg
 
 from services.fraud.domain.ruleset_life import NotedEvent, RulesetStatus, StoredRuleset
 
-_COLUMNS: Final = "version, name, status, risk, reason, author, created_at, approved_by, approved_at, sha256, document"
+_COLUMNS: Final = """
+    version, name, status, risk, reason, author, created_at, approved_by, approved_at, sha256, document,
+    approval_id::text,
+    approval_id IS NOT NULL
+        AND approved_beside IS NOT DISTINCT FROM (SELECT version FROM fraud.rulesets WHERE status = 'live')
+        AND NOT EXISTS (SELECT FROM fraud.ruleset_publications p WHERE p.approval_id = r.approval_id)
+"""
 _NEXT: Final = "SELECT coalesce(max(version), 1) + 1 FROM fraud.rulesets"
 # One writer at a time: versions have no gaps, and there is one live set. It locks out no reader.
 _LOCK: Final = "LOCK TABLE fraud.rulesets IN SHARE ROW EXCLUSIVE MODE"
 _INSERT: Final = """
     INSERT INTO fraud.rulesets (version, name, status, risk, reason, author, created_at, approved_by, approved_at,
-                                sha256, document)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                                sha256, document, approval_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 """
 _SHADOWS: Final = "SELECT count(*) FROM fraud.rulesets WHERE status = 'shadow'"
 _MOVE: Final = "UPDATE fraud.rulesets SET status = $2 WHERE version = $1"
-_APPROVE: Final = "UPDATE fraud.rulesets SET approved_by = $2, approved_at = $3 WHERE version = $1"
+_APPROVE: Final = """
+    UPDATE fraud.rulesets SET approved_by = $2, approved_at = $3, approval_id = $4,
+        approved_beside = (SELECT version FROM fraud.rulesets WHERE status = 'live')
+    WHERE version = $1
+"""
 _NOTE: Final = """
     INSERT INTO fraud.ruleset_events (event_id, version, action, actor, reason, at) VALUES ($1, $2, $3, $4, $5, $6)
 """
 _EVENTS: Final = """
     SELECT action, actor, reason, at FROM fraud.ruleset_events WHERE version = $1 ORDER BY at, event_id
 """
-_PAGE: Final = f"SELECT {_COLUMNS} FROM fraud.rulesets WHERE version < $1 ORDER BY version DESC LIMIT $2"  # noqa: S608 -- written here
-_ONE: Final = f"SELECT {_COLUMNS} FROM fraud.rulesets WHERE version = $1"  # noqa: S608 -- as above
-_LIVE: Final = f"SELECT {_COLUMNS} FROM fraud.rulesets WHERE status = 'live'"  # noqa: S608 -- as above
+_PAGE: Final = f"SELECT {_COLUMNS} FROM fraud.rulesets r WHERE version < $1 ORDER BY version DESC LIMIT $2"  # noqa: S608 -- written here
+_ONE: Final = f"SELECT {_COLUMNS} FROM fraud.rulesets r WHERE version = $1"  # noqa: S608 -- as above
+_LIVE: Final = f"SELECT {_COLUMNS} FROM fraud.rulesets r WHERE status = 'live'"  # noqa: S608 -- as above
 
 
 async def lock_rulesets(connection: asyncpg.Connection) -> None:
@@ -57,6 +67,7 @@ async def insert_ruleset(connection: asyncpg.Connection, ruleset: StoredRuleset)
         ruleset.approved_at,
         ruleset.sha256,
         ruleset.document,
+        ruleset.approval_id,
     )
 
 
@@ -65,9 +76,11 @@ async def move_ruleset(connection: asyncpg.Connection, version: int, status: Rul
     await connection.execute(_MOVE, version, status)
 
 
-async def approve_ruleset(connection: asyncpg.Connection, version: int, approved_by: str, at: datetime) -> None:
-    """Note who approved a rule set."""
-    await connection.execute(_APPROVE, version, approved_by, at)
+async def approve_ruleset(
+    connection: asyncpg.Connection, version: int, *, approval_id: str, approved_by: str, at: datetime
+) -> None:
+    """Note who approved a rule set, beside what is live."""
+    await connection.execute(_APPROVE, version, approved_by, at, approval_id)
 
 
 async def note_event(connection: asyncpg.Connection, event_id: str, version: int, event: NotedEvent) -> None:

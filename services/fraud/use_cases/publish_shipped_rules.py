@@ -7,7 +7,9 @@ from typing import Final
 from libs.common.clock import Clock
 from libs.common.ids import new_id
 from services.fraud.domain.ruleset_life import NotedEvent, StoredRuleset
+from services.fraud.domain.ruleset_publications import Publication
 from services.fraud.domain.ruleset_reading import read_ruleset
+from services.fraud.store.ruleset_publications import keep_publication
 from services.fraud.store.rulesets import insert_ruleset, lock_rulesets, next_version, note_event
 from services.fraud.store.unit_of_work import UnitOfWork
 
@@ -38,11 +40,11 @@ class PublishShippedRules:
             await lock_rulesets(connection)
             if await next_version(connection) > FIRST_VERSION:
                 return
-            now = self._clock()
+            now, approval_id = self._clock(), new_id()
             ruleset = StoredRuleset(
                 version=FIRST_VERSION,
                 name=read_ruleset(text).name,
-                status="live",
+                status="draft",
                 risk="high",
                 reason=_REASON,
                 author=_AUTHOR,
@@ -51,6 +53,12 @@ class PublishShippedRules:
                 approved_at=now,
                 sha256=sha256(text.encode()).digest(),
                 document=text,
+                approval_id=approval_id,
+                approval_stands=True,
+            )
+            first = Publication(
+                1, FIRST_VERSION, None, "approval", FIRST_VERSION, approval_id, _INSTALLATION, _AUTHOR, now
             )
             await insert_ruleset(connection, ruleset)
+            await keep_publication(connection, first)
             await note_event(connection, new_id(), FIRST_VERSION, NotedEvent("put_live", _INSTALLATION, _REASON, now))

@@ -7,9 +7,10 @@ from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.ids import new_id
-from services.fraud.domain.ruleset_life import NotedEvent, StoredRuleset, risk_of
+from services.fraud.domain.ruleset_life import NotedEvent, StoredRuleset
 from services.fraud.domain.ruleset_reading import read_ruleset
-from services.fraud.store.rulesets import find_live_ruleset, insert_ruleset, lock_rulesets, next_version, note_event
+from services.fraud.store.rulesets import insert_ruleset, lock_rulesets, next_version, note_event
+from services.fraud.use_cases.compare_ruleset import compare_ruleset
 
 
 class SubmitRuleset:
@@ -21,7 +22,7 @@ class SubmitRuleset:
         self._clock = clock
 
     async def __call__(self, *, asker: Asker, document: str, reason: str) -> StoredRuleset:
-        """Store the draft with the risk it has beside what is live now.
+        """Store the draft with the risk it has beside what is live now, and what two people agreed on last.
 
         Locks: all rule sets. Raises: Unprocessable `ruleset_invalid`; Unavailable.
         """
@@ -29,13 +30,12 @@ class SubmitRuleset:
         async with self._uow.begin() as tx:
             connection = await tx.driver()
             await lock_rulesets(connection)
-            live = await find_live_ruleset(connection)
             now = self._clock()
             ruleset = StoredRuleset(
                 version=await next_version(connection),
                 name=read.name,
                 status="draft",
-                risk=risk_of(read, read_ruleset(live.document) if live else None),
+                risk=await compare_ruleset(connection, read),
                 reason=reason,
                 author=asker.actor_id,
                 created_at=now,
@@ -43,6 +43,8 @@ class SubmitRuleset:
                 approved_at=None,
                 sha256=sha256(document.encode()).digest(),
                 document=document,
+                approval_id=None,
+                approval_stands=False,
             )
             await insert_ruleset(connection, ruleset)
             event = NotedEvent("drafted", asker.actor_id, reason, now)

@@ -1,31 +1,22 @@
 """Rule sets and list entries as rows, for tests of what comes after they were published."""
 
-from hashlib import sha256
-from typing import Final
-
 import asyncpg
 
 from libs.common.ids import new_id
 from tests.support.api_world import admin_connection
-
-_INSERT: Final = """
-    INSERT INTO fraud.rulesets (version, name, status, document, sha256, risk, reason, author, created_at, approved_by,
-                                approved_at)
-    SELECT coalesce(max(version), 1) + 1, 'tried', $1, $2, $3, 'low', 'a test', 'somebody', now(), 'another', now()
-    FROM fraud.rulesets RETURNING version
-"""
+from tests.support.rulesets_in_force import put_in_force, put_into_shadow
 
 
 async def put_live(admin_dsn: str, document: str) -> int:
     """Put a rule set in force, and whatever was before it out of it; return its version."""
     async with admin_connection(admin_dsn) as connection:
-        await connection.execute("UPDATE fraud.rulesets SET status = 'retired' WHERE status = 'live'")
-    return await _insert(admin_dsn, "live", document)
+        return await put_in_force(connection, document)
 
 
 async def put_in_shadow(admin_dsn: str, document: str) -> int:
     """Let a rule set judge beside the live one; return its version."""
-    return await _insert(admin_dsn, "shadow", document)
+    async with admin_connection(admin_dsn) as connection:
+        return await put_into_shadow(connection, document)
 
 
 async def end_rulesets(admin_dsn: str) -> None:
@@ -37,12 +28,6 @@ async def end_rulesets(admin_dsn: str) -> None:
             WHERE status IN ('live', 'shadow')
             """
         )
-
-
-async def _insert(admin_dsn: str, status: str, document: str) -> int:
-    async with admin_connection(admin_dsn) as connection:
-        version: int = await connection.fetchval(_INSERT, status, document, sha256(document.encode()).digest())
-        return version
 
 
 async def enter(admin_dsn: str, name: str, subject: str, value: str, *, rule_id: str = "", other: str = "") -> str:

@@ -16,6 +16,7 @@ from services.fraud.use_cases.publish_shipped_rules import PublishShippedRules
 from tallystick.stack.service_settings import dsn_of_role
 from tests.integration.fraud.office import NOON, Office, deposit, transfer, withdrawal
 from tests.support.api_world import ROLE_PASSWORD, migrated_database
+from tests.support.rulesets_in_force import put_in_force
 
 RULES = """
 name: tried
@@ -68,16 +69,7 @@ async def admin(own_admin_dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 async def put_live(admin: asyncpg.Connection, *rules: str) -> int:
     """Put rules live behind every process's back, as another process would."""
-    async with admin.transaction():
-        await admin.execute("UPDATE fraud.rulesets SET status = 'retired' WHERE status = 'live'")
-        version: int = await admin.fetchval(
-            """INSERT INTO fraud.rulesets (version, name, status, document, sha256, risk, reason, author, created_at,
-                                           approved_by, approved_at)
-               SELECT coalesce(max(version), 1) + 1, 'tried', 'live', $1, sha256('x'), 'high', 'tried', 'a', now(), 'b',
-                      now() FROM fraud.rulesets RETURNING version""",
-            RULES.format(rules="".join(rules)),
-        )
-    return version
+    return await put_in_force(admin, RULES.format(rules="".join(rules)))
 
 
 async def put_on_list(admin: asyncpg.Connection, name: str, subject: str, value: str, **more: str) -> str:
