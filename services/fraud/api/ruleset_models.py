@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from libs.common.clock import to_rfc3339
 from libs.common.http.models import ShortText, StrictModel
 from services.fraud.domain.ruleset_life import NotedEvent, Risk, RulesetEvent, RulesetStatus, StoredRuleset
-from services.fraud.domain.ruleset_reading import BYTES_MAX
+from services.fraud.domain.ruleset_yaml import BYTES_MAX
 
 VERSION_MAX: Final = 2**31 - 1
 RulesetVersion = Annotated[int, Path(ge=2, le=VERSION_MAX, description="the rule set's version")]

@@ -14,12 +14,10 @@ import msgspec  # tidy: allow impure-value-code: as in rules
 import yaml  # tidy: allow impure-value-code: a parser of text it is given
 from cel_expr_python import cel as checker  # tidy: allow impure-value-code: a type checker; it reads nothing
 
-from libs.common.errors import Unprocessable
 from services.fraud.domain.features import BY_NAME, CATALOGUE, Value
 from services.fraud.domain.rule_conditions import Conditions
 from services.fraud.domain.rules import Action, Example, OnError, Rule, RulesetDocument, Typology
-
-BYTES_MAX: Final = 256 * 1024
+from services.fraud.domain.ruleset_yaml import read_yaml, refused
 
 _CHOICES: Final = {"action": Action, "on_error": OnError, "typology": Typology}
 _KINDS: Final = {"int": checker.Type.INT, "bool": checker.Type.BOOL}
@@ -34,31 +32,18 @@ def read_ruleset(text: str) -> RulesetDocument:
 
     Raises: Unprocessable `ruleset_invalid`, whose detail says in which line and why; `line` is that line, from 1.
     """
-    if len(text.encode()) > BYTES_MAX:
-        raise _refused(1, f"A rule set has at most {BYTES_MAX} bytes.")
-    try:
-        # Whoever repeats an anchor repeats what it stands for, again and again: a few lines would fill memory.
-        for token in yaml.scan(text):
-            if isinstance(token, yaml.AnchorToken | yaml.AliasToken | yaml.TagToken):
-                raise _refused(token.start_mark.line + 1, "Anchors, aliases and tags are not allowed.")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        plain = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as failure:
-        mark = failure.problem_mark
-        raise _refused(mark.line + 1 if mark else 1, f"This is no YAML: {failure.problem}.") from failure
-    except (yaml.YAMLError, ValueError, RecursionError) as failure:
-        raise _refused(1, "This is no YAML that can be read.") from failure
+    plain, root = read_yaml(text)
     try:
         document = msgspec.convert(plain, RulesetDocument)
     except msgspec.ValidationError as failure:
-        raise _refused(_line_of(root, str(failure)), _with_choices(str(failure))) from failure
+        raise refused(_line_of(root, str(failure)), _with_choices(str(failure))) from failure
     lines = _rule_lines(root)
     _check_ids(document, lines)
     for rule, line in zip(document.rules, lines, strict=True):
         for why in _wrong_with(rule):
-            raise _refused(line, f"Rule {rule.id}: {why}", rule_id=rule.id)
+            raise refused(line, f"Rule {rule.id}: {why}", rule_id=rule.id)
     if document.block_from < document.review_from:
-        raise _refused(1, "`block_from` is below `review_from`: nothing would ever be reviewed for its points.")
+        raise refused(1, "`block_from` is below `review_from`: nothing would ever be reviewed for its points.")
     return document
 
 
@@ -126,7 +111,7 @@ def _check_ids(document: RulesetDocument, lines: list[int]) -> None:
     seen: set[str] = set()
     for rule, line in zip(document.rules, lines, strict=True):
         if rule.id in seen:
-            raise _refused(line, f"There are two rules `{rule.id}`.", rule_id=rule.id)
+            raise refused(line, f"There are two rules `{rule.id}`.", rule_id=rule.id)
         seen.add(rule.id)
 
 
@@ -168,7 +153,3 @@ def _step_into(node: Any, step: str) -> Any:
     if isinstance(node, yaml.MappingNode):
         return next((value for key, value in node.value if key.value == step), node)
     return node
-
-
-def _refused(line: int, why: str, **facts: str) -> Unprocessable:
-    return Unprocessable("ruleset_invalid", f"Line {line}: {why}", line=line, **facts)

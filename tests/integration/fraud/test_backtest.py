@@ -62,6 +62,9 @@ async def test_what_cannot_be_tried_is_said(fraud_admin_dsn: str, tmp_path: Path
     rules.write_text(RULES.replace("usd_minor > 40000", "usd_mino > 40000"))
     wrong = _backtest(fraud_admin_dsn, rules)
     assert (wrong.returncode, "Line" in wrong.stderr, "usd_mino" in wrong.stderr) == (2, True, True)
+    rules.write_text(RULES + "block_from: 1000\n")
+    twice = _backtest(fraud_admin_dsn, rules)
+    assert (twice.returncode, "`block_from` stands twice" in twice.stderr) == (2, True)
     assert _backtest(fraud_admin_dsn, tmp_path / "none.yaml").returncode == 2
     words = ("fraud", "backtest", "--rules", str(rules), "--postgres", fraud_admin_dsn)
     assert tallystick(*words, "--from", "2025-09-31", "--to", "2025-10-01").returncode == 1

@@ -9,7 +9,8 @@ from libs.common.errors import Conflict, Unprocessable
 from services.fraud.domain.features import CATALOGUE, PLACES, Value
 from services.fraud.domain.rules import Rule, RulesetDocument
 from services.fraud.domain.ruleset_life import TRANSITIONS, RulesetAction, RulesetStatus, move, risk_of
-from services.fraud.domain.ruleset_reading import BYTES_MAX, read_ruleset, values_given
+from services.fraud.domain.ruleset_reading import read_ruleset, values_given
+from services.fraud.domain.ruleset_yaml import BYTES_MAX
 from services.fraud.domain.rulesets import NOTHING_HIT, Ruleset
 from services.fraud.use_cases.publish_shipped_rules import shipped_rules
 
@@ -87,6 +88,17 @@ def features(**given: Value) -> list[Value]:
         ("name: tried", "name: !!python/name:os.system tried", 1, "Anchors, aliases and tags"),
         ("- id: second", "- [", 16, "no YAML"),
         ("name: tried", "name: tried\nmore: 1", 1, "unknown field `more`"),
+        (
+            "block_from: 200",
+            "block_from: 200\nreview_from: 300",
+            4,
+            "`review_from` stands twice here; the first time in line 2",
+        ),
+        ("points: 60", "points: 60\n  message: Else", 20, "`message` stands twice here; the first time in line 17"),
+        ("{device_given: true}", "{device_given: true, device_given: false}", 21, "`device_given` stands twice"),
+        ("points: 60", "<<: {points: 60}", 19, "`<<` is none"),
+        ("points: 60", "? [points]\n  : 60", 19, "A key is a word"),
+        ("name: tried", "name: " + "[" * 21 + "]" * 21, 1, "more than 20 levels"),
     ],
 )
 def test_a_wrong_rule_set_is_refused_with_line_and_reason(was: str, becomes: str, line: int, says: str) -> None:
@@ -98,7 +110,9 @@ def test_a_wrong_rule_set_is_refused_with_line_and_reason(was: str, becomes: str
     assert refused.value.facts["line"] == line
 
 
-@pytest.mark.parametrize("text", ["", "[]", "1", "rules: 3", "a: b: c", "\x00", "'", "- " * 2_000, "{" * 900])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "1", "rules: 3", "a: b: c", "\x00", "'", "- " * 2_000, "{" * 900, "- " * 100_000, "[" * 200_000]
+)
 def test_what_is_no_rule_set_at_all_is_refused(text: str) -> None:
     with pytest.raises(Unprocessable, match="Line"):
         read_ruleset(text)
