@@ -5,7 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -168,7 +168,7 @@ def transfer(source: Person, target: Person, amount_minor: int = 1, **changes: A
 
 @contextmanager
 def stopped(api: Api, service: str) -> Iterator[None]:
-    """Let a service's processes have no time for as long as the block."""
+    """Let a service's processes have no time for as long as the block; they may be killed meanwhile."""
     pids = _pids(api, service)
     try:
         for pid in pids:
@@ -176,7 +176,8 @@ def stopped(api: Api, service: str) -> Iterator[None]:
         yield
     finally:
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def kill(api: Api, service: str) -> None:
