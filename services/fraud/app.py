@@ -16,6 +16,7 @@ from libs.common.contracts.topics import (
     CUSTOMERS,
     ERASURES,
     KYC_SIGNALS,
+    TRANSFER_COMMANDS,
     TRANSFER_REQUESTS,
     TRANSFERS,
     VERIFICATIONS,
@@ -52,6 +53,7 @@ from services.fraud.api.rulesets import rulesets_router
 from services.fraud.api.statistics import statistics_router
 from services.fraud.api.usd_rates import usd_rates_router
 from services.fraud.consumers.on_account_changed import OnAccountChanged
+from services.fraud.consumers.on_capture_transfer import OnCaptureTransfer
 from services.fraud.consumers.on_customer_changed import OnCustomerChanged
 from services.fraud.consumers.on_customer_erased import OnCustomerErased
 from services.fraud.consumers.on_document_shared import OnDocumentShared
@@ -92,6 +94,7 @@ from services.fraud.use_cases.read_policy import PolicyInForce
 from services.fraud.use_cases.read_screening_data import ScreeningInForce
 from services.fraud.use_cases.resolve_holds import ResolveHolds
 from services.fraud.use_cases.review_alerts import ReviewAlerts
+from services.fraud.use_cases.screen_commands import ScreenCommands
 from services.fraud.use_cases.screen_transfers import ScreenTransfers
 from services.fraud.use_cases.set_personal_limits import SetPersonalLimits
 from services.fraud.use_cases.set_policy_limits import SetPolicyLimits
@@ -150,6 +153,11 @@ class Worker:
             Subscription("fraud.project-accounts", ACCOUNTS, OnAccountChanged(ProjectAccounts(work))),
         ):
             bus.subscribe(subscription)
+        # A connection of its own: whoever sends waits for no lock that is taken for these, nor for their statements.
+        self._commanding = HotConnection(settings.postgres_dsn.get_secret_value(), "fraud-commands")
+        screen_commands = ScreenCommands(UnitOfWork(self._commanding, bus.outbox), clock=system_clock)
+        commands = OnCaptureTransfer(screen_commands)
+        bus.subscribe(Subscription("fraud.screen-commands", TRANSFER_COMMANDS, commands, urgent=True))
         # A connection and memory of its own: what watches afterwards never keeps waiting what decides before.
         self._watching = HotConnection(settings.postgres_dsn.get_secret_value(), "fraud-watching")
         watch, memory = Watch(self._watching), Memory()
@@ -194,6 +202,7 @@ class Worker:
         await self._bus.stop()
         await self._erased.close()
         await self._hot.close()
+        await self._commanding.close()
         await self._watching.close()
         await self._judge_in_shadow.finish()
         await self._shadowing.close()

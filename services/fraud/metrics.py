@@ -26,6 +26,11 @@ SET_ASIDE: Final = Gauge(
     "tallystick_fraud_set_aside_requests",
     "Requests that wait for news of their payee's account or of their asset's rate.",
 )
+COMMANDS_SCREENED: Final = Counter(
+    "tallystick_fraud_commands_screened_total",
+    "Captures and reversals decided on for the first time, by command and verdict.",
+    ("command", "verdict"),
+)
 HOLDS_RESOLVED: Final = Counter(
     "tallystick_fraud_holds_resolved_total",
     "Holds that ended here, by resolution.",

@@ -12,19 +12,19 @@ from libs.common.contracts.gateway import (
     TransferRequested,
     VoidTransfer,
 )
-from libs.common.contracts.topics import LEDGER_COMMANDS, TRANSFER_REQUESTS
+from libs.common.contracts.topics import LEDGER_COMMANDS, TRANSFER_COMMANDS, TRANSFER_REQUESTS
 from libs.common.messaging.outgoing_message import Outgoing
 
 _COMMANDS: Final = {
-    "captures": CaptureTransfer.TYPE,
-    "voids": VoidTransfer.TYPE,
-    "reversals": ReverseTransfer.TYPE,
-    "account-status": ChangeAccount.TYPE,
-    "account-limits": ChangeAccount.TYPE,
-    "account-closings": ChangeAccount.TYPE,
-    "fee-schedules": PublishFeeSchedule.TYPE,
+    "captures": (TRANSFER_COMMANDS, CaptureTransfer.TYPE),
+    "voids": (TRANSFER_COMMANDS, VoidTransfer.TYPE),
+    "reversals": (TRANSFER_COMMANDS, ReverseTransfer.TYPE),
+    "account-status": (LEDGER_COMMANDS, ChangeAccount.TYPE),
+    "account-limits": (LEDGER_COMMANDS, ChangeAccount.TYPE),
+    "account-closings": (LEDGER_COMMANDS, ChangeAccount.TYPE),
+    "fee-schedules": (LEDGER_COMMANDS, PublishFeeSchedule.TYPE),
 }
-"""Scope of the idempotency key → the message's type."""
+"""Scope of the idempotency key → where the message goes, and its type."""
 
 
 def transfer_requested(actor_id: str, transfer_id: str, command: bytes, traceparent: str = "") -> Outgoing:
@@ -54,11 +54,12 @@ def batch_requested(actor_id: str, batch_id: str, commands: Sequence[bytes]) -> 
 
 def ledger_command(scope: str, command_id: str, subject_id: str, payload: bytes) -> Outgoing:
     """Return a command about a transfer or an account as a message; its id is the command's, however often sent."""
+    topic, message_type = _COMMANDS[scope]
     return Outgoing(
-        topic=LEDGER_COMMANDS.name,
+        topic=topic.name,
         key=subject_id,
         message_id=command_id,
-        message_type=_COMMANDS[scope],
-        source=LEDGER_COMMANDS.owner,
+        message_type=message_type,
+        source=topic.owner,
         payload=payload,
     )

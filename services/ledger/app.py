@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from libs.common.audit.audit_log import AuditLog
 from libs.common.audit.trail import AuditTrail
 from libs.common.clock import monotonic_seconds, system_clock
-from libs.common.contracts.topics import ACCOUNTS, LEDGER_COMMANDS, OUTCOME_QUESTIONS, SCREENINGS
+from libs.common.contracts.topics import ACCOUNTS, LEDGER_COMMANDS, OUTCOME_QUESTIONS, SCREENED_COMMANDS, SCREENINGS
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.reading import Reading
@@ -39,7 +39,7 @@ from services.ledger.api.transfers import transfers_router
 from services.ledger.api.transparency import transparency_router
 from services.ledger.api.trial_balance import trial_balance_router
 from services.ledger.api.verifications import verifications_router
-from services.ledger.command_batches import ledger_commands_handler, screenings_handler
+from services.ledger.command_batches import ledger_commands_handler, screened_commands_handler, screenings_handler
 from services.ledger.consumers.on_account_changed import OnAccountChanged
 from services.ledger.consumers.on_outcome_asked import OnOutcomeAsked
 from services.ledger.keys import read_signing_key, read_vkeys
@@ -267,6 +267,14 @@ class Writer:
                 group="ledger.obey-commands",
                 topic=LEDGER_COMMANDS,
                 handle=ledger_commands_handler(post_transfers),
+                max_messages=500,
+            )
+        )
+        bus.subscribe(
+            Subscription(
+                group="ledger.obey-screened-commands",
+                topic=SCREENED_COMMANDS,
+                handle=screened_commands_handler(post_transfers),
                 max_messages=500,
             )
         )

@@ -1,8 +1,12 @@
-"""Fraud's verdicts and the resolutions of the holds it placed. Each carries the whole command."""
+"""Fraud's verdicts, on transfers and on commands about them, and the resolutions of the holds it placed.
+
+Each carries the whole command.
+"""
 
 from typing import ClassVar, Literal
 
 from libs.common.contracts.base import Message
+from libs.common.contracts.gateway import CaptureTransfer, ReverseTransfer, VoidTransfer
 from libs.common.contracts.transfers import CanonicalId, TransferCommand
 
 Verdict = Literal["approve", "hold", "block"]
@@ -54,6 +58,35 @@ class HoldResolved(Message, frozen=True, gc=False, kw_only=True):
     ruleset: int
     resolved_at: str
     command: TransferCommand
+
+
+class CaptureScreened(Message, frozen=True, gc=False, kw_only=True):
+    """A capture may go on, where `code` is empty; else it is refused with it, and moves nothing.
+
+    Stored before it was sent; asked again, the same is sent again. `screened_at` is RFC 3339 UTC.
+    """
+
+    TYPE: ClassVar[str] = "tallystick.fraud.capture-screened.v1"
+    code: str
+    screened_at: str
+    command: CaptureTransfer
+
+
+class ReversalScreened(Message, frozen=True, gc=False, kw_only=True):
+    """A reversal may go on, where `code` is empty; else it is refused with it. Stored and sent as CaptureScreened."""
+
+    TYPE: ClassVar[str] = "tallystick.fraud.reversal-screened.v1"
+    code: str
+    screened_at: str
+    command: ReverseTransfer
+
+
+class VoidScreened(Message, frozen=True, gc=False, kw_only=True):
+    """A void, which nothing forbids: it comes this way so that it overtakes no capture that was asked for before."""
+
+    TYPE: ClassVar[str] = "tallystick.fraud.void-screened.v1"
+    screened_at: str
+    command: VoidTransfer
 
 
 class OutcomeAsked(Message, frozen=True, gc=False, kw_only=True):

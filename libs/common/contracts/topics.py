@@ -37,18 +37,19 @@ TRANSFER_REQUESTS: Final = Topic(
     why="one sender's requests reach fraud in the order he sent them",
     messages=(gateway.TransferRequested, gateway.TransferBatchRequested),
 )
+TRANSFER_COMMANDS: Final = Topic(
+    name="gateway.transfer-commands.v1",
+    owner="gateway",
+    key="transfer_id",
+    why="the commands about one transfer reach fraud in the order they were sent",
+    messages=(gateway.CaptureTransfer, gateway.VoidTransfer, gateway.ReverseTransfer),
+)
 LEDGER_COMMANDS: Final = Topic(
     name="gateway.ledger-commands.v1",
     owner="gateway",
     key="subject_id",
-    why="the commands about one transfer, or one account, reach the ledger in the order they were sent",
-    messages=(
-        gateway.CaptureTransfer,
-        gateway.VoidTransfer,
-        gateway.ReverseTransfer,
-        gateway.ChangeAccount,
-        gateway.PublishFeeSchedule,
-    ),
+    why="the commands about one account reach the ledger in the order they were sent",
+    messages=(gateway.ChangeAccount, gateway.PublishFeeSchedule),
 )
 NOTICES: Final = Topic(
     name="gateway.notices.v1",
@@ -63,6 +64,14 @@ SCREENINGS: Final = Topic(
     key="transfer_id",
     why="a hold and its resolution share a partition",
     messages=(fraud.TransferScreened, fraud.TransferBatchScreened, fraud.HoldResolved),
+)
+SCREENED_COMMANDS: Final = Topic(
+    name="fraud.screened-commands.v1",
+    owner="fraud",
+    key="transfer_id",
+    why="the commands about one transfer reach the ledger in the order fraud heard them; verdicts on new transfers, "
+    "whose batches are the quicker for holding nothing else, have a topic of their own",
+    messages=(fraud.CaptureScreened, fraud.VoidScreened, fraud.ReversalScreened),
 )
 OUTCOME_QUESTIONS: Final = Topic(
     name="fraud.outcome-questions.v1",
@@ -183,9 +192,11 @@ def audit_entries_of(service: str) -> Topic:
 SERVICES: Final = ("accounts", "kyc", "ledger", "fraud", "gateway")
 ALL_TOPICS: Final = (
     TRANSFER_REQUESTS,
+    TRANSFER_COMMANDS,
     LEDGER_COMMANDS,
     NOTICES,
     SCREENINGS,
+    SCREENED_COMMANDS,
     OUTCOME_QUESTIONS,
     TRANSFERS,
     LEDGER_ACCOUNTS,

@@ -1,5 +1,6 @@
 """`fraud.list_entries`: who is frozen, denied, allowed or snoozed. An entry is kept for ever and removed once."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -7,7 +8,8 @@ from uuid import UUID
 import asyncpg
 
 from services.fraud.domain.list_entries import ListEntry
-from services.fraud.domain.lists import ListName
+from services.fraud.domain.lists import Entry, ListName
+from services.fraud.domain.moments import to_us
 
 _COLUMNS: Final = """entry_id::text, list, subject, value, other, rule_id, reason, added_by, added_at, expires_at,
                      removed_by, removed_at, removed_because"""
@@ -21,6 +23,11 @@ _REMOVE: Final = """
 """
 _STANDING: Final = """
     SELECT count(*) FROM fraud.list_entries WHERE removed_at IS NULL AND (expires_at IS NULL OR expires_at > $1)
+"""
+_AGAINST_SENDERS: Final = """
+    SELECT entry_id::text, list, subject, value, rule_id, expires_at FROM fraud.list_entries
+    WHERE value = ANY($1::text[]) AND list IN ('freeze', 'deny') AND subject IN ('customer', 'sender')
+        AND removed_at IS NULL
 """
 _LOCK: Final = f"SELECT {_COLUMNS} FROM fraud.list_entries WHERE entry_id = $1 FOR UPDATE"  # noqa: S608 -- written here
 _PAGE: Final = f"""
@@ -52,6 +59,14 @@ async def insert_entry(connection: asyncpg.Connection, entry: ListEntry) -> None
         entry.added_at,
         entry.expires_at,
     )
+
+
+async def entries_against_senders(connection: asyncpg.Connection, user_ids: Sequence[str]) -> list[Entry]:
+    """Return what forbids any of these to move money, ended or not: who is none of them is not looked up at all."""
+    return [
+        Entry(entry_id, name, subject, value, rule_id, to_us(ends) if ends else 0)
+        for entry_id, name, subject, value, rule_id, ends in await connection.fetch(_AGAINST_SENDERS, user_ids)
+    ]
 
 
 async def lock_entry(connection: asyncpg.Connection, entry_id: str) -> ListEntry | None:

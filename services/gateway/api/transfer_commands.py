@@ -62,6 +62,7 @@ def _add_holds(router: APIRouter, commands: "_TransferCommands") -> None:
             **refusals(
                 *_COMMON,
                 "not_the_payer",
+                "transfer_not_permitted",
                 "held_by_review",
                 "transfer_not_held",
                 "hold_expired",
@@ -121,6 +122,7 @@ def _add_reversals(router: APIRouter, commands: "_TransferCommands") -> None:
                 *_COMMON,
                 "not_the_payee",
                 "role_required",
+                "transfer_not_permitted",
                 "transfer_not_reversible",
                 "reversal_exceeds_transfer",
                 "insufficient_funds",

@@ -73,7 +73,12 @@ HTTP_STATUS: Final = {
     "voided": 403,
     "refused": 422,
 }
-_STATUS_OF_CODE: Final = {"held_by_review": 403, "transfer_not_found": 404, "account_not_found": 404}
+_STATUS_OF_CODE: Final = {
+    "held_by_review": 403,
+    "transfer_not_permitted": 403,
+    "transfer_not_found": 404,
+    "account_not_found": 404,
+}
 """Refusals of commands that are answered as the same code is elsewhere."""
 
 
@@ -83,5 +88,5 @@ def http_status_of(outcome: Outcome) -> int:
 
 
 def http_status_of_refusal(code: str) -> int:
-    """Return how a command is answered that the ledger refused with this code."""
+    """Return how a command is answered that was refused with this code."""
     return _STATUS_OF_CODE.get(code, 422)

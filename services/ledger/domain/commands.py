@@ -8,7 +8,8 @@ Fraud's word about a transfer, which carries the whole transfer:
 - `HoldResolved` takes one reason from a hold (`release`) or ends it (`reject`); it may come before its hold.
 
 A caller's or staff's word about what is there already: `CaptureTransfer`, `VoidTransfer`, `ReverseTransfer`,
-`ChangeAccount`, `PublishFeeSchedule`. The ledger's own clock adds `ExpireHold`.
+`ChangeAccount`, `PublishFeeSchedule`. The first three come by way of fraud, which may make a capture or a reversal a
+`BlockedCommand`. The ledger's own clock adds `ExpireHold`.
 """
 
 from typing import Final, NamedTuple, TypeAlias
@@ -36,6 +37,7 @@ __all__ = [
     "BATCH_MAX",
     "LEGS_MAX",
     "AskedOfLedger",
+    "BlockedCommand",
     "CaptureTransfer",
     "ChangeAccount",
     "Command",
@@ -75,6 +77,13 @@ class ExpireHold(NamedTuple):
     command_id: str = ""
 
 
+class BlockedCommand(NamedTuple):
+    """A capture or a reversal that fraud forbids: it is recorded as refused with this code, and moves nothing."""
+
+    command: CaptureTransfer | ReverseTransfer
+    code: str
+
+
 Screening: TypeAlias = TransferScreened | HoldResolved
 """Fraud's word about one transfer."""
 LedgerCommand: TypeAlias = (
@@ -83,7 +92,7 @@ LedgerCommand: TypeAlias = (
 """A word about what the ledger holds already."""
 Source: TypeAlias = Screening | LedgerCommand
 """What a journal record is made from: the message that decided it."""
-Command: TypeAlias = Source | TransferBatchScreened
+Command: TypeAlias = Source | TransferBatchScreened | BlockedCommand
 
 
 def transfers_in(command: Command) -> int:

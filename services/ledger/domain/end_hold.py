@@ -1,6 +1,6 @@
 """A caller's hold: captured in part or in full, voided, or at its end.
 
-A capture is refused in this order:
+A capture that fraud lets pass (`block_command.py`) is refused in this order:
 
     1. transfer_not_found   there is no such transfer
     2. transfer_not_held    it is not held, or not any more: voided, expired, rejected, wholly captured
@@ -29,7 +29,7 @@ VOID = "void"
 
 def capture_transfer(run: Run, command: CaptureTransfer) -> None:
     """Post what the command names, or all that is left; end the hold if this was the last."""
-    if _is_done(run, command.command_id):
+    if is_answered(run, command.command_id):
         return
     held = _open_hold(run, command.transfer_id)
     refusal = held if isinstance(held, Refusal) else _refuse_capture(run, *held, command.amounts_minor)
@@ -41,7 +41,7 @@ def capture_transfer(run: Run, command: CaptureTransfer) -> None:
 
 def void_transfer(run: Run, command: VoidTransfer) -> None:
     """Give back what the hold still reserves."""
-    if _is_done(run, command.command_id):
+    if is_answered(run, command.command_id):
         return
     held = _open_hold(run, command.transfer_id)
     if isinstance(held, Refusal):
@@ -58,7 +58,8 @@ def expire_hold(run: Run, command: ExpireHold) -> None:
         _end(run, *held, command, Refusal("hold_expired"))
 
 
-def _is_done(run: Run, command_id: str) -> bool:
+def is_answered(run: Run, command_id: str) -> bool:
+    """Tell whether the command was decided before; it is answered again then."""
     answer = run.done.get(command_id)
     if answer is not None:
         run.decisions.answers.append(answer)

@@ -9,9 +9,11 @@ from types import MappingProxyType
 from typing import Final
 
 from services.ledger.domain.account import Account
+from services.ledger.domain.block_command import block_command
 from services.ledger.domain.change_account import change_account
 from services.ledger.domain.commands import (
     AskedOfLedger,
+    BlockedCommand,
     CaptureTransfer,
     ChangeAccount,
     Command,
@@ -19,6 +21,7 @@ from services.ledger.domain.commands import (
     HoldResolved,
     PublishFeeSchedule,
     ReverseTransfer,
+    Source,
     TransferBatchScreened,
     TransferScreened,
     VoidTransfer,
@@ -55,13 +58,16 @@ def decide(
     for command in commands:
         if isinstance(command, TransferScreened):  # nearly all of them
             post_screened(run, command)
+        elif isinstance(command, BlockedCommand):
+            run.decisions.has_words = True
+            block_command(run, command)
         else:
             run.decisions.has_words |= isinstance(command, AskedOfLedger)
             _decide_rare(run, command)
     return run.decisions
 
 
-def _decide_rare(run: Run, command: Command) -> None:
+def _decide_rare(run: Run, command: Source | TransferBatchScreened) -> None:
     match command:
         case HoldResolved():
             resolve_hold(run, command)

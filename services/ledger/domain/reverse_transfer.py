@@ -1,6 +1,6 @@
 """Move a posted transfer's money back. The reversal is a transfer of its own, with a receipt of its own.
 
-It is refused in this order:
+One that fraud lets pass (`block_command.py`) is refused in this order:
 
     1. transfer_not_found         there is no such transfer
     2. transfer_not_reversible    it is not posted, or is a reversal itself
@@ -32,9 +32,7 @@ REVERSAL = "reversal"
 
 def reverse_transfer(run: Run, command: ReverseTransfer) -> None:
     """Give back what the command names, or all that is left; the command's id is the reversal's."""
-    known = run.known.get(command.command_id)
-    if known is not None:
-        run.decisions.answers.append(known)
+    if _is_answered(run, command):
         return
     original = run.known.get(command.transfer_id)
     if original is None:
@@ -69,6 +67,19 @@ def reverse_transfer(run: Run, command: ReverseTransfer) -> None:
         reversal = Reversal(command.command_id, original.transfer_id, command, tuple(amounts_minor), run.index - 1)
         run.decisions.reversals.append(reversal)
         run.record_next(original, command, "reversed", settlement=after)
+
+
+def refuse_reversal(run: Run, command: ReverseTransfer, refusal: Refusal) -> None:
+    """Record that nothing moves, for a reason that needs no look at the transfer; a known one is answered again."""
+    if not _is_answered(run, command):
+        _record_reversal(run, command, (), refusal=refusal)
+
+
+def _is_answered(run: Run, command: ReverseTransfer) -> bool:
+    known = run.known.get(command.command_id)
+    if known is not None:
+        run.decisions.answers.append(known)
+    return known is not None
 
 
 def _left(settlement: Settlement) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ import asyncpg
 from libs.common.db.hot import HotConnection
 from services.ledger.domain.account import Account
 from services.ledger.domain.commands import (
+    BlockedCommand,
     CaptureTransfer,
     ChangeAccount,
     Command,
@@ -156,6 +157,8 @@ def transfers_of(command: Command) -> list[str]:
             return [command.transfer_id, command.command_id]
         case CaptureTransfer() | VoidTransfer() | ExpireHold():
             return [command.transfer_id]
+        case BlockedCommand():
+            return transfers_of(command.command)
         case ChangeAccount() | PublishFeeSchedule():
             return []
 
@@ -174,9 +177,10 @@ def _legs_of(command: Command) -> Sequence[Leg]:
 
 
 def _ids_of(commands: Sequence[Command]) -> list[str]:
+    asked = [each.command if isinstance(each, BlockedCommand) else each for each in commands]
     return [
         command.command_id
-        for command in commands
+        for command in asked
         if isinstance(command, (CaptureTransfer, VoidTransfer, ChangeAccount, PublishFeeSchedule))
     ]
 

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from libs.common.money import MAX_AMOUNT_MINOR
 from services.ledger.domain.commands import (
+    BlockedCommand,
     CaptureTransfer,
     ChangeAccount,
     Command,
@@ -107,6 +108,8 @@ class Model:
                 return self._expire(command.transfer_id)
             case ReverseTransfer():
                 return self._reverse(command)
+            case BlockedCommand():
+                return self._block(command.command, No(command.code))
             case CaptureTransfer() | VoidTransfer() | ChangeAccount() | PublishFeeSchedule():
                 return self._once(command)
 
@@ -372,6 +375,18 @@ class Model:
             self.commands[key] = ("command", key, "refused", no.code, no.facts)
             self.records += 1
         return [self.commands[key], *answers]
+
+    def _block(self, command: CaptureTransfer | ReverseTransfer, no: No) -> list[Answer]:
+        key = command.command_id
+        if isinstance(command, ReverseTransfer):
+            if key in self.transfers:
+                return [self.view(key)]
+            self.transfers[key] = ModelTransfer("reversal", (), "refused", reverses=command.transfer_id, code=no.code)
+            return [self._record(key)]
+        if key not in self.commands:
+            self.commands[key] = ("command", key, "refused", no.code, no.facts)
+            self.records += 1
+        return [self.commands[key]]
 
     def _capture(self, command: CaptureTransfer) -> Answer:
         transfer = self._hold_of_caller(command.transfer_id)

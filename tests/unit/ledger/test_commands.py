@@ -1,17 +1,27 @@
 import pytest
 
+from libs.common.contracts.fraud import CaptureScreened, ReversalScreened
+from libs.common.contracts.gateway import CaptureTransfer, ReverseTransfer
 from libs.common.contracts.transfers import HOLD_SECONDS_MAX
 from libs.common.errors import Unprocessable
 from libs.common.money import MAX_AMOUNT_MINOR
-from services.ledger.consumers.on_capture_transfer import on_capture_transfer
+from services.ledger.consumers.on_capture_screened import on_capture_screened
 from services.ledger.consumers.on_hold_resolved import on_hold_resolved
-from services.ledger.consumers.on_reverse_transfer import on_reverse_transfer
+from services.ledger.consumers.on_reversal_screened import on_reversal_screened
 from services.ledger.consumers.on_transfer_batch_screened import on_transfer_batch_screened
 from services.ledger.consumers.on_transfer_screened import on_transfer_screened
-from services.ledger.domain.commands import Leg, transfers_in
-from tests.support.ledger_builders import batch, capture, leg, resolved, reverse, screened
+from services.ledger.domain.commands import BlockedCommand, Leg, transfers_in
+from tests.support.ledger_builders import NOW, batch, capture, leg, resolved, reverse, screened
 
 SOUND = leg("alice", "bob", 1)
+
+
+def screened_capture(command: CaptureTransfer, code: str = "") -> CaptureScreened:
+    return CaptureScreened(code=code, screened_at=NOW, command=command)
+
+
+def screened_reversal(command: ReverseTransfer, code: str = "") -> ReversalScreened:
+    return ReversalScreened(code=code, screened_at=NOW, command=command)
 
 
 @pytest.mark.parametrize(
@@ -64,9 +74,24 @@ def test_a_hold_lasts_no_longer_than_a_month() -> None:
 @pytest.mark.parametrize("amounts_minor", [(-1,), (MAX_AMOUNT_MINOR + 1,), (1,) * 101])
 def test_amounts_nobody_may_send_park_a_capture_or_reversal(amounts_minor: tuple[int, ...]) -> None:
     with pytest.raises(Unprocessable, match="amount_out_of_bounds"):
-        on_capture_transfer(capture("t", *amounts_minor))
+        on_capture_screened(screened_capture(capture("t", *amounts_minor)))
     with pytest.raises(Unprocessable, match="amount_out_of_bounds"):
-        on_reverse_transfer(reverse("t", *amounts_minor))
+        on_reversal_screened(screened_reversal(reverse("t", *amounts_minor)))
+
+
+def test_fraud_s_word_tells_a_command_that_goes_on_from_one_that_is_blocked() -> None:
+    captured, reversed_ = capture("t"), reverse("t")
+    assert on_capture_screened(screened_capture(captured)) is captured
+    assert on_reversal_screened(screened_reversal(reversed_)) is reversed_
+    blocked = (
+        on_capture_screened(screened_capture(captured, "transfer_not_permitted")),
+        on_reversal_screened(screened_reversal(reversed_, "transfer_not_permitted")),
+    )
+    assert blocked == (
+        BlockedCommand(captured, "transfer_not_permitted"),
+        BlockedCommand(reversed_, "transfer_not_permitted"),
+    )
+    assert [transfers_in(one) for one in blocked] == [1, 1]
 
 
 def test_a_command_concerns_its_transfer_and_a_batch_all_of_its() -> None:

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from libs.common.contracts.gateway import PublishFeeSchedule
 from libs.common.money import MAX_AMOUNT_MINOR
 from services.ledger.domain.account import AccountStatus
-from services.ledger.domain.commands import Command, ExpireHold, TransferScreened
+from services.ledger.domain.commands import BlockedCommand, Command, ExpireHold, TransferScreened
 from services.ledger.domain.run import AccountAnswer, CommandAnswer
 from services.ledger.domain.run import Answer as EngineAnswer
 from services.ledger.domain.transfer import Transfer
@@ -182,6 +182,13 @@ class Histories(RuleBasedStateMachine):
         target = self._target(pick, "posted", data)
         amounts_minor = self._shares(target, parts, "captured")
         self._send(replace(reverse("it", *amounts_minor, as_=self._new(), with_fees=with_fees), transfer_id=target))
+
+    @precondition(lambda self: self.has("held") or self.has("posted"))
+    @rule(data=st.data(), pick=picks, moves=st.sampled_from(["held", "posted"]))
+    def a_command_that_fraud_blocks(self, data: st.DataObject, pick: int, moves: str) -> None:
+        target = self._target(pick, moves, data)
+        asked = capture("it", as_=self._new()) if moves == "held" else reverse("it", as_=self._new())
+        self._send(BlockedCommand(replace(asked, transfer_id=target), "transfer_not_permitted"))
 
     @rule(
         pick=picks,
