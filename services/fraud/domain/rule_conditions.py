@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-import cel  # tidy: allow impure-value-code: an interpreter of pure expressions; it reads nothing but what it is given
-
 from services.fraud.domain.condition_code import compile_conditions
 from services.fraud.domain.features import PLACES, Value
+from services.fraud.domain.interpreter import cel
 from services.fraud.domain.rules import Rule
 
 _FAILURES: Final = (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError)

@@ -1,12 +1,12 @@
 """Conditions as Python code, compared with what an interpreter of CEL says of the same text and the same values."""
 
-import cel
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.fraud.domain.condition_code import compile_conditions
 from services.fraud.domain.features import CATALOGUE, PLACES, Value
+from services.fraud.domain.interpreter import cel
 from services.fraud.domain.rule_conditions import Conditions
 from services.fraud.domain.rules import Rule
 
