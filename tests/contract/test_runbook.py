@@ -13,6 +13,7 @@ import pytest
 from tests.contract.parsed_sources import ROOT, parsed_sources
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+PAGES = [RUNBOOK, *(path.read_text() for path in (ROOT / "docs" / "runbooks").glob("*.md"))]
 FOR_PEOPLE = {"warning", "error", "exception", "critical"}
 
 
@@ -51,10 +52,38 @@ def test_every_metric_that_whoever_is_called_reads_of_is_measured() -> None:
         name for path in sources for name in re.findall(r'^    "(tallystick_\w+)"', path.read_text(), re.MULTILINE)
     }
     measured |= {name for path in sources for name in re.findall(r'\("(tallystick_\w+)"', path.read_text())}
-    pages = [RUNBOOK, *(path.read_text() for path in (ROOT / "docs" / "runbooks").glob("*.md"))]
-    named = {name for page in pages for name in re.findall(r"tallystick_[a-z_]*[a-z](?![a-z_(])", page)}
+    named = {name for page in PAGES for name in re.findall(r"tallystick_[a-z_]*[a-z](?![a-z_(])", page)}
     assert len(named) > 8
     assert not named - measured
+
+
+def test_every_name_that_whoever_is_called_reads_or_greps_for_stands_in_what_the_code_says() -> None:
+    """Names of events, codes, fields, columns and metrics, these also without what they begin with."""
+    trees = [tree for folder in ("libs", "services", "tallystick") for tree in parsed_sources(folder).values()]
+    said = {word for tree in trees for node in ast.walk(tree) for word in _words(node)}
+    quoted = {name for page in PAGES for text in re.findall(r"`([^`\n]+)`", page) for name in _names(text)}
+    grepped = {name for page in PAGES for text in re.findall(r"grep [^|\n]*'(.*?)'", page) for name in _names(text)}
+    assert len(quoted) > 100
+    assert {"batch_waits", "oldest_undecided_seconds"} <= grepped
+    assert not {name for name in quoted | grepped if name not in said and not _ends_one(name, said)}
+
+
+def _words(node: ast.AST) -> list[str]:
+    """Return the names in a string, or that of a field or of what is logged."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return re.findall(r"[a-z]+(?:_[a-z]+)+", text)
+        case ast.AnnAssign(target=ast.Name(id=name)) | ast.keyword(arg=str(name)):
+            return [name]
+    return []
+
+
+def _names(text: str) -> list[str]:
+    return re.findall(r"(?<![A-Za-z_])[a-z]+(?:_[a-z]+)+(?![A-Za-z_])", text)
+
+
+def _ends_one(name: str, said: set[str]) -> bool:
+    return any(one.startswith("tallystick_") and one.endswith(f"_{name}") for one in said)
 
 
 @pytest.mark.parametrize("name", ["ReviewBacklog", "KycBacklog"])
