@@ -108,7 +108,7 @@ async def _click(stack: Stack, client: httpx2.AsyncClient, operator: str, newcom
     await asyncio.sleep(_BETWEEN_SECONDS)
     headers = {"Authorization": f"Bearer {newcomer.token}"}
     clicked_at, began = system_clock(), time.perf_counter()
-    await post(client, f"/admin/kyc/{newcomer.user_id}/approve", {"reason": "benchmark"}, operator)
+    await post(client, f"/admin/kyc/{newcomer.user_id}/approve", {"version": 1, "reason": "benchmark"}, operator)
     answered = time.perf_counter() - began
     async with asyncio.timeout(_PATIENCE_SECONDS):
         while True:

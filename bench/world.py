@@ -57,7 +57,7 @@ async def register_applicant(client: httpx2.AsyncClient, number: int) -> tuple[s
 
 async def _make_customer(client: httpx2.AsyncClient, operator: str, number: int, accounts: int) -> Customer:
     user_id, token = await register_applicant(client, number)
-    await post(client, f"/admin/kyc/{user_id}/approve", {"reason": "benchmark"}, operator)
+    await post(client, f"/admin/kyc/{user_id}/approve", {"version": 1, "reason": "benchmark"}, operator)
     ids = [(await post(client, "/accounts", {"asset": "USD"}, token))["account_id"] for _ in range(accounts)]
     deposits = (
         {"account_id": account_id, "amount_minor": START_MINOR, "asset": "USD", "reference": "benchmark"}

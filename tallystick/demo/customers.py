@@ -74,9 +74,8 @@ async def gather_cast(api: Api, stack: Stack, steps: Steps) -> Cast:
 
 async def approve(api: Api, cast: Cast, customer: Customer) -> None:
     """Let compliance approve an application. Raises: DemoFailed."""
-    answer = await api.post(
-        f"/admin/kyc/{customer.user_id}/approve", {"reason": "documents seen"}, token=cast.admin_token
-    )
+    seen = {"version": 1, "reason": "documents seen"}
+    answer = await api.post(f"/admin/kyc/{customer.user_id}/approve", seen, token=cast.admin_token)
     answer.expect(200)
 
 

@@ -62,7 +62,7 @@ class Belongings:
         self._http = self.person.http
         application = {"full_name": "Alice Example", "birth_date": "1990-01-01", "country": "DE"}
         self._post("/kyc/application", application, self.person.headers)
-        self._post(f"/admin/kyc/{self.person.user_id}/approve", {}, staff.headers)
+        self._post(f"/admin/kyc/{self.person.user_id}/approve", {"version": 1}, staff.headers)
 
     def in_path(self, name: str, path: str) -> str | None:
         """Return a value for a path's parameter; None for one that any value does for."""

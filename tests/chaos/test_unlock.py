@@ -50,7 +50,9 @@ class Crowd:
     async def click(self, person: Person, decision: str) -> float:
         """Decide on his application; return the moment of the answer."""
         path = f"/api/v1/admin/kyc/{person.user_id}/{decision}"
-        await self.circle.api.insist("POST", path, self.circle.admin, {"reason": "seen"}, expect=(200, 409))
+        await self.circle.api.insist(
+            "POST", path, self.circle.admin, {"version": 1, "reason": "seen"}, expect=(200, 409)
+        )
         return time.monotonic()
 
     async def until(self, status: str, person: Person, transfer_ids: Collection[str]) -> list[dict[str, Any]]:

@@ -108,7 +108,8 @@ class Api:
 
     def decide_kyc(self, person: Person, decision: str, **changes: Any) -> None:
         """Approve or reject somebody's application: the click alone, whoever hears of it when."""
-        body = {"reason": "seen", **changes}
+        status = self.get("/kyc/status", person.token).json()
+        body = {"version": status["version"], "reason": "seen", **changes}
         decided = self.post(f"/admin/kyc/{person.user_id}/{decision}", body, token=self.admin_token)
         assert decided.status_code == 200, decided.text
 

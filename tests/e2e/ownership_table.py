@@ -241,16 +241,22 @@ TABLE: Mapping[str, Line] = {
     "POST /api/v1/admin/kyc/{user_id}/claim": Line("403 403 403 absent 403 403 403"),
     "DELETE /api/v1/admin/kyc/{user_id}/claim": Line("403 403 403 absent 403 403 403"),
     "POST /api/v1/admin/kyc/{user_id}/ask": Line(
-        "403 403 403 422 403 403 403", body=lambda _: {"needs": ["tax_number"], "reason": "x"}
+        "403 403 403 422 403 403 403", body=lambda _: {"version": 1, "needs": ["tax_number"], "reason": "x"}
     ),
     "POST /api/v1/admin/kyc/{user_id}/suspend": Line("403 403 403 422 403 403 403", body=lambda _: {"reason": "x"}),
     "POST /api/v1/admin/kyc/{user_id}/resume": Line("403 403 403 422 403 403 403", body=lambda _: {"reason": "x"}),
     "PUT /api/v1/admin/kyc/{user_id}/risk": Line(
         "403 403 403 422 403 403 403", body=lambda _: {"high_risk": True, "reason": "x"}
     ),
-    "POST /api/v1/admin/kyc/{user_id}/approve": Line("403 403 403 422 403 403 403", body=lambda _: {"reason": "x"}),
-    "POST /api/v1/admin/kyc/{user_id}/decline": Line("403 403 403 422 403 403 403", body=lambda _: {"reason": "x"}),
-    "POST /api/v1/admin/kyc/{user_id}/reject": Line("403 403 403 422 403 403 403", body=lambda _: {"reason": "x"}),
+    "POST /api/v1/admin/kyc/{user_id}/approve": Line(
+        "403 403 403 422 403 403 403", body=lambda _: {"version": 1, "reason": "x"}
+    ),
+    "POST /api/v1/admin/kyc/{user_id}/decline": Line(
+        "403 403 403 422 403 403 403", body=lambda _: {"version": 1, "reason": "x"}
+    ),
+    "POST /api/v1/admin/kyc/{user_id}/reject": Line(
+        "403 403 403 422 403 403 403", body=lambda _: {"version": 1, "reason": "x"}
+    ),
     "GET /api/v1/admin/fraud/decisions/{transfer_id}": Line("403 403 200 200 403 200 200", about=_TRANSFER),
     "GET /api/v1/admin/fraud/decisions/by-id/{decision_id}": Line(
         "403 403 404 404 403 404 404", about={"decision_id": "user_id"}

@@ -122,7 +122,7 @@ def test_kyc_backlog(api: Api, tmp_path: Path) -> None:
     assert said.startswith("1 wait, 0 overdue")
     assert f"{waiting.user_id} 0 h takes one free" in said
     assert said.endswith("0 were asked for more\n")
-    question = {"needs": ["tax_number"], "reason": "not there"}
+    question = {"version": 1, "needs": ["tax_number"], "reason": "not there"}
     asked = api.post(f"/admin/kyc/{waiting.user_id}/ask", question, token=staff(api, "compliance"))
     assert asked.status_code == 200
     said = follow(api, "KycBacklog", tmp_path, API=address, TOKEN=token)

@@ -118,6 +118,6 @@ class Api:
     async def approve(self, admin: Person, person: Person) -> None:
         """Approve his application; once is enough, and a second time is refused."""
         path = f"/api/v1/admin/kyc/{person.user_id}/approve"
-        await self.insist("POST", path, admin, {"reason": "documents seen"}, expect=(200, 409))
+        await self.insist("POST", path, admin, {"version": 1, "reason": "documents seen"}, expect=(200, 409))
         status = await self.insist("GET", "/api/v1/kyc/status", await self.log_in(person))
         assert status["status"] == "approved", status

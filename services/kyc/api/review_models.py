@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from libs.common.clock import to_rfc3339
 from libs.common.http.models import ShortText, StrictModel, WholeNumber
 from services.kyc.api.models import ApplicationAnswer
-from services.kyc.domain.decision import DOCUMENTS_OF_TIER, Need, missing_for
+from services.kyc.domain.decision import DOCUMENTS_OF_TIER, Dossier, Need, missing_for
 from services.kyc.domain.queued_review import PastMove, QueuedReview
 from services.kyc.domain.rejection import RejectionCode
 from services.kyc.domain.review import Claim, holder_of
@@ -20,6 +20,9 @@ ReviewFilter = Literal[
 ]
 
 
+_Version = Annotated[int, Field(ge=0, le=2**53 - 1), WholeNumber]
+
+
 def _each_once(needs: list[Need]) -> list[Need]:
     if len(set(needs)) < len(needs):
         message = "must name each once"
@@ -27,14 +30,25 @@ def _each_once(needs: list[Need]) -> list[Need]:
     return needs
 
 
-class ApprovalBody(StrictModel):
+class SeenBody(StrictModel):
+    """What a decision rests on, as it was shown; `documents_version` may be left out where there was no document."""
+
+    version: _Version
+    documents_version: _Version = 0
+
+    def seen(self) -> Dossier:
+        """Return what whoever decides has looked at."""
+        return Dossier(self.version, self.documents_version)
+
+
+class ApprovalBody(SeenBody):
     """Why it is approved, if there is something to say, and to which tier; without it to the first."""
 
     reason: ShortText | None = None
     tier: Annotated[int, Field(ge=1, le=3), WholeNumber] | None = None
 
 
-class RejectionBody(StrictModel):
+class RejectionBody(SeenBody):
     """Why it is rejected. The words are kept in the record; the customer is told a code if he can mend what it says."""
 
     reason: ShortText
@@ -42,14 +56,14 @@ class RejectionBody(StrictModel):
     may_retry: bool = True
 
 
-class DeclineBody(StrictModel):
+class DeclineBody(SeenBody):
     """Why a tier is not given; he is told a code if he can mend what it says, the words are for colleagues."""
 
     reason: ShortText
     code: RejectionCode = "other"
 
 
-class QuestionBody(StrictModel):
+class QuestionBody(SeenBody):
     """What the applicant is asked for, each kind once, and why; the words are kept in the record, not shown to him."""
 
     needs: Annotated[
@@ -173,6 +187,7 @@ class ApplicantAnswer(BaseModel):
     tier: int
     requested_tier: int | None
     version: int
+    documents_version: int
     since: str
     submitted_at: str
     needs: list[str]
@@ -196,6 +211,7 @@ class ApplicantAnswer(BaseModel):
             tier=verification.state.tier,
             requested_tier=verification.state.requested_tier or None,
             version=verification.state.version,
+            documents_version=applicant.documents_version,
             since=to_rfc3339(verification.changed_at),
             submitted_at=to_rfc3339(verification.submitted_at),
             needs=list(verification.needs),

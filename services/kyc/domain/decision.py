@@ -20,8 +20,16 @@ DOCUMENTS_OF_TIER: Final[Mapping[int, tuple[DocumentKind, ...]]] = MappingProxyT
 
 
 @dataclass(frozen=True, slots=True)
+class Dossier:
+    """What a reviewer looks at: the verification's version, and how many changes of his documents there were."""
+
+    version: int
+    documents_version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """An action of staff.
+    """An action of staff. `seen` is what it rests on; None for what holds whatever changed, such as a suspension.
 
     `tier` is for an approval, `code` for a rejection or a request declined, `may_retry` for a rejection, `needs` for a
     question.
@@ -33,6 +41,7 @@ class Decision:
     code: str = ""
     may_retry: bool = True
     needs: tuple[Need, ...] = ()
+    seen: Dossier | None = None
 
     def tier_for(self, state: State) -> int:
         """Return the tier that an approval of this state gives.
@@ -40,6 +49,18 @@ class Decision:
         Where none is named that is what he asked for, else the one he has, else the first.
         """
         return self.tier or state.requested_tier or state.tier or APPLICATION_TIER
+
+
+def require_unchanged(seen: Dossier | None, present: Dossier, state: State) -> None:
+    """Let pass a decision on what there is now. Raises: Conflict `application_changed`, with what there is."""
+    if seen is not None and seen != present:
+        raise Conflict(
+            "application_changed",
+            "Something has changed since you looked; look again.",
+            version=present.version,
+            documents_version=present.documents_version,
+            verification_status=state.status,
+        )
 
 
 def missing_for(tier: int, given: Collection[str]) -> list[DocumentKind]:

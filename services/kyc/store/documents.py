@@ -103,6 +103,15 @@ async def read_documents(connection: AsyncConnection, user_id: str, before: str,
     return [_document(row) for row in rows]
 
 
+async def count_document_changes(connection: AsyncConnection, user_id: str) -> int:
+    """Return how often the customer's documents have changed: each was sent once, and may have been removed once.
+
+    One that commits later came later: nobody has looked at it, nor decided by it.
+    """
+    statement = select(func.count() + func.count(_ROW.removed_at)).where(_ROW.user_id == user_id)
+    return int((await connection.execute(statement)).scalar_one())
+
+
 async def remove_document(connection: AsyncConnection, document_id: str, now: datetime) -> bool:
     """Destroy the key of a stored document, and condemn its file; return whether it was stored."""
     statement = update(DOCUMENTS).where(_ROW.document_id == document_id, _ROW.status == "stored")

@@ -8,12 +8,13 @@ from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.contracts.topics import VERIFICATIONS
 from libs.common.db.unit_of_work import Transaction, UnitOfWork
-from services.kyc.domain.decision import Decision, require_askable, require_documents
+from services.kyc.domain.decision import Decision, Dossier, require_askable, require_documents, require_unchanged
 from services.kyc.domain.retry import REJECTIONS_WITHIN, retry_at_after
 from services.kyc.domain.review import Approval, is_approved, require_free
 from services.kyc.domain.verification import Verification, move
 from services.kyc.messages import verification_changed
 from services.kyc.metrics import DECISIONS
+from services.kyc.store.documents import count_document_changes
 from services.kyc.store.given_documents import find_given_kinds
 from services.kyc.store.reviews import find_approvals, find_rejections, save_approval, save_claim
 from services.kyc.store.verifications import lock_applicant, save_verification
@@ -32,11 +33,13 @@ class DecideApplication:
 
         The first of two approvals that an applicant of high risk needs is kept, and changes nothing else: it is
         returned in the state that it had. Locks: the verification. Emits: VerificationChanged. Raises: NotFound
-        `application_not_found`; Conflict `not_in_review`, `claimed_by_another`, `documents_missing`; Forbidden
-        `second_person_needed`; Unavailable.
+        `application_not_found`; Conflict `application_changed`, `not_in_review`, `claimed_by_another`,
+        `documents_missing`; Forbidden `second_person_needed`; Unavailable.
         """
         async with self._uow.begin() as tx:
             before = await lock_applicant(tx.connection, user_id)
+            present = Dossier(before.state.version, await count_document_changes(tx.connection, user_id))
+            require_unchanged(decision.seen, present, before.state)
             now = self._clock()
             tier = decision.tier_for(before.state)
             state = move(before.state, decision.action, tier=tier, may_retry=decision.may_retry)

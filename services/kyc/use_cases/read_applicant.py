@@ -11,6 +11,7 @@ from libs.common.db.unit_of_work import UnitOfWork
 from services.kyc.domain.queued_review import PastMove
 from services.kyc.domain.review import Approval
 from services.kyc.domain.verification import Verification
+from services.kyc.store.documents import count_document_changes
 from services.kyc.store.given_documents import find_given_kinds
 from services.kyc.store.reviews import find_approvals, read_past_moves
 from services.kyc.store.verifications import lock_applicant
@@ -23,6 +24,7 @@ class Applicant:
     """A verification, the kinds of documents given, approvals that wait for another, and moves, the latest first."""
 
     verification: Verification
+    documents_version: int
     given: Collection[str]
     approvals: Sequence[Approval]
     moves: Sequence[PastMove]
@@ -44,9 +46,10 @@ class ReadApplicant:
         async with self._uow.begin() as tx:
             verification = await lock_applicant(tx.connection, user_id)
             approvals = await find_approvals(tx.connection, user_id, verification.state.version)
+            documents_version = await count_document_changes(tx.connection, user_id)
             given = await find_given_kinds(tx.connection, user_id)
             moves = await read_past_moves(tx.connection, user_id, _MOVES_MAX)
             facts = {"roles": list(asker.staff_roles), "why": why}
             resource = ("customer", user_id)
             await record(tx, asker, "verification.read_applicant", at=self._clock(), resource=resource, facts=facts)
-        return Applicant(verification, given, approvals, moves)
+        return Applicant(verification, documents_version, given, approvals, moves)

@@ -48,9 +48,18 @@ class World:
     ) -> httpx2.Response:
         return await self.http.post(
             f"/api/v1/admin/kyc/{user_id}/{decision}",
-            json={"reason": reason},
+            json={"reason": reason} | await self.seen(user_id),
             headers=self.keys.bearer(reviewer or new_id(), "compliance"),
         )
+
+    async def seen(self, user_id: str) -> dict[str, int]:
+        """What whoever looks now has looked at, for a decision to name; nobody is recorded as a reader."""
+        found = await self.rows(
+            "SELECT version, (SELECT count(*) + count(removed_at) FROM kyc.documents d WHERE d.user_id = v.user_id)"
+            " AS documents_version FROM kyc.verifications v WHERE v.user_id::text = $1",
+            user_id,
+        )
+        return found[0] if found else {"version": 0, "documents_version": 0}
 
     async def status(self, user_id: str) -> dict[str, Any]:
         answer = await self.http.get("/api/v1/kyc/status", headers=self.keys.bearer(user_id))

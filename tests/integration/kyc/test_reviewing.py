@@ -59,7 +59,7 @@ async def test_the_queue_begins_with_who_has_waited_longest(world: World) -> Non
         await world.apply(user_id)
     assert [one for one in await queue(world, limit=2) if one in users] == users
     await world.decide(users[0], "approve")
-    await ask(world, "POST", f"{users[1]}/ask", new_id(), {"needs": ["application"], "reason": "blurred"})
+    await ask(world, "POST", f"{users[1]}/ask", new_id(), {"version": 1, "needs": ["application"], "reason": "blurred"})
     await world.apply(users[1])
     assert [one for one in await queue(world, limit=3) if one in users] == [*users[2:], users[1]]
     assert users[0] in await queue(world, status="approved", limit=100)
@@ -216,7 +216,7 @@ async def test_without_a_reason_nobody_reads_it(world: World, query: dict[str, s
         ("GET", "?reason=review", None),
         ("POST", "/claim", None),
         ("DELETE", "/claim", None),
-        ("POST", "/ask", {"needs": ["tax_number"], "reason": "x"}),
+        ("POST", "/ask", {"version": 1, "needs": ["tax_number"], "reason": "x"}),
         ("POST", "/suspend", {"reason": "x"}),
         ("POST", "/resume", {"reason": "x"}),
         ("PUT", "/risk", {"high_risk": True, "reason": "x"}),
@@ -241,7 +241,9 @@ async def test_compliance_alone_does_it_and_nobody_about_himself(
 async def test_a_customer_is_asked_answers_is_suspended_and_goes_on(world: World) -> None:
     user_id, reviewer = new_id(), new_id()
     await world.apply(user_id)
-    asked = await ask(world, "POST", f"{user_id}/ask", reviewer, {"needs": ["application"], "reason": "a typo"})
+    asked = await ask(
+        world, "POST", f"{user_id}/ask", reviewer, {"version": 1, "needs": ["application"], "reason": "a typo"}
+    )
     assert asked.status_code == 200
     status = await world.status(user_id)
     assert [status[name] for name in ("status", "phase", "next_action", "needs", "tier")] == [
@@ -282,7 +284,7 @@ async def test_a_customer_is_asked_answers_is_suspended_and_goes_on(world: World
 async def test_a_rejection_tells_what_may_be_told_and_may_be_final(world: World, code: str, told: str | None) -> None:
     user_id = new_id()
     await world.apply(user_id)
-    body = {"reason": "secret words", "code": code, "may_retry": False}
+    body = {"version": 1, "reason": "secret words", "code": code, "may_retry": False}
     rejected = await ask(world, "POST", f"{user_id}/reject", new_id(), body)
     assert rejected.status_code == 200
     status = await world.status(user_id)
@@ -304,7 +306,7 @@ async def test_a_rejection_tells_what_may_be_told_and_may_be_final(world: World,
 async def test_a_question_that_asks_nothing_is_refused(world: World, body: dict[str, Any]) -> None:
     user_id = new_id()
     await world.apply(user_id)
-    answer = await ask(world, "POST", f"{user_id}/ask", new_id(), body)
+    answer = await ask(world, "POST", f"{user_id}/ask", new_id(), {"version": 1} | body)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
@@ -338,7 +340,7 @@ async def test_an_approval_counts_for_the_state_it_was_given_in(world: World) ->
     await world.apply(user_id)
     await flag(world, user_id, new_id(), high_risk=True)
     await world.decide(user_id, "approve", reviewer=anna)
-    await ask(world, "POST", f"{user_id}/ask", ben, {"needs": ["application"], "reason": "x"})
+    await ask(world, "POST", f"{user_id}/ask", ben, {"version": 1, "needs": ["application"], "reason": "x"})
     await world.apply(user_id)
     assert (await world.decide(user_id, "approve", reviewer=ben)).status_code == 202
     assert (await world.decide(user_id, "approve", reviewer=anna)).status_code == 200

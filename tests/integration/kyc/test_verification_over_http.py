@@ -120,7 +120,7 @@ async def test_of_two_first_applications_at_once_one_wins(world: World) -> None:
     assert world.said(user_id) == [("in_review", 0, 1)]
 
 
-async def test_of_two_decisions_at_once_the_later_one_sees_the_earlier(world: World) -> None:
+async def test_of_two_decisions_at_once_the_later_one_is_about_what_is_no_more(world: World) -> None:
     user_id = new_id()
     await world.apply(user_id)
     # Left in reverse: the lock is released first, then both answers are waited for.
@@ -134,8 +134,8 @@ async def test_of_two_decisions_at_once_the_later_one_sees_the_earlier(world: Wo
         await until_waiting(world, 1)
         revocation = both.create_task(world.decide(user_id, "reject"))
         await until_waiting(world, 2)
-    assert (approval.result().status_code, revocation.result().status_code) == (200, 200)
-    assert world.said(user_id) == [("in_review", 0, 1), ("approved", 1, 2), ("rejected", 0, 3)]
+    assert (approval.result().status_code, revocation.result().json()["code"]) == (200, "application_changed")
+    assert world.said(user_id) == [("in_review", 0, 1), ("approved", 1, 2)]
 
 
 async def until_waiting(world: World, count: int) -> None:
@@ -160,7 +160,7 @@ async def test_only_compliance_decides(world: World, roles: list[str]) -> None:
     user_id = new_id()
     await world.apply(user_id)
     answer = await world.http.post(
-        f"/api/v1/admin/kyc/{user_id}/approve", json={}, headers=world.keys.bearer(new_id(), *roles)
+        f"/api/v1/admin/kyc/{user_id}/approve", json={"version": 1}, headers=world.keys.bearer(new_id(), *roles)
     )
     assert (answer.status_code, answer.json()["code"]) == (403, "role_required")
 
@@ -172,14 +172,18 @@ async def test_somebody_who_never_applied_cannot_be_decided_on(world: World, use
         assert (answer.status_code, answer.json()["code"]) == (404, "application_not_found")
 
 
-async def test_an_approval_needs_no_body_and_a_rejection_a_reason(world: World) -> None:
+async def test_an_approval_needs_no_reason_and_a_rejection_one(world: World) -> None:
     user_id, header = new_id(), world.keys.bearer(new_id(), "compliance")
     await world.apply(user_id)
     path = f"/api/v1/admin/kyc/{user_id}"
     for body in ({}, {"reason": ""}, {"reason": None}, {"reason": "a\0"}, {"reason": "x" * 141}, {"why": "x"}):
-        answer = await world.http.post(f"{path}/reject", json=body, headers=header)
+        answer = await world.http.post(f"{path}/reject", json={"version": 1} | body, headers=header)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
-    assert (await world.http.post(f"{path}/approve", headers=header)).status_code == 200
+    bad: list[dict[str, Any] | None] = [None, {}, {"version": -1}, {"version": 2**53}, {"version": None}]
+    for seen in (*bad, {"version": 1, "documents_version": -1}):
+        answer = await world.http.post(f"{path}/approve", json=seen, headers=header)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert (await world.http.post(f"{path}/approve", json={"version": 1}, headers=header)).status_code == 200
 
 
 @pytest.mark.parametrize(

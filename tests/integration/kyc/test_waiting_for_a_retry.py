@@ -18,7 +18,7 @@ async def reject(world: World, user_id: str, **body: Any) -> dict[str, Any]:
     """Turn somebody down, and return what he is told."""
     header = world.keys.bearer(new_id(), "compliance")
     path = f"/api/v1/admin/kyc/{user_id}/reject"
-    answer = await world.http.post(path, json={"reason": "blurred", **body}, headers=header)
+    answer = await world.http.post(path, json=await world.seen(user_id) | {"reason": "blurred", **body}, headers=header)
     assert answer.status_code == 200
     assert answer.json() == await world.status(user_id)
     told: dict[str, Any] = answer.json()

@@ -8,11 +8,13 @@ from libs.common.errors import Conflict
 from services.kyc.domain.decision import (
     DOCUMENTS_OF_TIER,
     Decision,
+    Dossier,
     Need,
     missing_for,
     require_askable,
     require_documents,
     require_provided,
+    require_unchanged,
 )
 from services.kyc.domain.documents import DocumentKind
 from services.kyc.domain.verification import NEVER_APPLIED, State
@@ -76,3 +78,16 @@ def test_an_approval_that_names_no_tier_gives_the_first_and_changes_none(
 ) -> None:
     state = State(status="approved", tier=has, version=2) if has else NEVER_APPLIED
     assert Decision("approve", tier=named).tier_for(state) == given
+
+
+@pytest.mark.parametrize("seen", [Dossier(2, 1), Dossier(3, 0), Dossier(4, 1), Dossier(3, 2)], ids=str)
+def test_a_decision_is_on_what_there_is(seen: Dossier) -> None:
+    state, present = State(status="in_review", tier=0, version=3), Dossier(version=3, documents_version=1)
+    for fits in (present, None):
+        require_unchanged(fits, present, state)
+    with pytest.raises(Conflict) as refusal:
+        require_unchanged(seen, present, state)
+    assert (refusal.value.code, refusal.value.facts) == (
+        "application_changed",
+        {"version": 3, "documents_version": 1, "verification_status": "in_review"},
+    )

@@ -20,7 +20,8 @@ async def decide(
 ) -> httpx2.Response:
     """Send a reviewer's decision."""
     header = shelf.keys.bearer(reviewer or new_id(), "compliance")
-    return await shelf.http.post(f"/api/v1/admin/kyc/{user_id}/{what}", json=body, headers=header)
+    seen = await shelf.seen(user_id) if what not in ("suspend", "resume") else {}
+    return await shelf.http.post(f"/api/v1/admin/kyc/{user_id}/{what}", json=seen | body, headers=header)
 
 
 async def answer(shelf: Shelf, user_id: str, key: str | None = None) -> httpx2.Response:
