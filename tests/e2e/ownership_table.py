@@ -257,9 +257,9 @@ TABLE: Mapping[str, Line] = {
     "POST /api/v1/admin/kyc/{user_id}/reject": Line(
         "403 403 403 422 403 403 403", body=lambda _: {"version": 1, "reason": "x"}
     ),
-    "GET /api/v1/admin/fraud/decisions/{transfer_id}": Line("403 403 200 200 403 200 200", about=_TRANSFER),
+    "GET /api/v1/admin/fraud/decisions/{transfer_id}": Line("403 403 403 200 403 200 200", about=_TRANSFER),
     "GET /api/v1/admin/fraud/decisions/by-id/{decision_id}": Line(
-        "403 403 404 404 403 404 404", about={"decision_id": "user_id"}
+        "403 403 403 404 403 404 404", about={"decision_id": "user_id"}
     ),
     "GET /api/v1/admin/fraud-stats": Line(
         "403 403 200 200 200 200 200", query="?start_date=2026-01-01&end_date=2026-12-31"

@@ -169,9 +169,11 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     # The audit log
     "audit.read": Permission("read who did what, from where", _of("auditor", "compliance", "admin")),
     # Screening and verification of customers
+    # Not support: it speaks with those whom a rule suspects. The transfer itself tells it what became of that, the code
+    # and a sentence, as the customer is told.
     "decision.read": Permission(
-        "see why a transfer was approved, held or blocked",
-        _of("compliance", "support", "auditor", "admin"),
+        "see why a transfer was approved, held or blocked, by which rules, values and lists",
+        _of("compliance", "auditor", "admin"),
         scope="fraud:read",
     ),
     "fraud_statistics.read": Permission(
