@@ -9,8 +9,8 @@ from libs.common.errors import Unavailable, Unprocessable
 from libs.common.origins import OriginKeys
 from services.fraud.domain.lists import Entry, Lists
 from services.fraud.domain.moments import to_us
-from services.fraud.domain.ruleset_reading import read_ruleset
 from services.fraud.domain.rulesets import Ruleset
+from services.fraud.store.ruleset_texts import compile_to_decide
 
 log = structlog.get_logger()
 
@@ -62,9 +62,9 @@ async def load_screening_data(
     shadows: list[Ruleset] = []
     for number, status, document in await connection.fetch(_RULESETS, list(known)):
         if status == "live":
-            live = known.get(number) or _compiled(number, document)
+            live = known.get(number) or await _compiled(number, document)
         else:
-            shadows += [known[number]] if number in known else _shadow(number, document)
+            shadows += [known[number]] if number in known else await _shadow(number, document)
     entries = [
         Entry(entry_id, name, subject, _key(origins, subject, value, other), rule_id, to_us(ends) if ends else 0)
         for entry_id, name, subject, value, other, rule_id, ends in await connection.fetch(_ENTRIES)
@@ -72,24 +72,24 @@ async def load_screening_data(
     return ScreeningData(version, live, tuple(shadows), Lists(entries))
 
 
-def _compiled(version: int, document: str) -> Ruleset:
+async def _compiled(version: int, document: str) -> Ruleset:
     """Compile a rule set that was readable when it was written.
 
     A newer process may have published it with features that this one does not know. That passes when this one is
     replaced, or when another set is put live: until then transfers wait. A refusal would have them set aside for good.
     """
     try:
-        return Ruleset(version, read_ruleset(document))
+        return await compile_to_decide(version, document)
     except Unprocessable as failure:
         raise Unavailable(
             "rules_unreadable", f"Rule set {version} cannot be read: {failure.detail}", ruleset=version
         ) from failure
 
 
-def _shadow(version: int, document: str) -> list[Ruleset]:
+async def _shadow(version: int, document: str) -> list[Ruleset]:
     """Return the rule set, or none if it cannot be read any more: then it judges nothing, and keeps nobody waiting."""
     try:
-        return [_compiled(version, document)]
+        return [await _compiled(version, document)]
     except (Unavailable, ValueError) as failure:
         log.warning("shadow_ruleset_unreadable", ruleset=version, failure=str(failure))
         return []

@@ -10,8 +10,8 @@ from libs.common.errors import Conflict
 from libs.common.ids import new_id
 from services.fraud.domain.ruleset_life import NotedEvent, StoredRuleset, move
 from services.fraud.domain.ruleset_publications import publish
-from services.fraud.domain.ruleset_reading import read_ruleset
 from services.fraud.store.ruleset_publications import find_newest_publications, keep_publication
+from services.fraud.store.ruleset_texts import read_for_staff
 from services.fraud.store.rulesets import find_live_ruleset, lock_rulesets, note_event
 from services.fraud.use_cases.change_ruleset import known_ruleset
 from services.fraud.use_cases.compare_ruleset import compare_ruleset
@@ -40,7 +40,7 @@ class PublishRuleset:
             live = await find_live_ruleset(connection)
             publication = publish(
                 before,
-                change=await compare_ruleset(connection, read_ruleset(before.document)),
+                change=await compare_ruleset(connection, await read_for_staff(before.document)),
                 live_version=live.version if live else None,
                 newest_two=await find_newest_publications(connection),
                 by=asker.actor_id,

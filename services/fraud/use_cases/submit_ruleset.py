@@ -8,7 +8,7 @@ from libs.common.clock import Clock
 from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.ids import new_id
 from services.fraud.domain.ruleset_life import NotedEvent, StoredRuleset
-from services.fraud.domain.ruleset_reading import read_ruleset
+from services.fraud.store.ruleset_texts import read_for_staff
 from services.fraud.store.rulesets import insert_ruleset, lock_rulesets, next_version, note_event
 from services.fraud.use_cases.compare_ruleset import compare_ruleset
 
@@ -26,7 +26,7 @@ class SubmitRuleset:
 
         Locks: all rule sets. Raises: Unprocessable `ruleset_invalid`; Unavailable.
         """
-        read = read_ruleset(document)
+        read = await read_for_staff(document)
         async with self._uow.begin() as tx:
             connection = await tx.driver()
             await lock_rulesets(connection)

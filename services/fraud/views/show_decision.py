@@ -13,9 +13,9 @@ from libs.common.ids import moment_of
 from services.fraud.domain.explanation import Explanation, ShownEntry, explain
 from services.fraud.domain.reviews import require_outsider
 from services.fraud.domain.rules import RulesetDocument
-from services.fraud.domain.ruleset_reading import read_ruleset
 from services.fraud.domain.stored_features import Features
 from services.fraud.store.limit_history import find_limits_then
+from services.fraud.store.ruleset_texts import read_for_staff
 
 _decode: Final = msgspec.json.Decoder(Features).decode
 
@@ -115,5 +115,5 @@ class ShowDecision:
                 return None
             if len(self._documents) >= _RULESETS_KEPT:
                 self._documents.clear()
-            self._documents[version] = read_ruleset(text)
+            self._documents[version] = await read_for_staff(text)
         return self._documents[version]
