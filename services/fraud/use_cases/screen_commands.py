@@ -81,7 +81,7 @@ async def _decide(
     for decision in decisions:
         if decision.command_id in fresh:
             _count(decision)
-    decided = {one.command_id: (one.code, now) for one in decisions if one.command_id in fresh}
+    decided = {one.command_id: (one.code, now) for one in decisions}
     known = moving.keys() - fresh
     return decided | (await find_command_decisions(connection, list(known)) if known else {})
 

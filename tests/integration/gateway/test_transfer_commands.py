@@ -482,6 +482,26 @@ async def test_a_refused_reversal_is_a_problem_and_a_transfer_too(counter: Count
         assert (await at.show(reversal_id)).json()["code"] == "insufficient_funds"
 
 
+async def test_what_fraud_blocks_is_forbidden_and_says_no_more_than_of_a_transfer(counter: Counter) -> None:
+    keys = [new_id(), new_id()]
+    async with counter.http() as http:
+        held, posted = await held_till(counter, http), await posted_till(counter, http)
+        counter.publisher.sent.clear()
+        await held.ask("capture", {}, key=keys[0])
+        await posted.ask("reversals", REASON, key=keys[1])
+        assert {one.topic for one in counter.publisher.sent} == {"gateway.transfer-commands.v1"}, "fraud hears them"
+        capture_id, reversal_id = counter.sent_ids()
+        await counter.hear_all(
+            decided(capture_id, "transfer_not_permitted"),
+            changed(reversal_id, "refused", 1, "transfer_not_permitted", reverses=posted.transfer_id),
+        )
+        for at, action, body, key in ((held, "capture", {}, keys[0]), (posted, "reversals", REASON, keys[1])):
+            refused = await at.ask(action, body, key=key)
+            assert (refused.status_code, refused.json()["code"]) == (403, "transfer_not_permitted")
+            assert refused.json()["detail"] == "This transfer cannot be made; ask support."
+            assert refused.headers["idempotency-replayed"] == "true"
+
+
 async def test_a_reversal_is_neither_reversed_nor_captured(counter: Counter) -> None:
     async with counter.http() as http:
         at = await posted_till(counter, http)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from libs.common.contracts.ledger import CommandDecided
-from services.ledger.domain.commands import ExpireHold
+from services.ledger.domain.commands import BlockedCommand, ExpireHold
 from services.ledger.use_cases.expire_holds import ExpireHolds
 from tests.integration.ledger.books import Books, check, until_confirmed
 from tests.support.api_world import admin_connection
@@ -72,6 +72,29 @@ async def test_a_hold_is_captured_in_parts_and_everything_verifies(books: Books,
     assert await numbers(admin_dsn, "alice") == (850, 0, 0)
     assert await numbers(admin_dsn, "bob") == (151, 0, 0)
     await books.outcomes.flush()
+    await check(admin_dsn)
+
+
+async def test_what_fraud_blocks_is_refused_once_whoever_hears_it_again_and_everything_verifies(
+    books: Books, books_beside: Books, admin_dsn: str
+) -> None:
+    await books.fund(alice=1_000, bob=1)
+    await books.do(screened("h", leg("alice", "bob", 600), hold_seconds=HOUR), screened("t", leg("alice", "bob", 100)))
+    blocked = [BlockedCommand(asked, "transfer_not_permitted") for asked in (capture("h", 50), reverse("t", 50))]
+    for each in (books, books_beside):
+        await each.do(*blocked)
+        assert decided(each, id_of("capture of h")) == [("refused", "transfer_not_permitted")]
+        assert each.last("reversal of t") == [("refused", "transfer_not_permitted")]
+    async with admin_connection(admin_dsn) as connection:
+        records = await connection.fetch("SELECT kind FROM ledger.journal ORDER BY journal_index DESC LIMIT 2")
+    assert [row[0] for row in records] == ["transfer.refused", "command.refused"], "one each, the reversal last"
+    assert await numbers(admin_dsn, "alice") == (900, 600, 0)
+
+    await books.do(void("h"), reverse("t", as_="recovery"))
+
+    assert await numbers(admin_dsn, "alice") == (1_000, 0, 0)
+    for each in (books, books_beside):
+        await each.outcomes.flush()
     await check(admin_dsn)
 
 

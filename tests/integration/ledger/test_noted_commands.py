@@ -9,7 +9,7 @@ import pytest
 
 from libs.common.contracts.audit import AskedFrom, AuditRecorded
 from libs.common.money import MAX_AMOUNT_MINOR
-from services.ledger.domain.commands import Command, TransferScreened
+from services.ledger.domain.commands import BlockedCommand, Command, TransferScreened
 from tests.integration.ledger.books import Books
 from tests.support.api_world import admin_connection
 from tests.support.ledger_builders import capture, change, fees, id_of, leg, reverse, screened, void
@@ -63,6 +63,19 @@ async def test_a_change_of_an_account_says_who_from_where_and_what_it_was_before
     said = [one for one in books.publisher.sent if one.message_type == AuditRecorded.TYPE]
     [told] = [msgspec.json.decode(one.payload, type=AuditRecorded) for one in said]
     assert [one.entry_id for one in told.entries] == [str(entry["entry_id"])]
+
+
+async def test_a_command_that_fraud_blocks_is_named_as_refused_with_its_record(books: Books, admin_dsn: str) -> None:
+    await books.fund(alice=1_000, bob=1)
+    await books.do(paid("t", 300), by_caller("h", 10))
+    await books.do(*(BlockedCommand(asked, "transfer_not_permitted") for asked in (capture("h"), reverse("t"))))
+    noted = await entries(admin_dsn)
+    assert [(one["action"], one["outcome"], one["reason"]) for one in noted] == [
+        ("hold.end", "refused", "transfer_not_permitted"),
+        ("transfer.reverse", "refused", "transfer_not_permitted"),
+    ]
+    records = [index for one in noted for index in one["facts"]["records"]]
+    assert await kinds_at(admin_dsn, records) == ["command.refused", "transfer.refused"]
 
 
 async def test_each_command_is_named_with_its_records(books: Books, admin_dsn: str) -> None:
