@@ -24,7 +24,7 @@ def timeless(explanation: str) -> Any:
 @pytest.mark.timeout(600)  # two hundred processes take their time beside neighbours; alone it is fifteen seconds
 def test_every_block_works_as_pasted_and_the_explanation_is_the_one_that_is_shown(api: Api, tmp_path: Path) -> None:
     blocks = re.findall(r"```sh\n(.*?)```", (DOCS / "holds-by-hand.md").read_text(), re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 9
     done = subprocess.run(
         ["bash", "-eu", "-o", "pipefail", "-c", "\n".join(blocks)],
         check=False,
@@ -44,6 +44,12 @@ def test_every_block_works_as_pasted_and_the_explanation_is_the_one_that_is_show
         '"limit":"maximum_amount","limit_minor":100000000',
         '"limit":"hourly_count","limit_count":50,"used_count":50',
         '"resets_at":"20',
+        '"code":"ruleset_invalid"',
+        '"risk":"high"',
+        '"live_verdict":"approve","shadow_verdict":"block"',
+        '"code":"ruleset_needs_approval"',
+        '"code":"unusual_activity"',
+        "['Exactly 998.77 USD.']",
     ):
         assert part in said, said
     assert re.search(r"^\d+ decisions: \{", said.splitlines()[-1])
