@@ -41,7 +41,11 @@ def backtest_command(
     last: Annotated[str, typer.Option("--to", help="The last day, UTC, included; at most 366 days in all.")],
     data: Annotated[Path, typer.Option(help="Folder of the stack.")] = Path(".tallystick"),
     postgres: Annotated[
-        str | None, typer.Option(envvar="TALLYSTICK_POSTGRES", help="Admin DSN; else the stack running on the folder.")
+        str | None,
+        typer.Option(
+            envvar="TALLYSTICK_POSTGRES",
+            help="DSN of a role that may read what was decided; else the stack running on the folder.",
+        ),
     ] = None,
     html: Annotated[
         Path | None, typer.Option(help="Write the same as one HTML page to this file.", show_default=False)

@@ -1,14 +1,21 @@
 """`tallystick fraud backtest`: what other rules would have decided."""
 
+import re
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
+import pytest
+
+from tallystick.stack.service_settings import dsn_of_role
 from tests.integration.fraud.office import Office
 from tests.integration.fraud.random_decisions import RULES, decide_at_random
 from tests.integration.fraud.rulebook import end_rulesets, put_live
+from tests.support.api_world import ROLE_PASSWORD, admin_connection
 from tests.support.command_line import Finished, tallystick
 
+ROOT = Path(__file__).parents[3]
 BEGINS = datetime(2025, 9, 1, tzinfo=UTC)
 
 
@@ -55,6 +62,30 @@ async def test_the_same_rules_change_nothing_and_others_show_what_they_would(
     assert html.count("<svg") == 4, "alerts a day, and each of three rules"
     assert "<script" not in html
     assert "http" not in html.replace("http-equiv", "")
+
+
+@pytest.fixture
+async def reader_dsn(fraud_admin_dsn: str) -> AsyncIterator[str]:
+    """Give the DSN of the role that docs/fraud.md makes."""
+    [made] = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "fraud.md").read_text(), re.DOTALL)
+    async with admin_connection(fraud_admin_dsn) as connection:
+        await connection.execute(made.replace("…", ROLE_PASSWORD))
+    yield dsn_of_role(fraud_admin_dsn, "rules_reader", ROLE_PASSWORD)
+    async with admin_connection(fraud_admin_dsn) as connection:
+        await connection.execute("DROP OWNED BY rules_reader; DROP ROLE rules_reader")
+
+
+async def test_who_may_read_decisions_alone_may_try_rules_and_is_told_if_he_may_not(
+    fraud_admin_dsn: str, reader_dsn: str, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(RULES)
+    tried = _backtest(reader_dsn, rules)
+    assert (tried.returncode, "decisions made again by tried" in tried.stdout) == (0, True), tried.stderr
+    async with admin_connection(fraud_admin_dsn) as connection:
+        await connection.execute("REVOKE SELECT ON fraud.decision_counts FROM rules_reader")
+    refused = _backtest(reader_dsn, rules)
+    assert (refused.returncode, "permission denied" in refused.stderr) == (2, True)
 
 
 async def test_what_cannot_be_tried_is_said(fraud_admin_dsn: str, tmp_path: Path) -> None:
