@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from libs.common.clock import to_rfc3339
+from libs.common.clock import system_clock, to_rfc3339
 from libs.common.contracts.accounts import CustomerErased
 from libs.common.contracts.base import Message
 from libs.common.contracts.fraud import HoldResolved, TransferScreened
@@ -20,9 +20,10 @@ from libs.common.contracts.gateway import TransferRequested
 from libs.common.contracts.kyc import VerificationChanged
 from libs.common.contracts.topics import ERASURES, SCREENINGS, TRANSFER_REQUESTS, VERIFICATIONS, Topic
 from libs.common.ids import new_id
+from libs.common.messaging.bus import Bus
 from libs.common.messaging.outgoing_message import outgoing
 from libs.common.messaging.publisher import Publisher
-from services.fraud.app import build
+from services.fraud.app import Worker, build, load_settings
 from tallystick.stack.service_settings import dsn_of_role
 from tests.integration.fraud.office import NOON, transfer
 from tests.support.api_world import ROLE_PASSWORD, TokenKeys, migrated_database
@@ -124,6 +125,14 @@ async def test_a_request_is_screened_and_its_hold_released_over_the_bus(
             await consumer.stop()
             await publisher.stop()
             await client.aclose()
+
+
+async def test_accounts_is_asked_whom_it_erased_should_the_bus_not_tell(environment: None) -> None:
+    """How that goes on is shown in tests/integration/kyc/test_fetching_erasures.py."""
+    settings = load_settings()
+    worker = Worker(settings, Bus(settings, service="fraud", clock=system_clock))
+    assert "fraud-fetch-erasures" in {timer.name for timer in worker.timers._timers}
+    await worker.stop()
 
 
 async def test_who_was_erased_is_noted_as_soon_as_accounts_says_so(
