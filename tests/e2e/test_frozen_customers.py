@@ -1,11 +1,14 @@
 """What a frozen customer can still do about what he opened or got before: void, and nothing that moves money."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx2
 import pytest
 
+from tallystick.reconciliation.run import reconcile
+from tallystick.stack.stack_file import find_stack
 from tests.e2e.api_client import Api, Person, new_key, problem, staff, stopped, transfer, wait_until
 
 LISTS = "/admin/fraud/lists"
@@ -105,3 +108,11 @@ def test_a_freeze_holds_for_what_is_asked_while_fraud_is_away(api: Api, complian
         wait_until("the answer", is_refused)
         problem(refused[0], *REFUSED)
     assert (api.balance_minor(payer), api.balance_minor(payee)) == (500, 0)
+
+
+def test_after_all_of_it_the_gateway_shows_what_the_ledger_refused(api: Api) -> None:
+    def differences() -> list[str]:
+        run = asyncio.run(reconcile(api.dsn, find_stack(api.folder, {}), grace_seconds=0))
+        return [f"{outcome.name}: {found}" for outcome in run.outcomes for found in outcome.differences]
+
+    wait_until("the projections to agree", lambda: differences() == [])

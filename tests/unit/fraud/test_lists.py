@@ -56,6 +56,19 @@ def test_an_entry_speaks_of_nobody_else(subject: Subject, key: str) -> None:
     assert look_up(entry(subject, key)) == Listed()
 
 
+def test_who_moves_money_without_a_transfer_shows_himself_alone() -> None:
+    def denied(*entries: Entry) -> list[str]:
+        return Lists(entries).look_up("sender", (), address_key=0, device_key=0, now_us=NOW_US).denied_by
+
+    assert denied(entry("customer", "sender", "freeze")) == ["freeze customer sender"]
+    assert denied(entry("customer", "sender"), entry("sender", "sender")) == [
+        "deny customer sender",
+        "deny sender sender",
+    ]
+    others = [entry("receiver", "sender"), entry("pair", "sender>first"), entry("address", "7"), entry("device", "8")]
+    assert denied(*others, entry("customer", "first", "freeze"), entry("customer", "sender", "allow")) == []
+
+
 def test_an_entry_is_over_at_its_end() -> None:
     ending = entry("customer", "sender", expires_us=NOW_US)
     assert look_up(ending, now_us=NOW_US - 1).denied_by
