@@ -226,7 +226,7 @@ def _routers(
         decisions_router(show_decision),
         statistics_router(ShowStatistics(reading)),
         *limit_routers(reading, uow, policy, system_clock),
-        *rule_routers(reading, uow, system_clock),
+        *rule_routers(reading, uow, OriginKeys(settings.internal_token.get_secret_value()), system_clock),
         review_router(
             ShowReviews(reading, show_decision, system_clock),
             NoteComment(uow, system_clock),
@@ -240,13 +240,13 @@ def _routers(
     ]
 
 
-def rule_routers(reading: Reading, uow: StaffWork, clock: Clock) -> list[APIRouter]:
+def rule_routers(reading: Reading, uow: StaffWork, origins: OriginKeys, clock: Clock) -> list[APIRouter]:
     """Construct the routes about rule sets and lists, with the use cases and views behind them."""
     change = ChangeRuleset(uow, clock)
     return [
         rulesets_router(RulesetsView(reading), SubmitRuleset(uow, clock), change, PublishRuleset(uow, clock)),
         ruleset_shadows_router(ShowShadow(reading), change),
-        lists_router(ListEntriesView(reading), ChangeLists(uow, clock), clock),
+        lists_router(ListEntriesView(reading), ChangeLists(uow, origins, clock), clock),
     ]
 
 

@@ -3,14 +3,16 @@
 from typing import Annotated, Final, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, StringConstraints
 
 from libs.common.clock import Clock, to_rfc3339
+from libs.common.db.kept_answers import KeptAnswer
 from libs.common.http.app import asker_of
 from libs.common.http.auth import Principal
 from libs.common.http.cursors import CURSOR_CHARACTERS, Cursor, decode_cursor, encode_cursor
 from libs.common.http.gate import permitted
+from libs.common.http.idempotency import REFUSED_COPIES, Keyed, answer_of, kept_response
 from libs.common.http.models import IdText, ShortText, StrictModel
 from libs.common.http.moments import Moment
 from libs.common.http.openapi import refusals
@@ -125,12 +127,20 @@ def lists_router(view: ListEntriesView, change: ChangeLists, clock: Clock) -> AP
         "",
         status_code=201,
         summary="Freeze, deny, allow or snooze",
-        responses=refusals("list_entry_invalid", "own_list_entry", "lists_full"),
+        response_model=ListEntryAnswer,
+        responses=refusals("list_entry_invalid", "own_list_entry", "lists_full", *REFUSED_COPIES),
     )
     async def post_list_entry(
-        body: ListEntryBody, _principal: Annotated[Principal, permitted("list_entry.change")], request: Request
-    ) -> ListEntryAnswer:
-        """Keep an entry; every decision from now on knows it, in every process."""
+        body: ListEntryBody,
+        principal: Annotated[Principal, permitted("list_entry.change")],
+        asked: Keyed,
+        request: Request,
+    ) -> Response:
+        """Keep an entry; every decision from now on knows it, in every process.
+
+        Nobody enters what is about himself, nor allows or snoozes an address or device that he has sent from; and
+        nothing that he allows or snoozes mutes a rule where he pays or is paid himself.
+        """
         wanted = Wanted(
             name=body.list,
             subject=body.subject,
@@ -140,7 +150,8 @@ def lists_router(view: ListEntriesView, change: ChangeLists, clock: Clock) -> AP
             reason=body.reason,
             expires_at=body.expires_at,
         )
-        return ListEntryAnswer.of(await change.add(asker=asker_of(request), wanted=wanted))
+        entry = await change.add(asked.by(principal.user_id, _kept), asker=asker_of(request), wanted=wanted)
+        return kept_response(_kept(entry), replayed=False)
 
     @router.post(
         "/{entry_id}/remove",
@@ -157,3 +168,7 @@ def lists_router(view: ListEntriesView, change: ChangeLists, clock: Clock) -> AP
         return ListEntryAnswer.of(await change.remove(asker=asker_of(request), entry_id=entry_id, reason=body.reason))
 
     return router
+
+
+def _kept(entry: ListEntry) -> KeptAnswer:
+    return answer_of(ListEntryAnswer.of(entry), 201)

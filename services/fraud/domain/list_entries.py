@@ -16,6 +16,9 @@ STANDING_MAX: Final = 50_000
 LENIENT_FOR_MAX: Final = timedelta(days=366)
 """How long whoever is allowed or snoozed stays so at most."""
 
+LENIENT: Final[frozenset[ListName]] = frozenset({"allow", "snooze"})
+"""Lists that let more pass."""
+
 _CUSTOMERS: Final = frozenset({"customer", "sender", "receiver", "pair"})
 
 
@@ -83,7 +86,7 @@ def _wrong_with_list(wanted: Wanted, now: datetime) -> str:
         return "`rule_id` names the rule that is snoozed, and is for snoozes alone."
     if wanted.expires_at is not None and wanted.expires_at <= now:
         return "`expires_at` has passed."
-    if wanted.name in ("allow", "snooze") and (wanted.expires_at is None or wanted.expires_at > now + LENIENT_FOR_MAX):
+    if wanted.name in LENIENT and (wanted.expires_at is None or wanted.expires_at > now + LENIENT_FOR_MAX):
         return "Whoever is allowed or snoozed is so until `expires_at`, a year from now at most."
     return ""
 

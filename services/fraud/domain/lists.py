@@ -12,7 +12,7 @@ Subject = Literal["customer", "sender", "receiver", "pair", "address", "device"]
 class Entry:
     """An entry that stands. `key` is what transfers show: a user id, two joined by `>`, or the key of an origin.
 
-    `rule_id` is what a snooze mutes. `expires_us` is µs since 1970 UTC, 0 for never.
+    `rule_id` is what a snooze mutes. `expires_us` is µs since 1970 UTC, 0 for never. `added_by` matters where it mutes.
     """
 
     entry_id: str
@@ -21,6 +21,7 @@ class Entry:
     key: str
     rule_id: str
     expires_us: int
+    added_by: str = ""
 
 
 @dataclass(slots=True)
@@ -55,24 +56,28 @@ class Lists:
     def look_up(
         self, sender: str, receivers: Sequence[str], *, address_key: int, device_key: int, now_us: int
     ) -> Listed:
-        """Return what they say of a transfer; "" and 0 stand for what it does not show."""
+        """Return what they say of a transfer; "" and 0 stand for what it does not show.
+
+        What mutes rules does nothing where whoever entered it pays or is paid: nobody is lenient with himself.
+        """
         found = Listed()
         shown = [("customer", sender), ("sender", sender), ("address", str(address_key)), ("device", str(device_key))]
         for receiver in receivers:
             shown += [("customer", receiver), ("receiver", receiver), ("pair", f"{sender}>{receiver}")]
         for one in shown:
             for entry in self._entries.get(one, ()):
-                if not entry.expires_us or now_us < entry.expires_us:
-                    _apply(entry, found)
+                if entry.expires_us and now_us >= entry.expires_us:
+                    continue
+                if entry.list in ("deny", "freeze"):
+                    found.denied_by.append(entry.entry_id)
+                elif entry.added_by != sender and entry.added_by not in receivers:
+                    _mute(entry, found)
         return found
 
 
-def _apply(entry: Entry, found: Listed) -> None:
-    if entry.list in ("deny", "freeze"):
-        found.denied_by.append(entry.entry_id)
+def _mute(entry: Entry, found: Listed) -> None:
+    found.allowed_by.append(entry.entry_id)
+    if entry.list == "snooze":
+        found.muted_rules.append(entry.rule_id)
     else:
-        found.allowed_by.append(entry.entry_id)
-        if entry.list == "snooze":
-            found.muted_rules.append(entry.rule_id)
-        else:
-            found.mutes_all = True
+        found.mutes_all = True

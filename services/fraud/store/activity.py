@@ -45,6 +45,9 @@ _SELECT: Final = (
     + " ORDER BY kind, place, decided_at"
 )
 
+_SENT_FROM: Final = """
+    SELECT EXISTS (SELECT FROM fraud.activity WHERE payer_id = $1 AND (address_key = $2 OR device_key = $3))
+"""
 _FORGET: Final = """
     DELETE FROM fraud.activity WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM fraud.activity WHERE decided_at < $1 LIMIT $2))
@@ -83,6 +86,12 @@ def activity_columns(rows: Sequence[NewActivity]) -> tuple[list[Any], ...]:
     if not rows:
         return ([], [], [], [], [], [], [])
     return tuple(list(column) for column in zip(*rows, strict=True))
+
+
+async def has_sent_from(connection: asyncpg.Connection, payer_id: str, *, address_key: int, device_key: int) -> bool:
+    """Tell whether a customer has sent from this address or device, in the month that is kept; 0 stands for none."""
+    found: bool = await connection.fetchval(_SENT_FROM, payer_id, address_key, device_key)
+    return found
 
 
 async def forget_activity(connection: asyncpg.Connection, before: datetime, *, limit: int) -> int:

@@ -6,6 +6,8 @@ from typing import Final
 
 import asyncpg
 
+from libs.common.ids import is_id
+
 _NOTE: Final = """
     INSERT INTO fraud.erased_customers (user_id, noted_at)
     SELECT user_id, $2 FROM unnest($1::uuid[]) AS user_id ON CONFLICT (user_id) DO NOTHING
@@ -13,6 +15,16 @@ _NOTE: Final = """
 _FORGET_WORDS: Final = "SELECT fraud.forget_words_about($1::uuid, $2)"
 _FORGET_ORIGINS: Final = """
     DELETE FROM fraud.activity WHERE ctid = ANY(ARRAY(SELECT ctid FROM fraud.activity WHERE payer_id = $1 LIMIT $2))
+"""
+# Who put him on a list was answered with what he wrote. The primary key finds that officer's answers.
+_ENTRIES: Final = """
+    SELECT added_by, entry_id::text FROM fraud.list_entries WHERE value = $1
+    UNION SELECT added_by, entry_id::text FROM fraud.list_entries WHERE other <> '' AND other = $1
+"""
+_FORGET_ANSWERS: Final = """
+    DELETE FROM fraud.kept_answers k USING unnest($1::uuid[], $2::text[]) AS e (added_by, entry_id)
+    WHERE k.principal_id = e.added_by AND k.route = 'POST /api/v1/admin/fraud/lists'
+        AND strpos(convert_from(k.body, 'UTF8'), e.entry_id) > 0
 """
 
 
@@ -25,6 +37,13 @@ async def forget_words(connection: asyncpg.Connection, user_id: str, *, limit: i
     """Forget a piece of what people wrote about an erased customer; tell whether more may be left."""
     forgotten: int = await connection.fetchval(_FORGET_WORDS, user_id, limit)
     return forgotten == limit
+
+
+async def forget_answers(connection: asyncpg.Connection, user_id: str) -> None:
+    """Forget what those were answered who put an erased customer on a list."""
+    by_people = [(by, entry_id) for by, entry_id in await connection.fetch(_ENTRIES, user_id) if is_id(by)]
+    if by_people:
+        await connection.execute(_FORGET_ANSWERS, *zip(*by_people, strict=True))
 
 
 async def forget_origins(connection: asyncpg.Connection, user_id: str, *, limit: int) -> bool:

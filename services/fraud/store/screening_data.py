@@ -22,7 +22,9 @@ _RULESETS: Final = """
     WHERE status IN ('live', 'shadow')
 """
 _ENTRIES: Final = """
-    SELECT entry_id::text, list, subject, value, other, rule_id, expires_at FROM fraud.list_entries
+    SELECT entry_id::text, list, subject, value, other, rule_id, expires_at,
+           CASE WHEN list IN ('allow', 'snooze') THEN added_by ELSE '' END
+    FROM fraud.list_entries
     WHERE removed_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 """
 
@@ -66,8 +68,8 @@ async def load_screening_data(
         else:
             shadows += [known[number]] if number in known else await _shadow(number, document)
     entries = [
-        Entry(entry_id, name, subject, _key(origins, subject, value, other), rule_id, to_us(ends) if ends else 0)
-        for entry_id, name, subject, value, other, rule_id, ends in await connection.fetch(_ENTRIES)
+        Entry(entry_id, name, subject, _key(origins, subject, value, other), rule_id, to_us(ends) if ends else 0, by)
+        for entry_id, name, subject, value, other, rule_id, ends, by in await connection.fetch(_ENTRIES)
     ]
     return ScreeningData(version, live, tuple(shadows), Lists(entries))
 

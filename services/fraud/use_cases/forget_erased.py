@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from libs.common.clock import Clock
-from services.fraud.store.erased_customers import forget_origins, forget_words, note_erased
+from services.fraud.store.erased_customers import forget_answers, forget_origins, forget_words, note_erased
 from services.fraud.store.unit_of_work import UnitOfWork
 
 _PIECE: Final = 1_000
@@ -28,6 +28,8 @@ class ForgetErased:
         """
         async with self._work.open() as transaction:
             await note_erased(transaction.connection, user_ids, self._clock())
+            for user_id in user_ids:
+                await forget_answers(transaction.connection, user_id)
         for user_id in user_ids:
             while await self._forget_piece(user_id):
                 pass

@@ -81,7 +81,7 @@ async def shadow_room(office: Office, admin_dsn: str, folder: Path) -> AsyncIter
     keys, engine = TokenKeys(folder), make_engine(office.dsn, "fraud-test")
     hot = HotConnection(office.dsn, "fraud-shadow-test")
     async with unit_of_work(admin_dsn, "fraud", office.publisher) as uow:
-        routers = rule_routers(Reading(engine), uow, lambda: office.now)
+        routers = rule_routers(Reading(engine), uow, office.origins, lambda: office.now)
         async with http_client("fraud", routers, keys) as http:
             yield ShadowRoom(office, http, keys, hot)
     await hot.close()

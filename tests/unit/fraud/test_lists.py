@@ -150,3 +150,12 @@ def test_an_entry_that_could_never_match_or_never_end_is_refused(change: dict[st
         check_entry(replace(DENIED, **change), NOW)
     assert refusal.value.code == "list_entry_invalid"
     assert says in refusal.value.detail
+
+
+@pytest.mark.parametrize("name", ["allow", "snooze"])
+def test_what_mutes_rules_does_nothing_where_whoever_entered_it_pays_or_is_paid(name: ListName) -> None:
+    muting = entry("device", "8", name, rule_id="round" if name == "snooze" else "")
+    assert look_up(replace(muting, added_by="officer")).allowed_by
+    for party in ("sender", "first", "second"):
+        assert look_up(replace(muting, added_by=party)) == Listed()
+    assert look_up(replace(entry("device", "8"), added_by="sender")).denied_by
