@@ -8,11 +8,13 @@ import structlog
 from fastapi import APIRouter, FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from libs.common.approvals.void_approvals import VoidApprovals
 from libs.common.audit.audit_log import AuditLog
 from libs.common.audit.trail import AuditTrail
 from libs.common.clock import Clock, system_clock
 from libs.common.contracts.topics import (
     ACCOUNTS,
+    CREDENTIALS,
     CUSTOMERS,
     ERASURES,
     KYC_SIGNALS,
@@ -53,6 +55,7 @@ from services.fraud.api.rulesets import rulesets_router
 from services.fraud.api.statistics import statistics_router
 from services.fraud.api.usd_rates import usd_rates_router
 from services.fraud.consumers.on_account_changed import OnAccountChanged
+from services.fraud.consumers.on_authority_ended import OnAuthorityEnded
 from services.fraud.consumers.on_capture_transfer import OnCaptureTransfer
 from services.fraud.consumers.on_customer_changed import OnCustomerChanged
 from services.fraud.consumers.on_customer_erased import OnCustomerErased
@@ -150,6 +153,7 @@ class Worker:
             Subscription("fraud.settle-limits", TRANSFERS, OnTransferChanged(settle)),
             Subscription("fraud.apply-customers", CUSTOMERS, OnCustomerChanged(ApplyCustomers(work, cache))),
             Subscription("fraud.keep-signals", KYC_SIGNALS, OnDocumentShared(KeepSignals(work, cache))),
+            Subscription("fraud.void-approvals", CREDENTIALS, OnAuthorityEnded(VoidApprovals(work.open))),
             Subscription("fraud.project-accounts", ACCOUNTS, OnAccountChanged(ProjectAccounts(work))),
         ):
             bus.subscribe(subscription)

@@ -6,10 +6,11 @@ from typing import Final
 
 from fastapi import APIRouter, FastAPI
 
+from libs.common.approvals.void_approvals import VoidApprovals
 from libs.common.audit.audit_log import AuditLog
 from libs.common.audit.trail import AuditTrail
 from libs.common.clock import Clock, system_clock
-from libs.common.contracts.topics import ERASURES
+from libs.common.contracts.topics import CREDENTIALS, ERASURES
 from libs.common.db.engine import make_engine
 from libs.common.db.hot import HotConnection
 from libs.common.db.unit_of_work import UnitOfWork
@@ -33,6 +34,7 @@ from services.kyc.api.admin_reviews import admin_reviews_router
 from services.kyc.api.application import application_router
 from services.kyc.api.documents import BODY_BOUNDS, admin_documents_router, documents_router
 from services.kyc.api.tier_requests import tier_requests_router
+from services.kyc.consumers.on_authority_ended import OnAuthorityEnded
 from services.kyc.consumers.on_customer_erased import OnCustomerErased
 from services.kyc.inspection.document_inspector import DocumentInspector
 from services.kyc.settings import KycSettings
@@ -93,6 +95,8 @@ def build(role: Role) -> FastAPI:
                 max_messages=100,
             )
         )
+        void_approvals = OnAuthorityEnded(VoidApprovals(uow.begin))
+        bus.subscribe(Subscription(group="kyc.void-approvals", topic=CREDENTIALS, handle=void_approvals))
         timers.every(FETCH_SECONDS, "fetch-erasures", FetchErasures(erased, forget_applicants))
         timers.every(_SWEEP_SECONDS, "sweep-document-files", SweepDocumentFiles(uow, files, system_clock))
         timers.every(_COUNT_SECONDS, "count-reviews", CountReviews(uow, system_clock))

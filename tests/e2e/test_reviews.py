@@ -105,6 +105,35 @@ def test_what_waits_for_both_goes_on_after_both(api: Api, first: str, *, kyc_fir
     wait_until("the posting", lambda: status_of(api, payee, transfer_id) == "posted")
 
 
+def test_a_first_approval_ends_with_the_role_of_whoever_gave_it(api: Api, second: str) -> None:
+    payer, payee = api.business("petra", funds_minor=20_000_000), api.person("paco")
+    risky = api.person("risky", verified=False)
+    api.apply(risky)
+    flag = {"high_risk": True, "reason": "lives where few report"}
+    path, header = f"/api/v1/admin/kyc/{risky.user_id}/risk", {"Authorization": f"Bearer {second}"}
+    assert api.http.put(path, json=flag, headers=header).status_code == 204
+    transfer_id = pay_held(api, payer, payee, 10_000_001)
+    leaving = staff(api, "compliance")
+    roles = f"/api/v1/admin/users/{api.get('/me', leaving).json()['user_id']}/roles"
+    assert api.post(f"{QUEUE}/{transfer_id}/approve", {}, token=leaving).status_code == 200
+    noted = api.post(f"/admin/kyc/{risky.user_id}/approve", {"version": 1}, token=leaving)
+    assert noted.status_code == 202
+
+    admin = {"Authorization": f"Bearer {api.admin_token}"}
+    assert api.http.put(roles, json={"roles": ["customer"]}, headers=admin).status_code == 200
+
+    def approvals_left() -> list[object]:
+        review = api.get(f"{QUEUE}/{transfer_id}", second).json()["review"]
+        applicant = api.get(f"/admin/kyc/{risky.user_id}?reason=review", second).json()
+        return [one for one in (review["first_approved_by"], *applicant["approvals"]) if one]
+
+    wait_until("the news of the role", lambda: approvals_left() == [])
+    once = api.post(f"{QUEUE}/{transfer_id}/approve", {}, token=second)
+    assert once.json()["review_status"] == "open"
+    noted = api.post(f"/admin/kyc/{risky.user_id}/approve", {"version": 1}, token=second)
+    assert (noted.status_code, noted.json()["status"]) == (202, "in_review")
+
+
 def test_many_at_once(api: Api, first: str) -> None:
     payer, payee = api.person("mona", funds_minor=1_000), api.person("max")
     ids = [pay_held(api, payer, payee, amount_minor) for amount_minor in (1, 2)]

@@ -153,3 +153,35 @@ def kept_answers_sql(schema: str) -> str:
         FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse_other_answer();
     GRANT SELECT, INSERT, DELETE ON {schema}.kept_answers TO tallystick_{schema};
     """
+
+
+def void_approvals_sql(schema: str) -> str:
+    """Return the SQL that makes `<schema>.void_approvals` and `<schema>.is_void`, with grants for the service's role.
+
+    `is_void(who, at)` tells whether an approval does not count any more; who is no person's id never loses a role.
+    """
+    return f"""
+    CREATE TABLE {schema}.void_approvals (
+        actor_id uuid NOT NULL,
+        up_to timestamptz NOT NULL,
+        CONSTRAINT void_approvals_pkey PRIMARY KEY (actor_id)
+    );
+    COMMENT ON TABLE {schema}.void_approvals IS 'whose roles changed, or who closed: what he approved until then';
+    CREATE FUNCTION {schema}.refuse_reviving() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'what was void stays so' USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME;
+    END
+    $$;
+    CREATE TRIGGER void_approvals_forward BEFORE UPDATE ON {schema}.void_approvals
+        FOR EACH ROW WHEN (NEW.up_to < OLD.up_to OR NEW.actor_id <> OLD.actor_id)
+        EXECUTE FUNCTION {schema}.refuse_reviving();
+    CREATE TRIGGER void_approvals_stay BEFORE DELETE OR TRUNCATE ON {schema}.void_approvals
+        FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse_reviving();
+    CREATE FUNCTION {schema}.is_void(who text, at timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
+        SELECT EXISTS (
+            SELECT FROM {schema}.void_approvals v
+            WHERE v.actor_id = CASE WHEN who ~ '^[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}$' THEN who::uuid END
+                AND v.up_to >= at)
+    $$;
+    GRANT SELECT, INSERT, UPDATE ON {schema}.void_approvals TO tallystick_{schema};
+    """  # noqa: S608 -- the schema's name stands in a migration

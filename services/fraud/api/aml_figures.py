@@ -73,7 +73,11 @@ def aml_figures_router(view: AmlFigures, change: ChangeAmlFigures) -> APIRouter:
         "/versions/{version}/approve",
         summary="Put a colleague's figures in force",
         responses=refusals(
-            "aml_figures_not_found", "own_aml_figures", "aml_figures_approved", "aml_figures_superseded"
+            "aml_figures_not_found",
+            "own_aml_figures",
+            "aml_figures_approved",
+            "aml_figures_superseded",
+            "aml_figures_void",
         ),
     )
     async def post_aml_approval(

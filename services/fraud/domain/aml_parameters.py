@@ -47,6 +47,8 @@ class AmlProposal:
     proposed_at: datetime
     approved_by: str | None
     approved_at: datetime | None
+    is_void: bool = False
+    """Whether whoever proposed them has lost his role since, and nobody had approved them."""
 
 
 def check_figures(parameters: AmlParameters) -> None:
@@ -60,7 +62,8 @@ def check_figures(parameters: AmlParameters) -> None:
 def check_approval(proposal: AmlProposal, *, approver: str, version_in_force: int) -> None:
     """Refuse to put figures in force that one person alone has seen, or that came before those in force.
 
-    Raises: Forbidden `own_aml_figures`; Conflict `aml_figures_approved`, `aml_figures_superseded`, in that order.
+    Raises: Forbidden `own_aml_figures`; Conflict `aml_figures_approved`, `aml_figures_superseded`, `aml_figures_void`,
+    in that order.
     """
     if proposal.proposed_by == approver:
         raise Forbidden("own_aml_figures", "Nobody approves figures that he proposed; ask a colleague.")
@@ -68,6 +71,8 @@ def check_approval(proposal: AmlProposal, *, approver: str, version_in_force: in
         raise Conflict("aml_figures_approved", "These figures came into force before.")
     if proposal.parameters.version < version_in_force:
         raise Conflict("aml_figures_superseded", "Later figures are in force.", version=version_in_force)
+    if proposal.is_void:
+        raise Conflict("aml_figures_void", "Whoever proposed these has lost his role since; propose them again.")
 
 
 def _contradiction(field: str, detail: str) -> Unprocessable:

@@ -34,8 +34,8 @@ TRANSITIONS: Final[Mapping[tuple[RulesetStatus, RulesetAction], RulesetStatus]] 
 class StoredRuleset:
     """A rule set as stored. `document` is the YAML as it was written, `sha256` that of its UTF-8.
 
-    `approved_*` and `approval_id` are of its newest approval. It stands until it is used, and while that set is live
-    which was live when it was given.
+    `approved_*` and `approval_id` are of its newest approval. It stands until it is used, while that set is live
+    which was live when it was given, and as long as whoever gave it has kept his roles.
     """
 
     version: int

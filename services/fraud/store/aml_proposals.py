@@ -13,6 +13,7 @@ _NAMES: Final = [field.name for field in fields(AmlParameters)]
 _FIGURES: Final = ", ".join(_NAMES)
 _PROPOSED: Final = f"""
     SELECT p.profile, p.reason, p.proposed_by, p.proposed_at, f.approved_by, f.published_at,
+        f.version IS NULL AND fraud.is_void(p.proposed_by, p.proposed_at),
         {", ".join(f"p.{name}" for name in _NAMES)}
     FROM fraud.aml_proposals p
     LEFT JOIN fraud.aml_parameters f ON f.version = p.version AND f.profile = p.profile
@@ -82,5 +83,6 @@ async def find_in_force(connection: asyncpg.Connection, profile: str) -> AmlProp
 
 
 def _proposal(row: Sequence[Any]) -> AmlProposal:
-    profile, reason, proposed_by, proposed_at, approved_by, approved_at, *figures = row
-    return AmlProposal(profile, AmlParameters(*figures), reason, proposed_by, proposed_at, approved_by, approved_at)
+    profile, reason, proposed_by, proposed_at, approved_by, approved_at, is_void, *figures = row
+    parameters = AmlParameters(*figures)
+    return AmlProposal(profile, parameters, reason, proposed_by, proposed_at, approved_by, approved_at, is_void)

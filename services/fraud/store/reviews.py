@@ -22,7 +22,7 @@ _INSERT: Final = """
 
 _LOCK: Final = """
     SELECT transfer_id::text, status, parties::text[], usd_minor, claimed_by::text, claimed_until,
-           first_approved_by::text
+           CASE WHEN NOT fraud.is_void(first_approved_by::text, first_approved_at) THEN first_approved_by::text END
     FROM fraud.reviews WHERE transfer_id = $1::uuid FOR UPDATE
 """
 

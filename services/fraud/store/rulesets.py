@@ -14,6 +14,7 @@ _COLUMNS: Final = """
     approval_id IS NOT NULL
         AND approved_beside IS NOT DISTINCT FROM (SELECT version FROM fraud.rulesets WHERE status = 'live')
         AND NOT EXISTS (SELECT FROM fraud.ruleset_publications p WHERE p.approval_id = r.approval_id)
+        AND NOT fraud.is_void(r.approved_by, r.approved_at)
 """
 _NEXT: Final = "SELECT coalesce(max(version), 1) + 1 FROM fraud.rulesets"
 # One writer at a time: versions have no gaps, and there is one live set. It locks out no reader.

@@ -18,7 +18,11 @@ _COLUMNS: Final = """
     r.transfer_id::text, r.status, r.priority, r.payer_id::text, r.usd_minor, r.opened_at, r.due_at,
     CASE WHEN r.claimed_until > $1 THEN r.claimed_by::text END AS claimed_by,
     CASE WHEN r.claimed_until > $1 THEN r.claimed_until END AS claimed_until,
-    r.first_approved_by::text, r.first_approved_at, r.decided_by::text, r.decided_at, h.reasons AS waits_for
+    CASE WHEN r.status <> 'open' OR NOT fraud.is_void(r.first_approved_by::text, r.first_approved_at)
+        THEN r.first_approved_by::text END AS first_approved_by,
+    CASE WHEN r.status <> 'open' OR NOT fraud.is_void(r.first_approved_by::text, r.first_approved_at)
+        THEN r.first_approved_at END AS first_approved_at,
+    r.decided_by::text, r.decided_at, h.reasons AS waits_for
 """
 # Nobody sees that his own transfer is looked at, whatever his role.
 _PAGE: Final = f"""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Boolean, Text, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -74,9 +74,12 @@ async def save_risk(
 
 
 async def find_approvals(connection: AsyncConnection, user_id: str, version: int) -> Sequence[Approval]:
-    """Return who has approved this state already, and to which tier."""
+    """Return who has approved this state already, and to which tier; whoever lost his role since counts no more."""
     found = APPROVALS.c
-    statement = select(found.approved_by, found.tier).where(found.user_id == user_id, found.version == version)
+    is_void = func.kyc.is_void(cast(found.approved_by, Text), found.at, type_=Boolean)
+    statement = select(found.approved_by, found.tier).where(
+        found.user_id == user_id, found.version == version, ~is_void
+    )
     rows = await connection.execute(statement.order_by(found.at))
     return [Approval(row.approved_by, row.tier) for row in rows]
 

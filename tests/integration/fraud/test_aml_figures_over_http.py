@@ -14,6 +14,7 @@ from libs.common.db.engine import make_engine
 from libs.common.db.reading import Reading
 from libs.common.ids import new_id
 from services.fraud.api.aml_figures import aml_figures_router
+from services.fraud.store.aml_proposals import find_proposal, put_in_force
 from services.fraud.use_cases.change_aml_figures import ChangeAmlFigures
 from services.fraud.views.aml_figures import AmlFigures
 from tallystick.stack.service_settings import dsn_of_role
@@ -160,6 +161,21 @@ async def test_what_came_before_the_figures_in_force_or_came_into_force_already_
     assert await compliance.approve(new_id(), second) == "aml_figures_approved"
     assert await compliance.approve(new_id(), second, "business") == "aml_figures_not_found"
     assert (await compliance.see("retail"))["version"] == second
+
+
+async def test_figures_of_who_lost_his_role_are_proposed_again(compliance: Compliance) -> None:
+    anna = new_id()
+    version = await compliance.propose(anna)
+    void = "INSERT INTO fraud.void_approvals VALUES ($1, now() + interval '1 day')"
+    async with admin_connection(compliance.admin_dsn) as connection:
+        await connection.execute(void, anna)
+        proposal = await find_proposal(connection, "retail", version)
+        assert proposal is not None
+        with pytest.raises(asyncpg.CheckViolationError) as refused:
+            await put_in_force(connection, proposal, approver=new_id(), reason="looked at", at=NOON)
+    assert refused.value.constraint_name == "aml_parameters_proposal_counts"
+    assert await compliance.approve(new_id(), version) == "aml_figures_void"
+    assert await compliance.approve(new_id(), await compliance.propose(new_id())) == "in_force"
 
 
 async def test_figures_that_sql_put_there_without_a_floor_for_fan_in_are_shown_and_can_be_changed(

@@ -79,6 +79,30 @@ async def test_an_approval_is_for_the_change_from_what_was_live(office: Office, 
     await room.move(lenient, "live")
 
 
+async def test_an_approval_ends_with_the_role_of_whoever_gave_it(room: ShadowRoom, fraud_admin_dsn: str) -> None:
+    lenient = await room.write(LENIENT)
+    await room.move(lenient, "approve", room.colleague)
+    async with admin_connection(fraud_admin_dsn) as connection:
+        await connection.execute(
+            "INSERT INTO fraud.void_approvals SELECT approved_by::uuid, approved_at FROM fraud.rulesets"
+            " WHERE version = $1",
+            lenient,
+        )
+
+    shown = (await room.http.get(f"{PATH}/{lenient}", headers=room.author)).json()["ruleset"]
+    assert shown["approval_stands"] is False
+    await refused(room, lenient, "live", "ruleset_needs_approval")
+    async with admin_connection(fraud_admin_dsn) as connection:
+        with pytest.raises(asyncpg.CheckViolationError) as failure:
+            await connection.execute(
+                "INSERT INTO fraud.ruleset_publications SELECT max(p.number) + 1, r.version, r.approved_beside,"
+                " 'approval', r.version, r.approval_id, r.approved_by, 'somebody', now()"
+                " FROM fraud.ruleset_publications p, fraud.rulesets r WHERE r.version = $1 GROUP BY r.version",
+                lenient,
+            )
+    assert failure.value.constraint_name == "ruleset_publications_approval_counts"
+
+
 async def test_small_changes_do_not_add_up_to_a_large_one(room: ShadowRoom) -> None:
     once = await room.write(ONCE)
     await room.move(once, "live")

@@ -11,6 +11,9 @@ import httpx2
 import pytest
 from prometheus_client import Gauge
 
+from libs.common.approvals.void_approvals import VoidApprovals
+from libs.common.clock import to_rfc3339
+from libs.common.contracts.accounts import CredentialsRevoked
 from libs.common.ids import new_id
 from services.kyc.metrics import OLDEST_REVIEW_SECONDS, REVIEWS_WAITING
 from services.kyc.use_cases.count_reviews import CountReviews
@@ -344,6 +347,54 @@ async def test_an_approval_counts_for_the_state_it_was_given_in(world: World) ->
     await world.apply(user_id)
     assert (await world.decide(user_id, "approve", reviewer=ben)).status_code == 202
     assert (await world.decide(user_id, "approve", reviewer=anna)).status_code == 200
+
+
+async def test_a_first_approval_ends_with_the_role_of_whoever_gave_it(world: World) -> None:
+    user_id, anna, ben, carla = new_id(), new_id(), new_id(), new_id()
+    await world.apply(user_id)
+    await flag(world, user_id, new_id(), high_risk=True)
+    world.clock.stop()
+    void = VoidApprovals(world.uow.begin)
+    await world.decide(user_id, "approve", reviewer=anna)
+    at = to_rfc3339(world.clock())
+    for session_id, key_id in (("his-telephone", ""), ("", "a-key")):
+        await void([CredentialsRevoked(user_id=anna, session_id=session_id, key_id=key_id, occurred_at=at)])
+    shown = (await ask(world, "GET", user_id, ben, query={"reason": "review"})).json()
+    assert [one["approved_by"] for one in shown["approvals"]] == [anna]
+
+    for _ in range(2):
+        await void([CredentialsRevoked(user_id=anna, session_id="", key_id="", occurred_at=at)])
+
+    shown = (await ask(world, "GET", user_id, ben, query={"reason": "review"})).json()
+    assert shown["approvals"] == []
+    world.clock.move(timedelta(seconds=1))
+    assert (await world.decide(user_id, "approve", reviewer=anna)).status_code == 202, "she has the role again"
+    await void([CredentialsRevoked(user_id=anna, session_id="", key_id="", occurred_at=to_rfc3339(world.clock()))])
+    assert (await world.decide(user_id, "approve", reviewer=ben)).status_code == 202
+    assert (await world.decide(user_id, "approve", reviewer=carla)).status_code == 200
+
+
+async def test_the_database_counts_no_approval_of_who_lost_his_role(world: World) -> None:
+    user_id, anna = new_id(), new_id()
+    await world.apply(user_id)
+    await flag(world, user_id, new_id(), high_risk=True)
+    await world.decide(user_id, "approve", reviewer=anna)
+    at = to_rfc3339(world.clock() + timedelta(seconds=1))
+    await VoidApprovals(world.uow.begin)([CredentialsRevoked(user_id=anna, session_id="", key_id="", occurred_at=at)])
+    approve = (
+        "UPDATE kyc.verifications SET status = 'approved', tier = 1, version = 2, decided_by = $2, decided_at = now()"
+        " WHERE user_id = $1"
+    )
+    revive = "UPDATE kyc.void_approvals SET up_to = '-infinity' WHERE actor_id = $1"
+    for statement, arguments, name in (
+        (approve, (user_id, new_id()), "verifications_two_people"),
+        (revive, (anna,), "void_approvals_forward"),
+        ("DELETE FROM kyc.void_approvals", (), "void_approvals_stay"),
+    ):
+        async with admin_connection(world.admin_dsn) as connection:
+            with pytest.raises(asyncpg.CheckViolationError) as refused:
+                await connection.execute(statement, *arguments)
+        assert refused.value.constraint_name == name
 
 
 async def test_who_takes_the_flag_away_does_not_approve_alone(world: World) -> None:

@@ -1,0 +1,1 @@
+"""First approvals of two end with the authority of whoever gave them."""
