@@ -15,7 +15,7 @@ from tests.support.load import Load
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-REQUESTS_PER_SECOND = 60.0
+REQUESTS_PER_SECOND = 30.0
 FROZEN_SECONDS = 17.0
 """Two more than any connection waits for an answer."""
 SENT_SECONDS = 0.1
