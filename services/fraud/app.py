@@ -55,8 +55,8 @@ from services.fraud.api.rulesets import rulesets_router
 from services.fraud.api.statistics import statistics_router
 from services.fraud.api.usd_rates import usd_rates_router
 from services.fraud.consumers.on_account_changed import OnAccountChanged
-from services.fraud.consumers.on_authority_ended import OnAuthorityEnded
 from services.fraud.consumers.on_capture_transfer import OnCaptureTransfer
+from services.fraud.consumers.on_credentials_revoked import OnAuthorityEnded
 from services.fraud.consumers.on_customer_changed import OnCustomerChanged
 from services.fraud.consumers.on_customer_erased import OnCustomerErased
 from services.fraud.consumers.on_document_shared import OnDocumentShared

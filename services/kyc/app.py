@@ -34,7 +34,7 @@ from services.kyc.api.admin_reviews import admin_reviews_router
 from services.kyc.api.application import application_router
 from services.kyc.api.documents import BODY_BOUNDS, admin_documents_router, documents_router
 from services.kyc.api.tier_requests import tier_requests_router
-from services.kyc.consumers.on_authority_ended import OnAuthorityEnded
+from services.kyc.consumers.on_credentials_revoked import OnAuthorityEnded
 from services.kyc.consumers.on_customer_erased import OnCustomerErased
 from services.kyc.inspection.document_inspector import DocumentInspector
 from services.kyc.settings import KycSettings
