@@ -117,7 +117,7 @@ def test_every_refusal_of_fraud_and_ledger_has_a_sentence_in_the_gateway() -> No
     malformed = {"amount_out_of_bounds", "asset_unknown", "legs_out_of_bounds", "hold_too_long"}
     # And these are for staff, over HTTP.
     of_staff = {"ruleset_invalid", "ruleset_status", "list_entry_invalid"}
-    of_staff |= {f"aml_figures_{how}" for how in ("approved", "contradict", "superseded")} | {"own_aml_figures"}
+    of_staff |= {f"aml_figures_{how}" for how in ("approved", "contradict", "superseded", "void")} | {"own_aml_figures"}
     of_staff |= {"own_transfer", "review_not_open", "review_claimed", "second_person_required"}
     assert sorted((refusals | OF_HOLDS) - malformed - of_staff - DETAILS.keys()) == []
 
