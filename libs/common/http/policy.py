@@ -44,19 +44,34 @@ def require_party(principal: Principal, party_ids: Collection[str], *, what: str
         require_reader(principal, None, what=what)
 
 
-def require_payer(principal: Principal, asker_id: str) -> None:
-    """Let end a hold who asked for it, and operators. Raises: Forbidden not_the_payer."""
-    if principal.user_id != asker_id and not _has_role_for(principal, "hold.end"):
-        raise Forbidden("not_the_payer", "Only who asked for the hold, or an operator, captures or voids it.")
+def require_payer(principal: Principal, asker_id: str, party_ids: Collection[str | None]) -> None:
+    """Let end a hold who asked for it, and operators whose money it does not move.
 
-
-def require_payee(principal: Principal, payee_ids: Collection[str | None]) -> None:
-    """Let give money back whose accounts all received it, and operators; None is an account that is nobody's.
-
-    Raises: Forbidden not_the_payee.
+    Raises: Forbidden not_the_payer, own_transfer.
     """
-    if set(payee_ids) != {principal.user_id} and not _has_role_for(principal, "transfer.reverse"):
+    if principal.user_id == asker_id:
+        return
+    if not _has_role_for(principal, "hold.end"):
+        raise Forbidden("not_the_payer", "Only who asked for the hold, or an operator, captures or voids it.")
+    require_no_part(principal, party_ids)
+
+
+def require_payee(principal: Principal, payee_ids: Collection[str | None], party_ids: Collection[str | None]) -> None:
+    """Let give money back whose accounts all received it, and operators whose money it does not move.
+
+    None is an account that is nobody's. Raises: Forbidden not_the_payee, own_transfer.
+    """
+    if set(payee_ids) == {principal.user_id}:
+        return
+    if not _has_role_for(principal, "transfer.reverse"):
         raise Forbidden("not_the_payee", "Only who received all of the money, or an operator, gives it back.")
+    require_no_part(principal, party_ids)
+
+
+def require_no_part(principal: Principal, party_ids: Collection[str | None]) -> None:
+    """Let pass whose money it does not move: nobody acts as staff on his own. Raises: Forbidden own_transfer."""
+    if principal.user_id in party_ids:
+        raise Forbidden("own_transfer", "You take part in this transfer; ask a colleague.")
 
 
 def require_recent(proved_at: float | None, now: datetime) -> None:

@@ -10,7 +10,7 @@ from libs.common.errors import Conflict, NotFound, Unprocessable
 from libs.common.http.auth import Principal
 from libs.common.http.gate import permitted
 from libs.common.http.openapi import refusals
-from libs.common.http.policy import require_party, require_payee, require_payer, require_role
+from libs.common.http.policy import require_no_part, require_party, require_payee, require_payer, require_role
 from libs.common.idempotency_keys import read_key
 from libs.common.ids import is_id
 from services.gateway.api.command_models import CaptureIn, CommandAccepted, ReversalIn, VoidIn
@@ -62,6 +62,7 @@ def _add_holds(router: APIRouter, commands: "_TransferCommands") -> None:
             **refusals(
                 *_COMMON,
                 "not_the_payer",
+                "own_transfer",
                 "transfer_not_permitted",
                 "held_by_review",
                 "transfer_not_held",
@@ -82,7 +83,7 @@ def _add_holds(router: APIRouter, commands: "_TransferCommands") -> None:
     ) -> Response:
         """Post a part of what your hold reserves, or all of it; what is left stays held until `final`.
 
-        For the payer and operators.
+        For the payer, and operators whose money it does not move.
         """
         return await commands.capture(request, principal, transfer_id, read_key(idempotency_key), body)
 
@@ -92,7 +93,7 @@ def _add_holds(router: APIRouter, commands: "_TransferCommands") -> None:
         responses={
             200: {"description": "Ended: the transfer as it is then.", **_VIEW},
             202: {"description": "Durable, not decided yet.", "model": CommandAccepted},
-            **refusals(*_COMMON[:5], "not_the_payer", "held_by_review", "transfer_not_held"),
+            **refusals(*_COMMON[:5], "not_the_payer", "own_transfer", "held_by_review", "transfer_not_held"),
         },
         openapi_extra=COMMAND_HEADERS,
     )
@@ -105,7 +106,7 @@ def _add_holds(router: APIRouter, commands: "_TransferCommands") -> None:
     ) -> Response:
         """Give back what your hold still reserves. What was captured stays posted; without a capture it is `voided`.
 
-        For the payer and operators.
+        For the payer, and operators whose money it does not move.
         """
         return await commands.void(request, principal, transfer_id, read_key(idempotency_key))
 
@@ -121,6 +122,7 @@ def _add_reversals(router: APIRouter, commands: "_TransferCommands") -> None:
             **refusals(
                 *_COMMON,
                 "not_the_payee",
+                "own_transfer",
                 "role_required",
                 "transfer_not_permitted",
                 "transfer_not_reversible",
@@ -141,8 +143,8 @@ def _add_reversals(router: APIRouter, commands: "_TransferCommands") -> None:
     ) -> Response:
         """Move a posted transfer's money back, in part or in full; never more than it moved, over all reversals.
 
-        For the payee, who must have received all of it, and operators; a deposit, and any `with_fees`, for operators
-        alone. The same key and body get the same reversal.
+        For the payee, who must have received all of it, and operators whose money it does not move; a deposit, and any
+        `with_fees`, for these operators alone. The same key and body get the same reversal.
         """
         return await commands.reverse(request, principal, transfer_id, read_key(idempotency_key), body)
 
@@ -198,10 +200,13 @@ class _TransferCommands:
         transfer = await self._find(principal, transfer_id)
         if transfer.kind == REVERSAL:
             raise Unprocessable("transfer_not_reversible", "A reversal is not reversed; make a new transfer.")
-        require_payee(principal, await self._payees_of(principal, transfer))
+        payee_ids = await self._payees_of(principal, transfer)
+        party_ids = transfer.owner_ids | payee_ids
+        require_payee(principal, payee_ids, party_ids)
         if transfer.kind != "transfer" or body.with_fees:
             # What came from outside goes back there by a withdrawal, and the fee is the house's to give.
             require_role(principal, "operator")
+            require_no_part(principal, party_ids)
         amounts_minor = amounts_by_leg(body.amount_minor, body.amounts_minor, legs=len(transfer.legs))
         memo, salt, commitment = commit_to({"reason": body.reason})
         asked = AskedCommand(
@@ -265,7 +270,9 @@ class _TransferCommands:
 
     async def _hold(self, principal: Principal, transfer_id: str) -> KnownTransfer:
         transfer = await self._find(principal, transfer_id)
-        require_payer(principal, transfer.asker_id)
+        is_asker = principal.user_id == transfer.asker_id
+        party_ids = () if is_asker else transfer.owner_ids | await self._payees_of(principal, transfer)
+        require_payer(principal, transfer.asker_id, party_ids)
         if transfer.kind == REVERSAL:
             raise Unprocessable("transfer_not_held", "A reversal is never held.")
         return transfer

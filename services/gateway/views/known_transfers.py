@@ -25,7 +25,8 @@ REVERSAL: Final = "reversal"
 class KnownTransfer:
     """A transfer with its newest outcome known.
 
-    `party_ids` are those who may see it: who asked for it, who pays, who is paid; `facts_ids` those of them who
+    `owner_ids` are those whose money it moves, as far as they were known when it was asked for: who pays, who is paid.
+    `party_ids` are those who may see it: they, and who asked for it; `facts_ids` those of them who
     may know the numbers behind a refusal, since they are their own; of a reversal they are the payee's or the house's.
     `settled_at` is when a hold ended, if a later state than that is shown. `reverses` is a reversal's original.
     """
@@ -33,6 +34,7 @@ class KnownTransfer:
     transfer_id: str
     kind: str
     asker_id: str
+    owner_ids: frozenset[str]
     party_ids: frozenset[str]
     facts_ids: frozenset[str]
     legs: tuple[Leg, ...]
@@ -83,11 +85,13 @@ async def _known(database: asyncpg.Connection, command: TransferCommand, memo: b
         settling = outcome if outcome.is_final() else await load_first_final_state(database, command.transfer_id)
         settled_at = "" if settling is None else settling.occurred_at
     payer = () if command.payer is None else (command.payer.user_id,)
+    owner_ids = frozenset((*payer, *(payee.user_id for payee in command.payees)))
     return KnownTransfer(
         transfer_id=command.transfer_id,
         kind=command.kind,
         asker_id=command.actor_id,
-        party_ids=frozenset((command.actor_id, *payer, *(payee.user_id for payee in command.payees))),
+        owner_ids=owner_ids,
+        party_ids=owner_ids | {command.actor_id},
         facts_ids=frozenset((command.actor_id, *payer)),
         legs=command.legs,
         memo=memo,
@@ -115,6 +119,7 @@ def reversal_of(original: KnownTransfer, reversal: StoredCommand, amounts_minor:
         transfer_id=reversal.command_id,
         kind=REVERSAL,
         asker_id=command.actor_id,
+        owner_ids=original.owner_ids,
         party_ids=original.party_ids | {command.actor_id},
         facts_ids=frozenset(),
         legs=tuple(_backwards(*pair) for pair in zip(original.legs, amounts_minor, strict=False) if pair[1]),

@@ -269,6 +269,27 @@ async def test_the_payee_and_operators_give_back_and_nobody_else(counter: Counte
             assert (await at.ask("reversals", REASON, who=who)).status_code == 202
 
 
+@pytest.mark.parametrize("action", ["capture", "void"])
+async def test_an_operator_who_is_paid_does_not_end_the_hold(action: str, counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await held_till(counter, http)
+        answer = await at.ask(action, {}, who=at.bearer(counter.payee.owner_id, "operator"))
+        assert (answer.status_code, answer.json()["code"]) == (403, "own_transfer")
+        assert at.sent() == []
+        assert (await at.ask(action, {}, who=at.bearer(counter.payer.owner_id, "operator"))).status_code == 202
+
+
+async def test_an_operator_takes_nothing_back_that_he_paid_nor_the_fee_of_what_he_was_paid(counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await posted_till(counter, http)
+        payer, payee = (at.bearer(one.owner_id, "operator") for one in (counter.payer, counter.payee))
+        for who, body in ((payer, REASON), (payee, {**REASON, "with_fees": True})):
+            answer = await at.ask("reversals", body, who=who)
+            assert (answer.status_code, answer.json()["code"]) == (403, "own_transfer")
+        assert at.sent() == []
+        assert (await at.ask("reversals", REASON, who=payee)).status_code == 202
+
+
 async def test_who_received_only_a_part_does_not_give_all_of_it_back(counter: Counter) -> None:
     other = counter.knows_customer()
     async with counter.http() as http:
@@ -279,7 +300,8 @@ async def test_who_received_only_a_part_does_not_give_all_of_it_back(counter: Co
             assert (answer.status_code, answer.json()["code"]) == (403, "not_the_payee")
 
 
-async def test_a_customer_does_not_take_a_withdrawal_back(counter: Counter) -> None:
+@pytest.mark.parametrize(("role", "code"), [((), "not_the_payee"), (("operator",), "own_transfer")])
+async def test_nobody_takes_his_withdrawal_back(role: tuple[str, ...], code: str, counter: Counter) -> None:
     async with counter.http() as http:
         headers = {"Idempotency-Key": new_id(), "Prefer": "respond-async"}
         body = {"account_id": counter.payer.account_id, "amount_minor": 5, "asset": "USD", "reference": "atm"}
@@ -287,8 +309,8 @@ async def test_a_customer_does_not_take_a_withdrawal_back(counter: Counter) -> N
         answer = await http.post("/api/v1/withdrawals", json=body, headers={**headers, **operator})
         at = Till(counter, http, answer.json()["transfer_id"])
         await counter.hear_all(changed(at.transfer_id, "posted"))
-        mine = await at.ask("reversals", REASON, who=at.bearer(counter.payer.owner_id))
-        assert (mine.status_code, mine.json()["code"]) == (403, "not_the_payee")
+        mine = await at.ask("reversals", REASON, who=at.bearer(counter.payer.owner_id, *role))
+        assert (mine.status_code, mine.json()["code"]) == (403, code)
 
 
 @pytest.mark.parametrize("action", ["capture", "reversals"])

@@ -64,16 +64,26 @@ def test_parties_and_staff_read_and_a_stranger_learns_nothing() -> None:
 
 
 def test_who_asked_for_a_hold_ends_it_and_so_do_operators() -> None:
-    require_payer(somebody(), "ada")
-    require_payer(somebody("operator"), "bob")
+    require_payer(somebody(), "ada", {"ada", "bob"})
+    require_payer(somebody("operator"), "bob", {"bob", None})
     for principal in (somebody(), somebody("admin")):
         with pytest.raises(Forbidden, match="not_the_payer"):
-            require_payer(principal, "bob")
+            require_payer(principal, "bob", {"ada", "bob"})
 
 
 def test_who_received_all_of_it_gives_back_and_so_do_operators() -> None:
-    require_payee(somebody(), {"ada"})
-    require_payee(somebody("operator"), {"bob", None})
+    require_payee(somebody(), {"ada"}, {"ada", "bob"})
+    require_payee(somebody("operator"), {"bob", None}, {"bob", "carol", None})
     for payees in ({"bob"}, {"ada", "bob"}, {"ada", None}, set[str]()):
         with pytest.raises(Forbidden, match="not_the_payee"):
-            require_payee(somebody(), payees)
+            require_payee(somebody(), payees, {"ada", "bob"})
+
+
+def test_an_operator_whose_money_it_moves_acts_as_the_customer_that_he_is_or_not_at_all() -> None:
+    operator = somebody("operator")
+    require_payer(operator, "ada", {"ada", "bob"})
+    require_payee(operator, {"ada"}, {"ada", "bob"})
+    with pytest.raises(Forbidden, match="own_transfer"):
+        require_payer(operator, "bob", {"ada", "bob"})
+    with pytest.raises(Forbidden, match="own_transfer"):
+        require_payee(operator, {"bob"}, {"ada", "bob"})
