@@ -77,7 +77,8 @@ def move(status: RulesetStatus, action: RulesetAction) -> RulesetStatus:
 def risk_of(document: RulesetDocument, live: RulesetDocument | None) -> Risk:
     """Return `low` for what only looks at more transfers than the live set does, `high` for everything else.
 
-    What lets pass more than before, and what blocks customers without anybody looking, takes two people.
+    What lets pass more than before, and what blocks customers without anybody looking, takes two people: so do points
+    by which a transfer that nobody held before could be blocked.
     """
     if live is None or (document.review_from, document.block_from) != (live.review_from, live.block_from):
         return "high"
@@ -87,7 +88,8 @@ def risk_of(document: RulesetDocument, live: RulesetDocument | None) -> Risk:
     known = {rule.id for rule in live.rules}
     added = [rule for rule in document.rules if rule.id not in known]
     blocks = any("block" in (rule.action, rule.on_error) for rule in added)
-    return "high" if blocks or sum(rule.points for rule in added) >= document.block_from else "low"
+    leap = document.block_from - document.review_from
+    return "high" if blocks or sum(rule.points for rule in added) > leap else "low"
 
 
 def has_same_effect(document: RulesetDocument, other: RulesetDocument) -> bool:

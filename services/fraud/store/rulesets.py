@@ -12,8 +12,7 @@ _COLUMNS: Final = """
     version, name, status, risk, reason, author, created_at, approved_by, approved_at, sha256, document,
     approval_id::text,
     approval_id IS NOT NULL
-        AND approved_beside IS NOT DISTINCT FROM (SELECT version FROM fraud.rulesets WHERE status = 'live')
-        AND NOT EXISTS (SELECT FROM fraud.ruleset_publications p WHERE p.approval_id = r.approval_id)
+        AND approved_after = (SELECT coalesce(max(number), 0) FROM fraud.ruleset_publications)
         AND NOT fraud.is_void(r.approved_by, r.approved_at)
 """
 _NEXT: Final = "SELECT coalesce(max(version), 1) + 1 FROM fraud.rulesets"
@@ -28,7 +27,8 @@ _SHADOWS: Final = "SELECT count(*) FROM fraud.rulesets WHERE status = 'shadow'"
 _MOVE: Final = "UPDATE fraud.rulesets SET status = $2 WHERE version = $1"
 _APPROVE: Final = """
     UPDATE fraud.rulesets SET approved_by = $2, approved_at = $3, approval_id = $4,
-        approved_beside = (SELECT version FROM fraud.rulesets WHERE status = 'live')
+        approved_beside = (SELECT version FROM fraud.rulesets WHERE status = 'live'),
+        approved_after = (SELECT coalesce(max(number), 0) FROM fraud.ruleset_publications)
     WHERE version = $1
 """
 _NOTE: Final = """

@@ -19,7 +19,7 @@ MORE = """
   when: usd_minor > 5
   message: tried
   typology: other
-  points: 60
+  points: 30
   examples:
   - {{given: {{usd_minor: 6}}, hits: true}}
   - {{given: {{}}, hits: false}}
@@ -77,6 +77,15 @@ async def test_an_approval_is_for_the_change_from_what_was_live(office: Office, 
     await refused(room, lenient, "live", "ruleset_needs_approval")
     await room.move(lenient, "approve", room.colleague)
     await room.move(lenient, "live")
+
+
+async def test_an_approval_does_not_come_back_with_what_was_live_when_it_was_given(room: ShadowRoom) -> None:
+    strict, lenient, once = await live_version(room), await room.write(LENIENT), await room.write(ONCE)
+    await room.move(lenient, "approve", room.colleague)
+    await room.move(once, "live")
+    assert (await room.move(strict, "live"))["approval_stands"] is False
+
+    await refused(room, lenient, "live", "ruleset_needs_approval")
 
 
 async def test_an_approval_ends_with_the_role_of_whoever_gave_it(room: ShadowRoom, fraud_admin_dsn: str) -> None:

@@ -186,7 +186,7 @@ def test_whatever_lets_more_pass_or_blocks_by_itself_takes_two_people() -> None:
     assert risk_of(_with(live, first), live) == "high"
     assert risk_of(_with(live, first, second, msgspec.structs.replace(other, action="block")), live) == "high"
     assert risk_of(_with(live, first, second, msgspec.structs.replace(other, on_error="block")), live) == "high"
-    heavy = msgspec.structs.replace(other, points=live.block_from - 1)
+    heavy = msgspec.structs.replace(other, points=live.block_from - live.review_from)
     fourth = msgspec.structs.replace(other, id="fourth", points=1)
     assert risk_of(_with(live, first, second, heavy), live) == "low"
     assert risk_of(_with(live, first, second, heavy, fourth), live) == "high"
