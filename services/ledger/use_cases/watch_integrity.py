@@ -1,17 +1,15 @@
 """Verify by itself: what is new and all balances every minute, everything every night."""
 
-from datetime import datetime
 from typing import Final
 
 from libs.common.clock import Clock
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
 from services.ledger.audit.findings import CannotVerify, Scope
+from services.ledger.domain.nights import is_due
 from services.ledger.store.verifications import load_newest_full
 from services.ledger.use_cases.run_verification import RunVerification
 
-NIGHT_HOUR: Final = 2
-"""UTC; the full verification starts in this hour or, if nobody ran then, after it."""
 _SECONDS_A_TURN: Final = 60
 _NEW_SECONDS_MAX: Final = 3_600.0
 """The first one has no signed state to go on from and checks everything."""
@@ -37,7 +35,7 @@ class WatchIntegrity:
         """Verify everything, if the night's verification is due."""
         async with self._hot.autocommit() as connection:
             newest = await load_newest_full(connection, self._shard)
-        if newest is not None and is_night_due(newest, self._clock()):
+        if newest is not None and is_due(self._clock(), newest):
             await self._verify("full", turn=0, seconds_max=_FULL_SECONDS_MAX)
 
     async def _verify(self, scope: Scope, *, turn: int, seconds_max: float) -> None:
@@ -45,9 +43,3 @@ class WatchIntegrity:
             await self._run(scope, turn=turn, seconds_max=seconds_max)
         except CannotVerify as failure:
             raise Unavailable("ledger_unverified", f"The ledger could not be verified: {failure}") from failure
-
-
-def is_night_due(newest: datetime, now: datetime) -> bool:
-    """Tell whether the full verification of the last night that has begun is still missing."""
-    begun = now.replace(hour=NIGHT_HOUR, minute=0, second=0, microsecond=0)
-    return newest < begun <= now
