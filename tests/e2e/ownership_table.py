@@ -306,7 +306,7 @@ TABLE: Mapping[str, Line] = {
         about={"profile": "=retail", "version": "=1000000"},
         body=lambda _: {"reason": "tried"},
     ),
-    "GET /api/v1/admin/fraud/lists": Line("403 403 200 200 403 200 200"),
+    "GET /api/v1/admin/fraud/lists": Line("403 403 403 200 403 200 200"),
     "POST /api/v1/admin/fraud/lists": Line(
         "403 403 403 422 403 403 403",
         body=lambda at: {"list": "deny", "subject": "sender", "value": at.user_id, "reason": "tried"},

@@ -9,9 +9,10 @@ from libs.common.ids import new_id
 
 _DRAFT: Final = """
     INSERT INTO fraud.rulesets (version, name, status, document, sha256, risk, reason, author, created_at, approved_by,
-                                approved_at, approval_id, approved_beside)
+                                approved_at, approval_id, approved_beside, approved_after)
     SELECT coalesce(max(version), 1) + 1, 'tried', 'draft', $1, $2, 'low', 'a test', 'somebody', now(), 'another',
-           now(), $3, (SELECT version FROM fraud.rulesets WHERE status = 'live')
+           now(), $3, (SELECT version FROM fraud.rulesets WHERE status = 'live'),
+           (SELECT coalesce(max(number), 0) FROM fraud.ruleset_publications)
     FROM fraud.rulesets RETURNING version
 """
 _PUBLISH: Final = """

@@ -195,7 +195,7 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     ),
     "list_entry.read": Permission(
         "see who is frozen, denied, allowed or snoozed",
-        _of("compliance", "support", "auditor", "admin"),
+        _of("compliance", "auditor", "admin"),
         scope="fraud:read",
     ),
     "list_entry.change": Permission("freeze, deny, allow or snooze somebody else", _of("compliance"), fresh=True),

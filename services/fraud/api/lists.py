@@ -102,9 +102,9 @@ def lists_router(view: ListEntriesView, change: ChangeLists, clock: Clock) -> AP
         "",
         summary="List who is frozen, denied, allowed or snoozed",
         responses=refusals("cursor_invalid"),
-        dependencies=[permitted("list_entry.read")],
     )
     async def get_lists(
+        principal: Annotated[Principal, permitted("list_entry.read")],
         name: Annotated[ListName | None, Query(alias="list", description="entries of this list")] = None,
         value: Annotated[_Value | None, Query(description="about this customer, address or device")] = None,
         standing: Annotated[bool, Query(description="only what holds now")] = True,  # noqa: FBT002 -- a query's default
@@ -113,10 +113,18 @@ def lists_router(view: ListEntriesView, change: ChangeLists, clock: Clock) -> AP
             str | None, Query(max_length=CURSOR_CHARACTERS, description="`next` of the page before")
         ] = None,
     ) -> ListEntryPageAnswer:
-        """Return entries, newest first."""
+        """Return entries, newest first, without those about yourself."""
         question = {"list": name, "value": value, "standing": standing}
         below = _ID_MAX if cursor is None else decode_cursor(cursor, question, position_max=_ID_MAX).position
-        found = await view.page(below=below, name=name, value=value, standing=standing, now=clock(), limit=limit + 1)
+        found = await view.page(
+            below=below,
+            name=name,
+            value=value,
+            standing=standing,
+            now=clock(),
+            limit=limit + 1,
+            reader_id=principal.user_id,
+        )
         page = found[:limit]
         following = None
         if len(found) > limit:

@@ -33,6 +33,7 @@ _LOCK: Final = f"SELECT {_COLUMNS} FROM fraud.list_entries WHERE entry_id = $1 F
 _PAGE: Final = f"""
     SELECT {_COLUMNS} FROM fraud.list_entries
     WHERE entry_id < $1 AND ($2::text IS NULL OR list = $2) AND ($3::text IS NULL OR value = $3 OR other = $3)
+        AND value <> $7 AND other IS DISTINCT FROM $7
         AND (NOT $4 OR (removed_at IS NULL AND (expires_at IS NULL OR expires_at > $5)))
     ORDER BY entry_id DESC LIMIT $6
 """  # noqa: S608 -- as above
@@ -89,7 +90,11 @@ async def list_entries(
     standing: bool,
     now: datetime,
     limit: int,
+    reader_id: str,
 ) -> list[ListEntry]:
-    """Return a page of entries, newest first; `below` is the id of the last one before, as an integer."""
-    rows = await connection.fetch(_PAGE, str(UUID(int=below)), name, value, standing, now, limit)
+    """Return a page of entries, newest first; `below` is the id of the last one before, as an integer.
+
+    Those about the reader himself are left out: nobody is told what he is suspected of.
+    """
+    rows = await connection.fetch(_PAGE, str(UUID(int=below)), name, value, standing, now, limit, reader_id)
     return [ListEntry(*row) for row in rows]

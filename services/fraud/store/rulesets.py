@@ -20,8 +20,9 @@ _NEXT: Final = "SELECT coalesce(max(version), 1) + 1 FROM fraud.rulesets"
 _LOCK: Final = "LOCK TABLE fraud.rulesets IN SHARE ROW EXCLUSIVE MODE"
 _INSERT: Final = """
     INSERT INTO fraud.rulesets (version, name, status, risk, reason, author, created_at, approved_by, approved_at,
-                                sha256, document, approval_id)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                                sha256, document, approval_id, approved_after)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+            CASE WHEN $12::uuid IS NOT NULL THEN (SELECT coalesce(max(number), 0) FROM fraud.ruleset_publications) END)
 """
 _SHADOWS: Final = "SELECT count(*) FROM fraud.rulesets WHERE status = 'shadow'"
 _MOVE: Final = "UPDATE fraud.rulesets SET status = $2 WHERE version = $1"

@@ -16,10 +16,25 @@ class ListEntriesView:
         self._reading = reading
 
     async def page(
-        self, *, below: int, name: ListName | None, value: str | None, standing: bool, now: datetime, limit: int
+        self,
+        *,
+        below: int,
+        name: ListName | None,
+        value: str | None,
+        standing: bool,
+        now: datetime,
+        limit: int,
+        reader_id: str,
     ) -> list[ListEntry]:
-        """Return a page, newest first."""
+        """Return a page, newest first, without what is about the reader himself."""
         async with self._reading.connection() as connection:
             return await list_entries(
-                connection, below=below, name=name, value=value, standing=standing, now=now, limit=limit
+                connection,
+                below=below,
+                name=name,
+                value=value,
+                standing=standing,
+                now=now,
+                limit=limit,
+                reader_id=reader_id,
             )

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.ids import new_id
+from services.kyc.domain.decision import Dossier
 from services.kyc.domain.queued_review import PastMove, QueuedReview
 from services.kyc.domain.review import Approval, Claim
 from services.kyc.domain.verification import WAITING, Status
@@ -73,23 +74,34 @@ async def save_risk(
     await connection.execute(insert(RISK_CHANGES).values(**values, reason=reason, at=now))
 
 
-async def find_approvals(connection: AsyncConnection, user_id: str, version: int) -> Sequence[Approval]:
-    """Return who has approved this state already, and to which tier; whoever lost his role since counts no more."""
+async def find_approvals(connection: AsyncConnection, user_id: str, present: Dossier) -> Sequence[Approval]:
+    """Return who has approved what there is now, and to which tier; whoever lost his role since counts no more."""
     found = APPROVALS.c
     is_void = func.kyc.is_void(cast(found.approved_by, Text), found.at, type_=Boolean)
     statement = select(found.approved_by, found.tier).where(
-        found.user_id == user_id, found.version == version, ~is_void
+        found.user_id == user_id,
+        found.version == present.version,
+        found.documents_version == present.documents_version,
+        ~is_void,
     )
     rows = await connection.execute(statement.order_by(found.at))
     return [Approval(row.approved_by, row.tier) for row in rows]
 
 
 async def save_approval(
-    connection: AsyncConnection, user_id: str, version: int, approval: Approval, *, reason: str, now: datetime
+    connection: AsyncConnection, user_id: str, present: Dossier, approval: Approval, *, reason: str, now: datetime
 ) -> None:
-    """Keep an approval that waits for a second one."""
-    values = {"user_id": user_id, "version": version, "approved_by": approval.approved_by, "tier": approval.tier}
-    await connection.execute(insert(APPROVALS).values(**values, reason=reason, at=now))
+    """Keep an approval of what there is now, that waits for a second one."""
+    statement = insert(APPROVALS).values(
+        user_id=user_id,
+        version=present.version,
+        documents_version=present.documents_version,
+        approved_by=approval.approved_by,
+        tier=approval.tier,
+        reason=reason,
+        at=now,
+    )
+    await connection.execute(statement)
 
 
 async def find_rejections(connection: AsyncConnection, user_id: str, since: datetime) -> Sequence[datetime]:

@@ -75,6 +75,7 @@ APPROVALS: Final = Table(
     Column("version", BigInteger, primary_key=True),
     Column("approved_by", _ID, primary_key=True),
     Column("tier", SmallInteger, primary_key=True),
+    Column("documents_version", BigInteger),
     Column("reason", Text),
     Column("at", _MOMENT),
 )

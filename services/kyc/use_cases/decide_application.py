@@ -45,7 +45,7 @@ class DecideApplication:
             state = move(before.state, decision.action, tier=tier, may_retry=decision.may_retry)
             require_askable(before.state, decision.needs)
             require_free(before.claim, asker.actor_id, now)
-            if decision.action == "approve" and not await self._is_approved(tx, before, decision, tier, asker):
+            if decision.action == "approve" and not await self._is_approved(tx, before, present, decision, tier, asker):
                 return before
             verification = replace(
                 before,
@@ -76,16 +76,16 @@ class DecideApplication:
         return retry_at_after(await find_rejections(tx.connection, before.user_id, now - REJECTIONS_WITHIN), now)
 
     async def _is_approved(
-        self, tx: Transaction, before: Verification, decision: Decision, tier: int, asker: Asker
+        self, tx: Transaction, before: Verification, present: Dossier, decision: Decision, tier: int, asker: Asker
     ) -> bool:
         """Tell whether this approval is enough; if not, it is kept, and the application is free for a colleague."""
-        user_id, version = before.user_id, before.state.version
+        user_id = before.user_id
         require_documents(tier, await find_given_kinds(tx.connection, user_id))
         approval = Approval(asker.actor_id, tier)
-        if is_approved(before.risk, await find_approvals(tx.connection, user_id, version), approval):
+        if is_approved(before.risk, await find_approvals(tx.connection, user_id, present), approval):
             return True
         now = self._clock()
-        await save_approval(tx.connection, user_id, version, approval, reason=decision.reason, now=now)
+        await save_approval(tx.connection, user_id, present, approval, reason=decision.reason, now=now)
         await save_claim(tx.connection, user_id, None)
         facts = {"before": before.state.status, "after": before.state.status, "tier": tier}
         await record(tx, asker, "verification.review", at=now, resource=("customer", user_id), facts=facts)

@@ -8,6 +8,7 @@ from libs.common.audit.asker import Asker
 from libs.common.audit.record import record
 from libs.common.clock import Clock
 from libs.common.db.unit_of_work import UnitOfWork
+from services.kyc.domain.decision import Dossier
 from services.kyc.domain.queued_review import PastMove
 from services.kyc.domain.review import Approval
 from services.kyc.domain.verification import Verification
@@ -45,8 +46,9 @@ class ReadApplicant:
         """
         async with self._uow.begin() as tx:
             verification = await lock_applicant(tx.connection, user_id)
-            approvals = await find_approvals(tx.connection, user_id, verification.state.version)
             documents_version = await count_document_changes(tx.connection, user_id)
+            present = Dossier(verification.state.version, documents_version)
+            approvals = await find_approvals(tx.connection, user_id, present)
             given = await find_given_kinds(tx.connection, user_id)
             moves = await read_past_moves(tx.connection, user_id, _MOVES_MAX)
             facts = {"roles": list(asker.staff_roles), "why": why}

@@ -64,6 +64,18 @@ async def sent_by(office: Office, officer: str) -> None:
     await office.ask_until_answered(msgspec.structs.replace(transfer(officer), **keys))
 
 
+async def test_nobody_reads_why_he_is_on_a_list_himself_and_support_reads_none(room: ShadowRoom) -> None:
+    officer, colleague = new_id(), new_id()
+    await post(room, colleague, list="freeze", subject="customer", value=officer)
+    await post(room, colleague, list="deny", subject="pair", value=new_id(), other=officer)
+    for role, reader, count in (("compliance", colleague, 2), ("compliance", officer, 0), ("support", colleague, None)):
+        answer = await room.http.get(PATH, params={"value": officer}, headers=room.keys.bearer(reader, role))
+        assert (answer.status_code, len(answer.json()["entries"]) if answer.is_success else None) == (
+            403 if count is None else 200,
+            count,
+        )
+
+
 async def test_a_key_makes_one_entry_and_all_copies_are_answered_alike(office: Office, room: ShadowRoom) -> None:
     officer, key = new_id(), "freeze-him"
     wanted = lenient("allow", "customer", new_id())

@@ -23,8 +23,8 @@ async def looked(shelf: Shelf, user_id: str) -> dict[str, int]:
     return {name: shown[name] for name in ("version", "documents_version")}
 
 
-async def post(shelf: Shelf, user_id: str, decision: str, body: dict[str, Any]) -> httpx2.Response:
-    header = shelf.keys.bearer(new_id(), "compliance")
+async def post(shelf: Shelf, user_id: str, decision: str, body: dict[str, Any], by: str = "") -> httpx2.Response:
+    header = shelf.keys.bearer(by or new_id(), "compliance")
     return await shelf.http.post(f"/api/v1/admin/kyc/{user_id}/{decision}", json=body, headers=header)
 
 
@@ -93,3 +93,19 @@ async def test_a_suspension_holds_whatever_came_since(shelf: Shelf) -> None:
     assert (await post(shelf, user_id, "suspend", {"reason": "a hit on a list"})).status_code == 200
     assert (await post(shelf, user_id, "resume", {"reason": "another person"})).status_code == 200
     assert (await answer(shelf, user_id)).json()["code"] == "information_not_asked"
+
+
+async def test_the_first_of_two_approvals_is_for_the_documents_that_its_giver_saw(shelf: Shelf) -> None:
+    user_id, anna, ben = new_id(), new_id(), new_id()
+    await shelf.apply(user_id)
+    risk = {"high_risk": True, "reason": "lives where few report"}
+    header = shelf.keys.bearer(new_id(), "compliance")
+    await shelf.http.put(f"/api/v1/admin/kyc/{user_id}/risk", json=risk, headers=header)
+    first = await post(shelf, user_id, "approve", await looked(shelf, user_id), by=anna)
+    assert (first.status_code, first.json()["status"]) == (202, "in_review")
+    await shelf.sent(user_id)
+
+    second = await post(shelf, user_id, "approve", await looked(shelf, user_id), by=ben)
+    assert (second.status_code, second.json()["status"]) == (202, "in_review")
+    third = await post(shelf, user_id, "approve", await looked(shelf, user_id), by=anna)
+    assert (third.status_code, third.json()["status"]) == (200, "approved")
