@@ -126,9 +126,7 @@ def lists_router(view: ListEntriesView, change: ChangeLists, clock: Clock) -> AP
             reader_id=principal.user_id,
         )
         page = found[:limit]
-        following = None
-        if len(found) > limit:
-            following = encode_cursor(Cursor("next", UUID(page[-1].entry_id).int), question)
+        following = encode_cursor(Cursor("next", UUID(page[-1].entry_id).int), question) if found[limit:] else None
         return ListEntryPageAnswer(entries=[ListEntryAnswer.of(one) for one in page], next=following)
 
     @router.post(
