@@ -50,7 +50,7 @@ from services.fraud.use_cases.screen_transfers import ScreenTransfers
 from tallystick.stack.postgres import LocalPostgres
 
 BATCH: Final = 500
-CUSTOMERS: Final = 40_000
+CUSTOMERS: Final = 10_000
 PER_SECOND: Final = 500
 _PAIRS: Final = 3
 _PAYEES: Final = 5
