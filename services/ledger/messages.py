@@ -50,6 +50,7 @@ def _transfer(transfer: Transfer, shard: int) -> TransferChanged:
         occurred_at=transfer.changed_at,
         fee_minor=transfer.fee_minor,
         reverses=transfer.reverses,
+        gave_back_minor=transfer.gave_back_minor,
         attempts=transfer.attempts,
     )
 

@@ -17,7 +17,8 @@ class TransferChanged(Message, frozen=True, gc=False, kw_only=True, omit_default
     `resolver` says who ends a hold: `caller` or `fraud`; empty for what was never held. A caller's hold ends by itself
     at `expires_at`. `captured_minor` and `reversed_minor` are by leg, empty while nothing was captured or reversed.
     `fee_minor` is what was withheld from the payees, less what was given back. `reverses` is set for a reversal: the
-    transfer whose money it moves back. `attempts` is how many tries it took the ledger to decide this state.
+    transfer whose money it moves back; posted, it gave back `gave_back_minor`, by leg of that transfer. `attempts` is
+    how many tries it took the ledger to decide this state.
     """
 
     TYPE: ClassVar[str] = "tallystick.ledger.transfer-changed.v1"
@@ -36,6 +37,7 @@ class TransferChanged(Message, frozen=True, gc=False, kw_only=True, omit_default
     reversed_minor: tuple[int, ...] = ()
     fee_minor: int = 0
     reverses: str = ""
+    gave_back_minor: tuple[int, ...] = ()
     attempts: int = 1
 
 

@@ -13,12 +13,14 @@ class Settlement(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What holds, fees and reversals add to a transfer's state, as the ledger says it. Amounts are by leg.
 
     `resolver` may end the hold: `caller` or `fraud`; empty for what was never held. `expires_at` is RFC 3339 UTC.
+    `gave_back_minor` is a reversal's, by leg of the transfer it reverses.
     """
 
     resolver: str = ""
     expires_at: str = ""
     captured_minor: tuple[int, ...] = ()
     reversed_minor: tuple[int, ...] = ()
+    gave_back_minor: tuple[int, ...] = ()
     fee_minor: int = 0
 
 

@@ -95,7 +95,10 @@ async def load_state_at(connection: asyncpg.Connection, transfer_id: str, journa
 async def load_reversed_by(
     connection: asyncpg.Connection, transfer_id: str, journal_index: int
 ) -> tuple[int, ...] | None:
-    """Return what each leg of a transfer gave back by the reversal of this record; None while that is not known."""
+    """Return what each leg of a transfer gave back by the reversal of this record; None while that is not known.
+
+    For a reversal that does not say so itself: the ledger decided it before it told `gave_back_minor`.
+    """
     row = await connection.fetchrow(_REVERSED_BY, transfer_id, journal_index)
     if row is None or (row[1] is None and row[2] > _FIRST_LATER_VERSION):
         return None

@@ -57,14 +57,16 @@ def outcome_of_command(message: CommandDecided) -> Outcome:
 
 
 def _settlement_of(message: TransferChanged) -> Settlement:
-    """Return what most transfers have none of: it costs a look at four fields then."""
-    if not (message.resolver or message.captured_minor or message.reversed_minor or message.fee_minor):
+    """Return what most transfers have none of: it costs a look at five fields then."""
+    amounts = message.captured_minor or message.reversed_minor or message.fee_minor or message.gave_back_minor
+    if not (message.resolver or amounts):
         return UNSETTLED
     return Settlement(
         resolver=message.resolver,
         expires_at=message.expires_at,
         captured_minor=message.captured_minor,
         reversed_minor=message.reversed_minor,
+        gave_back_minor=message.gave_back_minor,
         fee_minor=message.fee_minor,
     )
 

@@ -106,7 +106,10 @@ async def amounts_of(database: asyncpg.Connection, reversal: StoredCommand) -> t
     asked_minor = _decode_reversal(reversal.message).amounts_minor
     if asked_minor or reversal.outcome.status != "posted":
         return asked_minor or None
-    return await load_reversed_by(database, reversal.subject_id, reversal.outcome.journal_index)
+    outcome = reversal.outcome
+    if outcome.settlement.gave_back_minor:
+        return outcome.settlement.gave_back_minor
+    return await load_reversed_by(database, reversal.subject_id, outcome.journal_index)
 
 
 def reversal_of(original: KnownTransfer, reversal: StoredCommand, amounts_minor: tuple[int, ...]) -> KnownTransfer:

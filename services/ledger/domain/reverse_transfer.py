@@ -61,7 +61,9 @@ def reverse_transfer(run: Run, command: ReverseTransfer) -> None:
             after_minor=reversed_minor,
         )
     refusal = _move_back(run, command.command_id, legs, fees)
-    _record_reversal(run, command, legs, fees=fees, refusal=refusal, provenance=settlement.provenance)
+    _record_reversal(
+        run, command, legs, amounts_minor, fees=fees, refusal=refusal, provenance=settlement.provenance
+    )
     if refusal is None:
         after = replace(settlement, reversed_minor=reversed_minor, returned=(*settlement.returned, *fees))
         reversal = Reversal(command.command_id, original.transfer_id, command, tuple(amounts_minor), run.index - 1)
@@ -130,12 +132,13 @@ def _record_reversal(
     run: Run,
     command: ReverseTransfer,
     legs: Sequence[Leg],
+    amounts_minor: Sequence[int] = (),
     *,
     refusal: Refusal | None,
     fees: Sequence[Fee] = (),
     provenance: Provenance = UNDECIDED,
 ) -> None:
-    """Record the reversal's only state."""
+    """Record the reversal's only state; `amounts_minor` is by leg of the original."""
     code, facts = refusal or ("", NO_FACTS)
     status = "posted" if refusal is None else "refused"
     transfer = Transfer(
@@ -150,6 +153,7 @@ def _record_reversal(
         run.index,
         run.now,
         reverses=command.transfer_id,
+        gave_back_minor=tuple(amounts_minor) if refusal is None else (),
         fee_minor=0 if refusal is not None else sum(fee.amount_minor for fee in fees),
     )
     moved = () if refusal is not None else fees

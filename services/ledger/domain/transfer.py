@@ -57,7 +57,8 @@ class Transfer(msgspec.Struct, gc=False):
 
     `code` says why for `refused`, `blocked` and `voided`, `facts` are its public numbers. `reasons` is what fraud's
     hold waits for, and `legs` what was asked for. `journal_index` names the record that proves this state.
-    `settlement` is there for what was held or reversed; `reverses` names the transfer that a reversal moves back.
+    `settlement` is there for what was held or reversed; `reverses` names the transfer that a reversal moves back, and
+    `gave_back_minor` is how much of it, by that transfer's legs.
     `fee_minor` is what the house has kept of it so far, over all legs. `attempts` is how many tries of the unit of work
     it took to decide this state, see `CountAttempts`.
     """
@@ -76,6 +77,7 @@ class Transfer(msgspec.Struct, gc=False):
     reverses: str = ""
     fee_minor: int = 0
     attempts: int = 1
+    gave_back_minor: tuple[int, ...] = ()
 
     def remaining_minor(self, settlement: Settlement) -> tuple[int, ...]:
         """Return what its hold still reserves, by leg."""

@@ -1,5 +1,7 @@
 """Answers as the journal keeps them: what has to be told to the bus can always be told again."""
 
+from collections.abc import Mapping, Sequence
+
 import asyncpg
 import msgspec
 
@@ -27,6 +29,9 @@ LEFT JOIN ledger.transfers t ON t.transfer_id = j.transfer_id AND t.journal_inde
 WHERE j.shard = $1 AND j.journal_index >= $2
 ORDER BY j.journal_index LIMIT $3
 """
+_GAVE_BACK = """
+SELECT reversal_id::text, amounts_minor FROM ledger.reversals WHERE reversal_id = ANY($1::uuid[])
+"""
 _decode_facts = msgspec.json.Decoder(dict[str, int | str]).decode
 
 
@@ -36,11 +41,12 @@ async def load_outcomes(connection: asyncpg.Connection, shard: int, first: int, 
     records = [decode_record(row[2], row[1]) for row in rows]
     by_command = [record.index for record in records if _is_by_command(record)]
     decided = await load_commands_at(connection, shard, by_command) if by_command else {}
+    gave_back = await _load_gave_back(connection, records)
     answers: list[Answer] = []
     for row, record in zip(rows, records, strict=True):
         if record.index in decided:
             answers.append(decided[record.index])
-        state = _state(record, row[3], row[4])
+        state = _state(record, row[3], row[4], gave_back)
         if state is not None:
             answers.append(state)
     return answers
@@ -50,11 +56,23 @@ def _is_by_command(record: JournalRecord) -> bool:
     return not isinstance(record, ReleaseRecord | RepairRecord) and bool(record.command_id)
 
 
-def _state(record: JournalRecord, facts: str | None, attempts: int) -> Answer | None:
+async def _load_gave_back(
+    connection: asyncpg.Connection, records: Sequence[JournalRecord]
+) -> dict[str, tuple[int, ...]]:
+    """Return what the reversals among the records gave back; a record has only the legs that gave something."""
+    reversals = [record.transfer_id for record in records if isinstance(record, TransferRecord) and record.reverses]
+    if not reversals:
+        return {}
+    return {row[0]: tuple(row[1]) for row in await connection.fetch(_GAVE_BACK, reversals)}
+
+
+def _state(
+    record: JournalRecord, facts: str | None, attempts: int, gave_back: Mapping[str, tuple[int, ...]]
+) -> Answer | None:
     """Return what the record says of a transfer or an account; None for one that changed neither."""
     match record:
         case TransferRecord():
-            return _transfer(record, facts, attempts)
+            return _transfer(record, facts, attempts, gave_back.get(record.transfer_id, ()))
         case AccountRecord():
             return AccountAnswer(
                 account_id=record.account_id,
@@ -68,7 +86,9 @@ def _state(record: JournalRecord, facts: str | None, attempts: int) -> Answer | 
             return None
 
 
-def _transfer(record: TransferRecord, facts: str | None, attempts: int) -> Transfer:
+def _transfer(
+    record: TransferRecord, facts: str | None, attempts: int, gave_back_minor: tuple[int, ...]
+) -> Transfer:
     return Transfer(
         transfer_id=record.transfer_id,
         kind=record.transfer_kind,
@@ -82,6 +102,7 @@ def _transfer(record: TransferRecord, facts: str | None, attempts: int) -> Trans
         changed_at=record.time,
         settlement=_settlement(record),
         reverses=record.reverses,
+        gave_back_minor=gave_back_minor,
         fee_minor=record.fee_minor,
         attempts=attempts,
     )

@@ -15,7 +15,8 @@ from services.ledger.store.journal_record import command_fees, command_legs, dec
 _LOAD = """
 SELECT t.transfer_id::text, t.kind, t.status, t.version, t.code, t.reasons, t.facts::text, t.journal_index,
        t.attempts, t.changed_at, j.record, s.transfer_id IS NOT NULL AS is_settled, s.legs_index, s.resolver,
-       s.expires_at, s.fee_schedule, s.captured_minor, s.reversed_minor, s.fees, r.transfer_id::text AS reverses
+       s.expires_at, s.fee_schedule, s.captured_minor, s.reversed_minor, s.fees,
+       r.transfer_id::text AS reverses, r.amounts_minor AS gave_back_minor
 FROM ledger.transfers t
 LEFT JOIN ledger.settlements s ON s.transfer_id = t.transfer_id
 LEFT JOIN ledger.reversals r ON t.kind = 'reversal' AND r.reversal_id = t.transfer_id
@@ -59,6 +60,7 @@ def _transfer(row: asyncpg.Record) -> Transfer:
         changed_at=to_rfc3339(row["changed_at"]),
         settlement=settlement,
         reverses=row["reverses"] or "",
+        gave_back_minor=tuple(row["gave_back_minor"] or ()),
         fee_minor=0 if settlement is None else settlement.fee_minor,
         attempts=row["attempts"],
     )

@@ -60,15 +60,25 @@ async def test_a_payee_is_not_told_that_he_would_have_been_paid(listening: Liste
     assert await listening.heard_by(listening.payee.owner_id) == []
 
 
-async def test_a_reversal_is_told_to_the_parties_of_what_it_reverses_with_what_it_moved(listening: Listening) -> None:
+@pytest.mark.parametrize("says_itself", [True, False])
+async def test_a_reversal_is_told_to_the_parties_of_what_it_reverses_with_what_it_moved(
+    says_itself: bool, listening: Listening
+) -> None:
     for party in (listening.payer, listening.payee):
         await listening.listens(party.owner_id)
     transfer_id = await listening.sent()
     reversal_id = await listening.reversed(transfer_id)
     said = [
         listening.said(transfer_id, "posted"),
-        listening.said(reversal_id, "posted", journal_index=6, reverses=transfer_id),
-        listening.said(transfer_id, "posted", 2, journal_index=7, reversed_minor=(5,)),
+        listening.said(
+            reversal_id,
+            "posted",
+            journal_index=6,
+            reverses=transfer_id,
+            gave_back_minor=(5,) if says_itself else (),
+        ),
+        # Without the state before it, this one does not tell what the reversal gave back.
+        listening.said(transfer_id, "posted", 3 if says_itself else 2, journal_index=7, reversed_minor=(5,)),
     ]
     await project_outcomes(said, listening.counter.connections["projection"])
     await listening.keep.transfers(said)

@@ -447,6 +447,23 @@ async def test_a_reversal_is_a_transfer_of_its_own(counter: Counter) -> None:
         assert (await at.show()).json()["reversed_minor"] == 200
 
 
+async def test_a_reversal_says_itself_how_much_all_that_is_left_was(counter: Counter) -> None:
+    key = new_id()
+    async with counter.http() as http:
+        at = await posted_till(counter, http, 500, 300)
+        reversal_id = (await at.ask("reversals", REASON, key=key)).json()["transfer_id"]
+        # Of the original nothing was heard since its second state: its third was lost by the broker.
+        await counter.hear_all(
+            changed(at.transfer_id, "posted", 2, journal_index=20, reversed_minor=(500, 100)),
+            changed(at.transfer_id, "posted", 4, journal_index=40, reversed_minor=(500, 300)),
+            changed(reversal_id, "posted", 1, journal_index=39, reverses=at.transfer_id, gave_back_minor=(0, 150)),
+        )
+        posted = await at.ask("reversals", REASON, key=key)
+        document = (await at.show(reversal_id)).json()
+    assert (posted.status_code, posted.json()) == (201, document)
+    assert [leg["amount_minor"] for leg in document["legs"]] == [150]
+
+
 async def test_how_much_all_that_is_left_was_is_what_the_original_says_then(counter: Counter) -> None:
     key = new_id()
     async with counter.http() as http:

@@ -155,6 +155,8 @@ async def test_a_transfer_is_reversed_in_parts_and_never_by_more_than_it_moved(b
     # The last is told again with the answer to the copy of the first: the state that it made.
     assert [each.reversed_minor for each in books.told("t")] == [(), (200,), (600,), (200,)]
     assert books.told("first of t")[-1].reverses == id_of("t")
+    told = [books.told(each)[-1].gave_back_minor for each in ("first of t", "too much of t", "rest of t")]
+    assert told == [(200,), (), (400,)]
     assert await numbers(admin_dsn, "alice") == (1_000, 0, 0)
     assert await numbers(admin_dsn, "bob") == (1, 0, 0)
     await books.outcomes.flush()

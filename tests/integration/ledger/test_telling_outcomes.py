@@ -27,7 +27,7 @@ async def tell(books: Books, ledger_dsn: str) -> AsyncIterator[TellOutcomes]:
 
 async def test_every_state_is_told_again_as_it_was_told_first(books: Books, tell: TellOutcomes, admin_dsn: str) -> None:
     await books.fund(alice=1_000, bob=1)
-    names = ["posted", "refused", "blocked", "held", "released", "voided", "captured", "reversed"]
+    names = ["posted", "refused", "blocked", "held", "released", "voided", "captured", "reversed", "reversal of reversed"]
     await books.do(
         screened("posted", PART),
         screened("refused", leg("alice", "bob", 99_999)),
@@ -48,6 +48,7 @@ async def test_every_state_is_told_again_as_it_was_told_first(books: Books, tell
         await tell([id_of(name) for name in names])
         assert {name: books.told(name) for name in names} == {name: [newest[name]] for name in names}
 
+    assert newest["reversal of reversed"].gave_back_minor == (50,)
     assert {one.status for one in newest.values()} == {"posted", "refused", "blocked", "held", "voided"}
     await until_confirmed(size, books)
     await check(admin_dsn)

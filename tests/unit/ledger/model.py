@@ -74,6 +74,7 @@ class ModelTransfer:
     fees: list[Part] = field(default_factory=list)
     returned: int = 0
     reverses: str = ""
+    gave_back: tuple[int, ...] = ()
 
     @property
     def left(self) -> list[int]:
@@ -445,7 +446,7 @@ class Model:
             return [self._record(command.command_id)]
         self.entries += plan
         returned = sum(part for _, _, part in fees)
-        reversal.status, reversal.returned = "posted", returned
+        reversal.status, reversal.returned, reversal.gave_back = "posted", returned, tuple(amounts)
         reversal.captured = [amount for amount in amounts if amount]
         reversal.reversed = [0 for amount in amounts if amount]
         given = [before + amount for before, amount in zip(original.reversed, amounts, strict=True)]
@@ -500,7 +501,7 @@ class Model:
             seen = (each.resolver, each.expires_at, tuple(each.captured), tuple(each.reversed))
         fee = sum(part for _, _, part in each.fees) - each.returned
         why = (each.status, each.code, each.facts)
-        return ("transfer", transfer_id, *why, each.version, each.reasons, fee, each.reverses, *seen)
+        return ("transfer", transfer_id, *why, each.version, each.reasons, fee, each.reverses, each.gave_back, *seen)
 
     def _in(self, seconds: int) -> str:
         ends_at = datetime.fromisoformat(self.now) + timedelta(seconds=seconds)

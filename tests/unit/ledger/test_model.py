@@ -85,6 +85,7 @@ def seen_transfer(each: Transfer) -> Answer:
         each.reasons,
         each.fee_minor,
         each.reverses,
+        each.gave_back_minor,
         *settled,
     )
 
