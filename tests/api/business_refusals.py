@@ -35,6 +35,7 @@ _BY_TWO_FIELDS_TOGETHER: Final = {
     # `POST /transfers` needs a key unless it is `?dry_run=true`.
     "idempotency_key_missing",
     "legs_or_single",
+    "period_too_long",
     "list_entry_invalid",
     "limits_empty",
     "same_account",

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers
 
 from libs.common.http.cors import CrossOrigin
-from libs.common.http.openapi import ACTION_MEMBER
+from libs.common.http.openapi import ACTION_MEMBER, CODES_MEMBER
 from libs.common.http.permissions import PERMISSIONS
 from services.gateway.api.complete_document import operations_of
 from services.gateway.api.field_table import TABLE, field_table
@@ -107,6 +107,33 @@ def test_the_hot_routes_say_the_action_that_their_gate_asks_for(operations: Oper
     assert {path: operations[f"POST {path}"][ACTION_MEMBER] for path in hot} == {
         path: endpoint.action for path, endpoint in hot.items()
     }
+
+
+def fields_of(schema: Any, components: Mapping[str, Any], seen: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield the name of every field that a value of the schema may have, however deep."""
+    if isinstance(schema, list):
+        for each in schema:
+            yield from fields_of(each, components, seen)
+    elif isinstance(schema, Mapping):
+        name = str(schema.get("$ref", "")).rpartition("/")[2]
+        if name and name not in seen:
+            yield from fields_of(components["schemas"][name], components, seen | {name})
+        yield from schema.get("properties", {})
+        yield from fields_of(list(schema.get("properties", {}).values()), components, seen)
+        yield from fields_of([schema.get(key) for key in ("items", "anyOf", "oneOf", "allOf")], components, seen)
+
+
+def test_whatever_takes_an_amount_says_that_it_is_written_without_a_fraction(
+    document: Mapping[str, Any], operations: Operations
+) -> None:
+    codes_of = {
+        name: {code for answer in operation["responses"].values() for code in answer.get(CODES_MEMBER, ())}
+        for name, operation in operations.items()
+        for content in operation.get("requestBody", {}).get("content", {}).values()
+        if any(field.endswith("_minor") for field in fields_of(content["schema"], document["components"]))
+    }
+    assert codes_of.keys() >= {"POST /api/v1/transfers", "PUT /api/v1/admin/fraud/limit-tiers/{tier}"}
+    assert [name for name, codes in codes_of.items() if "number_not_whole" not in codes] == []
 
 
 def test_every_tag_has_a_description(document: Mapping[str, Any], operations: Operations) -> None:

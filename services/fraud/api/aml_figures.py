@@ -56,7 +56,12 @@ def aml_figures_router(view: AmlFigures, change: ChangeAmlFigures) -> APIRouter:
             proposals=[AmlProposalAnswer.of(one, version_in_force=in_force) for one in page], next=following
         )
 
-    @router.post("/versions", status_code=201, summary="Propose figures", responses=refusals("aml_figures_contradict"))
+    @router.post(
+        "/versions",
+        status_code=201,
+        summary="Propose figures",
+        responses=refusals("aml_figures_contradict", "number_not_whole"),
+    )
     async def post_aml_version(
         profile: _Profile,
         body: AmlProposalBody,

@@ -22,7 +22,7 @@ _READ = [permitted("limit_policy.read")]
 def limit_policy_router(in_force: SetByStaff, set_limits: SetPolicyLimits) -> APIRouter:
     """Return the routes by which compliance says what profiles and tiers may send."""
     router = APIRouter(prefix="/api/v1/admin/fraud", tags=["staff"], responses=refusals("role_required"))
-    changes = refusals("minimum_above_maximum", "limit_above_cap")
+    changes = refusals("number_not_whole", "minimum_above_maximum", "limit_above_cap")
 
     @router.get("/limit-profiles/{profile}", summary="See the limits of a profile", dependencies=_READ)
     async def get_profile_limits(profile: _Profile) -> SetLimitsAnswer:

@@ -48,7 +48,9 @@ def personal_limits_router(
     @router.put(
         "",
         summary="Give a customer limits of his own",
-        responses=refusals("own_limits", "limits_empty", "minimum_above_maximum", "limit_above_cap"),
+        responses=refusals(
+            "own_limits", "limits_empty", "number_not_whole", "minimum_above_maximum", "limit_above_cap"
+        ),
     )
     async def put_personal_limits(
         user_id: _UserId, body: LimitsBody, principal: _Setter, request: Request

@@ -32,7 +32,9 @@ def usd_rates_router(in_force: SetByStaff, set_usd_rate: SetUsdRate) -> APIRoute
         """Return the rate in force. Each decision stores the rate it used."""
         return UsdRateAnswer.of(asset, await in_force.rate(asset))
 
-    @router.put("", summary="Say what an asset is worth in US dollars", responses=refusals("usd_rate_fixed"))
+    @router.put(
+        "", summary="Say what an asset is worth in US dollars", responses=refusals("usd_rate_fixed", "number_not_whole")
+    )
     async def put_usd_rate(
         asset: _Asset,
         body: UsdRateBody,

@@ -39,8 +39,8 @@ _METADATA_QUERY: Final[dict[str, Any]] = {
     "name": f"{_METADATA}{{key}}",
     "in": "query",
     "required": False,
-    "description": f"sent with this value under this key; up to {_PAIRS_MAX} such parameters",
-    "schema": {"type": "string", "maxLength": 200},
+    "description": f"sent with this value under this key, of 1 to 40 characters; up to {_PAIRS_MAX} such parameters",
+    "schema": msgspec.json.schema(MetadataValue),
 }
 
 
@@ -98,7 +98,10 @@ def metadata_of(parameters: Sequence[tuple[str, str]]) -> dict[str, str]:
     try:
         checked: list[_Pair] = msgspec.convert(pairs, list[_Pair])
     except msgspec.ValidationError as failure:
-        raise Unprocessable("invalid_request", "A metadata key has 1 to 40 characters, a value up to 200.") from failure
+        raise Unprocessable(
+            "invalid_request",
+            "A metadata key has 1 to 40 characters, a value up to 200; neither has control characters.",
+        ) from failure
     if len(checked) > _PAIRS_MAX or len(dict(checked)) < len(checked):
         raise Unprocessable("invalid_request", f"Send up to {_PAIRS_MAX} metadata parameters, each key once.")
     return dict(checked)

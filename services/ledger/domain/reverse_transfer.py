@@ -61,9 +61,7 @@ def reverse_transfer(run: Run, command: ReverseTransfer) -> None:
             after_minor=reversed_minor,
         )
     refusal = _move_back(run, command.command_id, legs, fees)
-    _record_reversal(
-        run, command, legs, amounts_minor, fees=fees, refusal=refusal, provenance=settlement.provenance
-    )
+    _record_reversal(run, command, legs, amounts_minor, fees=fees, refusal=refusal, provenance=settlement.provenance)
     if refusal is None:
         after = replace(settlement, reversed_minor=reversed_minor, returned=(*settlement.returned, *fees))
         reversal = Reversal(command.command_id, original.transfer_id, command, tuple(amounts_minor), run.index - 1)

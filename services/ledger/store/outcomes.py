@@ -86,9 +86,7 @@ def _state(
             return None
 
 
-def _transfer(
-    record: TransferRecord, facts: str | None, attempts: int, gave_back_minor: tuple[int, ...]
-) -> Transfer:
+def _transfer(record: TransferRecord, facts: str | None, attempts: int, gave_back_minor: tuple[int, ...]) -> Transfer:
     return Transfer(
         transfer_id=record.transfer_id,
         kind=record.transfer_kind,

@@ -62,7 +62,7 @@ async def test_a_payee_is_not_told_that_he_would_have_been_paid(listening: Liste
 
 @pytest.mark.parametrize("says_itself", [True, False])
 async def test_a_reversal_is_told_to_the_parties_of_what_it_reverses_with_what_it_moved(
-    says_itself: bool, listening: Listening
+    *, says_itself: bool, listening: Listening
 ) -> None:
     for party in (listening.payer, listening.payee):
         await listening.listens(party.owner_id)

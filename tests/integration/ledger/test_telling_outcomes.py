@@ -27,7 +27,17 @@ async def tell(books: Books, ledger_dsn: str) -> AsyncIterator[TellOutcomes]:
 
 async def test_every_state_is_told_again_as_it_was_told_first(books: Books, tell: TellOutcomes, admin_dsn: str) -> None:
     await books.fund(alice=1_000, bob=1)
-    names = ["posted", "refused", "blocked", "held", "released", "voided", "captured", "reversed", "reversal of reversed"]
+    names = [
+        "posted",
+        "refused",
+        "blocked",
+        "held",
+        "released",
+        "voided",
+        "captured",
+        "reversed",
+        "reversal of reversed",
+    ]
     await books.do(
         screened("posted", PART),
         screened("refused", leg("alice", "bob", 99_999)),
