@@ -26,6 +26,7 @@ from services.kyc.metrics import DOCUMENTS_REFUSED, DOCUMENTS_SHARED, DOCUMENTS_
 from services.kyc.store.document_file_rows import begin_file, condemn_files, keep_file
 from services.kyc.store.document_files import DocumentFiles
 from services.kyc.store.documents import insert_document, lock_holder, others_with, taken_places
+from services.kyc.store.verifications import lock_verification
 
 _KEY_BYTES: Final = 32
 _OTHERS_MAX: Final = 20
@@ -56,9 +57,9 @@ class SendDocument:
         `once_of` makes the request of the SHA-256 of what was sent. Nothing is read on once it is clear that it will
         not be taken; what was written of a document that is not stored is swept.
 
-        Idempotent by: the request's key. Locks: the key, the customer's documents, the content. Emits: DocumentShared
-        when another customer has sent the same. Raises: Unprocessable, see `DOCUMENT_REFUSALS`; AnsweredBefore;
-        Conflict `too_many_documents`, `customer_erased`; Unavailable.
+        Idempotent by: the request's key. Locks: the key, the verification, the customer's documents, the content, in
+        this order. Emits: DocumentShared when another customer has sent the same. Raises: Unprocessable, see
+        `DOCUMENT_REFUSALS`; AnsweredBefore; Conflict `too_many_documents`, `customer_erased`; Unavailable.
         """
         try:
             async with self._inspector.inspecting(media_type) as inspection:
@@ -93,6 +94,9 @@ class SendDocument:
         """Store what is known of a document whose file is whole."""
         user_id = asker.actor_id
         async with once.work(self._uow) as tx:
+            # As everybody who decides by documents: what he has counted stays so until he commits, and what was sent
+            # has its moment behind his. Of somebody without a verification nobody decides anything.
+            await lock_verification(tx.connection, user_id)
             now = self._clock()
             document = draft.document(user_id, now)
             holder_key = await lock_holder(tx.connection, user_id, now)
