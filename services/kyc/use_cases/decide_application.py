@@ -16,7 +16,7 @@ from services.kyc.messages import verification_changed
 from services.kyc.metrics import DECISIONS
 from services.kyc.store.documents import count_document_changes
 from services.kyc.store.given_documents import find_given_kinds
-from services.kyc.store.reviews import find_approvals, find_rejections, save_approval, save_claim
+from services.kyc.store.reviews import find_approvals, find_rejections, keep_approvals, save_approval, save_claim
 from services.kyc.store.verifications import lock_applicant, save_verification
 
 
@@ -32,9 +32,9 @@ class DecideApplication:
         """Store the decision of whoever asks, and return the verification.
 
         The first of two approvals that an applicant of high risk needs is kept, and changes nothing else: it is
-        returned in the state that it had. Locks: the verification. Emits: VerificationChanged. Raises: NotFound
-        `application_not_found`; Conflict `application_changed`, `not_in_review`, `claimed_by_another`,
-        `documents_missing`; Forbidden `second_person_needed`; Unavailable.
+        returned in the state that it had. Locks: the verification; for an approval, then, what voids approvals.
+        Emits: VerificationChanged. Raises: NotFound `application_not_found`; Conflict `application_changed`,
+        `not_in_review`, `claimed_by_another`, `documents_missing`; Forbidden `second_person_needed`; Unavailable.
         """
         async with self._uow.begin() as tx:
             before = await lock_applicant(tx.connection, user_id)
@@ -82,6 +82,7 @@ class DecideApplication:
         user_id = before.user_id
         require_documents(tier, await find_given_kinds(tx.connection, user_id))
         approval = Approval(asker.actor_id, tier)
+        await keep_approvals(tx.connection)  # the database counts them once more
         if is_approved(before.risk, await find_approvals(tx.connection, user_id, present), approval):
             return True
         now = self._clock()

@@ -1,6 +1,7 @@
 """Kyc around a real PostgreSQL: its routes and its sweeper."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from tests.support.api_world import (
 )
 
 APPLICATION: dict[str, Any] = {"full_name": "Ada Lovelace", "birth_date": "1990-12-10", "country": "GB"}
+
+DECIDING_WAITS = "LOCK TABLE kyc.verifications IN SHARE MODE"
+"""Whoever decides stands still between his look at what there is and what he stores."""
 
 
 @dataclass
@@ -71,6 +75,13 @@ class World:
         """(status, tier, version) of each message about the customer, in order."""
         messages = self.publisher.said(user_id)
         return [(one.status, one.tier, one.version) for one in messages if isinstance(one, VerificationChanged)]
+
+    @asynccontextmanager
+    async def standing(self, lock: str, *arguments: object) -> AsyncIterator[None]:
+        """Let whoever needs this lock wait as long as the block lasts."""
+        async with admin_connection(self.admin_dsn) as connection, connection.transaction():
+            await connection.execute(lock, *arguments)
+            yield
 
     async def rows(self, query: str, *arguments: object) -> list[dict[str, Any]]:
         """Read tables as the administrator."""

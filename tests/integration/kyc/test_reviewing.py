@@ -17,7 +17,8 @@ from libs.common.contracts.accounts import CredentialsRevoked
 from libs.common.ids import new_id
 from services.kyc.metrics import OLDEST_REVIEW_SECONDS, REVIEWS_WAITING
 from services.kyc.use_cases.count_reviews import CountReviews
-from tests.integration.kyc.conftest import APPLICATION, World
+from tests.integration.kyc.conftest import APPLICATION, DECIDING_WAITS, World
+from tests.integration.kyc.test_verification_over_http import until_waiting, until_waiting_or_done
 from tests.support.api_world import admin_connection
 
 STAFF = "/api/v1/admin/kyc"
@@ -395,6 +396,21 @@ async def test_the_database_counts_no_approval_of_who_lost_his_role(world: World
             with pytest.raises(asyncpg.CheckViolationError) as refused:
                 await connection.execute(statement, *arguments)
         assert refused.value.constraint_name == name
+
+
+async def test_a_role_that_ends_while_approvals_are_counted_ends_after_them(world: World) -> None:
+    user_id, anna = new_id(), new_id()
+    await world.apply(user_id)
+    await flag(world, user_id, new_id(), high_risk=True)
+    await world.decide(user_id, "approve", reviewer=anna)
+    revoked = CredentialsRevoked(user_id=anna, session_id="", key_id="", occurred_at=to_rfc3339(world.clock()))
+    async with asyncio.TaskGroup() as both, world.standing(DECIDING_WAITS):
+        approving = both.create_task(world.decide(user_id, "approve"))
+        await until_waiting(world, 1)
+        ending = both.create_task(VoidApprovals(world.uow.begin)([revoked]))
+        await until_waiting_or_done(world, ending, 2)
+    assert (approving.result().status_code, approving.result().json()["status"]) == (200, "approved")
+    assert await world.rows("SELECT FROM kyc.void_approvals WHERE actor_id = $1", anna)
 
 
 async def test_who_takes_the_flag_away_does_not_approve_alone(world: World) -> None:

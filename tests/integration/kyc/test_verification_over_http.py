@@ -146,6 +146,13 @@ async def until_waiting(world: World, count: int) -> None:
             await asyncio.sleep(0.01)
 
 
+async def until_waiting_or_done(world: World, task: "asyncio.Task[Any]", count: int) -> None:
+    """Return once so many wait for a lock; or the task is done, as it would be if it had to wait for nobody."""
+    waiting = asyncio.create_task(until_waiting(world, count))
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
 async def test_nobody_reviews_himself(world: World) -> None:
     user_id = new_id()
     await world.apply(user_id)

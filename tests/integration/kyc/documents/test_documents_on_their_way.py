@@ -1,32 +1,18 @@
 """A document that comes while somebody decides by what there is comes before him or after him, never in between."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx2
-
 from libs.common.ids import new_id
+from tests.integration.kyc.conftest import DECIDING_WAITS
 from tests.integration.kyc.documents.conftest import Shelf
 from tests.integration.kyc.documents.test_asking_for_a_tier import approved, ask_for
 from tests.integration.kyc.documents.test_deciding_on_what_was_seen import looked, post
 from tests.integration.kyc.documents.test_tiers import IDENTITY
-from tests.integration.kyc.test_verification_over_http import until_waiting
-from tests.support.api_world import admin_connection
+from tests.integration.kyc.test_verification_over_http import until_waiting, until_waiting_or_done
 
 SENDING_WAITS = "LOCK TABLE kyc.document_holders IN SHARE MODE"
 """Whoever sends a document stands still before he stores it."""
-DECIDING_WAITS = "LOCK TABLE kyc.verifications IN SHARE MODE"
-"""Whoever decides stands still between his look at what there is and what he stores."""
-
-
-@asynccontextmanager
-async def standing(shelf: Shelf, lock: str, *arguments: object) -> AsyncIterator[None]:
-    """Let a step wait as long as the block lasts."""
-    async with admin_connection(shelf.admin_dsn) as connection, connection.transaction():
-        await connection.execute(lock, *arguments)
-        yield
 
 
 async def half_approved(shelf: Shelf) -> tuple[str, dict[str, Any]]:
@@ -41,17 +27,10 @@ async def half_approved(shelf: Shelf) -> tuple[str, dict[str, Any]]:
     return user_id, seen
 
 
-async def until_waiting_or_done(shelf: Shelf, task: "asyncio.Task[httpx2.Response]", count: int) -> None:
-    """Return once so many wait for a lock; or the task is done, as it would be if it had to wait for nobody."""
-    waiting = asyncio.create_task(until_waiting(shelf, count))
-    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-
-
 async def test_a_second_approval_waits_for_a_document_and_is_for_what_was_there(shelf: Shelf) -> None:
     user_id, seen = await half_approved(shelf)
-    async with asyncio.TaskGroup() as both, standing(shelf, DECIDING_WAITS):
-        async with standing(shelf, SENDING_WAITS):
+    async with asyncio.TaskGroup() as both, shelf.standing(DECIDING_WAITS):
+        async with shelf.standing(SENDING_WAITS):
             sending = both.create_task(shelf.send(user_id))
             await until_waiting(shelf, 1)
             approving = both.create_task(post(shelf, user_id, "approve", seen))
@@ -66,8 +45,8 @@ async def test_a_second_approval_waits_for_a_document_and_is_for_what_was_there(
 async def test_a_document_waits_for_a_second_approval_and_comes_after_it(shelf: Shelf) -> None:
     user_id, seen = await half_approved(shelf)
     key = f"kyc\n{user_id}\nPOST /api/v1/kyc/documents\na-document"
-    async with asyncio.TaskGroup() as both, standing(shelf, DECIDING_WAITS):
-        async with standing(shelf, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key):
+    async with asyncio.TaskGroup() as both, shelf.standing(DECIDING_WAITS):
+        async with shelf.standing("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key):
             sending = both.create_task(shelf.send(user_id, key="a-document"))
             await until_waiting(shelf, 1)
             approving = both.create_task(post(shelf, user_id, "approve", seen))
@@ -82,7 +61,7 @@ async def test_nobody_is_asked_for_a_document_that_is_on_its_way(shelf: Shelf) -
     user_id = new_id()
     await shelf.apply(user_id)
     question = await looked(shelf, user_id) | {"reason": "missing", "needs": ["identity_front"]}
-    async with asyncio.TaskGroup() as both, standing(shelf, SENDING_WAITS):
+    async with asyncio.TaskGroup() as both, shelf.standing(SENDING_WAITS):
         sending = both.create_task(shelf.send(user_id))
         await until_waiting(shelf, 1)
         asking = both.create_task(post(shelf, user_id, "ask", question))
@@ -93,7 +72,7 @@ async def test_nobody_is_asked_for_a_document_that_is_on_its_way(shelf: Shelf) -
 
 async def test_a_request_for_a_tier_counts_a_document_that_is_on_its_way(shelf: Shelf) -> None:
     user_id = await approved(shelf, *IDENTITY[1:])
-    async with asyncio.TaskGroup() as both, standing(shelf, SENDING_WAITS):
+    async with asyncio.TaskGroup() as both, shelf.standing(SENDING_WAITS):
         sending = both.create_task(shelf.send(user_id, kind=IDENTITY[0]))
         await until_waiting(shelf, 1)
         requesting = both.create_task(ask_for(shelf, user_id, 2))
