@@ -26,8 +26,9 @@ class AccountsSettings(ServiceSettings):
     gateway_url: str = ""
     ledger_url: str = ""
     """Where the sisters answer. Closing a customer needs both."""
-    retention_days: int = Field(default=1827, ge=0, le=36_525)
-    """How long a customer's data is kept after he closed before it may be erased; five years by default."""
+    retention_days: int = Field(default=1827, ge=31, le=36_525)
+    """How long a customer's data is kept after he closed before it may be erased; five years by default. Not below what
+    fraud looks back at: an erasure takes away rows from which the features of those whom he paid are counted."""
     smtp_host: str | None = None
     """The server that takes our mails. Without one they are written into `mail_folder`."""
     smtp_port: int = Field(default=465, ge=1, le=65535)
