@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def circle(stack: ChaosStack) -> AsyncIterator[tuple[Circle, Load]]:
     api = Api(stack.running.api)
-    found = await found_circle(stack, api, customers=2, accounts=20)
+    found = await found_circle(api, stack.admin, customers=2, accounts=20)
     load = Load(api, found.customers, operator=found.admin, rng=random.Random("kill points"), rate=REQUESTS_PER_SECOND)
     await fund(found, load)
     yield found, load
@@ -45,7 +45,7 @@ async def crash(stack: ChaosStack, circle: tuple[Circle, Load], order: CrashOrde
     finally:
         await load.finish()
     answered_seconds = time.monotonic() - killed_at
-    rest = await settle_and_check(stack, people, load)
+    rest = await settle_and_check(stack.dsn, people, load)
     say(f"  {order.file.name}: all answered after {answered_seconds:.1f} s, {rest}")
 
 
@@ -110,5 +110,5 @@ async def test_the_database_stands_still_for_longer_than_anybody_waits_for_it(
     finally:
         await load.finish()
     answered_seconds = time.monotonic() - went_on_at
-    rest = await settle_and_check(stack, people, load)
+    rest = await settle_and_check(stack.dsn, people, load)
     say(f"  PostgreSQL stood still: all answered {answered_seconds:.1f} s after it went on, {rest}")

@@ -76,7 +76,7 @@ class Crowd:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def crowd(stack: ChaosStack) -> AsyncIterator[Crowd]:
     api = Api(stack.running.api)
-    circle = await found_circle(stack, api, customers=2, accounts=10)
+    circle = await found_circle(api, stack.admin, customers=2, accounts=10)
     load = Load(api, circle.customers, operator=circle.admin, rng=random.Random("unlock"), rate=REQUESTS_PER_SECOND)
     await fund(circle, load)
     yield Crowd(stack, circle, load)
@@ -145,4 +145,4 @@ async def test_an_approval_whose_event_is_lost_is_said_again_within_a_minute(cro
 
 async def rest(crowd: Crowd) -> str:
     """Let everything come to rest and check every promise; say how long that took."""
-    return await settle_and_check(crowd.stack, crowd.circle, crowd.load)
+    return await settle_and_check(crowd.stack.dsn, crowd.circle, crowd.load)

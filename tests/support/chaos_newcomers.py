@@ -35,6 +35,11 @@ class Newcomers:
         if self._task is not None:
             await self._task
 
+    def check_all_posted(self) -> None:
+        """Check that every payment was posted at last. Raises: AssertionError."""
+        late = [str(move) for move in self.payments if move.answers[-1].http_status != 201]
+        assert late == [], f"paid to people who were verified then, and not posted: {late}"
+
     async def _keep_coming(self) -> None:
         while not self._stopping:
             began = time.monotonic()

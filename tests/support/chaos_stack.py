@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +47,12 @@ class ChaosStack:
         kills = {"postgres": self.running.kill_postgres, "broker": self.running.kill_broker}
         killed = kills[victim]() if victim in kills else self.running.kill_service(victim)
         assert killed, f"{victim} was not there to be killed"
+
+    @property
+    def admin(self) -> Mapping[str, str]:
+        """The first admin's `email` and `password`."""
+        account: Mapping[str, str] = self.running.stack["admin"]
+        return account
 
     @property
     def dsn(self) -> str:
@@ -99,9 +105,11 @@ class Circle:
             await self.api.log_in(person)
 
 
-async def found_circle(stack: ChaosStack, api: Api, *, customers: int, accounts: int) -> Circle:
-    """Register, verify and give accounts to the customers; `accounts` is the number of all of them together."""
-    account = stack.running.stack["admin"]
+async def found_circle(api: Api, account: Mapping[str, str], *, customers: int, accounts: int) -> Circle:
+    """Register, verify and give accounts to the customers; `accounts` is the number of all of them together.
+
+    `account` is the first admin's `email` and `password`.
+    """
     admin = await api.log_in(Person(account["email"]), account["password"])
     admin.user_id = (await api.insist("GET", "/api/v1/me", admin))["user_id"]
     vkey = (await api.ask("GET", "/api/v1/transparency/key")).text
@@ -134,14 +142,17 @@ async def fund(circle: Circle, load: Load) -> None:
     await asyncio.gather(*(deposit(account_id) for person in circle.customers for account_id in person.account_ids))
 
 
-async def settle_and_check(stack: ChaosStack, circle: Circle, load: Load) -> str:
-    """Let everything come to rest, then check all promises; return how long the rest took to come and for what."""
+async def settle_and_check(dsn: str, circle: Circle, load: Load) -> str:
+    """Let everything come to rest, then check all promises; return how long the rest took to come and for what.
+
+    `dsn` is the administrator's.
+    """
     await load.finish()
-    quiet_seconds, last = await wait_until_quiet(stack.dsn, seconds=_QUIET_SECONDS)
+    quiet_seconds, last = await wait_until_quiet(dsn, seconds=_QUIET_SECONDS)
     everything: list[Asked] = [*load.moves, *load.commands]
     undecided = [each for each in everything if all(answer.http_status == 202 for answer in each.answers)]
     await load.ask_again(undecided)
     assert load.unexpected == [], "\n".join(load.unexpected[:20])
-    await check_answers(stack.dsn, load.moves, load.commands)
-    await check_everything(stack.dsn, circle.vkey)
+    await check_answers(dsn, load.moves, load.commands)
+    await check_everything(dsn, circle.vkey)
     return f"at rest after {quiet_seconds:.1f} s" + (f" ({last})" if quiet_seconds > _LONG_SECONDS else "")

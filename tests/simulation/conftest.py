@@ -1,0 +1,43 @@
+"""The world of the seeds: started once, since a start costs more than a seed."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from tests.support.postgres import fresh_database
+from tests.support.simulated_world import migrate
+
+Say = Callable[[str], None]
+
+
+@pytest.fixture
+def say(pytestconfig: pytest.Config) -> Say:
+    """Write a line to the terminal at once: a seed and what came of it are results."""
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+
+    def write(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\n{text}", end="", flush=True)  # noqa: T201 -- past the capture, to the person who waits
+
+    return write
+
+
+@pytest.fixture
+def migrated_dsn(postgres_dsn: str) -> Iterator[str]:
+    """Give the administrator's DSN of a database with the schemas of all services."""
+    with fresh_database(postgres_dsn) as dsn:
+        migrate(dsn)
+        yield dsn
+
+
+@pytest.fixture
+def logged(tmp_path: Path) -> Iterator[Path]:
+    """Have all services write their logs into one file, and give it."""
+    configured = structlog.get_config()
+    path = tmp_path / "services.log"
+    with path.open("w", encoding="utf-8") as file:
+        structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=file))
+        yield path
+    structlog.configure(**configured)
