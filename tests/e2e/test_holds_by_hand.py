@@ -24,7 +24,7 @@ def timeless(explanation: str) -> Any:
 @pytest.mark.timeout(600)  # two hundred processes take their time beside neighbours; alone it is fifteen seconds
 def test_every_block_works_as_pasted_and_the_explanation_is_the_one_that_is_shown(api: Api, tmp_path: Path) -> None:
     blocks = re.findall(r"```sh\n(.*?)```", (DOCS / "holds-by-hand.md").read_text(), re.DOTALL)
-    assert len(blocks) == 9
+    assert len(blocks) == 10
     done = subprocess.run(
         ["bash", "-eu", "-o", "pipefail", "-c", "\n".join(blocks)],
         check=False,
@@ -41,6 +41,8 @@ def test_every_block_works_as_pasted_and_the_explanation_is_the_one_that_is_show
         '"status":"voided"',
         '"reasons":["review"]',
         '"code":"second_person_required"',
+        '"code":"transfer_not_permitted"',
+        '"used_count":0',
         '"limit":"maximum_amount","limit_minor":100000000',
         '"limit":"hourly_count","limit_count":50,"used_count":50',
         '"resets_at":"20',
@@ -52,6 +54,10 @@ def test_every_block_works_as_pasted_and_the_explanation_is_the_one_that_is_show
         "['Exactly 998.77 USD.']",
     ):
         assert part in said, said
+    answered = re.findall(r"^HTTP (\d{3})$", done.stderr, re.MULTILINE)
+    named = re.findall(r"# (\d{3})\b", "".join(blocks))
+    assert [one for one in answered if one >= "400"] == [one for one in named if one >= "400"]
+    assert answered.count("202") >= named.count("202")  # what a slow machine has not decided yet is 202 as well
     assert re.search(r"^\d+ decisions: \{", said.splitlines()[-1])
 
     [told] = [timeless(line) for line in said.splitlines() if line.startswith('{"sentence"')]
