@@ -55,6 +55,21 @@ async def test_a_rejection_ends_the_hold_and_gives_the_slot_back(office: Office)
     assert (await office.ask_one(transfer(payer))).verdict == "block"
 
 
+async def test_what_is_sent_to_who_was_rejected_before_goes_back_with_the_next_sweep(office: Office) -> None:
+    payer, payee = new_id(), new_id()
+    await office.verify(payee, status="rejected", tier=0, version=3)
+    held = transfer(payer, payee=payee, payee_tier=0, amount_minor=1_000_000_00)
+    await office.ask(*[transfer(payer, amount_minor=1_000_000_00) for _ in range(4)])
+    assert (await office.ask_one(held)).verdict == "hold"
+
+    await office.sweep()
+
+    [resolved] = office.resolutions(held.transfer_id)
+    assert (resolved.resolution, resolved.code) == ("reject", "payee_kyc_rejected")
+    assert (await office.ask_one(transfer(payer, amount_minor=1_000_000_00))).verdict == "approve"
+    assert (await office.ask_one(transfer(payer))).verdict == "block"
+
+
 async def test_a_refusal_by_the_ledger_gives_the_slot_back_once(office: Office) -> None:
     payer = new_id()
     commands = [transfer(payer, amount_minor=1_000_000_00) for _ in range(5)]
