@@ -1,10 +1,12 @@
 """An account as the engine sees it: what it holds, what is promised, between what it must stay."""
 
-from copy import copy
 from typing import Final, Literal
 
 # tidy: allow impure-value-code: a struct is copied in a quarter of the time, twice a transfer
 import msgspec
+
+# tidy: allow impure-value-code: as above
+from msgspec.structs import replace
 
 from libs.common.money import MAX_AMOUNT_MINOR
 
@@ -46,4 +48,4 @@ class Account(msgspec.Struct, gc=False):
 
     def copy(self) -> "Account":
         """Return the same state, to be changed by one run of the engine."""
-        return copy(self)
+        return replace(self)  # in half the time of copy.copy, which first asks what it was given

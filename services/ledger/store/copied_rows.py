@@ -15,7 +15,7 @@ from libs.common.db.copy_rows import (
 )
 from services.ledger.domain.transfer import Transfer
 from services.ledger.store.batch import Batch, Sealed
-from services.ledger.store.money import encode_facts, entry_columns
+from services.ledger.store.money import encode_facts
 
 ENTRIES: Final = (
     "account_id",
@@ -55,11 +55,11 @@ def entry_rows(batch: Batch) -> bytes:
     """Return all entries of the batch."""
     books = batch.decisions.books
     accounts = {account_id: uuid_value(account_id) for account_id in books.changed}
-    transfers = {transfer_id: uuid_value(transfer_id) for transfer_id in set(books.entries.transfer_ids)}
+    transfers = {transfer_id: uuid_value(transfer_id) for transfer_id in {entry[2] for entry in books.entries}}
     posted_at = timestamp_value(batch.recorded_at)
     return copy_body(
         _ENTRY(7, 16, accounts[account], 8, seq, 16, transfers[transfer], 8, index, 8, amount, 8, balance, 8, posted_at)
-        for account, seq, transfer, index, amount, balance in zip(*entry_columns(batch), strict=True)
+        for account, seq, transfer, index, amount, balance in books.entries
     )
 
 

@@ -47,6 +47,7 @@ WITH head AS MATERIALIZED (
 """What both statements of a batch begin with. Arguments: shard, the size decided on, the time, and 22 columns."""
 NO_MONEY: Final[Columns] = ([],) * 22
 _MONEY_ALONE: Final = MONEY + "SELECT (SELECT count(*) FROM head), (SELECT count(*) FROM changed)"  # noqa: S608 -- made of statements written here
+_NO_ENTRIES: Final[Columns] = ([],) * 6
 _NO_ROWS: Final[Columns] = ([],) * 15
 _encode = msgspec.json.Encoder().encode
 
@@ -70,7 +71,7 @@ def money_columns(batch: Batch) -> Columns:
     return (
         *_account_columns(batch),
         *transfer_columns(list(batch.decisions.inserted.values())),
-        *entry_columns(batch),
+        *_entry_columns(batch),
     )
 
 
@@ -108,14 +109,6 @@ def encode_facts(facts: Mapping[str, int | str]) -> str | None:
     return _encode(facts).decode() if facts else None
 
 
-def entry_columns(batch: Batch) -> Columns:
+def _entry_columns(batch: Batch) -> Columns:
     """Return the batch's entries, a column each: account, number, transfer, record, amount, balance after it."""
-    entries = batch.decisions.books.entries
-    return (
-        entries.account_ids,
-        entries.seqs,
-        entries.transfer_ids,
-        entries.indexes,
-        entries.amounts_minor,
-        entries.balances_minor,
-    )
+    return tuple(zip(*batch.decisions.books.entries, strict=True)) or _NO_ENTRIES

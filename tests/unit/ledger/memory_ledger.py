@@ -52,24 +52,20 @@ class Ledger:
         self.size += len(decisions.changes)
 
     def _check_entries(self, decisions: Decisions) -> None:
-        entries, states = decisions.books.entries, {key: replace(each) for key, each in self.accounts.items()}
-        rows = zip(entries.account_ids, entries.seqs, entries.amounts_minor, entries.balances_minor, strict=True)
-        for account_id, seq, amount_minor, balance_minor in rows:
+        states = {key: replace(each) for key, each in self.accounts.items()}
+        for account_id, seq, transfer_id, _, amount_minor, balance_minor in decisions.books.entries:
             state = states[account_id]
             assert amount_minor != 0, "an entry of nothing"
             assert seq == state.last_seq + 1, "a gap in seq"
             assert balance_minor == state.posted_minor + amount_minor, "a balance that is not the sum of its entries"
             state.last_seq, state.posted_minor = seq, balance_minor
+            key = (transfer_id, account_id)
+            self.entry_sums[key] = self.entry_sums.get(key, 0) + amount_minor
         for account_id, changed in decisions.books.changed.items():
             assert (changed.last_seq, changed.posted_minor) == (
                 states[account_id].last_seq,
                 states[account_id].posted_minor,
             ), "a balance without its entry"
-        for transfer_id, account_id, amount_minor in zip(
-            entries.transfer_ids, entries.account_ids, entries.amounts_minor, strict=True
-        ):
-            key = (transfer_id, account_id)
-            self.entry_sums[key] = self.entry_sums.get(key, 0) + amount_minor
 
 
 class Writer:

@@ -49,11 +49,10 @@ def balances(decisions: Decisions) -> dict[str, int]:
 def test_an_approved_transfer_moves_its_amount_with_two_entries() -> None:
     decisions = run(screened("t", leg("alice", "bob", 300)))
     assert outcomes(decisions) == [("posted", "")]
-    entries = decisions.books.entries
-    assert entries.account_ids == [id_of("alice"), id_of("bob")]
-    assert entries.amounts_minor == [-300, 300]
-    assert entries.balances_minor == [700, 350]
-    assert entries.seqs == [1, 1]
+    assert decisions.books.entries == [
+        (id_of("alice"), 1, id_of("t"), 7, -300, 700),
+        (id_of("bob"), 1, id_of("t"), 7, 300, 350),
+    ]
     assert transfers(decisions)[0].journal_index == 7
     assert transfers(decisions)[0].version == 1
 
@@ -66,11 +65,7 @@ def test_the_accounts_that_were_given_stay_as_they_were() -> None:
 def test_an_account_touched_twice_gets_consecutive_seqs() -> None:
     decisions = run(screened("t", leg("alice", "bob", 1), leg("alice", "carol", 2)))
     alice = decisions.books.changed[id_of("alice")]
-    assert [
-        seq
-        for name, seq in zip(decisions.books.entries.account_ids, decisions.books.entries.seqs, strict=True)
-        if name == id_of("alice")
-    ] == [1, 2]
+    assert [seq for name, seq, *_ in decisions.books.entries if name == id_of("alice")] == [1, 2]
     assert (alice.last_seq, alice.version, alice.posted_minor) == (2, 3, 997)
 
 
@@ -287,7 +282,7 @@ def test_an_atomic_batch_with_one_fault_moves_nothing(faulty: TransferScreened, 
         ("posted", ""),
     ]
     assert balances(decisions) == {id_of("alice"): 997, id_of("bob"): 53}
-    assert decisions.books.entries.seqs == [1, 1, 2, 2]
+    assert [seq for _, seq, *_ in decisions.books.entries] == [1, 1, 2, 2]
 
 
 def test_an_atomic_batch_that_comes_again_is_answered_again() -> None:

@@ -55,12 +55,10 @@ def run_in_batches(
         before = {key: replace(value) for key, value in accounts.items()}
         decisions = decide(commands[start:end], accounts=accounts, known=known, first_index=index, now=NOW)
         assert accounts == before, "what was given was changed"
-        entries = decisions.books.entries
-        for account_id, seq in zip(entries.account_ids, entries.seqs, strict=True):
+        sums = dict.fromkeys(accounts, 0)
+        for account_id, seq, _, _, amount_minor, _ in decisions.books.entries:
             assert seq == seqs[account_id] + 1, "a gap in seq"
             seqs[account_id] = seq
-        sums = dict.fromkeys(accounts, 0)
-        for account_id, amount_minor in zip(entries.account_ids, entries.amounts_minor, strict=True):
             sums[account_id] += amount_minor
         for account_id, changed in decisions.books.changed.items():
             assert changed.posted_minor == accounts[account_id].posted_minor + sums[account_id]

@@ -80,7 +80,7 @@ def test_a_capture_in_full_posts_the_hold() -> None:
     assert books.state() == "posted"
     assert (books.numbers("alice"), books.numbers("bob")) == ((400, 0, 0), (600, 0, 0))
     assert [each.kind for each in decisions.changes] == ["transfer.posted"]
-    assert decisions.books.entries.indexes == [1, 1]
+    assert [index for _, _, _, index, _, _ in decisions.books.entries] == [1, 1]
 
 
 def test_several_captures_until_one_is_final_and_the_rest_is_given_back() -> None:
