@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, select, tuple_, update
+from sqlalchemy import Row, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,9 +28,13 @@ async def find_verification(connection: AsyncConnection, user_id: str) -> Verifi
 
 
 async def lock_verification(connection: AsyncConnection, user_id: str) -> Verification | None:
-    """Return the customer's verification and keep others from changing it until the commit."""
+    """Return the customer's verification and keep others from changing it, or making it, until the commit."""
     if not is_id(user_id):
         return None
+    # Somebody without a verification has no row to lock: he would apply, and be approved, beside what another request
+    # of his has begun to do without one.
+    key = func.hashtextextended(f"kyc.verifications\n{user_id}", 0)
+    await connection.execute(select(func.pg_advisory_xact_lock(key)))
     row = (await connection.execute(select(VERIFICATIONS).where(_ROW.user_id == user_id).with_for_update())).first()
     return _verification(connection, row) if row else None
 
@@ -48,8 +52,8 @@ async def save_verification(
 ) -> None:
     """Store the state that this action led to over the version right before it, and its event.
 
-    Raises: Conflict `application_exists` when the version before is no longer there, which only two first
-    applications at once can bring about: every later state is locked before it is decided.
+    The caller has locked the verification. Raises: Conflict `application_exists` when the version before is no longer
+    there, which only somebody who has not can bring about.
     """
     values = {
         "user_id": verification.user_id,

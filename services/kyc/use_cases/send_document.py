@@ -95,7 +95,7 @@ class SendDocument:
         user_id = asker.actor_id
         async with once.work(self._uow) as tx:
             # As everybody who decides by documents: what he has counted stays so until he commits, and what was sent
-            # has its moment behind his. Of somebody without a verification nobody decides anything.
+            # has its moment behind his.
             await lock_verification(tx.connection, user_id)
             now = self._clock()
             document = draft.document(user_id, now)

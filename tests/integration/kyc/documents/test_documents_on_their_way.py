@@ -3,12 +3,14 @@
 import asyncio
 from typing import Any
 
+import httpx2
+
 from libs.common.ids import new_id
 from tests.integration.kyc.conftest import DECIDING_WAITS
 from tests.integration.kyc.documents.conftest import Shelf
 from tests.integration.kyc.documents.test_asking_for_a_tier import approved, ask_for
 from tests.integration.kyc.documents.test_deciding_on_what_was_seen import looked, post
-from tests.integration.kyc.documents.test_tiers import IDENTITY
+from tests.integration.kyc.documents.test_tiers import IDENTITY, decide
 from tests.integration.kyc.test_verification_over_http import until_waiting, until_waiting_or_done
 
 SENDING_WAITS = "LOCK TABLE kyc.document_holders IN SHARE MODE"
@@ -79,3 +81,20 @@ async def test_a_request_for_a_tier_counts_a_document_that_is_on_its_way(shelf: 
         await until_waiting_or_done(shelf, requesting, 2)
     assert sending.result().status_code == 201
     assert (requesting.result().json()["phase"], requesting.result().json()["needs"]) == ("tier_under_review", [])
+
+
+async def test_nobody_applies_while_a_document_of_his_goes(shelf: Shelf) -> None:
+    user_id = new_id()
+    [first, *_] = [await shelf.sent(user_id, kind=kind) for kind in IDENTITY]
+
+    async def apply_and_decide() -> httpx2.Response:
+        await shelf.apply(user_id)
+        return await decide(shelf, user_id, "approve", {"tier": 2})
+
+    async with asyncio.TaskGroup() as both, shelf.standing("LOCK TABLE kyc.documents IN SHARE MODE"):
+        removing = both.create_task(shelf.remove(user_id, first))
+        await until_waiting(shelf, 1)
+        approving = both.create_task(apply_and_decide())
+        await until_waiting_or_done(shelf, approving, 2)
+    assert removing.result().status_code == 204
+    assert (approving.result().status_code, approving.result().json().get("code")) == (409, "documents_missing")
