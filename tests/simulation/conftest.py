@@ -1,5 +1,6 @@
 """The world of the seeds: started once, since a start costs more than a seed."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -33,10 +34,10 @@ def migrated_dsn(postgres_dsn: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def logged(tmp_path: Path) -> Iterator[Path]:
-    """Have all services write their logs into one file, and give it."""
+def logged() -> Iterator[Path]:
+    """Have all services write their logs into one file, and give it; it is for whoever removes it."""
     configured = structlog.get_config()
-    path = tmp_path / "services.log"
+    path = Path(tempfile.mkdtemp(prefix="tallystick-simulation-")) / "services.log"
     with path.open("w", encoding="utf-8") as file:
         structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=file))
         yield path

@@ -8,7 +8,9 @@ seed that failed is likely, not certain, to fail again.
 import asyncio
 import os
 import random
+import shutil
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -61,19 +63,30 @@ async def test_no_promise_breaks_whatever_a_seed_draws(
             for seed in range(FIRST, FIRST + SEEDS):
                 drawn.seed(seed)
                 began = time.monotonic()
+                happened: list[str] = []
                 try:
-                    happened = await _storm(world, circle, load, random.Random(seed))
+                    await _storm(world, circle, load, random.Random(seed), happened)
                 except BaseException:
-                    say(f"simulation: seed {seed} failed; TALLYSTICK_SEED={seed} TALLYSTICK_SEEDS=1; logs in {logged}")
+                    say(
+                        f"simulation: seed {seed} failed after {'; '.join(happened)};"
+                        f" the services' logs are in {logged}"
+                    )
                     raise
-                say(f"simulation: seed {seed}: {happened} in {time.monotonic() - began:.1f} s")
-            say(f"simulation: {SEEDS} seeds, {len(load.moves)} transfers, {len(load.commands)} commands about them")
+                say(f"simulation: seed {seed}: {'; '.join(happened)}; {time.monotonic() - began:.1f} s in all")
+            say(
+                f"simulation: {SEEDS} seeds, {world.deaths} deaths, {len(load.moves)} transfers,"
+                f" {len(load.commands)} commands about them"
+            )
+            shutil.rmtree(logged.parent)
         finally:
             await api.close()
 
 
-async def _storm(world: World, circle: Circle, load: Load, rng: random.Random) -> str:
-    """Let money move while everything goes wrong, then let it come to rest and check all promises."""
+async def _storm(world: World, circle: Circle, load: Load, rng: random.Random, happened: list[str]) -> None:
+    """Let money move while everything goes wrong, then let it come to rest and check all promises.
+
+    What happens is told in `happened` as it does.
+    """
     world.faults.rng.seed(rng.random())
     world.faults.rates = world.faults.storm()
     await circle.renew_tokens()
@@ -81,30 +94,33 @@ async def _storm(world: World, circle: Circle, load: Load, rng: random.Random) -
     load.start()
     if newcomers is not None:
         newcomers.start()
-    happened = []
+    happened.append(str(world.faults.rates))
     for _ in range(rng.randint(1, 4)):
         await asyncio.sleep(rng.uniform(0.1, 0.5))
-        happened.append(await _strike(world, rng))
+        happened.append(await _strike(world, circle.api, rng))
     await asyncio.sleep(rng.uniform(0.1, 0.5))
     await world.calm()
     if newcomers is not None:
         await newcomers.finish()
         happened.append(f"{len(newcomers.payments)} held ones released")
-    rest = await settle_and_check(world.dsn, circle, load)
+    happened.append(await settle_and_check(world.dsn, circle, load))
     if newcomers is not None:
         newcomers.check_all_posted()
-    return f"{', '.join(happened)}; {rest}"
 
 
-async def _strike(world: World, rng: random.Random) -> str:
-    """Kill somebody, at once or where he comes next, cut him from his database, or lose what the broker has."""
-    kind = rng.choice(("kill", "crash", "crash", "cut", "forget"))
+async def _strike(world: World, api: Api, rng: random.Random) -> str:
+    """Kill somebody, at once or where he comes next, have two of him, cut his database, or lose the broker's logs."""
+    kind = rng.choice(("kill", "crash", "crash", "two of", "cut", "forget"))
     name = rng.choice(SERVICES)
     if kind == "kill":
         await world.kill(name)
     elif kind == "crash":
         world.crash_at[name] = rng.choice(CRASH_POINTS[name])
         return f"{name} to crash at {world.crash_at[name]}"
+    elif kind == "two of":
+        async with world.two_of(name, unaware_seconds=rng.uniform(0.0, 1.0)) as address:
+            with api.also(address) if name == "gateway" else nullcontext():
+                await asyncio.sleep(rng.uniform(0.1, 1.5))
     elif kind == "cut":
         world.cut(name)
     else:

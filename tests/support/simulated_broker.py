@@ -1,6 +1,7 @@
 """A broker within the process of a simulation: it keeps logs in memory, and loses, repeats and delays as it is told."""
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from tests.support.simulated_faults import Faults
 Record: TypeAlias = ConsumerRecord
 
 _SLOW_SECONDS = 0.3
+_TURN_SECONDS = 0.05
+_LOOK_SECONDS = 0.5
 
 
 class Listener(Protocol):
@@ -25,14 +28,26 @@ class Listener(Protocol):
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None: ...
 
 
+class Process(Protocol):
+    """Whoever reads and sends; once he is killed, nobody hears of him any more."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether he has not been killed."""
+
+
 class SimulatedBroker:
-    """Logs by partition, offsets by group. `forget` is what a broker in memory does when it is killed."""
+    """Logs by partition, offsets and members by group. `forget` is what a broker in memory does when it is killed.
+
+    The first member who lives has all partitions of his group.
+    """
 
     def __init__(self, faults: Faults) -> None:
         """Begin empty."""
         self.faults = faults
         self.logs: defaultdict[TopicPartition, list[Record]] = defaultdict(list)
         self.offsets: defaultdict[str, dict[TopicPartition, int]] = defaultdict(dict)
+        self.members: defaultdict[str, list[SimulatedConsumer]] = defaultdict(list)
         self.epoch = 0
         """How often everything was forgotten."""
         self.grown = asyncio.Event()
@@ -67,6 +82,21 @@ class SimulatedBroker:
         self.epoch += 1
         self._wake()
 
+    def owner_of(self, group: str) -> "SimulatedConsumer | None":
+        """Return who has the group's partitions."""
+        self.members[group] = [member for member in self.members[group] if member.process.is_alive]
+        return next(iter(self.members[group]), None)
+
+    def hand_over(self, process: Process, *, unaware_seconds: float) -> None:
+        """Give what a process waits for to it. Who had it before goes on for so long, as if he had been paused."""
+        for group, members in self.members.items():
+            heir = next((member for member in members if member.process is process), None)
+            before = self.owner_of(group)
+            if heir is not None and before is not None and heir is not before:
+                before.unaware_until = asyncio.get_running_loop().time() + unaware_seconds
+                self.members[group].remove(heir)
+                self.members[group].insert(0, heir)
+
     def _wake(self) -> None:
         self.grown.set()
         self.grown = asyncio.Event()
@@ -86,11 +116,10 @@ class _Builder:
 class SimulatedProducer:
     """The part of aiokafka's producer that our publisher uses. What it was killed over is gone."""
 
-    def __init__(self, broker: SimulatedBroker, is_alive: "Alive") -> None:
+    def __init__(self, broker: SimulatedBroker, process: Process) -> None:
         """Send for a process, as long as that lives."""
         self._broker = broker
-        self._is_alive = is_alive
-        self._last: asyncio.Task[None] | None = None
+        self._process = process
 
     def create_batch(self) -> _Builder:
         """Begin a batch."""
@@ -109,18 +138,12 @@ class SimulatedProducer:
         faults = self._broker.faults
         rates = faults.rates
         await asyncio.sleep(faults.rng.uniform(0, _SLOW_SECONDS) if faults.happens(rates.slow) else 0)
-        if not self._is_alive() or faults.happens(rates.publish_refused):
+        if not self._process.is_alive or faults.happens(rates.publish_refused):
             raise KafkaConnectionError("the broker is away")
         for record in builder.records:
             self._broker.append(partition, *record)
         if faults.happens(rates.acknowledgement_lost):
             raise KafkaConnectionError("the broker did not say that it has it")
-
-
-class Alive(Protocol):
-    """Tells whether a process still lives."""
-
-    def __call__(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +162,15 @@ class SimulatedConsumer:
         broker: SimulatedBroker,
         partitions: Sequence[TopicPartition],
         membership: Membership,
-        is_alive: Alive,
+        process: Process,
     ) -> None:
-        """Read these partitions, all of them: each group has one member here."""
+        """Read these partitions, all of them."""
+        self.process = process
+        self.unaware_until = 0.0
+        """Until when, on the event loop's clock, it does not notice that somebody else has its partitions."""
         self._broker = broker
         self._partitions = list(partitions)
         self._membership = membership
-        self._is_alive = is_alive
         self._positions: dict[TopicPartition, int] = {}
         self._epoch = broker.epoch
         if membership.group is None:
@@ -165,30 +190,45 @@ class SimulatedConsumer:
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Tell the broker how far the group is. Raises: what aiokafka raises when it does not hear of it."""
-        if not self._is_alive() or self._epoch != self._broker.epoch:
-            raise UnknownMemberIdError(self._membership.group)
-        self._broker.offsets[str(self._membership.group)].update(offsets)
+        group = str(self._membership.group)
+        if self._broker.owner_of(group) is not self or self._epoch != self._broker.epoch:
+            raise UnknownMemberIdError(group)
+        self._broker.offsets[group].update(offsets)
 
     async def join(self, listener: Listener) -> None:
-        """Take part again, from where the group is by what the broker knows."""
+        """Take part, again or at first, from where the group is by what the broker knows, once it is our turn."""
         gone = sorted(self._positions)
         if gone:
             await listener.on_partitions_revoked(gone)
+        self._positions = {}
+        group = str(self._membership.group)
+        if self not in self._broker.members[group]:
+            self._broker.members[group].append(self)
+        while self._broker.owner_of(group) is not self:  # noqa: ASYNC110 -- a member waits for another one's death
+            await asyncio.sleep(_TURN_SECONDS)
         self._epoch = self._broker.epoch
-        known = self._broker.offsets[str(self._membership.group)]
+        known = self._broker.offsets[group]
         self._positions = {partition: known.get(partition, 0) for partition in self._partitions}
         await listener.on_partitions_assigned(self._partitions)
 
     async def next_records(self) -> tuple[Record, ...]:
-        """Wait for records, and return some of one partition; () when the broker has forgotten everything."""
+        """Wait for records, and return some of one partition; () when it must join again."""
         while True:
             grown = self._broker.grown
-            if self._epoch != self._broker.epoch:
+            if not self._may_read() or self._epoch != self._broker.epoch:
                 return ()
             waiting = [one for one in self._partitions if self._positions.get(one, 0) < self.highwater(one)]
             if waiting:
                 return self._read(self._broker.faults.rng.choice(waiting))
-            await grown.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await grown.wait()
+
+    def _may_read(self) -> bool:
+        group = self._membership.group
+        if group is None or self._broker.owner_of(group) is self:
+            return True
+        return asyncio.get_running_loop().time() < self.unaware_until
 
     def go_to_tip(self) -> None:
         """Read what comes from now on: what a reader without a group does after a broker forgot."""

@@ -17,7 +17,7 @@ from libs.common.messaging.park_message import DeadLetters
 from libs.common.messaging.publisher import Publisher
 from libs.common.messaging.records import glimpses
 from libs.common.settings import ServiceSettings
-from tests.support.simulated_broker import Alive, Membership, SimulatedBroker, SimulatedConsumer, SimulatedProducer
+from tests.support.simulated_broker import Membership, Process, SimulatedBroker, SimulatedConsumer, SimulatedProducer
 
 _TIP = Membership(None, 1000)
 _DRAIN_SECONDS = 2.0
@@ -26,13 +26,13 @@ _DRAIN_SECONDS = 2.0
 class SimulatedPublisher(Publisher):
     """The publisher as it is, but for the connection."""
 
-    def __init__(self, service: str, broker: SimulatedBroker, is_alive: Alive) -> None:
+    def __init__(self, service: str, broker: SimulatedBroker, process: Process) -> None:
         super().__init__("simulated", idempotence=False, client_id=service)
         self._broker = broker
-        self._is_alive = is_alive
+        self._process = process
 
     async def _connect(self) -> None:
-        self._producer = SimulatedProducer(self._broker, self._is_alive)
+        self._producer = SimulatedProducer(self._broker, self._process)
         self._broken = False
 
 
@@ -40,13 +40,13 @@ class SimulatedBus:
     """What `Bus` is to a service; subscribe before `start`."""
 
     def __init__(
-        self, settings: ServiceSettings, *, service: str, clock: Clock, broker: SimulatedBroker, is_alive: Alive
+        self, settings: ServiceSettings, *, service: str, clock: Clock, broker: SimulatedBroker, process: Process
     ) -> None:
         """Construct the parts; nothing connects yet."""
         self._broker = broker
-        self._is_alive = is_alive
+        self._process = process
         self._connection = HotConnection(settings.postgres_dsn.get_secret_value(), f"{service}-outbox")
-        self.publisher: Publisher = SimulatedPublisher(service, broker, is_alive)
+        self.publisher: Publisher = SimulatedPublisher(service, broker, process)
         self.outbox = Outbox(service, self.publisher, self._connection)
         self.dead_letters = DeadLetters(service, self._connection, self.outbox, clock)
         self._deliveries: list[Delivery] = []
@@ -66,7 +66,7 @@ class SimulatedBus:
         await self._connection.connect()
         await self.publisher.start()
         for looks in self._looks:
-            consumer = SimulatedConsumer(self._broker, _partitions_of(looks), _TIP, self._is_alive)
+            consumer = SimulatedConsumer(self._broker, _partitions_of(looks), _TIP, self._process)
             self._tasks.append(asyncio.create_task(_follow(consumer, looks)))
         for delivery in self._deliveries:
             subscription = delivery.subscription
@@ -74,7 +74,7 @@ class SimulatedBus:
                 self._broker,
                 _partitions_of((subscription.topic, *subscription.also)),
                 Membership(subscription.group, subscription.max_messages),
-                self._is_alive,
+                self._process,
             )
             delivery.attach(partial(_itself, consumer))
             self._tasks.append(asyncio.create_task(self._consume(consumer, delivery)))

@@ -1,7 +1,7 @@
 """What goes wrong in a simulation, and when: everything is drawn from one seed."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,11 @@ class Rates:
     """A consumer begins again where it had last told the broker how far it was."""
     slow: float = 0.0
     """What is sent takes its time, and others overtake it."""
+
+    def __str__(self) -> str:
+        """Name what may go wrong, and how often."""
+        shares = {name: share for name, share in asdict(self).items() if share}
+        return ", ".join(f"{name.replace('_', ' ')} {share:g}" for name, share in shares.items()) or "no faults"
 
 
 CALM = Rates()

@@ -99,8 +99,8 @@ class SimulatedProcess:
         self._server.should_exit = True
         await self._serving
 
-    async def kill(self) -> None:
-        """End it at once: nothing that it still does is seen by anybody."""
+    def silence(self) -> None:
+        """Let nothing that it still does be seen by any caller; it says nothing more to the broker either."""
         self.is_alive = False
         server = self._server
         if server is not None and server.started:
@@ -110,6 +110,9 @@ class SimulatedProcess:
                 transport = connection.transport
                 if transport is not None:
                     transport.abort()
+
+    async def end(self) -> None:
+        """End all its tasks, after `silence`: what they do in parting moves nothing. Raises: AssertionError."""
         for _ in range(_ENDS):
             left = [task for task in tuple(self.tasks) if not task.done() and task is not asyncio.current_task()]
             if not left:

@@ -21,7 +21,7 @@ from libs.common import crash_points
 from libs.common.clock import Clock
 from libs.common.db.migrate import migrate_all
 from libs.common.settings import ServiceSettings
-from tallystick.stack.ports import free_ports
+from tallystick.stack.ports import free_port, free_ports
 from tallystick.stack.service_settings import StackPlan, service_settings
 from tallystick.stack.stack_secrets import load_or_make_keys, load_or_make_secrets
 from tests.support.api_world import ROLE_PASSWORD
@@ -41,6 +41,11 @@ class Life:
     process: SimulatedProcess
     database: FailingDatabase
 
+    def die(self) -> None:
+        """Be killed: from now on nobody sees what it does."""
+        self.process.silence()
+        self.database.die()
+
 
 @dataclass
 class World:
@@ -54,9 +59,9 @@ class World:
     lives: dict[str, Life] = field(default_factory=dict)
     crash_at: dict[str, str] = field(default_factory=dict)
     """Service → crash point."""
-    deaths: list[str] = field(default_factory=list)
+    deaths: int = 0
     _born: int = 0
-    _dying: set["asyncio.Task[None]"] = field(default_factory=set)
+    _beginning: "list[asyncio.Task[None]]" = field(default_factory=list)
 
     @property
     def admin(self) -> Mapping[str, str]:
@@ -70,6 +75,9 @@ class World:
 
     async def start(self, name: str) -> None:
         """Begin a life of this service."""
+        self.lives[name] = await self._bear(name, self.plan.ports[name])
+
+    async def _bear(self, name: str, port: int) -> Life:
         self._born += 1
         folder = self.folder / f"{self._born}"
         database = FailingDatabase(self.dsn, folder, self.faults)
@@ -78,18 +86,31 @@ class World:
         variable = f"{name.upper()}_POSTGRES_DSN"
         environment[variable] = database.dsn_of(environment[variable])
         build: Callable[[str], FastAPI] = importlib.import_module(f"services.{name}.app").build
-        process = SimulatedProcess(name, partial(build, "serve"), environment, port=self.plan.ports[name])
-        self.lives[name] = Life(process, database)
+        process = SimulatedProcess(name, partial(build, "serve"), environment, port=port)
         await process.start()
+        return Life(process, database)
+
+    @asynccontextmanager
+    async def two_of(self, name: str, *, unaware_seconds: float) -> AsyncIterator[str]:
+        """Let a second life of this service take over for as long as the block lasts, and be killed at its end.
+
+        Gives its address. The first goes on for some time without noticing, as a process does that was paused.
+        """
+        port = free_port()
+        second = await self._bear(name, port)
+        self.broker.hand_over(second.process, unaware_seconds=unaware_seconds)
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            second.die()
+            self.deaths += 1
+            await second.process.end()
 
     async def kill(self, name: str) -> None:
         """End a life as SIGKILL does, and begin the next one."""
-        life = self.lives[name]
-        life.process.is_alive = False
-        life.database.die()
-        await life.process.kill()
-        self.deaths.append(name)
-        await self.start(name)
+        self.lives[name].die()
+        self.deaths += 1
+        await self._begin_anew(name)
 
     def cut(self, name: str) -> None:
         """Cut the service's connections to the database; it may open others."""
@@ -99,25 +120,27 @@ class World:
         """Let everything work from now on, and wait until whoever was killed lives again."""
         self.faults.rates = CALM
         self.crash_at.clear()
-        while self._dying:
-            await asyncio.gather(*self._dying)
+        while self._beginning:
+            await self._beginning.pop()
 
     def reached(self, point: str) -> None:
         """Kill the running service if this is where it is to die: the hook of all crash points."""
         process = running_process()
         if process is None or self.crash_at.get(process.name) != point or not process.is_alive:
             return
+        if self.lives[process.name].process is not process:
+            return  # a second life; that of the first is meant
         del self.crash_at[process.name]
-        process.is_alive = False
-        self.lives[process.name].database.die()
-        self.deaths.append(f"{process.name} at {point}")
-        task = asyncio.get_running_loop().create_task(self._bury(process.name), context=contextvars.Context())
-        self._dying.add(task)
-        task.add_done_callback(self._dying.discard)
+        self.lives[process.name].die()
+        self.deaths += 1
+        # In a context of its own: what begins anew belongs to nobody who was killed.
+        self._beginning.append(
+            asyncio.get_running_loop().create_task(self._begin_anew(process.name), context=contextvars.Context())
+        )
         raise asyncio.CancelledError(f"killed at {point}")
 
-    async def _bury(self, name: str) -> None:
-        await self.lives[name].process.kill()
+    async def _begin_anew(self, name: str) -> None:
+        await self.lives[name].process.end()
         await self.start(name)
 
 
@@ -148,7 +171,7 @@ async def simulated_world(dsn: str, folder: Path) -> AsyncIterator[World]:
     def make_bus(settings: ServiceSettings, *, service: str, clock: Clock) -> SimulatedBus:
         process = running_process()
         assert process is not None, "a bus outside any service"
-        return SimulatedBus(settings, service=service, clock=clock, broker=broker, is_alive=lambda: process.is_alive)
+        return SimulatedBus(settings, service=service, clock=clock, broker=broker, process=process)
 
     with ExitStack() as stack:
         for name in SERVICES:
@@ -161,10 +184,8 @@ async def simulated_world(dsn: str, folder: Path) -> AsyncIterator[World]:
         finally:
             await world.calm()
             for life in world.lives.values():
-                life.process.is_alive = False
-                life.database.die()
-            for life in world.lives.values():
-                await life.process.kill()
+                life.die()
+                await life.process.end()
 
 
 def migrate(dsn: str) -> None:
