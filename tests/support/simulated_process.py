@@ -102,20 +102,24 @@ class SimulatedProcess:
     def silence(self) -> None:
         """Let nothing that it still does be seen by any caller; it says nothing more to the broker either."""
         self.is_alive = False
-        server = self._server
-        if server is not None and server.started:
-            for listening in server.servers:
-                listening.close()
-            for connection in tuple(server.server_state.connections):
-                transport = connection.transport
-                if transport is not None:
-                    transport.abort()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._server is None or not self._server.started:
+            return
+        for listening in self._server.servers:
+            listening.close()
+        for connection in tuple(self._server.server_state.connections):
+            transport = connection.transport
+            if transport is not None:
+                transport.abort()
 
     async def end(self) -> None:
         """End all its tasks, after `silence`: what they do in parting moves nothing. Raises: AssertionError."""
         for _ in range(_ENDS):
             left = [task for task in tuple(self.tasks) if not task.done() and task is not asyncio.current_task()]
             if not left:
+                self._hang_up()  # it may have begun to listen since
                 return
             for task in left:
                 task.cancel()

@@ -113,8 +113,10 @@ class AuditTrail:
 
     async def _run(self) -> None:
         while True:
+            # Not `wait_for`: in Python 3.11 it takes no notice of a stop that comes together with an entry.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), _PAUSE_SECONDS)
+                async with asyncio.timeout(_PAUSE_SECONDS):
+                    await self._wanted.wait()
             self._wanted.clear()
             try:
                 while self._waiting:

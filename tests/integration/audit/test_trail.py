@@ -1,5 +1,6 @@
 """What the edge writes into the audit log by itself, and what becomes of it when the database is away."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -253,6 +254,20 @@ async def test_entries_are_said_again_once_some_minutes_later(world: World) -> N
     await _repeat(world, 10)
     assert said(world.publisher)[2:].count(entry) == 1
     await world.log.close()
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_stop_that_comes_together_with_an_entry_ends(world: World, turns: int) -> None:
+    await world.trail.start()
+    await asyncio.sleep(0.01)
+    kept = asyncio.create_task(world.trail.keep(_entry(world, new_id())))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(2.0):
+        await world.trail.stop()
+    if turns:
+        await kept
+    kept.cancel()
 
 
 async def test_beyond_its_bound_the_trail_refuses_to_keep(world: World) -> None:
