@@ -22,7 +22,7 @@ COVERAGE := --cov-branch --cov-fail-under=95 --cov-report=term-missing:skip-cove
 READY := .venv/ready-$(shell (cat requirements/dev.txt; sed '/^\[tool\.ruff/,$$d' pyproject.toml) | cksum | cut -d' ' -f1)
 
 .PHONY: help setup demo up bench bench-ledger bench-fraud bench-unlock bench-aml bench-reads check lint format types imports tidy contracts contracts-check errors permissions permissions-check verification verification-check fraud-rules fraud-rules-check ledger-schema
-.PHONY: test simulate test-lanes test-unit coverage coverage-gates test-contract test-integration test-e2e test-api test-chaos-short test-chaos test-kafka test-interop kafka nightly clean
+.PHONY: test simulate planted test-lanes test-unit coverage coverage-gates test-contract test-integration test-e2e test-api test-chaos-short test-chaos test-kafka test-interop kafka nightly clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' Makefile
@@ -119,7 +119,7 @@ test: setup ## every lane that needs nothing but Python; chaos, which mostly wai
 
 # What coverage-gates runs is left out: it costs half a minute of CPU to watch branches, and nothing has to be run twice.
 test-lanes: coverage-gates
-	@$(PYTEST) $(IN_PARALLEL) --ignore=tests/unit/fraud --ignore=tests/unit/kyc tests/e2e tests/simulation tests/integration tests/unit tests/contract
+	@$(PYTEST) $(IN_PARALLEL) --ignore=tests/unit/fraud --ignore=tests/unit/kyc tests/e2e tests/simulation/test_seeds.py tests/integration tests/unit tests/contract
 
 coverage-gates: setup ## the unit tests of fraud and kyc, which have to take 95 per cent of the branches of their domains
 	@$(PYTEST) $(IN_PARALLEL) tests/unit/fraud $(COVERAGE) --cov=services.fraud.domain
@@ -141,7 +141,10 @@ test-integration: setup ## one service against a real PostgreSQL and a real brok
 
 SEEDS ?= 100
 simulate: setup ## all services in one process, and everything goes wrong that a seed draws: SEEDS=100, the first of them SEED=1
-	@TALLYSTICK_SEEDS=$(SEEDS) TALLYSTICK_SEED=$${SEED:-1} $(PYTEST) tests/simulation
+	@TALLYSTICK_SEEDS=$(SEEDS) TALLYSTICK_SEED=$${SEED:-1} $(PYTEST) tests/simulation/test_seeds.py
+
+planted: setup ## the simulation again, with one mistake planted after the other: it has to find each
+	@$(PYTEST) tests/simulation/test_planted_bugs.py
 
 test-e2e: setup ## journeys through the gateway of a whole stack
 	@$(PYTEST) tests/e2e
@@ -170,6 +173,8 @@ nightly: check test-lanes coverage kafka ## everything: long histories, old Post
 	@TALLYSTICK_MODEL_STEPS=100000 $(PYTEST) tests/unit/ledger/test_model.py
 	@TALLYSTICK_LIMIT_OPERATIONS=1000000 $(PYTEST) -s tests/integration/fraud/test_limits_are_exact.py
 	@TALLYSTICK_TEST_POSTGRES_VERSION=16 $(PYTEST) tests/integration
+	@TALLYSTICK_SEEDS=5000 $(PYTEST) tests/simulation/test_seeds.py
+	@$(PYTEST) tests/simulation/test_planted_bugs.py
 	@TALLYSTICK_CHAOS_ROUNDS=30 $(PYTEST) tests/chaos
 	@TALLYSTICK_CHAOS_ROUNDS=30 TALLYSTICK_TEST_KAFKA=apache $(PYTEST) tests/kafka $(DELIVERY) tests/chaos
 	@$(BIN)/tallystick bench
