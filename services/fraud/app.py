@@ -153,7 +153,6 @@ class Worker:
             Subscription("fraud.settle-limits", TRANSFERS, OnTransferChanged(settle)),
             Subscription("fraud.apply-customers", CUSTOMERS, OnCustomerChanged(ApplyCustomers(work, cache))),
             Subscription("fraud.keep-signals", KYC_SIGNALS, OnDocumentShared(KeepSignals(work, cache))),
-            Subscription("fraud.void-approvals", CREDENTIALS, OnAuthorityEnded(VoidApprovals(work.open))),
             Subscription("fraud.project-accounts", ACCOUNTS, OnAccountChanged(ProjectAccounts(work))),
         ):
             bus.subscribe(subscription)
@@ -171,6 +170,9 @@ class Worker:
         self.timers.every(DISCARD_SECONDS, "fraud-discard-edges", DiscardEdges(watch, clock=system_clock))
         beside = UnitOfWork(self._watching, bus.outbox)
         self.timers.every(ASK_SECONDS, "fraud-ask-outcomes", AskOutcomes(beside, near, clock=system_clock))
+        # It waits for whoever counts approvals, so whoever decides must not wait for it.
+        void_approvals = OnAuthorityEnded(VoidApprovals(beside.open))
+        bus.subscribe(Subscription("fraud.void-approvals", CREDENTIALS, void_approvals))
         self._erased = ErasedAtAccounts(settings.accounts_url, settings.internal_token)
         forget_erased = ForgetErased(beside, system_clock)
         bus.subscribe(Subscription("fraud.forget-erased", ERASURES, OnCustomerErased(forget_erased)))

@@ -23,7 +23,8 @@ _VOID: Final = """
 class VoidApprovals:
     """Keeps up to when somebody's approvals do not count; the queries that look for a first one leave them out.
 
-    What two people have agreed on stays. Idempotent by: the later moment. Locks: the rows of these people.
+    What two people have agreed on stays. Idempotent by: the later moment. Locks: the rows of these people; it waits
+    for whoever counts approvals (`keep_approvals`), so begin it on no connection that others wait for.
     """
 
     def __init__(self, begin: Callable[[], AbstractAsyncContextManager[Recordable]]) -> None:

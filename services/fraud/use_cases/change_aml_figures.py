@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from libs.common.approvals.keep_approvals import keep_approvals
 from libs.common.audit.asker import Asker
 from libs.common.audit.record import record
 from libs.common.clock import Clock
@@ -21,7 +22,7 @@ from services.fraud.store.aml_proposals import (
 class ChangeAmlFigures:
     """Proposes and approves. What is looked for decides what anybody sees, so it always takes two people.
 
-    Locks: all figures. Raises: Unavailable.
+    Locks: all figures; for an approval, then, what voids approvals. Raises: Unavailable.
     """
 
     def __init__(self, uow: UnitOfWork, clock: Clock) -> None:
@@ -52,6 +53,7 @@ class ChangeAmlFigures:
         async with self._uow.begin() as tx:
             connection = await tx.driver()
             await lock_proposals(connection)
+            await keep_approvals(tx)  # the database looks once more whether the proposal counts
             proposal = await find_proposal(connection, profile, version)
             if proposal is None:
                 raise NotFound("aml_figures_not_found", "This profile has no figures of this version.")

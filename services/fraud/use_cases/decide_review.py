@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Final, Literal, TypeVar
 
+from libs.common.approvals.keep_approvals import keep_approvals
 from libs.common.audit.asker import Asker
 from libs.common.audit.record import record
 from libs.common.clock import Clock
@@ -30,8 +31,8 @@ _Made = TypeVar("_Made")
 class DecideReview:
     """Takes a reviewer's decision. The first approval of two only notes it.
 
-    Idempotent by: the review's status. Locks: the hold, the review, the lists, then the payer's row.
-    Emits: HoldResolved.
+    Idempotent by: the review's status. Locks: for an approval, first, what voids approvals; the hold, the review, the
+    lists, then the payer's row. Emits: HoldResolved.
     """
 
     def __init__(self, work: UnitOfWork, policy: PolicyInForce, screening: ScreeningInForce, clock: Clock) -> None:
@@ -69,6 +70,9 @@ class DecideReview:
 
         Raises: as the call; until a refusal nothing was written.
         """
+        if decision == "approve":
+            # The database counts them once more. Before all else: what screens may wait for the hold, never for this.
+            await keep_approvals(transaction)
         holds = await lock_holds(transaction.connection, [transfer_id])
         review = await locked(transaction.connection, transfer_id)
         now = self._clock()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from libs.common.approvals.keep_approvals import keep_approvals
 from libs.common.audit.asker import Asker
 from libs.common.audit.record import record
 from libs.common.clock import Clock
@@ -28,9 +29,9 @@ class PublishRuleset:
     async def __call__(self, *, asker: Asker, version: int, reason: str) -> StoredRuleset:
         """Put a rule set live, and retire what it replaces.
 
-        Locks: all rule sets. Raises: NotFound `ruleset_not_found`; Conflict `ruleset_status`; Unprocessable
-        `ruleset_invalid`, where this version of fraud cannot read it; Conflict `ruleset_needs_approval`, where the
-        change takes two people; Unavailable.
+        Locks: all rule sets, then what voids approvals. Raises: NotFound `ruleset_not_found`; Conflict
+        `ruleset_status`; Unprocessable `ruleset_invalid`, where this version of fraud cannot read it; Conflict
+        `ruleset_needs_approval`, where the change takes two people; Unavailable.
         """
         async with self._uow.begin() as tx:
             connection = await tx.driver()
@@ -38,9 +39,12 @@ class PublishRuleset:
             before = await known_ruleset(connection, version)
             status, now = move(before.status, "put_live"), self._clock()
             live = await find_live_ruleset(connection)
+            change = await compare_ruleset(connection, await read_for_staff(before.document))
+            # The database looks once more whether the approval stands. Comparing takes long, so not before.
+            await keep_approvals(tx)
             publication = publish(
-                before,
-                change=await compare_ruleset(connection, await read_for_staff(before.document)),
+                await known_ruleset(connection, version),
+                change=change,
                 live_version=live.version if live else None,
                 newest_two=await find_newest_publications(connection),
                 by=asker.actor_id,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Boolean, Text, cast, func, select, text, update
+from sqlalchemy import Boolean, Text, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -72,11 +72,6 @@ async def save_risk(
     await connection.execute(statement.values(high_risk=is_high, risk_set_by=actor_id))
     values = {"change_id": new_id(), "user_id": user_id, "high_risk": is_high, "actor_id": actor_id}
     await connection.execute(insert(RISK_CHANGES).values(**values, reason=reason, at=now))
-
-
-async def keep_approvals(connection: AsyncConnection) -> None:
-    """Let no approval become void until the commit: whoever loses his role meanwhile loses it after that."""
-    await connection.execute(text("LOCK TABLE kyc.void_approvals IN SHARE MODE"))
 
 
 async def find_approvals(connection: AsyncConnection, user_id: str, present: Dossier) -> Sequence[Approval]:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
+from libs.common.approvals.keep_approvals import keep_approvals
 from libs.common.audit.asker import Asker
 from libs.common.audit.record import record
 from libs.common.clock import Clock
@@ -16,7 +17,7 @@ from services.kyc.messages import verification_changed
 from services.kyc.metrics import DECISIONS
 from services.kyc.store.documents import count_document_changes
 from services.kyc.store.given_documents import find_given_kinds
-from services.kyc.store.reviews import find_approvals, find_rejections, keep_approvals, save_approval, save_claim
+from services.kyc.store.reviews import find_approvals, find_rejections, save_approval, save_claim
 from services.kyc.store.verifications import lock_applicant, save_verification
 
 
@@ -82,7 +83,7 @@ class DecideApplication:
         user_id = before.user_id
         require_documents(tier, await find_given_kinds(tx.connection, user_id))
         approval = Approval(asker.actor_id, tier)
-        await keep_approvals(tx.connection)  # the database counts them once more
+        await keep_approvals(tx)  # the database counts them once more
         if is_approved(before.risk, await find_approvals(tx.connection, user_id, present), approval):
             return True
         now = self._clock()

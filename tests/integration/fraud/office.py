@@ -9,8 +9,9 @@ from typing import Any, Literal, Self
 import asyncpg
 import msgspec
 
+from libs.common.approvals.void_approvals import VoidApprovals
 from libs.common.clock import to_rfc3339
-from libs.common.contracts.accounts import AccountChanged, CustomerChanged, Profile
+from libs.common.contracts.accounts import AccountChanged, CredentialsRevoked, CustomerChanged, Profile
 from libs.common.contracts.fraud import HoldResolved, TransferBatchScreened, TransferScreened
 from libs.common.contracts.kyc import VerificationChanged, VerificationStatus
 from libs.common.contracts.ledger import TransferChanged, TransferStatus
@@ -162,6 +163,12 @@ class Office:
                 )
             ]
         )
+
+    async def end_authority(self, user_id: str, *, session_id: str = "", key_id: str = "") -> None:
+        """Hear that what was issued to somebody has ended: a log-in or a key, or all, as when his roles change."""
+        at = to_rfc3339(self.now)
+        revoked = CredentialsRevoked(user_id=user_id, session_id=session_id, key_id=key_id, occurred_at=at)
+        await VoidApprovals(self.work.open)([revoked])
 
     async def open_account(self, account_id: str, owner_id: str, *, version: int = 1) -> None:
         await self.project_accounts(

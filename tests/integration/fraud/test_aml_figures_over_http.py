@@ -1,5 +1,6 @@
 """Compliance changes what the watch looks for, over HTTP: two people, a history, and from when it judges."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -10,8 +11,12 @@ import asyncpg
 import httpx2
 import pytest
 
+from libs.common.approvals.void_approvals import VoidApprovals
+from libs.common.clock import to_rfc3339
+from libs.common.contracts.accounts import CredentialsRevoked
 from libs.common.db.engine import make_engine
 from libs.common.db.reading import Reading
+from libs.common.db.unit_of_work import UnitOfWork
 from libs.common.ids import new_id
 from services.fraud.api.aml_figures import aml_figures_router
 from services.fraud.store.aml_proposals import find_proposal, put_in_force
@@ -29,6 +34,7 @@ from tests.support.api_world import (
     migrated_database,
     unit_of_work,
 )
+from tests.support.standing_still import standing, until_waiting, until_waiting_or_done
 
 FIGURES = "/api/v1/admin/fraud/aml-figures"
 
@@ -41,6 +47,7 @@ class Compliance:
     keys: TokenKeys
     watch: WatchDesk
     admin_dsn: str
+    uow: UnitOfWork
 
     async def see(self, path: str) -> dict[str, Any]:
         answer = await self.http.get(f"{FIGURES}/{path}", headers=self.keys.bearer(new_id(), "auditor"))
@@ -87,7 +94,7 @@ async def compliance(figures_admin_dsn: str, tmp_path: Path) -> AsyncIterator[Co
     async with unit_of_work(figures_admin_dsn, "fraud", RecordingPublisher()) as uow, WatchDesk(dsn) as watch:
         router = aml_figures_router(AmlFigures(Reading(engine)), ChangeAmlFigures(uow, lambda: NOON))
         async with http_client("fraud", [router], keys) as client:
-            yield Compliance(client, keys, watch, figures_admin_dsn)
+            yield Compliance(client, keys, watch, figures_admin_dsn, uow)
     await engine.dispose()
 
 
@@ -176,6 +183,31 @@ async def test_figures_of_who_lost_his_role_are_proposed_again(compliance: Compl
     assert refused.value.constraint_name == "aml_parameters_proposal_counts"
     assert await compliance.approve(new_id(), version) == "aml_figures_void"
     assert await compliance.approve(new_id(), await compliance.propose(new_id())) == "in_force"
+
+
+async def test_a_role_that_ends_while_its_proposal_is_approved_ends_after_that(compliance: Compliance) -> None:
+    anna, dsn = new_id(), compliance.admin_dsn
+    version = await compliance.propose(anna)
+    revoked = CredentialsRevoked(user_id=anna, session_id="", key_id="", occurred_at=to_rfc3339(NOON))
+    async with asyncio.TaskGroup() as both, standing(dsn, "LOCK TABLE fraud.aml_parameters IN SHARE MODE"):
+        approving = both.create_task(compliance.approve(new_id(), version))
+        await until_waiting(dsn, 1)
+        ending = both.create_task(VoidApprovals(compliance.uow.begin)([revoked]))
+        await until_waiting_or_done(dsn, ending, 2)
+    assert approving.result() == "in_force"
+    assert await compliance.watch.query("SELECT FROM fraud.void_approvals WHERE actor_id = $1", anna)
+
+
+async def test_a_proposal_is_not_approved_while_its_authors_role_just_ends(compliance: Compliance) -> None:
+    anna, dsn = new_id(), compliance.admin_dsn
+    version = await compliance.propose(anna)
+    async with (
+        asyncio.TaskGroup() as both,
+        standing(dsn, "INSERT INTO fraud.void_approvals VALUES ($1, $2)", anna, NOON),
+    ):
+        approving = both.create_task(compliance.approve(new_id(), version))
+        await until_waiting_or_done(dsn, approving, 1)
+    assert approving.result() == "aml_figures_void"
 
 
 async def test_figures_that_sql_put_there_without_a_floor_for_fan_in_are_shown_and_can_be_changed(

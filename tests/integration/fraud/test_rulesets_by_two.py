@@ -1,16 +1,19 @@
 """Two people put live what lets more pass: each time, beside what is live then, however small the steps."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from libs.common.ids import new_id
 from tests.integration.fraud.office import Office
 from tests.integration.fraud.random_decisions import RULES
 from tests.integration.fraud.rulebook import end_rulesets
 from tests.integration.fraud.shadow_room import PATH, ShadowRoom, shadow_room
 from tests.support.api_world import admin_connection
+from tests.support.standing_still import standing, until_waiting, until_waiting_or_done
 
 LENIENT = RULES.replace("block_from: 100", "block_from: 300")
 MORE = """
@@ -110,6 +113,41 @@ async def test_an_approval_ends_with_the_role_of_whoever_gave_it(room: ShadowRoo
                 lenient,
             )
     assert failure.value.constraint_name == "ruleset_publications_approval_counts"
+
+
+async def approved_by(room: ShadowRoom, anna: str) -> int:
+    """Write a rule set that takes two people, and have her approve it."""
+    version = await room.write(LENIENT)
+    await room.move(version, "approve", room.keys.bearer(anna, "compliance"))
+    return version
+
+
+async def test_a_role_that_ends_while_its_approval_is_used_ends_after_that(
+    office: Office, room: ShadowRoom, fraud_admin_dsn: str
+) -> None:
+    anna = new_id()
+    lenient = await approved_by(room, anna)
+    between = "LOCK TABLE fraud.ruleset_publications IN SHARE MODE"
+    async with asyncio.TaskGroup() as both, standing(fraud_admin_dsn, between):
+        publishing = both.create_task(room.try_to_move(lenient, "live"))
+        await until_waiting(fraud_admin_dsn, 1)
+        ending = both.create_task(office.end_authority(anna))
+        await until_waiting_or_done(fraud_admin_dsn, ending, 2)
+    assert (publishing.result().status_code, publishing.result().json().get("status")) == (200, "live")
+    assert await office.query("SELECT FROM fraud.void_approvals WHERE actor_id = $1", anna)
+
+
+async def test_an_approval_is_not_used_while_its_givers_role_just_ends(
+    office: Office, room: ShadowRoom, fraud_admin_dsn: str
+) -> None:
+    anna = new_id()
+    lenient = await approved_by(room, anna)
+    ending = "INSERT INTO fraud.void_approvals VALUES ($1, $2)"
+    async with asyncio.TaskGroup() as both, standing(fraud_admin_dsn, ending, anna, office.now):
+        publishing = both.create_task(room.try_to_move(lenient, "live"))
+        await until_waiting_or_done(fraud_admin_dsn, publishing, 1)
+    answer = publishing.result()
+    assert (answer.status_code, answer.json().get("code")) == (409, "ruleset_needs_approval")
 
 
 async def test_small_changes_do_not_add_up_to_a_large_one(room: ShadowRoom) -> None:

@@ -13,12 +13,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from libs.common.clock import system_clock, to_rfc3339
-from libs.common.contracts.accounts import CustomerErased
+from libs.common.contracts.accounts import CredentialsRevoked, CustomerErased
 from libs.common.contracts.base import Message
 from libs.common.contracts.fraud import HoldResolved, TransferScreened
 from libs.common.contracts.gateway import TransferRequested
 from libs.common.contracts.kyc import VerificationChanged
-from libs.common.contracts.topics import ERASURES, SCREENINGS, TRANSFER_REQUESTS, VERIFICATIONS, Topic
+from libs.common.contracts.topics import CREDENTIALS, ERASURES, SCREENINGS, TRANSFER_REQUESTS, VERIFICATIONS, Topic
 from libs.common.ids import new_id
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.outgoing_message import outgoing
@@ -29,6 +29,7 @@ from tests.integration.fraud.office import NOON, transfer
 from tests.support.api_world import ROLE_PASSWORD, TokenKeys, migrated_database
 from tests.support.broker import BrokerAddress
 from tests.support.bus_records import apart
+from tests.support.standing_still import standing, until_waiting
 
 READERS: dict[bytes, Any] = {
     kind.TYPE.encode(): msgspec.json.Decoder(kind).decode for kind in (TransferScreened, HoldResolved)
@@ -153,4 +154,21 @@ async def test_who_was_erased_is_noted_as_soon_as_accounts_says_so(
                 await asyncio.sleep(0.1)
         finally:
             await connection.close()
+            await publisher.stop()
+
+
+async def test_what_voids_approvals_waits_on_no_connection_that_decides(
+    environment: None, broker: BrokerAddress, own_dsn: str
+) -> None:
+    app = build("worker")
+    publisher = Publisher(broker.address, idempotence=broker.idempotence, client_id="test")
+    async with app.router.lifespan_context(app):
+        await publisher.start()
+        try:
+            anna = new_id()
+            revoked = CredentialsRevoked(user_id=anna, session_id="", key_id="", occurred_at=to_rfc3339(NOON))
+            async with standing(own_dsn, "LOCK TABLE fraud.void_approvals IN SHARE MODE"):
+                await (await publisher.send([outgoing(CREDENTIALS, anna, revoked)]))
+                assert await until_waiting(own_dsn, 1) == ["fraud-watching"]
+        finally:
             await publisher.stop()

@@ -1,7 +1,6 @@
 """Kyc around a real PostgreSQL: its routes and its sweeper."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,13 +74,6 @@ class World:
         """(status, tier, version) of each message about the customer, in order."""
         messages = self.publisher.said(user_id)
         return [(one.status, one.tier, one.version) for one in messages if isinstance(one, VerificationChanged)]
-
-    @asynccontextmanager
-    async def standing(self, lock: str, *arguments: object) -> AsyncIterator[None]:
-        """Let whoever needs this lock wait as long as the block lasts."""
-        async with admin_connection(self.admin_dsn) as connection, connection.transaction():
-            await connection.execute(lock, *arguments)
-            yield
 
     async def rows(self, query: str, *arguments: object) -> list[dict[str, Any]]:
         """Read tables as the administrator."""

@@ -18,8 +18,8 @@ from libs.common.ids import new_id
 from services.kyc.metrics import OLDEST_REVIEW_SECONDS, REVIEWS_WAITING
 from services.kyc.use_cases.count_reviews import CountReviews
 from tests.integration.kyc.conftest import APPLICATION, DECIDING_WAITS, World
-from tests.integration.kyc.test_verification_over_http import until_waiting, until_waiting_or_done
 from tests.support.api_world import admin_connection
+from tests.support.standing_still import standing, until_waiting, until_waiting_or_done
 
 STAFF = "/api/v1/admin/kyc"
 
@@ -404,11 +404,11 @@ async def test_a_role_that_ends_while_approvals_are_counted_ends_after_them(worl
     await flag(world, user_id, new_id(), high_risk=True)
     await world.decide(user_id, "approve", reviewer=anna)
     revoked = CredentialsRevoked(user_id=anna, session_id="", key_id="", occurred_at=to_rfc3339(world.clock()))
-    async with asyncio.TaskGroup() as both, world.standing(DECIDING_WAITS):
+    async with asyncio.TaskGroup() as both, standing(world.admin_dsn, DECIDING_WAITS):
         approving = both.create_task(world.decide(user_id, "approve"))
-        await until_waiting(world, 1)
+        await until_waiting(world.admin_dsn, 1)
         ending = both.create_task(VoidApprovals(world.uow.begin)([revoked]))
-        await until_waiting_or_done(world, ending, 2)
+        await until_waiting_or_done(world.admin_dsn, ending, 2)
     assert (approving.result().status_code, approving.result().json()["status"]) == (200, "approved")
     assert await world.rows("SELECT FROM kyc.void_approvals WHERE actor_id = $1", anna)
 

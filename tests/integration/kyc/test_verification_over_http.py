@@ -13,6 +13,7 @@ from libs.common.ids import new_id
 from services.kyc.use_cases.repeat_changes import RepeatChanges
 from tests.integration.kyc.conftest import APPLICATION, World
 from tests.support.api_world import SEALER, admin_connection
+from tests.support.standing_still import standing, until_waiting
 
 
 def opened(row: dict[str, Any]) -> dict[str, str]:
@@ -123,34 +124,14 @@ async def test_of_two_first_applications_at_once_one_wins(world: World) -> None:
 async def test_of_two_decisions_at_once_the_later_one_is_about_what_is_no_more(world: World) -> None:
     user_id = new_id()
     await world.apply(user_id)
-    # Left in reverse: the lock is released first, then both answers are waited for.
-    async with (
-        admin_connection(world.admin_dsn) as connection,
-        asyncio.TaskGroup() as both,
-        connection.transaction(),
-    ):
-        await connection.execute("SELECT 1 FROM kyc.verifications WHERE user_id = $1 FOR UPDATE", user_id)
+    row = "SELECT 1 FROM kyc.verifications WHERE user_id = $1 FOR UPDATE"
+    async with asyncio.TaskGroup() as both, standing(world.admin_dsn, row, user_id):
         approval = both.create_task(world.decide(user_id, "approve"))
-        await until_waiting(world, 1)
+        await until_waiting(world.admin_dsn, 1)
         revocation = both.create_task(world.decide(user_id, "reject"))
-        await until_waiting(world, 2)
+        await until_waiting(world.admin_dsn, 2)
     assert (approval.result().status_code, revocation.result().json()["code"]) == (200, "application_changed")
     assert world.said(user_id) == [("in_review", 0, 1), ("approved", 1, 2)]
-
-
-async def until_waiting(world: World, count: int) -> None:
-    """Return once so many of the service's transactions wait for a lock."""
-    query = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'test-kyc' AND wait_event_type = 'Lock'"
-    async with asyncio.timeout(30):
-        while len(await world.rows(query)) < count:  # noqa: ASYNC110 -- PostgreSQL tells nobody who waits
-            await asyncio.sleep(0.01)
-
-
-async def until_waiting_or_done(world: World, task: "asyncio.Task[Any]", count: int) -> None:
-    """Return once so many wait for a lock; or the task is done, as it would be if it had to wait for nobody."""
-    waiting = asyncio.create_task(until_waiting(world, count))
-    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
 
 
 async def test_nobody_reviews_himself(world: World) -> None:

@@ -11,7 +11,7 @@ from tests.integration.kyc.documents.conftest import Shelf
 from tests.integration.kyc.documents.test_asking_for_a_tier import approved, ask_for
 from tests.integration.kyc.documents.test_deciding_on_what_was_seen import looked, post
 from tests.integration.kyc.documents.test_tiers import IDENTITY, decide
-from tests.integration.kyc.test_verification_over_http import until_waiting, until_waiting_or_done
+from tests.support.standing_still import standing, until_waiting, until_waiting_or_done
 
 SENDING_WAITS = "LOCK TABLE kyc.document_holders IN SHARE MODE"
 """Whoever sends a document stands still before he stores it."""
@@ -31,12 +31,12 @@ async def half_approved(shelf: Shelf) -> tuple[str, dict[str, Any]]:
 
 async def test_a_second_approval_waits_for_a_document_and_is_for_what_was_there(shelf: Shelf) -> None:
     user_id, seen = await half_approved(shelf)
-    async with asyncio.TaskGroup() as both, shelf.standing(DECIDING_WAITS):
-        async with shelf.standing(SENDING_WAITS):
+    async with asyncio.TaskGroup() as both, standing(shelf.admin_dsn, DECIDING_WAITS):
+        async with standing(shelf.admin_dsn, SENDING_WAITS):
             sending = both.create_task(shelf.send(user_id))
-            await until_waiting(shelf, 1)
+            await until_waiting(shelf.admin_dsn, 1)
             approving = both.create_task(post(shelf, user_id, "approve", seen))
-            await until_waiting(shelf, 2)
+            await until_waiting(shelf.admin_dsn, 2)
         assert (await sending).status_code == 201
     refused = approving.result()
     assert (refused.status_code, refused.json()["code"]) == (409, "application_changed")
@@ -47,13 +47,13 @@ async def test_a_second_approval_waits_for_a_document_and_is_for_what_was_there(
 async def test_a_document_waits_for_a_second_approval_and_comes_after_it(shelf: Shelf) -> None:
     user_id, seen = await half_approved(shelf)
     key = f"kyc\n{user_id}\nPOST /api/v1/kyc/documents\na-document"
-    async with asyncio.TaskGroup() as both, shelf.standing(DECIDING_WAITS):
-        async with shelf.standing("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key):
+    async with asyncio.TaskGroup() as both, standing(shelf.admin_dsn, DECIDING_WAITS):
+        async with standing(shelf.admin_dsn, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key):
             sending = both.create_task(shelf.send(user_id, key="a-document"))
-            await until_waiting(shelf, 1)
+            await until_waiting(shelf.admin_dsn, 1)
             approving = both.create_task(post(shelf, user_id, "approve", seen))
-            await until_waiting(shelf, 2)
-        await until_waiting_or_done(shelf, sending, 2)
+            await until_waiting(shelf.admin_dsn, 2)
+        await until_waiting_or_done(shelf.admin_dsn, sending, 2)
     assert (approving.result().status_code, approving.result().json()["tier"]) == (200, 1)
     assert sending.result().status_code == 201
     assert shelf.said(user_id) == [("in_review", 0, 1), ("approved", 1, 2)]
@@ -63,22 +63,22 @@ async def test_nobody_is_asked_for_a_document_that_is_on_its_way(shelf: Shelf) -
     user_id = new_id()
     await shelf.apply(user_id)
     question = await looked(shelf, user_id) | {"reason": "missing", "needs": ["identity_front"]}
-    async with asyncio.TaskGroup() as both, shelf.standing(SENDING_WAITS):
+    async with asyncio.TaskGroup() as both, standing(shelf.admin_dsn, SENDING_WAITS):
         sending = both.create_task(shelf.send(user_id))
-        await until_waiting(shelf, 1)
+        await until_waiting(shelf.admin_dsn, 1)
         asking = both.create_task(post(shelf, user_id, "ask", question))
-        await until_waiting_or_done(shelf, asking, 2)
+        await until_waiting_or_done(shelf.admin_dsn, asking, 2)
     assert sending.result().status_code == 201
     assert (asking.result().status_code, asking.result().json().get("code")) == (409, "application_changed")
 
 
 async def test_a_request_for_a_tier_counts_a_document_that_is_on_its_way(shelf: Shelf) -> None:
     user_id = await approved(shelf, *IDENTITY[1:])
-    async with asyncio.TaskGroup() as both, shelf.standing(SENDING_WAITS):
+    async with asyncio.TaskGroup() as both, standing(shelf.admin_dsn, SENDING_WAITS):
         sending = both.create_task(shelf.send(user_id, kind=IDENTITY[0]))
-        await until_waiting(shelf, 1)
+        await until_waiting(shelf.admin_dsn, 1)
         requesting = both.create_task(ask_for(shelf, user_id, 2))
-        await until_waiting_or_done(shelf, requesting, 2)
+        await until_waiting_or_done(shelf.admin_dsn, requesting, 2)
     assert sending.result().status_code == 201
     assert (requesting.result().json()["phase"], requesting.result().json()["needs"]) == ("tier_under_review", [])
 
@@ -91,10 +91,10 @@ async def test_nobody_applies_while_a_document_of_his_goes(shelf: Shelf) -> None
         await shelf.apply(user_id)
         return await decide(shelf, user_id, "approve", {"tier": 2})
 
-    async with asyncio.TaskGroup() as both, shelf.standing("LOCK TABLE kyc.documents IN SHARE MODE"):
+    async with asyncio.TaskGroup() as both, standing(shelf.admin_dsn, "LOCK TABLE kyc.documents IN SHARE MODE"):
         removing = both.create_task(shelf.remove(user_id, first))
-        await until_waiting(shelf, 1)
+        await until_waiting(shelf.admin_dsn, 1)
         approving = both.create_task(apply_and_decide())
-        await until_waiting_or_done(shelf, approving, 2)
+        await until_waiting_or_done(shelf.admin_dsn, approving, 2)
     assert removing.result().status_code == 204
     assert (approving.result().status_code, approving.result().json().get("code")) == (409, "documents_missing")
