@@ -29,20 +29,21 @@ class Event(NamedTuple):
 
 
 class Series:
-    """Times and running sums: any window (t − w, t] is two searches, done anew only once something has expired.
+    """Times and running sums of events: what a window (t − w, t] holds is what came, less what has left it by then.
 
-    Times are µs since 1970 UTC in order; amounts are USD minor units. `figures` are count and sum of each window, the
-    shortest first, as of the last `advance`.
+    Times are µs since 1970 UTC in order; amounts are USD minor units. An event that comes is two numbers, whatever the
+    windows; what has left them is searched for only once something has expired.
     """
 
-    __slots__ = ("_stands_until_us", "_sums", "_times", "figures")
+    __slots__ = ("_left", "_stands_until_us", "_sums", "_times")
 
-    def __init__(self, figures: int = 2 * len(WINDOWS_US)) -> None:
-        """Start empty, with so many figures, those beyond counts and sums being for whoever derives from this."""
+    def __init__(self) -> None:
+        """Start empty."""
         self._times = array("q")
         self._sums = array("q", (0,))
         self._stands_until_us = MOMENT_MAX_US
-        self.figures = [0] * figures
+        self._left: Sequence[int] = _NOTHING
+        """How many events have left each window, and what they were worth together."""
 
     def __len__(self) -> int:
         """Return how many events are kept."""
@@ -50,19 +51,8 @@ class Series:
 
     def add(self, at_us: int, usd_minor: int) -> None:
         """Add an event, not before the newest."""
-        if at_us >= self._stands_until_us:
-            self.advance(at_us)
         self._times.append(at_us)
         self._sums.append(self._sums[-1] + usd_minor)
-        figures = self.figures
-        figures[0] += 1
-        figures[1] += usd_minor
-        figures[2] += 1
-        figures[3] += usd_minor
-        figures[4] += 1
-        figures[5] += usd_minor
-        figures[6] += 1
-        figures[7] += usd_minor
         if at_us + HOUR_US < self._stands_until_us:  # noqa: PLR1730 -- min() is a call, and this runs for every event
             self._stands_until_us = at_us + HOUR_US
 
@@ -70,58 +60,80 @@ class Series:
         """Undo the newest `add`."""
         self._times.pop()
         self._sums.pop()
-        self._stands_until_us = 0
+        self._look_again()
 
     def figures_at(self, now_us: int) -> list[int]:
-        """Return the figures of this moment: to be read at once, not kept."""
+        """Return count and sum of each window, the shortest first, as of this moment."""
         if now_us >= self._stands_until_us:
             self.advance(now_us)
-        return self.figures
+        count, sum_minor = len(self._times), self._sums[-1]
+        count_1h, sum_1h, count_24h, sum_24h, count_7d, sum_7d, count_30d, sum_30d = self._left
+        return [
+            count - count_1h,
+            sum_minor - sum_1h,
+            count - count_24h,
+            sum_minor - sum_24h,
+            count - count_7d,
+            sum_minor - sum_7d,
+            count - count_30d,
+            sum_minor - sum_30d,
+        ]
 
     def advance(self, now_us: int) -> None:
-        """Bring the figures to this moment."""
-        times, sums, end = self._times, self._sums, len(self._times)
+        """Find what has left the windows by this moment."""
+        times, sums = self._times, self._sums
+        left: list[int] = []
         until_us = MOMENT_MAX_US
-        for place, window_us in enumerate(WINDOWS_US):
+        for window_us in WINDOWS_US:
             first = bisect_right(times, now_us - window_us)
-            self.figures[2 * place] = end - first
-            self.figures[2 * place + 1] = sums[end] - sums[first]
-            if first < end:
+            left += (first, sums[first])
+            if first < len(times):
                 until_us = min(until_us, times[first] + window_us)
-        self._stands_until_us = until_us
+        self._left, self._stands_until_us = left, until_us
 
-    def trim(self) -> None:
-        """Drop the oldest beyond the bound. Sums stay differences, so they need no new start."""
-        surplus = len(self._times) - EVENTS_MAX
-        if surplus > 0:
+    def trim(self) -> int:
+        """Drop the oldest beyond the bound, and return how many. Their sum stays in all that were made after them."""
+        surplus = max(0, len(self._times) - EVENTS_MAX)
+        if surplus:
             del self._times[:surplus], self._sums[:surplus]
-            self._stands_until_us = 0
+            self._look_again()
+        return surplus
+
+    def _look_again(self) -> None:
+        """Forget what has left the windows: the next look searches from the first event on."""
+        self._left, self._stands_until_us = _NOTHING, 0
 
 
-_NO_PAIR: Final = (0,) * (2 * len(WINDOWS_US))
+_NOTHING: Final = (0,) * (2 * len(WINDOWS_US))
 _NOT_BLOCKED: Final = (0, 0)
-_COUNTERPARTS: Final = 2 * len(WINDOWS_US)
-"""Where the counts of counterparts begin among an activity's figures."""
+_NOBODY: Final = (0,) * len(WINDOWS_US)
+_NEVER: Final = -1
 
 
 class Activity(Series):
     """The events of one subject, exact within 30 days and `EVENTS_MAX`; as it was read at `as_of_us` or later.
 
     It is the series of those that passed, and knows of the blocked ones besides. Its figures end with the number of
-    different counterparts in each window. That needs no set a window: of each counterpart only the latest time matters,
-    and those times stay sorted. `last_us` is the time of the newest event, blocked or not.
+    different counterparts in each window. That needs no set a window: of each counterpart only the latest event counts,
+    and is marked. `last_us` is the time of the newest event, blocked or not.
     """
 
-    __slots__ = ("_blocked", "_latest", "_pairs", "_seen_at", "as_of_us", "last_us")
+    __slots__ = ("_blocked", "_dropped", "_is_latest", "_latest", "_others_left", "_pairs", "as_of_us", "last_us")
 
     def __init__(self, as_of_us: int, *, keeps_pairs: bool = False) -> None:
         """Start empty. With `keeps_pairs` it answers `pair` as well, for payers."""
-        super().__init__(3 * len(WINDOWS_US))
+        super().__init__()
         self.as_of_us = as_of_us
         self.last_us = 0
         self._blocked: Series | None = None
+        self._dropped = 0
+        """How many of the oldest events were dropped: events keep the numbers they came with."""
         self._latest: dict[str, int] = {}
-        self._seen_at = array("q")
+        """Counterpart → number of his latest event."""
+        self._is_latest = bytearray()
+        """A byte an event: whether it is somebody's latest."""
+        self._others_left: Sequence[int] = _NOBODY
+        """How many counterparts have left each window."""
         self._pairs: dict[str, Series] | None = {} if keeps_pairs else None
 
     @classmethod
@@ -144,51 +156,56 @@ class Activity(Series):
             if self._blocked is None:
                 self._blocked = Series()
             self._blocked.add(at_us, usd_minor)
-            return 0
+            return _NEVER
+        number = self._dropped + len(self._times)
         self.add(at_us, usd_minor)
         if len(self._times) > _TRIM_FROM:
             self._trim()
         if not other:
-            return 0
-        before_us = self._latest.get(other, 0)
-        if not before_us:
-            self._latest[other] = at_us
-            self._seen_at.append(at_us)
-            figures = self.figures
-            figures[8] += 1
-            figures[9] += 1
-            figures[10] += 1
-            figures[11] += 1
-        else:
-            if before_us <= at_us - HOUR_US:
-                for place, window_us in enumerate(WINDOWS_US, _COUNTERPARTS):
-                    self.figures[place] += before_us <= at_us - window_us
-            self._see(other, before_us, at_us)
+            self._is_latest.append(0)
+            return _NEVER
+        before = self._latest.get(other, _NEVER)
+        if before >= 0:
+            self._unmark(before - self._dropped)
+        self._latest[other] = number
+        self._is_latest.append(1)
         if self._pairs is not None:
             pair = self._pairs.get(other)
             if pair is None:
                 pair = self._pairs[other] = Series()
             pair.add(at_us, usd_minor)
-        return before_us
+        return before
 
-    def uncount(self, other: str, before_us: int, *, blocked: bool) -> None:
-        """Undo the newest `count`, which had returned `before_us`. Its time stays the newest: time never goes back."""
+    def uncount(self, other: str, before: int, *, blocked: bool) -> None:
+        """Undo the newest `count`, which had returned `before`. Its time stays the newest: time never goes back."""
         if blocked:
             if self._blocked is not None:
                 self._blocked.take_back()
             return
-        at_us = self._times[-1]
         self.take_back()
+        self._is_latest.pop()
         if not other:
             return
-        self._see(other, at_us, before_us)
+        if before >= self._dropped:
+            self._latest[other] = before
+            self._is_latest[before - self._dropped] = 1
+        else:
+            del self._latest[other]
         if self._pairs is not None:
             self._pairs[other].take_back()
+
+    def figures_at(self, now_us: int) -> list[int]:
+        """Return what a series does, then the number of different counterparts in each window."""
+        figures = super().figures_at(now_us)
+        known = len(self._latest)
+        in_1h, in_24h, in_7d, in_30d = self._others_left
+        figures += (known - in_1h, known - in_24h, known - in_7d, known - in_30d)
+        return figures
 
     def pair(self, other: str, now_us: int) -> Sequence[int]:
         """Return for each window count and sum of what this payer sent to that payee."""
         series = self._pairs.get(other) if self._pairs else None
-        return _NO_PAIR if series is None else series.figures_at(now_us)
+        return _NOTHING if series is None else series.figures_at(now_us)
 
     def blocked(self, now_us: int) -> tuple[int, int]:
         """Return how many events were blocked within the hour and within 24 hours."""
@@ -199,39 +216,38 @@ class Activity(Series):
 
     def knows(self, other: str, now_us: int) -> bool:
         """Tell whether this counterpart was seen within 30 days."""
-        return self._latest.get(other, 0) > now_us - MONTH_US
+        latest = self._latest.get(other, _NEVER)
+        return latest >= 0 and self._times[latest - self._dropped] > now_us - MONTH_US
 
     def idle_us(self, now_us: int) -> int:
         """Return the time since the newest event that passed, at most 30 days."""
         return min(now_us - self._times[-1], MONTH_US) if self._times else MONTH_US
 
     def advance(self, now_us: int) -> None:
-        """Bring the figures to this moment."""
+        """Find what has left the windows by this moment, and whose latest event was among it."""
+        before = self._left[::2]
         super().advance(now_us)
-        # A counterpart's latest time expires with the event of that time: where no event has, none of them has.
-        known = len(self._seen_at)
-        self.figures[_COUNTERPARTS:] = [known - bisect_right(self._seen_at, now_us - span_us) for span_us in WINDOWS_US]
+        self._others_left = [
+            left + self._is_latest.count(1, was, first)
+            for left, was, first in zip(self._others_left, before, self._left[::2], strict=True)
+        ]
 
-    def _see(self, other: str, from_us: int, to_us: int) -> None:
-        """Move a counterpart's latest time; as `to_us`, 0 stands for never."""
-        seen_at = self._seen_at
-        if to_us >= from_us == seen_at[-1]:
-            seen_at[-1] = self._latest[other] = to_us
-            return
-        del seen_at[bisect_right(seen_at, from_us) - 1]
-        if not to_us:
-            del self._latest[other]
-            return
-        self._latest[other] = to_us
-        if not seen_at or seen_at[-1] <= to_us:
-            seen_at.append(to_us)
-        else:
-            seen_at.insert(bisect_right(seen_at, to_us), to_us)
+    def _look_again(self) -> None:
+        super()._look_again()
+        self._others_left = _NOBODY
+
+    def _unmark(self, place: int) -> None:
+        """Let the event at this place be nobody's latest any more: a new one is."""
+        self._is_latest[place] = 0
+        if place < self._left[0]:
+            self._others_left = [
+                left - (place < first) for left, first in zip(self._others_left, self._left[::2], strict=True)
+            ]
 
     def _trim(self) -> None:
-        self.trim()
-        first_us = self._times[0]
-        for other in [other for other, at_us in self._latest.items() if at_us < first_us]:
-            self._see(other, self._latest[other], 0)
-            if self._pairs is not None:
-                del self._pairs[other]
+        dropped = self.trim()
+        del self._is_latest[:dropped]
+        self._dropped += dropped
+        self._latest = {other: number for other, number in self._latest.items() if number >= self._dropped}
+        if self._pairs is not None:
+            self._pairs = {other: pair for other, pair in self._pairs.items() if other in self._latest}
