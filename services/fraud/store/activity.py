@@ -8,15 +8,16 @@ import asyncpg
 
 from services.fraud.domain.activity import EVENTS_MAX, Event
 from services.fraud.domain.moments import to_us
+from services.fraud.store.usual_values import unless_all
 
 KEPT_FOR: Final = timedelta(days=31)
 _LOOKED_BACK: Final = timedelta(days=30)
 
-# $1 to $7 are what `activity_columns` returns. It may stand in another statement's WITH.
+# The places are what `activity_columns` returns. It may stand in another statement's WITH.
 INSERT_ACTIVITY: Final = """
     INSERT INTO fraud.activity (decided_at, payer_id, payee_id, address_key, device_key, usd_minor, blocked)
-    SELECT a.decided_at, a.payer_id, a.payee_id, nullif(a.address_key, 0), nullif(a.device_key, 0), a.usd_minor,
-           a.blocked
+    SELECT coalesce(a.decided_at, {now}), a.payer_id, a.payee_id, nullif(a.address_key, 0), nullif(a.device_key, 0),
+           a.usd_minor, coalesce(a.blocked, false)
     FROM unnest({0}::timestamptz[], {1}::uuid[], {2}::uuid[], {3}::bigint[], {4}::bigint[], {5}::bigint[],
                 {6}::boolean[])
         AS a (decided_at, payer_id, payee_id, address_key, device_key, usd_minor, blocked)
@@ -81,11 +82,12 @@ async def load_events(
     return found
 
 
-def activity_columns(rows: Sequence[NewActivity]) -> tuple[list[Any], ...]:
-    """Return the rows as columns for `INSERT_ACTIVITY`."""
+def activity_columns(rows: Sequence[NewActivity], now: datetime) -> tuple[list[Any], ...]:
+    """Return the rows as columns for `INSERT_ACTIVITY`: times are none for now, and none is blocked where none is."""
     if not rows:
         return ([], [], [], [], [], [], [])
-    return tuple(list(column) for column in zip(*rows, strict=True))
+    decided_at, *others, blocked = (list(column) for column in zip(*rows, strict=True))
+    return (unless_all(now, decided_at), *others, unless_all(usual=False, column=blocked))
 
 
 async def has_sent_from(connection: asyncpg.Connection, payer_id: str, *, address_key: int, device_key: int) -> bool:

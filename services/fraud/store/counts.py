@@ -13,7 +13,7 @@ LANES: Final = 32
 # Both take their rows in the order of the key, so that two transactions that share a lane never wait for each other.
 COUNT_DECISIONS: Final = """
     INSERT INTO fraud.decision_counts AS c (hour, verdict, code, reasons, ruleset, lane, decisions, usd_minor)
-    SELECT date_trunc('hour', d.decided_at, 'UTC'), {verdict}, {code}, {reasons}, {ruleset}, {lane}, count(*),
+    SELECT date_trunc('hour', d.decided_at, 'UTC'), {verdict}, {code}, {reasons}, {ruleset}, {lane}, {how_many},
            sum(d.usd_minor)
     FROM {decisions}
     GROUP BY 1, 2, 3, 4

@@ -15,6 +15,7 @@ from services.fraud.store.activity import INSERT_ACTIVITY, NewActivity, activity
 from services.fraud.store.counts import COUNT_DECISIONS, COUNT_RULES, RuleCounts, lane_of_others
 from services.fraud.store.unit_of_work import Transaction
 from services.fraud.store.users import ADVANCE, follow, limits_moved, next_versions
+from services.fraud.store.usual_values import unless_all
 
 _FIND: Final = """
     SELECT asked.place, d.decision_id::text, d.verdict, d.code, d.reasons, d.ruleset, d.facts, d.decided_at, d.command
@@ -24,8 +25,10 @@ _FIND: Final = """
 
 _INSERT: Final = f"""
     WITH said AS (
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bytea[], $6::timestamptz[],
-                             $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[])
+        SELECT d.transfer_id, d.decision_id, d.user_id, d.usd_minor, d.features,
+               coalesce(d.decided_at, $14::timestamptz) AS decided_at, d.verdict, d.code, d.reasons, d.facts, d.command
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bytea[], $6::timestamptz[],
+                    $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[])
             AS d (transfer_id, decision_id, user_id, usd_minor, features, decided_at,
                   verdict, code, reasons, facts, command)
     ),
@@ -36,6 +39,7 @@ _INSERT: Final = f"""
         reasons="d.reasons",
         ruleset="$7::integer",
         lane="$8::smallint",
+        how_many="count(*)",
         decisions="said d",
     )
 })
@@ -56,17 +60,14 @@ _KEEP_APPROVED_AND_SAY: Final = f"""
         SELECT (SELECT count(*) FROM advanced) = cardinality($1::uuid[])
             AND (SELECT version FROM fraud.screening_data WHERE only_row) = $14::bigint AS is_so
     ),
-    plain AS (
-        SELECT * FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::bytea[], $9::timestamptz[])
-            AS d (transfer_id, decision_id, user_id, usd_minor, features, decided_at)
-        WHERE (SELECT is_so FROM stands)
-    ),
     kept AS (
         INSERT INTO fraud.decisions (transfer_id, decision_id, user_id, usd_minor, features, decided_at,
                                      verdict, code, reasons, ruleset)
-        SELECT d.transfer_id, d.decision_id, d.user_id, d.usd_minor, d.features, d.decided_at,
+        SELECT d.transfer_id, d.decision_id, d.user_id, d.usd_minor, d.features, coalesce(d.decided_at, $3),
                'approve', '', '{{}}', $10
-        FROM plain d
+        FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::bytea[], $9::timestamptz[])
+            AS d (transfer_id, decision_id, user_id, usd_minor, features, decided_at)
+        WHERE (SELECT is_so FROM stands)
     ),
     counted AS ({
     COUNT_DECISIONS.format(
@@ -75,7 +76,9 @@ _KEEP_APPROVED_AND_SAY: Final = f"""
         reasons="''::text",
         ruleset="$10::integer",
         lane="$15::smallint",
-        decisions="plain d",
+        how_many="sum(d.decisions)",
+        decisions="unnest($29::timestamptz[], $30::bigint[], $31::numeric[]) AS d (decided_at, decisions, usd_minor)"
+        " WHERE (SELECT is_so FROM stands)",
     )
 }),
     rules_counted AS ({
@@ -91,7 +94,7 @@ _KEEP_APPROVED_AND_SAY: Final = f"""
         only="WHERE (SELECT is_so FROM stands)",
     )
 }),
-    remembered AS ({INSERT_ACTIVITY.format("$22", "$23", "$24", "$25", "$26", "$27", "$28")}
+    remembered AS ({INSERT_ACTIVITY.format("$22", "$23", "$24", "$25", "$26", "$27", "$28", now="$3")}
         WHERE (SELECT is_so FROM stands)),
     finished AS (DELETE FROM fraud.outbox WHERE row_id = ANY($13::uuid[]))
     INSERT INTO fraud.outbox (row_id, payload)
@@ -178,8 +181,9 @@ async def keep_decisions(
         with transaction.saying() as (row, finished):
             await transaction.connection.execute(
                 _KEEP_APPROVED_AND_SAY,
-                *next_versions(payers, now),
-                *_common_columns(plain),
+                *next_versions(payers),
+                now,
+                *_common_columns(plain, now),
                 by.ruleset,
                 row.row_id,
                 row.payload,
@@ -187,10 +191,11 @@ async def keep_decisions(
                 by.screening_version,
                 lane,
                 *rule_counts.columns(),
-                *activity_columns(activity),
+                *activity_columns(activity, now),
+                *_counts_by_time(plain),
             )
         if others:
-            await _insert(transaction.connection, others, ruleset=by.ruleset, lane=lane_of_others(lane))
+            await _insert(transaction.connection, others, now, ruleset=by.ruleset, lane=lane_of_others(lane))
     except asyncpg.NotNullViolationError as failure:
         if (failure.table_name, failure.column_name) != ("outbox", "payload"):
             raise
@@ -202,10 +207,12 @@ async def keep_decisions(
     follow(payers, now)
 
 
-async def _insert(connection: asyncpg.Connection, decisions: Sequence[NewDecision], *, ruleset: int, lane: int) -> None:
+async def _insert(
+    connection: asyncpg.Connection, decisions: Sequence[NewDecision], now: datetime, *, ruleset: int, lane: int
+) -> None:
     await connection.execute(
         _INSERT,
-        *_common_columns(decisions),
+        *_common_columns(decisions, now),
         ruleset,
         lane,
         [one.verdict for one in decisions],
@@ -213,16 +220,27 @@ async def _insert(connection: asyncpg.Connection, decisions: Sequence[NewDecisio
         [one.reasons for one in decisions],
         [one.facts for one in decisions],
         [one.command for one in decisions],
+        now,
     )
 
 
-def _common_columns(decisions: Sequence[NewDecision]) -> tuple[list[Any], ...]:
-    """Return transfer_id, decision_id, user_id, usd_minor, features and decided_at, a list each."""
+def _counts_by_time(decisions: Sequence[NewDecision]) -> tuple[list[Any], ...]:
+    """Return times, how many were decided at each, and what they are worth in US cents, a list each."""
+    counts: dict[datetime, list[int]] = {}
+    for one in decisions:
+        count = counts.setdefault(one.decided_at, [0, 0])
+        count[0] += 1
+        count[1] += one.usd_minor
+    return list(counts), [count[0] for count in counts.values()], [count[1] for count in counts.values()]
+
+
+def _common_columns(decisions: Sequence[NewDecision], now: datetime) -> tuple[list[Any], ...]:
+    """Return transfer_id, decision_id, user_id, usd_minor, features and decided_at (none for now), a list each."""
     return (
         [one.transfer_id for one in decisions],
         [one.decision_id for one in decisions],
         [one.user_id for one in decisions],
         [one.usd_minor for one in decisions],
         [one.features for one in decisions],
-        [one.decided_at for one in decisions],
+        unless_all(now, [one.decided_at for one in decisions]),
     )

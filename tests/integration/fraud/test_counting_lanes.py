@@ -29,6 +29,7 @@ _COUNT_DECISIONS: Final = COUNT_DECISIONS.format(
     reasons="''::text",
     ruleset="999",
     lane=_LANE,
+    how_many="count(*)",
     decisions="unnest($1::timestamptz[], $2::text[], $3::text[], $4::bigint[]) AS d "
     "(decided_at, verdict, code, usd_minor)",
 )

@@ -78,6 +78,44 @@ async def test_a_block_or_a_hold_among_the_approved_still_goes_through_a_transac
     assert await office.version_of(payer) == 5
 
 
+async def test_who_decided_later_than_the_clock_says_keeps_his_time_beside_others_at_theirs(office: Office) -> None:
+    """One time is sent for all; it must not become that of somebody whose last decision is ahead of it."""
+    office.pass_time(days=1_500)  # when nobody else decides
+    ahead, behind = new_id(), new_id()
+    await office.ask_one(transfer(ahead))
+    later = office.now
+    office.pass_time(hours=-2)
+
+    for amount_minor in (1_00, 1_000_000_01):
+        await office.ask(*[transfer(user, amount_minor=amount_minor) for user in (ahead, behind)])
+
+    times = {ahead: later, behind: office.now}
+    both = [ahead, behind]
+    decisions = await office.query(
+        "SELECT user_id::text, decided_at FROM fraud.decisions WHERE user_id = ANY($1)", both
+    )
+    assert sorted(map(tuple, decisions)) == sorted([(ahead, later)] * 3 + [(behind, office.now)] * 2)
+    users = await office.query("SELECT user_id::text, last_decided_at FROM fraud.users WHERE user_id = ANY($1)", both)
+    assert dict(map(tuple, users)) == times
+    remembered = await office.query(
+        "SELECT payer_id::text, decided_at, count(*), count(*) FILTER (WHERE blocked) FROM fraud.activity"
+        " WHERE payer_id = ANY($1) GROUP BY 1, 2",
+        both,
+    )
+    assert sorted(map(tuple, remembered)) == sorted([(ahead, later, 3, 1), (behind, office.now, 2, 1)])
+    counts = await office.query(
+        "SELECT hour, verdict, sum(decisions), sum(usd_minor) FROM fraud.decision_counts WHERE hour >= $1 GROUP BY 1, 2"
+        " ORDER BY 1, 2",
+        office.now,
+    )
+    assert [tuple(row) for row in counts] == [
+        (office.now, "approve", 1, 1_00),
+        (office.now, "block", 1, 1_000_000_01),
+        (later, "approve", 2, 100_00 + 1_00),
+        (later, "block", 1, 1_000_000_01),
+    ]
+
+
 @pytest.mark.parametrize("amount_minor", [1_00, 1_000_000_01])
 async def test_limits_that_moved_elsewhere_leave_nothing_written_of_anybody(
     office: Office, second_office: Office, amount_minor: int
