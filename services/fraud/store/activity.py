@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import asyncpg
+import msgspec
 
 from services.fraud.domain.activity import EVENTS_MAX, Event
 from services.fraud.domain.moments import to_us
@@ -55,7 +56,7 @@ _FORGET: Final = """
 """
 
 
-class NewActivity(NamedTuple):
+class NewActivity(msgspec.Struct, frozen=True, gc=False):
     """One payment to one receiver, to be remembered. Keys are 0 where nobody knows them."""
 
     decided_at: datetime
@@ -84,10 +85,15 @@ async def load_events(
 
 def activity_columns(rows: Sequence[NewActivity], now: datetime) -> tuple[list[Any], ...]:
     """Return the rows as columns for `INSERT_ACTIVITY`: times are none for now, and none is blocked where none is."""
-    if not rows:
-        return ([], [], [], [], [], [], [])
-    decided_at, *others, blocked = (list(column) for column in zip(*rows, strict=True))
-    return (unless_all(now, decided_at), *others, unless_all(usual=False, column=blocked))
+    return (
+        unless_all(now, [row.decided_at for row in rows]),
+        [row.payer_id for row in rows],
+        [row.payee_id for row in rows],
+        [row.address_key for row in rows],
+        [row.device_key for row in rows],
+        [row.usd_minor for row in rows],
+        unless_all(usual=False, column=[row.blocked for row in rows]),
+    )
 
 
 async def has_sent_from(connection: asyncpg.Connection, payer_id: str, *, address_key: int, device_key: int) -> bool:

@@ -220,7 +220,10 @@ class Docket:
         shares_minor = [sent.usd_minor]
         if len(sent.payees) > 1:
             shares_minor = [self._share_minor(judged.command, user_id) for user_id, _, _ in sent.payees]
-        self.surroundings.count(sent, described, shares_minor, blocked=judged.ruling.verdict == "block")
+        decided_at = self.now if sent.decided_us == self._now_us else from_us(sent.decided_us)
+        self.surroundings.count(
+            sent, described, shares_minor, decided_at=decided_at, blocked=judged.ruling.verdict == "block"
+        )
 
     def _share_minor(self, command: TransferCommand, user_id: str) -> int:
         """Return what one of several receivers gets, in US cents."""

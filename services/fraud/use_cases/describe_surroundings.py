@@ -1,16 +1,17 @@
 """What is known around the transfers of one unit of work, and what each of them adds to it for those after it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
 from libs.common.contracts.transfers import TransferCommand
 from services.fraud.domain.activity import Activity
 from services.fraud.domain.features import Around, Side, Value, values_of
-from services.fraud.domain.moments import all_to_us, from_us, us_or_zero
+from services.fraud.domain.moments import all_to_us, us_or_zero
 from services.fraud.domain.payer import Payer
 from services.fraud.store.activity import NewActivity
-from services.fraud.store.activity_cache import Key, Subjects
+from services.fraud.store.activity_cache import Known, Subjects
 from services.fraud.store.users import Customer
 
 _BUSINESS = "business"
@@ -62,27 +63,42 @@ class Described(msgspec.Struct, frozen=True, gc=False):
     """As of when sender, receivers, address and device are known, µs since 1970 UTC."""
 
 
+class Counted(msgspec.Struct, frozen=True, gc=False):
+    """A payment that was counted, and what each of its subjects wants to know to take it back."""
+
+    around: Around
+    payer_id: str
+    payee_id: str
+    blocked: bool
+    by_sender: int
+    by_receiver: int
+    by_address: int
+    by_device: int
+
+
 class Surroundings:
     """Answers with features, and counts what was decided. Memory moves at once: take it back if the work fails."""
 
-    def __init__(self, subjects: Mapping[Key, Activity], customers: Mapping[str, Customer]) -> None:
+    def __init__(self, known: Known, customers: Mapping[str, Customer]) -> None:
         """Take the activity of everybody who occurs, and the rows of those who are paid."""
         self.rows: list[NewActivity] = []
-        self._subjects = subjects
+        self.known = known
+        """All whose memory may have moved."""
+        self._payers, self._payees, self._addresses, self._devices = known
         self._customers = customers
-        self._counted: list[tuple[Activity, str, int, bool]] = []
+        self._counted: list[Counted] = []
 
     def describe(self, sent: Sent) -> Described:
         """Return what is known around a transfer, before it is counted."""
-        command, payer, find = sent.command, sent.payer, self._subjects.get
+        command, payer = sent.command, sent.payer
         sender = Side(
             payer.user_id, sent.payer_tier, payer.account_since_us, payer.kyc_since_us, payer.documents_shared_us
         )
-        sending = find((0, payer.user_id), _UNKNOWN)
-        address, device = find((2, command.address_key)), find((3, command.device_key))
+        sending = self._payers.get(payer.user_id, _UNKNOWN)
+        address, device = self._addresses.get(command.address_key), self._devices.get(command.device_key)
         described = Described([], [], [] if sending is _UNKNOWN else [sending.as_of_us])
         for user_id, tier, _ in sent.payees or _TO_NOBODY:
-            receiving = find((1, user_id))
+            receiving = self._payees.get(user_id)
             around = Around(sending, receiving, address, device, payer.window)
             described.around.append(around)
             described.values.append(
@@ -105,35 +121,31 @@ class Surroundings:
             described.as_of.append(device.as_of_us)
         return described
 
-    def count(self, sent: Sent, described: Described, shares_minor: Sequence[int], *, blocked: bool) -> None:
+    def count(
+        self, sent: Sent, described: Described, shares_minor: Sequence[int], *, decided_at: datetime, blocked: bool
+    ) -> None:
         """Count a transfer for whatever is decided after it, as a payment to each receiver of his share."""
         command, payer_id, at_us = sent.command, sent.payer.user_id, sent.decided_us
-        decided_at, counted = from_us(at_us), self._counted
+        address_key, device_key = command.address_key, command.device_key
         for around, share_minor, (user_id, _, _) in zip(
             described.around, shares_minor, sent.payees or _TO_NOBODY, strict=True
         ):
             self.rows.append(
-                NewActivity(
-                    decided_at,
+                NewActivity(decided_at, payer_id, user_id or None, address_key, device_key, share_minor, blocked)
+            )
+            sender, receiver, address, device = around.sender, around.receiver, around.address, around.device
+            self._counted.append(
+                Counted(
+                    around,
                     payer_id,
-                    user_id or None,
-                    command.address_key,
-                    command.device_key,
-                    share_minor,
+                    user_id,
                     blocked,
+                    0 if sender is _UNKNOWN else sender.count(at_us, share_minor, user_id, blocked),
+                    0 if receiver is None else receiver.count(at_us, share_minor, payer_id, blocked),
+                    0 if address is None else address.count(at_us, share_minor, payer_id, blocked),
+                    0 if device is None else device.count(at_us, share_minor, payer_id, blocked),
                 )
             )
-            if around.sender is not _UNKNOWN:
-                before_us = around.sender.count(at_us, share_minor, user_id, blocked)
-                counted.append((around.sender, user_id, before_us, blocked))
-            for activity in (around.receiver, around.address, around.device):
-                if activity is not None:
-                    counted.append((activity, payer_id, activity.count(at_us, share_minor, payer_id, blocked), blocked))
-
-    @property
-    def keys(self) -> Iterable[Key]:
-        """Return all whose memory may have moved."""
-        return self._subjects
 
     def mark(self) -> tuple[int, int]:
         """Return where `take_back` returns to."""
@@ -143,8 +155,16 @@ class Surroundings:
         """Undo what was counted since; everything by default."""
         del self.rows[mark[0] :]
         while len(self._counted) > mark[1]:
-            activity, other, before_us, blocked = self._counted.pop()
-            activity.uncount(other, before_us, blocked=blocked)
+            one = self._counted.pop()
+            around, payer_id, blocked = one.around, one.payer_id, one.blocked
+            if around.sender is not _UNKNOWN:
+                around.sender.uncount(one.payee_id, one.by_sender, blocked=blocked)
+            if around.receiver is not None:
+                around.receiver.uncount(payer_id, one.by_receiver, blocked=blocked)
+            if around.address is not None:
+                around.address.uncount(payer_id, one.by_address, blocked=blocked)
+            if around.device is not None:
+                around.device.uncount(payer_id, one.by_device, blocked=blocked)
 
     def _side(self, user_id: str, tier: int) -> Side:
         row = self._customers.get(user_id)

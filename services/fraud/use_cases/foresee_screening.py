@@ -8,6 +8,7 @@ from libs.common.clock import Clock
 from libs.common.contracts.fraud import TransferScreened
 from libs.common.contracts.transfers import TransferCommand
 from services.fraud.domain.lists import Lists
+from services.fraud.store.activity_cache import NOBODY_KNOWN
 from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.screening_data import ScreeningData
 from services.fraud.store.users import load_customers, load_payers
@@ -43,7 +44,7 @@ class ForeseeScreening:
             payers=windows,
             customers=customers,
             screening=_WITHOUT_RULES,
-            surroundings=Surroundings({}, customers),
+            surroundings=Surroundings(NOBODY_KNOWN, customers),
             completed=set(),
         )
         return docket.decide(command)

@@ -131,7 +131,7 @@ class ScreenTransfers:
                 # Nobody knows what was committed, or who else moved these limits: the rows decide next time.
                 self._cache.forget(payer_ids)
                 if docket is not None:
-                    self._activity.forget(docket.surroundings.keys)
+                    self._activity.forget(docket.surroundings.known)
                 self._screening.look_again()
             raise
         # Also what was found decided: another process may have answered while it waited here.
@@ -208,15 +208,15 @@ class ScreenTransfers:
         customers = await load_customers(transaction.connection, list(people))
         payers = await load_payers(transaction.connection, self._cache, payer_ids, customers, now)
         screening = await self._screening.read(transaction.connection)
-        kinds = subjects_of((command for one in ready for command in one.commands), owners)
-        subjects = await self._activity.around(transaction.connection, kinds, now)
+        subjects = subjects_of((command for one in ready for command in one.commands), owners)
+        known = await self._activity.around(transaction.connection, subjects, now)
         return Docket(
             policy=policy,
             now=now,
             payers=payers,
             customers=customers,
             screening=screening,
-            surroundings=Surroundings(subjects, customers),
+            surroundings=Surroundings(known, customers),
             completed=set(),
             just_read=just_read,
         )

@@ -21,6 +21,7 @@ from libs.common.errors import Unavailable
 from libs.common.ids import new_id
 from libs.common.messaging.outbox import Outbox
 from libs.common.origins import OriginKeys
+from services.fraud.store.activity_cache import ActivityCache
 from services.fraud.store.payer_cache import PayerCache
 from services.fraud.store.unit_of_work import UnitOfWork
 from services.fraud.use_cases.apply_customers import ApplyCustomers
@@ -100,7 +101,7 @@ class Office:
     def forget(self) -> None:
         """Lose all memory, as a restart does."""
         self.cache.forget(list(self.cache._payers))
-        self.screen._activity.forget(list(self.screen._activity._subjects))
+        self.screen._activity = ActivityCache()
 
     @property
     def said(self) -> list[Any]:
