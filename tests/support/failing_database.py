@@ -5,6 +5,7 @@ It speaks no SQL: it knows where a statement begins and where its answer ends. P
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
@@ -31,6 +32,8 @@ class FailingDatabase:
         self._connections: set[_Connection] = set()
         self._door: asyncio.Server | None = None
         self.is_alive = True
+        self.dies_at: Callable[[str], bool] = lambda _point: False
+        """Tells whether the process has just been killed: before a statement is sent, or before its answer comes."""
 
     def dsn_of(self, dsn: str) -> str:
         """Return the DSN by which a process comes through this door."""
@@ -60,7 +63,7 @@ class FailingDatabase:
         except OSError:
             writer.transport.abort()
             return
-        connection = _Connection((reader, writer), server, self._faults)
+        connection = _Connection((reader, writer), server, self._faults, self.dies_at)
         self._connections.add(connection)
         try:
             if self.is_alive:
@@ -76,10 +79,11 @@ _Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class _Connection:
     """One connection, from the client to the server and back."""
 
-    def __init__(self, client: _Stream, server: _Stream, faults: Faults) -> None:
+    def __init__(self, client: _Stream, server: _Stream, faults: Faults, dies_at: Callable[[str], bool]) -> None:
         self._client_reader, self._client = client
         self._server_reader, self._server = server
         self._faults = faults
+        self._dies_at = dies_at
         self._answer_is_lost = False
         self._kept_back = b""
 
@@ -106,7 +110,7 @@ class _Connection:
                 head = await self._client_reader.readexactly(_HEAD_BYTES)
                 rest = await self._client_reader.readexactly(int.from_bytes(head[1:]) - _STARTUP_LENGTH_BYTES)
                 if head[0] in _BEGINS_STATEMENT and not self._answer_is_lost:
-                    if self._faults.happens(self._faults.rates.statement_not_sent):
+                    if self._dies_at("statement") or self._faults.happens(self._faults.rates.statement_not_sent):
                         return
                     self._answer_is_lost = self._faults.happens(self._faults.rates.answer_lost)
                 self._server.write(head + rest)
@@ -116,6 +120,8 @@ class _Connection:
             while True:
                 head = await self._server_reader.readexactly(_HEAD_BYTES)
                 message = head + await self._server_reader.readexactly(int.from_bytes(head[1:]) - _STARTUP_LENGTH_BYTES)
+                if head[0] == _READY and self._dies_at("answer"):
+                    return
                 if not self._answer_is_lost:
                     self._client.write(message)
                     continue

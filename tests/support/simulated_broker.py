@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
@@ -34,6 +34,10 @@ class Process(Protocol):
     @property
     def is_alive(self) -> bool:
         """Whether he has not been killed."""
+
+    @property
+    def dies_at(self) -> Callable[[str], bool]:
+        """Tells whether he has just been killed, at this point."""
 
 
 class SimulatedBroker:
@@ -138,11 +142,11 @@ class SimulatedProducer:
         faults = self._broker.faults
         rates = faults.rates
         await asyncio.sleep(faults.rng.uniform(0, _SLOW_SECONDS) if faults.happens(rates.slow) else 0)
-        if not self._process.is_alive or faults.happens(rates.publish_refused):
+        if self._process.dies_at("publish") or not self._process.is_alive or faults.happens(rates.publish_refused):
             raise KafkaConnectionError("the broker is away")
         for record in builder.records:
             self._broker.append(partition, *record)
-        if faults.happens(rates.acknowledgement_lost):
+        if self._process.dies_at("acknowledgement") or faults.happens(rates.acknowledgement_lost):
             raise KafkaConnectionError("the broker did not say that it has it")
 
 

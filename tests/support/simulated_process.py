@@ -54,6 +54,8 @@ class SimulatedProcess:
     def __init__(self, name: str, build: Callable[[], FastAPI], environment: Mapping[str, str], *, port: int) -> None:
         """Remember how to start; `environment` holds the service's settings."""
         self.name = name
+        self.dies_at: Callable[[str], bool] = lambda _point: False
+        """Tells whether it has just been killed, here: asked at each point where that may be."""
         self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
         self.is_alive = True
         self._build = build

@@ -13,7 +13,7 @@ from tests.support.chaos_stack import Circle, found_circle, fund, settle_and_che
 from tests.support.load import Load
 from tests.support.simulated_world import SERVICES, World, simulated_world
 
-_REQUESTS_PER_SECOND = 60.0
+_REQUESTS_PER_SECOND = 40.0
 _NEWCOMERS = 0.3
 """The share of seeds in which people join as well, are paid before they are verified, and approved."""
 _CRASH_POINTS = {
@@ -34,6 +34,12 @@ _CRASH_POINTS = {
     "kyc": ("delivery.before_offset_commit",),
     "accounts": ("delivery.before_offset_commit",),
 }
+
+
+_ANYWHERE = ("statement", "answer", "publish", "acknowledgement")
+_VICTIMS = (*SERVICES, "gateway", "fraud", "ledger")
+"""Who moves the money is struck twice as often."""
+_KINDS = ("kill", "crash at a name", "crash at work", "crash at work", "two of", "cut", "forget")
 
 
 @dataclass
@@ -61,11 +67,12 @@ class Simulation:
         if do_join := rng.random() < _NEWCOMERS:
             newcomers.start()
         self.load.start()
-        for _ in range(rng.randint(1, 4)):
-            await asyncio.sleep(rng.uniform(0.1, 0.5))
+        for _ in range(rng.randint(1, 7)):
+            await asyncio.sleep(rng.uniform(0.05, 0.4))
             happened.append(await self._strike(rng))
         await asyncio.sleep(rng.uniform(0.1, 0.5))
         await world.calm()
+        await self.load.finish()
         await newcomers.finish()
         happened.append(await settle_and_check(world.dsn, self.circle, self.load))
         newcomers.check_all_posted()
@@ -74,12 +81,14 @@ class Simulation:
 
     async def _strike(self, rng: random.Random) -> str:
         """Kill somebody, now or where he comes next, have two of him, cut his database, lose the broker's logs."""
-        world, kind, name = self.world, rng.choice(_KINDS), rng.choice(SERVICES)
+        world, kind, name = self.world, rng.choice(_KINDS), rng.choice(_VICTIMS)
         if kind == "kill":
             await world.kill(name)
-        elif kind == "crash":
-            world.crash_at[name] = rng.choice(_CRASH_POINTS[name])
-            return f"{name} to crash at {world.crash_at[name]}"
+        elif kind.startswith("crash"):
+            is_named = kind == "crash at a name"
+            point = rng.choice(_CRASH_POINTS[name] if is_named else _ANYWHERE)
+            world.crash_at[name] = (point, rng.randint(1, 3 if is_named else 60))
+            return f"{name} to crash at {point}, time {world.crash_at[name][1]}"
         elif kind == "two of":
             async with world.two_of(name, unaware_seconds=rng.uniform(0.0, 1.0)) as address:
                 with self.circle.api.also(address) if name == "gateway" else nullcontext():
@@ -90,9 +99,6 @@ class Simulation:
             world.broker.forget()
             return "the broker forgets"
         return f"{kind} {name}"
-
-
-_KINDS = ("kill", "crash", "crash", "two of", "cut", "forget")
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ what its modules remember for all, such as the exponents of assets.
 import asyncio
 import contextvars
 import importlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -49,7 +50,7 @@ class Life:
 
 @dataclass
 class World:
-    """The running services; `crash_at` names the point at which a service is to be killed when it comes there next."""
+    """The running services; `crash_at` names the point at which a service is to be killed, and the how manyth time."""
 
     dsn: str
     folder: Path
@@ -57,10 +58,11 @@ class World:
     plan: StackPlan
     broker: SimulatedBroker
     lives: dict[str, Life] = field(default_factory=dict)
-    crash_at: dict[str, str] = field(default_factory=dict)
-    """Service → crash point."""
+    crash_at: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Service → crash point, or `statement`, `answer`, `publish`, `acknowledgement`; and how often it comes there."""
     deaths: int = 0
     _born: int = 0
+    _births: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     _beginning: "list[asyncio.Task[None]]" = field(default_factory=list)
 
     @property
@@ -87,6 +89,7 @@ class World:
         environment[variable] = database.dsn_of(environment[variable])
         build: Callable[[str], FastAPI] = importlib.import_module(f"services.{name}.app").build
         process = SimulatedProcess(name, partial(build, "serve"), environment, port=port)
+        process.dies_at = database.dies_at = partial(self._dies_at, process)
         await process.start()
         return Life(process, database)
 
@@ -108,9 +111,10 @@ class World:
 
     async def kill(self, name: str) -> None:
         """End a life as SIGKILL does, and begin the next one."""
-        self.lives[name].die()
+        life = self.lives[name]
+        life.die()
         self.deaths += 1
-        await self._begin_anew(name)
+        await self._begin_anew(name, life)
 
     def cut(self, name: str) -> None:
         """Cut the service's connections to the database; it may open others."""
@@ -126,22 +130,32 @@ class World:
     def reached(self, point: str) -> None:
         """Kill the running service if this is where it is to die: the hook of all crash points."""
         process = running_process()
-        if process is None or self.crash_at.get(process.name) != point or not process.is_alive:
-            return
-        if self.lives[process.name].process is not process:
-            return  # a second life; that of the first is meant
+        if process is not None and self._dies_at(process, point):
+            raise asyncio.CancelledError(f"killed at {point}")
+
+    def _dies_at(self, process: SimulatedProcess, point: str) -> bool:
+        wanted, times = self.crash_at.get(process.name, ("", 0))
+        life = self.lives.get(process.name)
+        # Of two lives of a service the first is meant; one that has not begun well is not killed again.
+        if wanted != point or not process.is_alive or life is None or life.process is not process:
+            return False
+        if times > 1:
+            self.crash_at[process.name] = (point, times - 1)
+            return False
         del self.crash_at[process.name]
-        self.lives[process.name].die()
+        life.die()
         self.deaths += 1
         # In a context of its own: what begins anew belongs to nobody who was killed.
         self._beginning.append(
-            asyncio.get_running_loop().create_task(self._begin_anew(process.name), context=contextvars.Context())
+            asyncio.get_running_loop().create_task(self._begin_anew(process.name, life), context=contextvars.Context())
         )
-        raise asyncio.CancelledError(f"killed at {point}")
+        return True
 
-    async def _begin_anew(self, name: str) -> None:
-        await self.lives[name].process.end()
-        await self.start(name)
+    async def _begin_anew(self, name: str, after: Life) -> None:
+        async with self._births[name]:
+            if self.lives[name] is after:  # else somebody who killed it, too, was faster
+                await after.process.end()
+                await self.start(name)
 
 
 @asynccontextmanager
