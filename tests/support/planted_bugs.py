@@ -3,9 +3,10 @@
 Each replaces a part of the running services for as long as its block lasts. Nothing outside the tests knows of them.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -13,6 +14,9 @@ import asyncpg
 from aiokafka import TopicPartition
 
 from libs.common.messaging.delivery import Delivery
+from services.fraud.domain.moments import to_us
+from services.fraud.store.slots import release_slots
+from services.fraud.use_cases import release_limits
 from services.gateway.store import transfers as gateway_transfers
 from services.gateway.use_cases import accept_transfers
 from services.gateway.use_cases.accept_transfers import Intake, Submission
@@ -20,7 +24,14 @@ from services.ledger.domain import end_hold, engine
 from services.ledger.domain.commands import ExpireHold
 from services.ledger.domain.refuse_transfer import Refusal
 from services.ledger.domain.run import Run
+from services.ledger.store.holds import DueHold, load_due_holds
+from services.ledger.use_cases import expire_holds
 
+_RELEASED_BEFORE = """
+SELECT d.user_id::text, d.decided_at, d.usd_minor
+FROM fraud.limit_releases r JOIN fraud.decisions d USING (transfer_id)
+WHERE r.transfer_id = ANY($1::uuid[]) AND r.released_at < $2
+"""
 Planted = AbstractAsyncContextManager[None]
 
 
@@ -66,14 +77,19 @@ async def no_version_check(_dsn: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def expiry_races_capture(_dsn: str) -> AsyncIterator[None]:
-    """A hold that was captured after it was seen to be due is ended all the same."""
+    """Which holds end is looked up a second before; one that was captured meanwhile is ended all the same."""
+
+    async def look_early(connection: asyncpg.Connection, now: datetime, limit: int) -> list[DueHold]:
+        due = await load_due_holds(connection, now + timedelta(seconds=1), limit)
+        await asyncio.sleep(1.1)
+        return due
 
     def expire(run: Run, command: ExpireHold) -> None:
         held = run.known.get(command.transfer_id)
         if held is not None and held.settlement is not None and run.now >= held.settlement.expires_at:
             end_hold._end(run, held, held.settlement, command, Refusal("hold_expired"))
 
-    with patch.object(engine, "expire_hold", expire):
+    with patch.object(engine, "expire_hold", expire), patch.object(expire_holds, "load_due_holds", look_early):
         yield
 
 
@@ -100,6 +116,22 @@ async def idempotency_checked_outside_the_transaction(dsn: str) -> AsyncIterator
         yield
 
 
+@asynccontextmanager
+async def limit_slot_released_twice(_dsn: str) -> AsyncIterator[None]:
+    """Whoever hears again that a transfer moved nothing gives its slot back again, in memory."""
+
+    async def release_again(
+        connection: asyncpg.Connection, reasons: dict[str, str], at: datetime
+    ) -> dict[str, list[tuple[int, int]]]:
+        released = await release_slots(connection, reasons, at)
+        for user_id, decided_at, usd_minor in await connection.fetch(_RELEASED_BEFORE, list(reasons), at):
+            released.setdefault(user_id, []).append((to_us(decided_at), usd_minor))
+        return released
+
+    with patch.object(release_limits, "release_slots", release_again):
+        yield
+
+
 async def _execute(dsn: str, *statements: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
@@ -117,6 +149,7 @@ PLANTED: Mapping[str, Callable[[str], Planted]] = {
         no_version_check,
         expiry_races_capture,
         idempotency_checked_outside_the_transaction,
+        limit_slot_released_twice,
     )
 }
 """Name → a block over a migrated database in which the mistake is made."""

@@ -7,9 +7,12 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
+
 from tests.support.chaos_api import Api
 from tests.support.chaos_newcomers import Newcomers
 from tests.support.chaos_stack import Circle, found_circle, fund, settle_and_check
+from tests.support.limit_replay import replay
 from tests.support.load import Load
 from tests.support.simulated_world import SERVICES, World, simulated_world
 
@@ -76,8 +79,17 @@ class Simulation:
         await newcomers.finish()
         happened.append(await settle_and_check(world.dsn, self.circle, self.load))
         newcomers.check_all_posted()
+        await self._check_limits()
         if do_join:
             happened.append(f"{len(newcomers.payments)} held ones released")
+
+    async def _check_limits(self) -> None:
+        """Check that every decision saw of its payer's limits what counting his whole history gives."""
+        connection = await asyncpg.connect(self.world.dsn)
+        try:
+            await replay(connection, [person.user_id for person in self.circle.customers])
+        finally:
+            await connection.close()
 
     async def _strike(self, rng: random.Random) -> str:
         """Kill somebody, now or where he comes next, have two of him, cut his database, lose the broker's logs."""

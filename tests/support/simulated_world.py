@@ -178,7 +178,7 @@ async def simulated_world(dsn: str, folder: Path) -> AsyncIterator[World]:
         mail=_made(folder / "mail"),
         documents=_made(folder / "documents"),
         rate_limits=False,
-        velocity_limits=False,
+        velocity_limits=True,
     )
     world = World(dsn, folder, faults, plan, broker)
 
