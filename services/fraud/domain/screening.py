@@ -74,7 +74,9 @@ def rule_on(rules: Outcome, payee_tiers: Iterable[int]) -> Ruling:
     """Return what becomes of a transfer that no list, tier, rate or limit forbids."""
     if rules.verdict == "block":
         return BLOCKED_BY_LIST if rules.is_neutral else BLOCKED_BY_RULES
-    waits_for_kyc = any(tier < LOWEST_RECEIVING_TIER for tier in payee_tiers)
+    waits_for_kyc = False
+    for tier in payee_tiers:  # `any` of them would make a generator for what nearly always is one payee
+        waits_for_kyc = waits_for_kyc or tier < LOWEST_RECEIVING_TIER
     if rules.verdict == "review":
         return HELD_FOR_BOTH if waits_for_kyc else HELD_FOR_REVIEW
     return HELD_FOR_KYC if waits_for_kyc else APPROVED

@@ -25,7 +25,7 @@ def usd_minor_of(amount_minor: int, rate: UsdRate) -> int:
     The bound is far above every limit, so no decision depends on what lies beyond it, and JSON readers keep it exact.
     """
     usd_minor = (2 * amount_minor * rate.numerator + rate.denominator) // (2 * rate.denominator)
-    return min(usd_minor, MAX_AMOUNT_MINOR)
+    return usd_minor if usd_minor < MAX_AMOUNT_MINOR else MAX_AMOUNT_MINOR  # noqa: FURB136 -- min() is a call
 
 
 def total_usd_minor(amounts_minor: Mapping[str, int], rates: Mapping[str, UsdRate]) -> int | None:
@@ -36,4 +36,4 @@ def total_usd_minor(amounts_minor: Mapping[str, int], rates: Mapping[str, UsdRat
         if rate is None:
             return None
         total_minor += usd_minor_of(amount_minor, rate)
-    return min(total_minor, MAX_AMOUNT_MINOR)
+    return total_minor if total_minor < MAX_AMOUNT_MINOR else MAX_AMOUNT_MINOR  # noqa: FURB136 -- min() is a call

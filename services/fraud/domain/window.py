@@ -15,10 +15,21 @@ class Window:
     """The slots that count at a moment t: those taken in (t − 24 h, t], in the order they were taken.
 
     Times are µs since 1970 UTC and never go back within one window; amounts are USD minor units. Two flat arrays and
-    two pointers instead of objects: 16 bytes a slot, and expiry moves a pointer.
+    two pointers instead of objects: 16 bytes a slot, and expiry moves a pointer. `hour_count` and `day_count` are how
+    many slots were taken in the hour and the 24 hours before the last `advance`, `day_sum_minor` is what the latter
+    are worth together.
     """
 
-    __slots__ = ("_day_from", "_hour_from", "_minors", "_times", "day_sum_minor")
+    __slots__ = (
+        "_day_from",
+        "_hour_from",
+        "_minors",
+        "_stands_until_us",
+        "_times",
+        "day_count",
+        "day_sum_minor",
+        "hour_count",
+    )
 
     def __init__(self, slots: Iterable[tuple[int, int]] = ()) -> None:
         """Take stored slots, (time µs, USD minor), in order of time."""
@@ -26,7 +37,8 @@ class Window:
         self._minors = array("q")
         self._day_from = 0
         self._hour_from = 0
-        self.day_sum_minor = 0
+        self._stands_until_us = 0
+        self.hour_count = self.day_count = self.day_sum_minor = 0
         for taken_us, usd_minor in slots:
             self.take(taken_us, usd_minor)
 
@@ -34,18 +46,10 @@ class Window:
         """Return how many slots are kept, some of which may have expired since the last `advance`."""
         return len(self._times)
 
-    @property
-    def hour_count(self) -> int:
-        """Return how many slots were taken in the hour before the last `advance`."""
-        return len(self._times) - self._hour_from
-
-    @property
-    def day_count(self) -> int:
-        """Return how many slots were taken in the 24 hours before the last `advance`."""
-        return len(self._times) - self._day_from
-
     def advance(self, now_us: int) -> None:
         """Let slots expire: one taken exactly an hour or a day ago no longer counts."""
+        if now_us < self._stands_until_us:
+            return
         times, minors, end = self._times, self._minors, len(self._times)
         oldest, horizon_us = self._day_from, now_us - DAY_US
         while oldest < end and times[oldest] <= horizon_us:
@@ -54,7 +58,16 @@ class Window:
         recent, horizon_us = max(self._hour_from, oldest), now_us - HOUR_US
         while recent < end and times[recent] <= horizon_us:
             recent += 1
-        self._day_from, self._hour_from = oldest, recent
+        self._move(oldest, recent)
+        # What is taken from now on expires no earlier than an hour from now.
+        self._stands_until_us = min(
+            times[oldest] + DAY_US if oldest < end else now_us + HOUR_US,
+            times[recent] + HOUR_US if recent < end else now_us + HOUR_US,
+        )
+
+    def _move(self, day_from: int, hour_from: int) -> None:
+        self._day_from, self._hour_from = day_from, hour_from
+        self.day_count, self.hour_count = len(self._times) - day_from, len(self._times) - hour_from
 
     def rewind(self, now_us: int) -> None:
         """Let slots count again that an `advance` beyond this moment took out. `now_us` is not before the `compact`."""
@@ -66,17 +79,22 @@ class Window:
         recent, horizon_us = self._hour_from, now_us - HOUR_US
         while recent > oldest and times[recent - 1] > horizon_us:
             recent -= 1
-        self._day_from, self._hour_from = oldest, recent
+        self._move(oldest, recent)
+        self._stands_until_us = 0
 
     def take(self, now_us: int, usd_minor: int) -> None:
         """Use a slot now. `now_us` is not before the newest slot."""
         self._times.append(now_us)
         self._minors.append(usd_minor)
+        self.hour_count += 1
+        self.day_count += 1
         self.day_sum_minor += usd_minor
 
     def take_back(self) -> None:
         """Undo the newest `take`; nothing may have expired since."""
         self._times.pop()
+        self.hour_count -= 1
+        self.day_count -= 1
         self.day_sum_minor -= self._minors.pop()
 
     def release(self, taken_us: int, usd_minor: int) -> None:
@@ -87,7 +105,7 @@ class Window:
             if self._minors[place] == usd_minor:
                 del times[place], self._minors[place]
                 self.day_sum_minor -= usd_minor
-                self._hour_from -= place < self._hour_from
+                self._move(self._day_from, self._hour_from - (place < self._hour_from))
                 return
             place += 1
 

@@ -173,8 +173,10 @@ async def keep_decisions(
     before. Nothing was written then;
     the caller ends the unit of work, undoes or forgets what memory took, and does the whole work again.
     """
-    plain = [one for one in decisions if one.is_plain]
-    others = [one for one in decisions if not one.is_plain]
+    plain: list[NewDecision] = []
+    others: list[NewDecision] = []
+    for one in decisions:
+        (plain if one.is_plain else others).append(one)
     if others:
         await transaction.write_together()
     try:

@@ -25,6 +25,10 @@ class PayerCache:
         """Return how many payers are remembered."""
         return len(self._payers)
 
+    def __contains__(self, user_id: str) -> bool:
+        """Tell whether a payer is remembered; that is no use of him."""
+        return user_id in self._payers
+
     def get(self, user_id: str) -> Payer | None:
         """Return a payer who is remembered, and count this as a use."""
         payer = self._payers.get(user_id)

@@ -82,18 +82,17 @@ class Docket:
     rule_counts: RuleCounts = field(default_factory=RuleCounts)
     lacks_rate: bool = False
     """Whether an asset among these has no rate: who might wait for one was judged as if he had waited."""
+    ruleset: int = field(init=False)
+    """The version of the rules that decide."""
     _now_us: int = field(init=False)
     _now_text: str = field(init=False)
+    _said_rates: dict[tuple[str, ...], dict[str, tuple[int, int]]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        """Read the time once for the whole work."""
+        """Read time and rules once for the whole work."""
         self._now_us = to_us(self.now)
         self._now_text = to_rfc3339(self.now)
-
-    @property
-    def ruleset(self) -> int:
-        """Return the version of the rules that decide."""
-        return WITHOUT_RULES if self.screening.live is None else self.screening.live.version
+        self.ruleset = WITHOUT_RULES if self.screening.live is None else self.screening.live.version
 
     def decide(self, command: TransferCommand) -> TransferScreened:
         """Decide on one transfer."""
@@ -128,13 +127,12 @@ class Docket:
         amounts: dict[str, int] = {}
         for leg in command.legs:
             amounts[leg.asset] = amounts.get(leg.asset, 0) + leg.amount_minor
-        rates = self.policy.rates
-        usd_minor = total_usd_minor(amounts, rates)
+        usd_minor = total_usd_minor(amounts, self.policy.rates)
         payees = [self._tier_of(party) for party in command.payees]
         features = Features(
             kind=command.kind,
             amounts_minor=amounts,
-            rates={asset: (rates[asset].numerator, rates[asset].denominator) for asset in amounts if asset in rates},
+            rates=self._rates_of(amounts),
             payees=payees,
             batch_id=batch_id,
         )
@@ -232,6 +230,16 @@ class Docket:
             if leg.destination_owner_id == user_id:
                 amounts[leg.asset] += leg.amount_minor
         return total_usd_minor(amounts, self.policy.rates) or 0
+
+    def _rates_of(self, amounts: Collection[str]) -> dict[str, tuple[int, int]]:
+        """Return the rates of these assets, of those that have one, as decisions store them; not to be changed."""
+        assets = tuple(amounts)
+        said = self._said_rates.get(assets)
+        if said is None:
+            rates = self.policy.rates
+            said = {asset: (rates[asset].numerator, rates[asset].denominator) for asset in assets if asset in rates}
+            self._said_rates[assets] = said
+        return said
 
     def _tier_of(self, party: Party) -> tuple[str, int, int]:
         known = self.customers.get(party.user_id)

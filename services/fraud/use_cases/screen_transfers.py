@@ -135,8 +135,9 @@ class ScreenTransfers:
                 self._screening.look_again()
             raise
         # Also what was found decided: another process may have answered while it waited here.
-        waiting = {one.key for one in fresh}.difference(one.key for one in ready)
-        self._set_aside.done([one for one in asked if one.key not in waiting])
+        if len(self._set_aside):
+            waiting = {one.key for one in fresh}.difference(one.key for one in ready)
+            self._set_aside.done([one for one in asked if one.key not in waiting])
         SET_ASIDE.set(len(self._set_aside))
         if docket is not None:
             self._cache.shrink(slots_taken=len(docket.decisions))
@@ -201,7 +202,7 @@ class ScreenTransfers:
     ) -> Docket:
         """Load what the decisions rest on: payees' rows afresh each time, payers' windows where memory has none."""
         now = self._clock()
-        just_read = [user_id for user_id in payer_ids if self._cache.get(user_id) is None]
+        just_read = [user_id for user_id in payer_ids if user_id not in self._cache]
         people = dict.fromkeys(just_read)
         people |= {party.user_id: None for one in ready for command in one.commands for party in command.payees}
         people |= dict.fromkeys(owners.values())
@@ -227,9 +228,10 @@ class ScreenTransfers:
             if owners:
                 commands = [_completed(command, docket, owners) for command in commands]
             if one.batch_id is None:
-                _send(transaction, docket.decide(commands[0]), one.traceparent)
+                answer = docket.decide(commands[0])
+                transaction.emit(SCREENINGS, answer.command.transfer_id, answer, one.traceparent)
             else:
-                _send(transaction, docket.decide_batch(one.batch_id, commands))
+                transaction.emit(SCREENINGS, one.batch_id, docket.decide_batch(one.batch_id, commands))
 
 
 def _was_refused(failure: BaseException) -> bool:
