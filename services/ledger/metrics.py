@@ -16,7 +16,7 @@ QUESTIONS: Final = Counter(
 )
 COMMIT_SECONDS: Final = Histogram(
     "tallystick_ledger_commit_duration_seconds",
-    "Time one batch took to be sealed, written and committed, up to the confirmation, or to be rolled back.",
+    "Time one batch took to be sealed, written and committed, or rolled back; a large one is decided meanwhile.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
 CONFLICTS: Final = Counter(

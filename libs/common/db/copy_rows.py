@@ -1,13 +1,14 @@
 """Rows in the binary format of PostgreSQL's COPY, for tables that get thousands of rows a commit.
 
 asyncpg encodes rows when it sends them, and PostgreSQL waits meanwhile. Packing them by one format a row costs about as
-much, and can be done while PostgreSQL is still busy with the statement before (docs/adr/0017). Source: PostgreSQL's
+much, and can be done while PostgreSQL is busy with what came before (docs/adr/0017, 0021). Source: PostgreSQL's
 documentation, SQL command COPY, "Binary Format"; a field is its length (32 bits, -1 for NULL) and then its value, all
 in network order.
 """
 
+import asyncio
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -20,11 +21,6 @@ _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _TEXT_OID: Final = 25
 _JSONB_VERSION: Final = b"\x01"
-
-
-def copy_body(rows: Iterable[bytes]) -> bytes:
-    """Return what COPY reads, of rows that each begin with the number of their fields (16 bits)."""
-    return b"".join((_BEGIN, *rows, _END))
 
 
 def uuid_value(text: str) -> bytes:
@@ -60,8 +56,22 @@ def texts_field(texts: Sequence[str]) -> bytes:
 
 
 async def copy_rows(
-    connection: asyncpg.Connection, schema: str, table: str, columns: Sequence[str], body: bytes
+    connection: asyncpg.Connection, schema: str, table: str, columns: Sequence[str], pieces: Iterable[bytes]
 ) -> None:
-    """Append the rows of `body`. Raises: what asyncpg raises; the transaction must roll back then."""
-    source = memoryview(body)  # bytes would be taken for the path of a file
+    """Append rows, each of which begins with the number of its fields (16 bits); a piece holds some rows, whole ones.
+
+    PostgreSQL takes in one piece while the next is made. Raises: what asyncpg raises, and what making a piece does; the
+    transaction must roll back then.
+    """
+    source = _leaving(pieces)
     await connection.copy_to_table(table, schema_name=schema, columns=columns, source=source, format="binary")
+
+
+async def _leaving(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Yield the pieces, and let the loop come round after each: what was handed over does not leave before."""
+    begin = _BEGIN
+    for piece in pieces:
+        yield begin + piece
+        begin = b""
+        await asyncio.sleep(0)
+    yield begin + _END

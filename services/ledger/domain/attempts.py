@@ -27,6 +27,11 @@ class CountAttempts:
         """Begin with no try that failed."""
         self._failed: dict[str, int] = {}
 
+    @property
+    def have_failed(self) -> bool:
+        """Whether there are tries that failed: then what is decided has to be numbered before it is written."""
+        return bool(self._failed)
+
     @contextmanager
     def trying(self, decisions: Decisions) -> Iterator[None]:
         """Number the try that writes these decisions; unless it succeeds, the next is numbered one higher."""

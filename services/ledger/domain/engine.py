@@ -55,6 +55,12 @@ def decide(
     its RFC 3339 time. `schedules` are all fee schedules by version, 0 included; the newest is in force.
     """
     run = Run(accounts, known, first_index=first_index, now=now, done=done, schedules=schedules)
+    decide_more(run, commands)
+    return run.decisions
+
+
+def decide_more(run: Run, commands: Sequence[Command]) -> None:
+    """Decide these commands in their order, after all that the run has decided before."""
     for command in commands:
         if isinstance(command, TransferScreened):  # nearly all of them
             post_screened(run, command)
@@ -64,7 +70,6 @@ def decide(
         else:
             run.decisions.has_words |= isinstance(command, AskedOfLedger)
             _decide_rare(run, command)
-    return run.decisions
 
 
 def _decide_rare(run: Run, command: Source | TransferBatchScreened) -> None:

@@ -1,6 +1,6 @@
 """What one commit of the ledger writes, and on which state that was decided."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple, TypeAlias
@@ -23,21 +23,29 @@ class HeadMoved(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one commit writes, and the state it was decided on. `versions` are those of the accounts it changes."""
+    """What one commit writes, and the state it was decided on."""
 
     shard: int
     before: JournalHead
-    versions: list[int]
     decisions: Decisions
     recorded_at: datetime
     published_size: int
     audited: Sequence[AuditEntry] = ()
     """What the audit log says of it; nothing of new transfers, which are the gateway's to tell of."""
+    undecided: Iterator[None] | None = None
+    """Each step decides some more, while what was decided before is being copied. None when all of it is decided."""
+
+    @property
+    def versions(self) -> list[int]:
+        """Those of the accounts it changes, before it does."""
+        read = self.decisions.books.read
+        return [read[account_id].version for account_id in self.decisions.books.changed]
 
     @property
     def is_copied(self) -> bool:
         """Whether its transfers, entries and records follow by COPY."""
-        return max(len(self.decisions.books.entries), len(self.decisions.changes)) >= COPIED_FROM
+        rows = max(len(self.decisions.books.entries), len(self.decisions.changes))
+        return self.undecided is not None or rows >= COPIED_FROM
 
     @property
     def fits_one_statement(self) -> bool:

@@ -1,11 +1,12 @@
 """Entries, transfers and records of a large batch, as COPY takes them. Made while PostgreSQL writes something else."""
 
 import struct
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 from libs.common.db.copy_rows import (
     NULL,
-    copy_body,
     field,
     jsonb_field,
     text_field,
@@ -13,6 +14,7 @@ from libs.common.db.copy_rows import (
     timestamp_value,
     uuid_value,
 )
+from services.ledger.domain.books import Entry
 from services.ledger.domain.transfer import Transfer
 from services.ledger.store.batch import Batch, Sealed
 from services.ledger.store.money import encode_facts
@@ -41,6 +43,10 @@ TRANSFERS: Final = (
 )
 JOURNAL: Final = ("shard", "journal_index", "kind", "transfer_id", "record", "leaf_hash", "chain_hash")
 
+# Some 100 and 200 kB. PostgreSQL begins with a piece when all of it is there, and each costs a round of the loop.
+_ENTRIES_A_PIECE: Final = 1_000
+_RECORDS_A_PIECE: Final = 250
+
 # Each length stands before its value, and the number of fields before the first.
 _ENTRY: Final = struct.Struct("!h i16s iq i16s iq iq iq iq").pack
 _TRANSFER_ID: Final = struct.Struct("!h i16s").pack
@@ -51,29 +57,79 @@ _LENGTH: Final = struct.Struct("!i").pack
 _HASHES: Final = struct.Struct("!i32s i32s").pack
 
 
-def entry_rows(batch: Batch) -> bytes:
-    """Return all entries of the batch."""
-    books = batch.decisions.books
-    accounts = {account_id: uuid_value(account_id) for account_id in books.changed}
-    transfers = {transfer_id: uuid_value(transfer_id) for transfer_id in {entry[2] for entry in books.entries}}
-    posted_at = timestamp_value(batch.recorded_at)
-    return copy_body(
-        _ENTRY(7, 16, accounts[account], 8, seq, 16, transfers[transfer], 8, index, 8, amount, 8, balance, 8, posted_at)
-        for account, seq, transfer, index, amount, balance in books.entries
-    )
+class CopiedRows:
+    """The rows of one batch. Makes bytes of each id once."""
+
+    def __init__(self, batch: Batch) -> None:
+        """Take the batch, decided or not yet."""
+        self._batch = batch
+        self._ids = _Ids()
+        self._packed = 0
+        self._at = timestamp_value(batch.recorded_at)
+
+    def entries(self) -> Iterator[bytes]:
+        """Yield the entries that were not asked for before, in pieces. What is undecided is decided between them."""
+        for _ in (None,) if self._batch.undecided is None else self._batch.undecided:
+            made = self._batch.decisions.books.entries[self._packed :]
+            self._packed += len(made)
+            yield from _pieces(self._entries(made), _ENTRIES_A_PIECE)
+
+    def _entries(self, entries: Iterable[Entry]) -> Iterator[bytes]:
+        ids, at = self._ids, self._at
+        return (
+            _ENTRY(7, 16, ids[account], 8, seq, 16, ids[transfer], 8, index, 8, amount, 8, balance, 8, at)
+            for account, seq, transfer, index, amount, balance in entries
+        )
+
+    def transfers(self) -> bytes:
+        """Return the states of all transfers that are new in this batch."""
+        ids, shard, states = self._ids, self._batch.shard, _States()
+        return b"".join(
+            _TRANSFER_ID(11, 16, ids[transfer.transfer_id])
+            + states[transfer.kind, transfer.status, transfer.version, transfer.code, transfer.reasons]
+            + (jsonb_field(encode_facts(transfer.facts)) if transfer.facts else NULL)
+            + _TRANSFER_END(8, transfer.journal_index, 2, transfer.attempts, 4, shard, 8, self._at)
+            for transfer in self._batch.decisions.inserted.values()
+        )
+
+    def records(self, sealed: Sealed) -> Iterator[bytes]:
+        """Yield the batch's records of the journal in pieces."""
+        ids, batch = self._ids, self._batch
+        kinds = {change.kind: text_field(change.kind) for change in batch.decisions.changes}
+        rows = (
+            b"".join(
+                (
+                    _RECORD_BEGIN(7, 4, batch.shard, 8, index),
+                    kinds[change.kind],
+                    _UUID(16, ids[change.state.transfer_id]) if isinstance(change.state, Transfer) else NULL,
+                    _LENGTH(len(record)),
+                    record,
+                    _HASHES(32, leaf, 32, chain),
+                )
+            )
+            for index, change, record, leaf, chain in zip(
+                range(batch.before.size, sealed.after.size),
+                batch.decisions.changes,
+                sealed.records,
+                sealed.leaves,
+                sealed.chain,
+                strict=True,
+            )
+        )
+        return _pieces(rows, _RECORDS_A_PIECE)
 
 
-def transfer_rows(batch: Batch) -> bytes:
-    """Return the states of all transfers that are new in this batch."""
-    changed_at = timestamp_value(batch.recorded_at)
-    states = _States()
-    return copy_body(
-        _TRANSFER_ID(11, 16, uuid_value(transfer.transfer_id))
-        + states[transfer.kind, transfer.status, transfer.version, transfer.code, transfer.reasons]
-        + (jsonb_field(encode_facts(transfer.facts)) if transfer.facts else NULL)
-        + _TRANSFER_END(8, transfer.journal_index, 2, transfer.attempts, 4, batch.shard, 8, changed_at)
-        for transfer in batch.decisions.inserted.values()
-    )
+def _pieces(rows: Iterator[bytes], size: int) -> Iterator[bytes]:
+    while piece := b"".join(islice(rows, size)):
+        yield piece
+
+
+class _Ids(dict[str, bytes]):
+    """The bytes of ids, each made when first asked for."""
+
+    def __missing__(self, text: str) -> bytes:
+        made = self[text] = uuid_value(text)
+        return made
 
 
 class _States(dict[tuple[str, str, int, str, tuple[str, ...]], bytes]):
@@ -85,28 +141,3 @@ class _States(dict[tuple[str, str, int, str, tuple[str, ...]], bytes]):
             (text_field(kind), text_field(status), field(_LENGTH(version)), text_field(code), texts_field(reasons))
         )
         return made
-
-
-def record_rows(batch: Batch, sealed: Sealed) -> bytes:
-    """Return the batch's records of the journal."""
-    kinds = {change.kind: text_field(change.kind) for change in batch.decisions.changes}
-    return copy_body(
-        b"".join(
-            (
-                _RECORD_BEGIN(7, 4, batch.shard, 8, index),
-                kinds[change.kind],
-                _UUID(16, uuid_value(change.state.transfer_id)) if isinstance(change.state, Transfer) else NULL,
-                _LENGTH(len(record)),
-                record,
-                _HASHES(32, leaf, 32, chain),
-            )
-        )
-        for index, change, record, leaf, chain in zip(
-            range(batch.before.size, sealed.after.size),
-            batch.decisions.changes,
-            sealed.records,
-            sealed.leaves,
-            sealed.chain,
-            strict=True,
-        )
-    )

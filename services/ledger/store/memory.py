@@ -35,9 +35,10 @@ _CACHED_ACCOUNTS_MAX: Final = 100_000
 
 
 class Recalled(NamedTuple):
-    """What a batch is decided on, beside the accounts."""
+    """What a batch is decided on. `accounts` are those it needs, whatever is forgotten before it is written."""
 
     head: JournalHead
+    accounts: Mapping[str, Account]
     known: dict[str, Transfer]
     done: dict[str, CommandAnswer]
     schedules: Mapping[int, FeeSchedule]
@@ -69,9 +70,11 @@ class Memory:
 
         Raises: HeadMoved when another writer has published fees since, and a hold of that day is asked for.
         """
-        if self._head is not None and not self._looks and self._holds_all(commands):
-            self.presumed = True
-            return Recalled(self._head, {}, {}, self._schedules)
+        if self._head is not None and not self._looks:
+            remembered = self._accounts_of_new(commands)
+            if remembered is not None:
+                self.presumed = True
+                return Recalled(self._head, remembered, {}, {}, self._schedules)
         self.presumed = False
         wanted = _accounts_of(leg for command in commands for leg in _legs_of(command)) | self._fee_accounts
         async with self._hot.autocommit() as connection:
@@ -96,18 +99,24 @@ class Memory:
             if isinstance(command, (TransferScreened, TransferBatchScreened))
             for transfer_id in transfers_of(command)
         )
-        return Recalled(self._head, known, done, self._schedules)
+        accounts = {account_id: self.accounts[account_id] for account_id in wanted if account_id in self.accounts}
+        return Recalled(self._head, accounts, known, done, self._schedules)
 
-    def _holds_all(self, commands: Sequence[Command]) -> bool:
-        """Whether they are new transfers alone, between accounts that are remembered."""
-        accounts = self.accounts
-        for command in commands:
-            if not isinstance(command, (TransferScreened, TransferBatchScreened)):
-                return False
-            for leg in _legs_of(command):
-                if leg.source_account_id not in accounts or leg.destination_account_id not in accounts:
-                    return False
-        return self._fee_accounts <= accounts.keys()
+    def _accounts_of_new(self, commands: Sequence[Command]) -> dict[str, Account] | None:
+        """Return their accounts; None unless they are new transfers alone, between accounts that are remembered."""
+        accounts, found = self.accounts, {}
+        try:
+            for command in commands:
+                if not isinstance(command, (TransferScreened, TransferBatchScreened)):
+                    return None
+                for leg in _legs_of(command):
+                    found[leg.source_account_id] = accounts[leg.source_account_id]
+                    found[leg.destination_account_id] = accounts[leg.destination_account_id]
+            for account_id in self._fee_accounts:
+                found[account_id] = accounts[account_id]
+        except KeyError:
+            return None
+        return found
 
     async def _load_accounts(self, connection: asyncpg.Connection, wanted: set[str]) -> None:
         unknown: set[str] = set()

@@ -46,10 +46,17 @@ WITH head AS MATERIALIZED (
 )"""
 """What both statements of a batch begin with. Arguments: shard, the size decided on, the time, and 22 columns."""
 NO_MONEY: Final[Columns] = ([],) * 22
+_LOCK: Final = "SELECT shard FROM ledger.heads WHERE shard = $1 AND size = $2 AND NOT halted FOR UPDATE"
 _MONEY_ALONE: Final = MONEY + "SELECT (SELECT count(*) FROM head), (SELECT count(*) FROM changed)"  # noqa: S608 -- made of statements written here
 _NO_ENTRIES: Final[Columns] = ([],) * 6
 _NO_ROWS: Final[Columns] = ([],) * 15
 _encode = msgspec.json.Encoder().encode
+
+
+async def lock_head(connection: asyncpg.Connection, batch: Batch) -> None:
+    """Lock the head before anything of the batch is written. Raises: HeadMoved when it is not what it is decided on."""
+    if await connection.fetchval(_LOCK, batch.shard, batch.before.size) is None:
+        raise HeadMoved
 
 
 async def write_money(connection: asyncpg.Connection, batch: Batch) -> None:

@@ -11,29 +11,36 @@ from libs.common.crash_points import reached
 from libs.common.db.copy_rows import copy_rows
 from libs.common.db.hot import HotConnection
 from services.ledger.store.batch import Batch, Sealed
-from services.ledger.store.copied_rows import ENTRIES, JOURNAL, TRANSFERS, entry_rows, record_rows, transfer_rows
+from services.ledger.store.copied_rows import ENTRIES, JOURNAL, TRANSFERS, CopiedRows
 from services.ledger.store.journal import write_journal
 from services.ledger.store.later_states import write_later_states
-from services.ledger.store.money import money_columns, write_money
+from services.ledger.store.money import lock_head, money_columns, write_money
 
 _Made = TypeVar("_Made")
 
 
-async def write_batch(hot: HotConnection, batch: Batch, seal: Callable[[], Sealed]) -> Sealed:
-    """Write the batch, all or nothing. `seal` is called once; of a large batch while PostgreSQL is busy with the money.
+async def write_batch(
+    hot: HotConnection, batch: Batch, seal: Callable[[], Sealed], prepare: Callable[[], None]
+) -> Sealed:
+    """Write the batch, all or nothing; what is undecided of it is decided meanwhile.
 
+    `seal` is called once, when all is decided, and `prepare` after it, which gets ready what is done after the commit;
+    of a large batch both while PostgreSQL is busy.
     Commits: head, accounts, entries, transfers, journal, tiles, block, checkpoint, published mark, audit entries.
     Raises: HeadMoved; asyncpg.UniqueViolationError of `TRANSFER_KNOWN` when one of the new transfers was decided
     before; Unavailable, after which it is not known whether it was written.
     """
     if batch.fits_one_statement:
-        return await _write_at_once(hot, batch, seal())
+        sealed = await _write_at_once(hot, batch, seal())
+        prepare()
+        return sealed
     async with hot.transaction() as connection:
         if batch.is_copied:
-            sealed = await _copy(connection, batch, seal)
+            sealed = await _copy(connection, batch, seal, prepare)
         else:
             await write_money(connection, batch)
             sealed = seal()
+            prepare()
         if not batch.decisions.only_inserts:
             await write_later_states(connection, batch)
         await write_journal(connection, batch, sealed)
@@ -43,20 +50,24 @@ async def write_batch(hot: HotConnection, batch: Batch, seal: Callable[[], Seale
     return sealed
 
 
-async def _copy(connection: asyncpg.Connection, batch: Batch, seal: Callable[[], Sealed]) -> Sealed:
-    """Write accounts, entries, transfers and records; most of it is made while PostgreSQL is busy with the accounts.
+async def _copy(
+    connection: asyncpg.Connection, batch: Batch, seal: Callable[[], Sealed], prepare: Callable[[], None]
+) -> Sealed:
+    """Write accounts, entries, transfers and records, so that PostgreSQL and this process work beside each other.
 
-    Not while entries or records are on their way: they are larger than a socket's buffer, and what does not fit waits
-    until the loop comes round again.
+    Of a batch that is still to be decided, entries go first: they are there as soon as its first transfers are decided.
     """
-    sealed, entries, transfers = await _meanwhile(
-        write_money(connection, batch), lambda: (seal(), entry_rows(batch), transfer_rows(batch))
+    rows = CopiedRows(batch)
+    if batch.undecided is not None:
+        await lock_head(connection, batch)
+        await copy_rows(connection, "ledger", "entries", ENTRIES, rows.entries())
+    sealed, transfers, left = await _meanwhile(
+        write_money(connection, batch), lambda: (seal(), rows.transfers(), list(rows.entries()))
     )
-    await copy_rows(connection, "ledger", "entries", ENTRIES, entries)
-    records = await _meanwhile(
-        copy_rows(connection, "ledger", "transfers", TRANSFERS, transfers), lambda: record_rows(batch, sealed)
-    )
-    await copy_rows(connection, "ledger", "journal", JOURNAL, records)
+    if left:
+        await copy_rows(connection, "ledger", "entries", ENTRIES, left)
+    await _meanwhile(copy_rows(connection, "ledger", "transfers", TRANSFERS, [transfers]), prepare)
+    await copy_rows(connection, "ledger", "journal", JOURNAL, rows.records(sealed))
     return sealed
 
 

@@ -16,8 +16,8 @@ from libs.common.errors import InvariantBroken, TallystickError, Unavailable
 from libs.common.messaging.outgoing_message import Outgoing
 from services.ledger.domain.attempts import CountAttempts
 from services.ledger.domain.commands import ChangeAccount, Command, PublishFeeSchedule, transfers_in
-from services.ledger.domain.engine import decide
-from services.ledger.domain.run import AccountAnswer, Answer, CommandAnswer, Decisions, FeeAnswer
+from services.ledger.domain.engine import decide_more
+from services.ledger.domain.run import AccountAnswer, Answer, CommandAnswer, Decisions, FeeAnswer, Run
 from services.ledger.domain.transfer import Transfer
 from services.ledger.messages import answer_message
 from services.ledger.metrics import COMMIT_SECONDS, CONFLICTS, JOURNAL_RECORDS, OUTCOMES
@@ -34,6 +34,8 @@ from services.ledger.use_cases.watch_clock import WatchClock
 
 COMMIT_TRANSFERS: Final = 1_000
 """Most transfers of one commit, unless a single atomic batch brings them."""
+PORTION: Final = 250
+"""Of more commands, the entries of so many are copied while the next are decided. That is a round trip of its own."""
 _WAITS_SECONDS: Final = (0.02, 0.08, 0.32)
 """Before the second, third and fourth try; each try waits between half of it and all of it."""
 _UNTRACED: Final[Mapping[str, str]] = {}
@@ -111,18 +113,16 @@ class PostTransfers:
             await asyncio.sleep(random.uniform(wait_seconds / 2, wait_seconds))  # noqa: S311 -- spreads two writers
 
     async def _try_to_post(self, commands: Sequence[Command], traceparents: Mapping[str, str]) -> None:
-        head, known, done, schedules = await self._memory.recall(commands)
+        head, accounts, known, done, schedules = await self._memory.recall(commands)
         # A shard's record times never go back, whatever the clock does.
         now = max(to_rfc3339(self._clock.now()), head.last_time)
-        decisions = decide(
-            commands,
-            accounts=self._memory.accounts,
-            known=known,
-            done=done,
-            schedules=schedules,
-            first_index=head.size,
-            now=now,
-        )
+        run = Run(accounts, known, first_index=head.size, now=now, done=done, schedules=schedules)
+        decisions = run.decisions
+        if self._memory.presumed and len(commands) > PORTION and not self._attempts.have_failed:
+            # New ones each make a record, so that there will be something to write is known before it is decided.
+            await self._write(decisions, head, now, traceparents, _portions(run, commands))
+            return
+        decide_more(run, commands)
         if decisions.changes:
             await self._write(decisions, head, now, traceparents)
         else:
@@ -132,30 +132,40 @@ class PostTransfers:
         if known or done:
             await self._outcomes.repeat_states(decisions.answers, before=head.size)
 
-    async def _write(self, decisions: Decisions, head: JournalHead, now: str, traceparents: Mapping[str, str]) -> None:
-        """Commit the decisions, remember the new state and tell the bus."""
+    async def _write(
+        self,
+        decisions: Decisions,
+        head: JournalHead,
+        now: str,
+        traceparents: Mapping[str, str],
+        undecided: Iterator[None] | None = None,
+    ) -> None:
+        """Commit the decisions, what is undecided of them included, remember the new state and tell the bus."""
         marked = self._outcomes.confirmed_size
         messages: list[Outgoing] = []
 
         def seal() -> Sealed:
+            return record_decisions(decisions, head=head, now=now, shard=self._shard, signer=self._signer)
+
+        def prepare() -> None:
             messages.extend(
                 answer_message(answer, self._shard, _traceparent_of(answer, traceparents))
                 for answer in decisions.answers
             )
-            return record_decisions(decisions, head=head, now=now, shard=self._shard, signer=self._signer)
 
-        books = decisions.books
-        # Read now: while the batch is being written, an account may be forgotten.
-        versions = [books.read[account_id].version for account_id in books.changed]
         at = from_rfc3339(now)
         audited = entries_of(decisions, at)
-        batch = Batch(self._shard, head, versions, decisions, recorded_at=at, published_size=marked, audited=audited)
+        batch = Batch(self._shard, head, decisions, at, published_size=marked, audited=audited, undecided=undecided)
         with COMMIT_SECONDS.time(), self._attempts.trying(decisions):
-            sealed = await write_batch(self._hot, batch, seal)
+            try:
+                sealed = await write_batch(self._hot, batch, seal, prepare)
+            finally:
+                for _ in undecided or ():  # a try that failed was one for all of them
+                    pass
         reached("ledger.after_commit_before_publish")
         if decisions.commands or decisions.reversals:
             reached("ledger.command_after_commit")
-        self._memory.remember(sealed.after, books.changed)
+        self._memory.remember(sealed.after, decisions.books.changed)
         if decisions.published is not None:
             self._memory.forget()  # the next batch reads the schedules again, and the accounts they credit
         self._memory.keep_active()
@@ -164,6 +174,13 @@ class PostTransfers:
         await self._outcomes.publish(messages, first=head.size, size=sealed.after.size, marked=marked)
         if audited:
             await self._outcomes.tell(messages_of(audited))
+
+
+def _portions(run: Run, commands: Sequence[Command]) -> Iterator[None]:
+    """Decide some of the commands with each step."""
+    for first in range(0, len(commands), PORTION):
+        decide_more(run, commands[first : first + PORTION])
+        yield
 
 
 def _traceparent_of(answer: Answer, traceparents: Mapping[str, str]) -> str:

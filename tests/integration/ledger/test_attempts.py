@@ -9,8 +9,8 @@ import pytest
 from libs.common.db.hot import HotConnection
 from libs.common.errors import Unavailable
 from services.ledger.store.batch import COPIED_FROM
-from services.ledger.use_cases.post_transfers import PostTransfers
-from tests.integration.ledger.books import SHARD, SIGNER, Books, check
+from services.ledger.use_cases.post_transfers import PORTION, PostTransfers
+from tests.integration.ledger.books import SHARD, SIGNER, Books, check, until_confirmed
 from tests.support.api_world import admin_connection
 from tests.support.ledger_builders import blocked, capture, id_of, leg, screened
 
@@ -37,7 +37,7 @@ async def attempts_of(admin_dsn: str, *names: str) -> list[int]:
         return [await connection.fetchval(query, id_of(name)) for name in names]
 
 
-@pytest.mark.parametrize("transfers", [1, COPIED_FROM])
+@pytest.mark.parametrize("transfers", [1, COPIED_FROM, PORTION])
 async def test_a_batch_that_another_writer_overtook_took_two_tries(
     books: Books, ledger_dsn: str, admin_dsn: str, transfers: int
 ) -> None:
@@ -47,6 +47,7 @@ async def test_a_batch_that_another_writer_overtook_took_two_tries(
     names = [f"t{number}" for number in range(transfers)]
     await books.do(screened("before", PART), *(screened(name, PART) for name in names))
     assert await attempts_of(admin_dsn, "others", "before", *names) == [1, 2, *[2] * transfers]
+    await until_confirmed(4 + transfers, books)  # it told by catching up, since another had written in between
     assert [told.attempts for told in (*books.told("before"), *books.told("t0"))] == [2, 2]
     await books.do(screened("after", PART))
     assert await attempts_of(admin_dsn, "after", "t0") == [1, 2]
@@ -72,6 +73,24 @@ async def test_a_batch_that_delivery_brings_again_counts_on(books: Books, ledger
     # A later state has a number of its own.
     await post([capture("t0")])
     assert await attempts_of(admin_dsn, "t0", "t1") == [1, 6]
+    await hot.close()
+    await books.outcomes.flush()
+    await check(admin_dsn)
+
+
+async def test_a_large_batch_that_comes_again_when_all_it_needs_is_remembered_counts_on(
+    books: Books, ledger_dsn: str, admin_dsn: str
+) -> None:
+    await books.fund(alice=1_000, bob=1)
+    hot = LosesWrites(ledger_dsn, "test-lossy")
+    post = PostTransfers(hot=hot, outcomes=books.outcomes, signer=SIGNER, clock=books.watch, shard=SHARD)
+    commands = [screened(f"t{number}", PART) for number in range(PORTION + 1)]
+    hot.losses = 4
+    with pytest.raises(Unavailable):
+        await post(commands)
+    await post([screened("between", PART)])
+    await post(commands)
+    assert await attempts_of(admin_dsn, "between", "t0", f"t{PORTION}") == [1, 5, 5]
     await hot.close()
     await books.outcomes.flush()
     await check(admin_dsn)

@@ -1,6 +1,8 @@
 """The one commit of a batch: what it costs, what it locks and in which order, and what it leaves when it loses."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
@@ -8,14 +10,18 @@ import asyncpg
 import pytest
 
 from libs.common.clock import from_rfc3339, to_rfc3339
+from libs.common.db.hot import HotConnection
+from libs.common.errors import InvariantBroken
 from libs.common.proof.tiles import TILE_WIDTH
 from services.ledger.domain.commands import Command
-from services.ledger.domain.engine import decide
+from services.ledger.domain.engine import FREE_OF_CHARGE, decide_more
+from services.ledger.domain.run import Run
 from services.ledger.store.accounts import load_accounts
 from services.ledger.store.batch import COPIED_FROM, Batch, HeadMoved, Sealed
-from services.ledger.store.heads import load_head
+from services.ledger.store.heads import JournalHead, load_head
 from services.ledger.store.money import write_money
 from services.ledger.store.postings import write_batch
+from services.ledger.use_cases.post_transfers import PORTION, PostTransfers
 from services.ledger.use_cases.record_decisions import record_decisions
 from tests.integration.ledger.books import SHARD, SIGNER, Books, check, until_waiting
 from tests.support.api_world import MovedClock, admin_connection
@@ -23,6 +29,18 @@ from tests.support.ledger_builders import NOW, batch, blocked, held, id_of, leg,
 
 TABLES: Final = ("accounts", "entries", "transfers", "journal", "tree_tiles", "blocks", "checkpoints", "heads")
 SMALL_AND_LARGE: Final = pytest.mark.parametrize("transfers", [1, COPIED_FROM])
+
+
+class Forgets(HotConnection):
+    """Has the writer forget an account as soon as a batch has begun."""
+
+    post: PostTransfers
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        async with super().transaction() as connection:
+            self.post.forget_account(id_of("alice"))
+            yield connection
 
 
 class StoppedClock(MovedClock):
@@ -51,6 +69,83 @@ async def test_a_batch_that_copies_or_changes_a_hold_is_a_transaction(books: Boo
     async with books.statements() as said:
         await books.do(resolved("h", part))
     assert verbs(said) == ["SELECT", "BEGIN", "WITH", "UPDATE", "INSERT", "WITH", "COMMIT"]
+
+
+async def test_a_large_batch_is_decided_while_its_first_entries_are_being_copied(books: Books, admin_dsn: str) -> None:
+    await books.fund(alice=1_000, bob=1)
+    async with books.writing.autocommit() as connection:
+        run, head = await begun(connection)
+    in_transaction = []
+
+    def deciding() -> Iterator[None]:
+        for command in posted(3):
+            in_transaction.append((connection.is_in_transaction(), len(run.decisions.books.entries)))
+            decide_more(run, [command])
+            yield
+
+    late = batch_of(run, head, deciding())
+    await write_batch(books.writing, late, lambda: seal(late), nothing)
+    assert in_transaction == [(True, 0), (True, 2), (True, 4)]
+    # Two for each deposit, and two for each of the three.
+    assert len((await rows(admin_dsn))["entries"]) == 2 * 2 + 3 * 2
+
+
+async def test_a_batch_that_is_still_to_be_decided_waits_for_the_head_before_it_is(
+    books: Books, admin_dsn: str
+) -> None:
+    await books.fund(alice=1_000, bob=1)
+    async with books.writing.autocommit() as connection:
+        run, head = await begun(connection)
+
+    def deciding() -> Iterator[None]:
+        decide_more(run, posted(COPIED_FROM))
+        yield
+
+    before = await rows_at_rest(books, admin_dsn)
+    async with admin_connection(admin_dsn) as first:
+        async with first.transaction():
+            await first.execute("UPDATE ledger.heads SET size = size + 1")
+            writing = await written_behind(books, admin_dsn, batch_of(run, head, deciding()))
+            assert run.decisions.answers == []
+        with pytest.raises(HeadMoved):
+            await writing
+        await first.execute("UPDATE ledger.heads SET size = size - 1")
+    assert run.decisions.answers == []
+    assert await rows(admin_dsn) == before
+
+
+async def test_a_decision_that_fails_half_way_leaves_nothing(books: Books, admin_dsn: str) -> None:
+    await books.fund(alice=1_000, bob=1)
+    async with books.writing.autocommit() as connection:
+        run, head = await begun(connection)
+
+    def deciding() -> Iterator[None]:
+        decide_more(run, posted(COPIED_FROM))
+        yield
+        raise InvariantBroken("decisions are pure")
+
+    before = await rows_at_rest(books, admin_dsn)
+    late = batch_of(run, head, deciding())
+    with pytest.raises(InvariantBroken):
+        await write_batch(books.writing, late, lambda: seal(late), nothing)
+    assert await rows(admin_dsn) == before
+    await books.do(*posted(COPIED_FROM))
+    await books.outcomes.flush()
+    await check(admin_dsn)
+
+
+async def test_an_account_that_is_forgotten_while_a_batch_is_decided_is_known_to_it_all_the_same(
+    books: Books, ledger_dsn: str, admin_dsn: str
+) -> None:
+    await books.fund(alice=1_000, bob=1)
+    hot = Forgets(ledger_dsn, "test-forgets")
+    hot.post = PostTransfers(hot=hot, outcomes=books.outcomes, signer=SIGNER, clock=books.watch, shard=SHARD)
+    await hot.post([screened("first", leg("alice", "bob", 1))])
+    await hot.post(posted(PORTION + 1))
+    assert set(books.last(*(f"t{number}" for number in range(PORTION + 1)))) == {("posted", "")}
+    await hot.close()
+    await books.outcomes.flush()
+    await check(admin_dsn)
 
 
 @pytest.mark.parametrize("refused", [COPIED_FROM - 1, COPIED_FROM])
@@ -131,7 +226,7 @@ async def test_an_account_that_moved_has_nothing_written_to_any_table(books: Boo
         await connection.execute("UPDATE ledger.accounts SET version = version + 1 WHERE account_id = $1", id_of(name))
     before = await rows_at_rest(books, admin_dsn)
     with pytest.raises(HeadMoved):
-        await write_batch(books.writing, late, lambda: seal(late))
+        await write_batch(books.writing, late, lambda: seal(late), nothing)
     assert await rows(admin_dsn) == before
     # Decided again on what is there, all of it is written.
     await books.do(*commands)
@@ -211,7 +306,7 @@ async def lose(books: Books, late: Batch) -> None:
     """Write a batch whose head is another by now. All that its first statement wrote is committed."""
     if late.fits_one_statement:
         with pytest.raises(HeadMoved):
-            await write_batch(books.writing, late, lambda: seal(late))
+            await write_batch(books.writing, late, lambda: seal(late), nothing)
         return
     # Rolling back would hide what it wrote.
     async with books.writing.transaction() as connection:
@@ -227,18 +322,33 @@ async def decided_by_itself(books: Books, transfers: int) -> Batch:
 
 async def written_behind(books: Books, admin_dsn: str, decided_batch: Batch) -> asyncio.Task[Sealed]:
     """Begin to write, and return once that waits for somebody."""
-    writing = asyncio.create_task(write_batch(books.writing, decided_batch, lambda: seal(decided_batch)))
+    writing = asyncio.create_task(write_batch(books.writing, decided_batch, lambda: seal(decided_batch), nothing))
     assert await until_waiting(admin_dsn)
     return writing
 
 
 async def decided(connection: asyncpg.Connection, *commands: Command) -> Batch:
     """Return what a writer would write that sees the books as they are now."""
+    run, head = await begun(connection)
+    decide_more(run, commands)
+    return batch_of(run, head)
+
+
+async def begun(connection: asyncpg.Connection) -> tuple[Run, JournalHead]:
+    """Return a run that sees the books as they are now, and the journal's end."""
     head = await load_head(connection, SHARD)
     accounts = await load_accounts(connection, [id_of("alice"), id_of("bob")])
-    decisions = decide(commands, accounts=accounts, known={}, first_index=head.size, now=head.last_time)
-    versions = [accounts[account_id].version for account_id in decisions.books.changed]
-    return Batch(SHARD, head, versions, decisions, recorded_at=from_rfc3339(head.last_time), published_size=0)
+    schedules = FREE_OF_CHARGE
+    return Run(accounts, {}, first_index=head.size, now=head.last_time, done={}, schedules=schedules), head
+
+
+def batch_of(run: Run, head: JournalHead, undecided: Iterator[None] | None = None) -> Batch:
+    at = from_rfc3339(head.last_time)
+    return Batch(SHARD, head, run.decisions, recorded_at=at, published_size=0, undecided=undecided)
+
+
+def nothing() -> None:
+    """Nobody is told."""
 
 
 def seal(batch: Batch) -> Sealed:
