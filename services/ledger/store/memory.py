@@ -107,9 +107,13 @@ class Memory:
         accounts, found = self.accounts, {}
         try:
             for command in commands:
-                if not isinstance(command, (TransferScreened, TransferBatchScreened)):
+                if isinstance(command, TransferScreened):  # nearly all of them
+                    legs: Sequence[Leg] = command.command.legs
+                elif isinstance(command, TransferBatchScreened):
+                    legs = _legs_of(command)
+                else:
                     return None
-                for leg in _legs_of(command):
+                for leg in legs:
                     found[leg.source_account_id] = accounts[leg.source_account_id]
                     found[leg.destination_account_id] = accounts[leg.destination_account_id]
             for account_id in self._fee_accounts:

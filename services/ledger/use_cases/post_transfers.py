@@ -15,7 +15,13 @@ from libs.common.db.hot import HotConnection
 from libs.common.errors import InvariantBroken, TallystickError, Unavailable
 from libs.common.messaging.outgoing_message import Outgoing
 from services.ledger.domain.attempts import CountAttempts
-from services.ledger.domain.commands import ChangeAccount, Command, PublishFeeSchedule, transfers_in
+from services.ledger.domain.commands import (
+    ChangeAccount,
+    Command,
+    PublishFeeSchedule,
+    TransferScreened,
+    transfers_in,
+)
 from services.ledger.domain.engine import decide_more
 from services.ledger.domain.run import AccountAnswer, Answer, CommandAnswer, Decisions, FeeAnswer, Run
 from services.ledger.domain.transfer import Transfer
@@ -222,8 +228,7 @@ def _parts(commands: Sequence[Command]) -> Iterator[list[Command]]:
     part: list[Command] = []
     transfers = 0
     for command in commands:
-        alone = isinstance(command, (ChangeAccount, PublishFeeSchedule))
-        weight = COMMIT_TRANSFERS if alone else transfers_in(command)
+        weight = 1 if isinstance(command, TransferScreened) else _weight(command)
         if part and transfers + weight > COMMIT_TRANSFERS:
             yield part
             part, transfers = [], 0
@@ -231,3 +236,9 @@ def _parts(commands: Sequence[Command]) -> Iterator[list[Command]]:
         transfers += weight
     if part:
         yield part
+
+
+def _weight(command: Command) -> int:
+    """Return how many transfers of a commit it takes up."""
+    alone = isinstance(command, (ChangeAccount, PublishFeeSchedule))
+    return COMMIT_TRANSFERS if alone else transfers_in(command)
