@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 import asyncpg
@@ -177,6 +178,7 @@ async def keep_decisions(
     others: list[NewDecision] = []
     for one in decisions:
         (plain if one.is_plain else others).append(one)
+    plain.sort(key=_payer_first)
     if others:
         await transaction.write_together()
     try:
@@ -193,7 +195,7 @@ async def keep_decisions(
                 by.screening_version,
                 lane,
                 *rule_counts.columns(),
-                *activity_columns(activity, now),
+                *activity_columns(sorted(activity, key=attrgetter("payer_id")), now),
                 *_counts_by_time(plain),
             )
         if others:
@@ -224,6 +226,11 @@ async def _insert(
         [one.command for one in decisions],
         now,
     )
+
+
+def _payer_first(decision: NewDecision) -> str:
+    """Return what rows are written in order of: entries of the index by payer then lie beside each other."""
+    return decision.user_id or ""
 
 
 def _counts_by_time(decisions: Sequence[NewDecision]) -> tuple[list[Any], ...]:

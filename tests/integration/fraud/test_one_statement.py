@@ -41,6 +41,19 @@ async def test_a_new_transfer_between_remembered_customers_costs_two_round_trips
     assert await firsts(office, Asked((transfer(payer),))) == ["SELECT", "SELECT", "WITH"], "a payee never seen before"
 
 
+async def test_rows_are_written_in_the_order_of_their_payers_and_answered_in_that_of_the_requests(
+    office: Office,
+) -> None:
+    payers = sorted((new_id() for _ in range(5)), reverse=True)
+    commands = [transfer(payer) for payer in payers]
+    async with office.statements() as sent:
+        await office.ask(*commands)
+
+    assert [message.command for message in office.said] == commands
+    written = [argument for argument in sent[-1].args if isinstance(argument, list) and set(argument) == set(payers)]
+    assert written == [sorted(payers)] * 3, "customers, decisions and activity"
+
+
 async def test_a_deposit_is_written_without_any_payer(office: Office) -> None:
     await office.ask_one(deposit(amount_minor=100))
     await asyncio.sleep(0)  # the acknowledgement is noted in the loop's next turn
