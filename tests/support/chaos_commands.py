@@ -16,6 +16,9 @@ Entry: TypeAlias = tuple[int, str, int]
 """(index of the journal record, account id, amount)"""
 
 
+_HTTP_STATUS = {"posted": 201, "held": 201, "refused": 422, "blocked": 403, "voided": 403}
+
+
 @dataclass(frozen=True)
 class Stored:
     """What the ledger has of a transfer; None where it has nothing."""
@@ -165,10 +168,15 @@ class Life:
             for each in answers
             if each.transfer_id != stored.transfer_id
         ]
-        http_status = {"posted": 201, "held": 201, "refused": 422, "blocked": 403, "voided": 403}.get(first, 0)
-        expected = (http_status, first, "" if first == "held" else stored.code)
+        expected = {(_HTTP_STATUS.get(first, 0), first, "" if first == "held" else stored.code)}
+        if first == "held" and self.is_over:
+            # A broker that forgets may keep the hold itself from the gateway, which then answers with its end.
+            status, code = self._state()
+            expected.add((_HTTP_STATUS[status], status, code))
         told = {(each.http_status, each.status, each.code) for each in answers if each.http_status != 202}
-        self.wrong += [f"told {each}, is {expected}" for each in told if each != expected]
+        self.wrong += [f"told {each}, is {expected}" for each in told if each not in expected]
+        if len(told) > 1:
+            self.wrong.append(f"told {told}: not the same each time")
 
 
 def live(move: Move, stored: Stored, commands: Iterable[tuple[Command, Decided]], now: datetime) -> Life:

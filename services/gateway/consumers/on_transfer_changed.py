@@ -1,6 +1,7 @@
 """Hears TransferChanged: as a group for the projection, from the tip for those who wait."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,7 @@ from services.gateway.use_cases.keep_events import KeepEvents
 from services.gateway.use_cases.notify_payees import NotifyPayees
 from services.gateway.use_cases.project_outcomes import outcome_of, project_outcomes
 
+_FIRST_VERSION: Final = 1
 _decode_transfer = msgspec.json.Decoder(TransferChanged).decode
 
 
@@ -39,7 +41,11 @@ class OnTransferChanged:
 
 
 class WakeWaiters:
-    """Reads the tip in every api process and decodes only what somebody here waits for."""
+    """Reads the tip in every api process and decodes only what somebody here waits for.
+
+    It tells first states alone. Who still waits when a later one comes has missed the first, which may be what is
+    frozen under his key: he is answered from the projection, within a second.
+    """
 
     def __init__(self, waiters: Waiters) -> None:
         """Wake these."""
@@ -51,10 +57,12 @@ class WakeWaiters:
         for key, payload in glimpses:
             if wants(key):
                 try:
-                    resolve(_read(payload))
+                    outcome = _read(payload)
                 except UNREADABLE:
                     # The consumer group parks it; the poll or the deadline answers whoever waits.
                     continue
+                if outcome.version == _FIRST_VERSION:
+                    resolve(outcome)
 
 
 def _read(payload: bytes) -> Outcome:

@@ -57,6 +57,15 @@ def test_an_answer_that_is_not_what_happened_and_one_that_never_came_are_noticed
     assert life(stored, asked(CAPTURE, 20, Answer(200, "t", "held", "", "another", 20), 6)).wrong != []
 
 
+def test_a_hold_that_was_never_heard_of_is_answered_with_its_end_to_everybody_alike() -> None:
+    ended, late = replace(HELD, status="voided", code="hold_expired"), NINE + 2 * HOUR
+    end, hold = Answer(403, "t", "voided", "hold_expired"), Answer(201, "t", "held", "")
+    assert life(ended, move=replace(HOLD, answers=[end, end]), now=late).wrong == []
+    assert life(ended, move=replace(HOLD, answers=[end, hold]), now=late).wrong != []
+    assert life(ended, move=replace(HOLD, answers=[Answer(201, "t", "posted", "")]), now=late).wrong != []
+    assert life(HELD, move=replace(HOLD, answers=[end])).wrong != []
+
+
 def test_a_hold_ends_at_its_time_and_no_later() -> None:
     later = NINE + 2 * HOUR
     assert life(HELD, now=later).wrong != []
