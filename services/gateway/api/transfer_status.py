@@ -36,7 +36,7 @@ def transfer_status_router(connection: HotConnection, waiters: Waiters) -> APIRo
     async def show(
         transfer_id: Annotated[str, Path(max_length=64)], principal: Annotated[Principal, permitted("transfer.read")]
     ) -> Response:
-        found = await find_transfer(connection, transfer_id) if is_id(transfer_id) else None
+        found = await find_transfer(connection, transfer_id, waiters.newest) if is_id(transfer_id) else None
         if found is None:
             raise NotFound("transfer_not_found", "There is no such transfer, or it is not yours.")
         require_party(principal, found.party_ids, what="transfer")

@@ -1,5 +1,6 @@
 """Transfers as they are kept: what was asked, by whom, and the newest state; reversals are transfers too."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,8 +62,13 @@ class KnownTransfer:
         )
 
 
-async def find_transfer(connection: HotConnection, transfer_id: str) -> KnownTransfer | None:
-    """Return a transfer or a reversal. Raises: Unavailable."""
+async def find_transfer(
+    connection: HotConnection, transfer_id: str, newest: Callable[[Outcome], Outcome] | None = None
+) -> KnownTransfer | None:
+    """Return a transfer or a reversal. Raises: Unavailable.
+
+    `newest` knows what somebody was told of an outcome before it was kept: a reversal's amounts come with it.
+    """
     async with connection.autocommit() as database:
         row: asyncpg.Record | None = await database.fetchrow(_SELECT, transfer_id)
         if row is not None:
@@ -70,6 +76,7 @@ async def find_transfer(connection: HotConnection, transfer_id: str) -> KnownTra
         reversal = await find_reversal(database, transfer_id)
         if reversal is None:
             return None
+        reversal.outcome = reversal.outcome if newest is None else newest(reversal.outcome)
         row = await database.fetchrow(_SELECT, reversal.subject_id)
         original = await _known(database, read_command(row[0]), None)
         amounts_minor = await amounts_of(database, reversal)

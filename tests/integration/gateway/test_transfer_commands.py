@@ -464,6 +464,19 @@ async def test_a_reversal_says_itself_how_much_all_that_is_left_was(counter: Cou
     assert [leg["amount_minor"] for leg in document["legs"]] == [150]
 
 
+async def test_a_reversal_that_is_not_kept_yet_is_shown_as_its_caller_was_told(counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await posted_till(counter, http, 500, 300)
+        asking = asyncio.create_task(at.ask("reversals", REASON, wait="wait=20"))
+        await until(lambda: bool(at.sent()))
+        reversal_id = counter.sent_ids()[0]
+        told = changed(reversal_id, "posted", 1, journal_index=39, reverses=at.transfer_id, gave_back_minor=(500, 300))
+        WakeWaiters(counter.waiters)([Glimpse(reversal_id, msgspec.json.encode(told))])
+        posted = await asking
+        assert (posted.status_code, (await at.show(reversal_id)).json()) == (201, posted.json())
+    assert [leg["amount_minor"] for leg in posted.json()["legs"]] == [500, 300]
+
+
 async def test_how_much_all_that_is_left_was_is_what_the_original_says_then(counter: Counter) -> None:
     key = new_id()
     async with counter.http() as http:
