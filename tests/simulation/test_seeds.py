@@ -15,7 +15,7 @@ import pytest
 from tests.simulation.conftest import Say
 from tests.support.simulated_seeds import simulation
 
-SEEDS = int(os.environ.get("TALLYSTICK_SEEDS", "30"))
+SEEDS = int(os.environ.get("TALLYSTICK_SEEDS", "10"))
 FIRST = int(os.environ.get("TALLYSTICK_SEED", "1"))
 OF_ONE_WORLD = 25
 """Seeds that share a world: to start one costs more than a seed, and to check it costs more the older it is."""
