@@ -10,7 +10,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 # The servers every lane but unit may ask for by fixture; nothing starts until one does.
-pytest_plugins = ("tests.support.postgres", "tests.support.broker", "tests.support.sharing")
+pytest_plugins = ("tests.support.postgres", "tests.support.broker", "tests.support.saying", "tests.support.sharing")
 
 # How long an example takes says how busy the machine is, and nothing of the code.
 settings.register_profile("tallystick", deadline=None, suppress_health_check=[HealthCheck.too_slow])

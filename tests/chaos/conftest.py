@@ -1,24 +1,11 @@
 """A stack for each file of chaos, kept with its logs when one of the file's tests failed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from tests.support.chaos_stack import ChaosStack, chaos_stack
-
-Say = Callable[[str], None]
-
-
-@pytest.fixture(scope="session")
-def say(pytestconfig: pytest.Config) -> Say:
-    """Write a line to the terminal at once, also when the test passes: seeds and recovery times are results."""
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-
-    def write(text: str) -> None:
-        with capture.global_and_fixture_disabled():
-            print(f"\n{text}", end="", flush=True)  # noqa: T201 -- past the capture, to the person who waits
-
-    return write
+from tests.support.saying import Say
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -12,6 +12,7 @@ from tests.support.chaos_api import Api
 from tests.support.chaos_stack import ChaosStack, Circle, found_circle, fund, settle_and_check
 from tests.support.crashing import CrashOrder, order_crash
 from tests.support.load import Load
+from tests.support.saying import Say
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -20,8 +21,6 @@ FROZEN_SECONDS = 17.0
 """Two more than any connection waits for an answer."""
 SENT_SECONDS = 0.1
 """Long enough for a message to reach the broker, a fifth of the pause between two commits of offsets."""
-
-Say = Callable[[str], None]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

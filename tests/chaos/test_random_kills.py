@@ -10,7 +10,6 @@ import random
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Callable
 
 import pytest
 
@@ -18,6 +17,7 @@ from tests.support.chaos_api import Api
 from tests.support.chaos_newcomers import Newcomers
 from tests.support.chaos_stack import VICTIMS, ChaosStack, Circle, found_circle, fund, settle_and_check
 from tests.support.load import Load
+from tests.support.saying import Say
 
 ROUNDS = int(os.environ.get("TALLYSTICK_CHAOS_ROUNDS", "1"))
 SEED = os.environ.get("TALLYSTICK_CHAOS_SEED") or secrets.token_hex(4)
@@ -25,8 +25,6 @@ CUSTOMERS, ACCOUNTS = 4, 200
 REQUESTS_PER_SECOND = 60.0
 RECOVERY_SECONDS_MAX = 60.0
 LONG_RECOVERY_SECONDS = 10.0
-
-Say = Callable[[str], None]
 
 
 @pytest.mark.timeout(180 + 150 * ROUNDS)

@@ -5,7 +5,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.support.api_world import admin_connection
 from tests.support.chaos_api import Api, Person
 from tests.support.chaos_stack import ChaosStack, Circle, found_circle, fund, settle_and_check
 from tests.support.load import Load
+from tests.support.saying import Say
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -24,8 +25,6 @@ HELD = 3
 """Transfers that wait for each newcomer."""
 PATIENCE_SECONDS = 120.0
 """A lost event is caught within a minute, and a broker that was killed comes back before."""
-
-Say = Callable[[str], None]
 
 
 @dataclass

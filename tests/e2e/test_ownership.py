@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from libs.common.http.permissions import scopes_open_to
 from tests.e2e.api_client import Api, Person, new_key, staff, transfer, wait_until
 from tests.e2e.ownership_table import ABSENT, API_KEY, COLUMNS, STAFF, TABLE, Line, Resources, path_of
+from tests.support.saying import Say
 
 REFUSED = {"401", "403", "404"}
 WITH = (*COLUMNS, API_KEY)
@@ -186,7 +186,7 @@ def test_every_operation_has_its_line_and_declares_its_action(world: World) -> N
     ] == []
 
 
-def test_who_may_not_learns_nothing_and_changes_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_who_may_not_learns_nothing_and_changes_nothing(world: World, say: Say) -> None:
     before = digests(world.api)
     wrong, tried = [], 0
     for operation, line in TABLE.items():
@@ -201,6 +201,4 @@ def test_who_may_not_learns_nothing_and_changes_nothing(world: World, capsys: py
     assert not wrong, "\n".join(wrong)
     after = digests(world.api)
     assert {table for table in UNTOUCHED if before[table] != after[table]} == set()
-    with capsys.disabled():
-        principals = len(WITH) + len(WITHOUT)
-        sys.stdout.write(f"\nownership: {len(TABLE)} operations x {principals} principals, {tried} requests tried\n")
+    say(f"ownership: {len(TABLE)} operations x {len(WITH) + len(WITHOUT)} principals, {tried} requests tried")

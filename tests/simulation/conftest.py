@@ -1,7 +1,7 @@
-"""The world of the seeds: started once, since a start costs more than a seed."""
+"""What a world of the simulation needs: a database, and a place for its logs."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,20 +9,6 @@ import structlog
 
 from tests.support.postgres import fresh_database
 from tests.support.simulated_world import migrate
-
-Say = Callable[[str], None]
-
-
-@pytest.fixture
-def say(pytestconfig: pytest.Config) -> Say:
-    """Write a line to the terminal at once: a seed and what came of it are results."""
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-
-    def write(text: str) -> None:
-        with capture.global_and_fixture_disabled():
-            print(f"\n{text}", end="", flush=True)  # noqa: T201 -- past the capture, to the person who waits
-
-    return write
 
 
 @pytest.fixture

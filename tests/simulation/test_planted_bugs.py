@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.conftest import Say
 from tests.support import chaos_stack, load_sender
 from tests.support.planted_bugs import PLANTED
+from tests.support.saying import Say
 from tests.support.simulated_seeds import simulation
 
 SEEDS = int(os.environ.get("TALLYSTICK_SEEDS", "500"))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.conftest import Say
+from tests.support.saying import Say
 from tests.support.simulated_seeds import simulation
 
 SEEDS = int(os.environ.get("TALLYSTICK_SEEDS", "10"))
