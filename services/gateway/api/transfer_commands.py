@@ -20,7 +20,12 @@ from services.gateway.domain.leg_amounts import amounts_by_leg
 from services.gateway.use_cases.accept_commands import AskedCommand
 from services.gateway.use_cases.prepare_transfer import commit_to
 from services.gateway.views.known_transfers import REVERSAL, KnownTransfer, find_transfer, reversal_of
-from services.gateway.views.ledger_states import await_first_outcome, await_reversal_amounts, await_transfer_state
+from services.gateway.views.ledger_states import (
+    await_first_outcome,
+    await_reversal_amounts,
+    await_reversal_shown,
+    await_transfer_state,
+)
 
 _HoldEnder = Annotated[Principal, permitted("hold.end")]
 
@@ -238,6 +243,7 @@ class _TransferCommands:
         moved_minor = await await_reversal_amounts(self._parts.states, command)
         if moved_minor is None:
             return decided.accepted(location)
+        await await_reversal_shown(self._parts.states, command)
         return decided.answer(201, reversal_of(transfer, command, moved_minor).render(), location=location)
 
     async def _submit(

@@ -9,8 +9,13 @@ import asyncpg
 from libs.common.clock import monotonic_seconds
 from libs.common.db.hot import HotConnection
 from services.gateway.domain.outcomes import Outcome
-from services.gateway.store.commands import StoredCommand
-from services.gateway.store.later_states import AccountState, load_account_state_at, load_state_at
+from services.gateway.store.commands import StoredCommand, find_reversal
+from services.gateway.store.later_states import (
+    AccountState,
+    load_account_state_at,
+    load_newest_state,
+    load_state_at,
+)
 from services.gateway.store.transfers import load_outcomes
 from services.gateway.views.known_transfers import amounts_of
 
@@ -48,6 +53,23 @@ async def await_reversal_amounts(connection: HotConnection, reversal: StoredComm
     Raises: Unavailable.
     """
     return await _until_there(connection, lambda database: amounts_of(database, reversal))
+
+
+async def await_reversal_shown(connection: HotConnection, reversal: StoredCommand) -> None:
+    """Wait until a posted reversal shows wherever it is read: in itself, and in what its original says is reversed.
+
+    Ends without that when the projection does not have it in time. Raises: Unavailable.
+    """
+
+    async def load(database: asyncpg.Connection) -> Outcome | None:
+        kept = await find_reversal(database, reversal.command_id)
+        if kept is None or kept.outcome.version == 0:
+            return None
+        original = await load_newest_state(database, reversal.subject_id)
+        is_later = original is not None and original.journal_index > reversal.outcome.journal_index
+        return original if is_later else None
+
+    await _until_there(connection, load)
 
 
 async def _until_there(

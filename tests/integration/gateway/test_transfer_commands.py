@@ -477,6 +477,20 @@ async def test_a_reversal_that_is_not_kept_yet_is_shown_as_its_caller_was_told(c
     assert [leg["amount_minor"] for leg in posted.json()["legs"]] == [500, 300]
 
 
+async def test_a_reversal_is_answered_when_its_original_shows_it_as_well(counter: Counter) -> None:
+    async with counter.http() as http:
+        at = await posted_till(counter, http)
+        asking = asyncio.create_task(at.ask("reversals", {"amount_minor": 200, **REASON}, wait="wait=20"))
+        await until(lambda: bool(at.sent()))
+        reversal_id = counter.sent_ids()[0]
+        told = changed(reversal_id, "posted", 1, journal_index=39, reverses=at.transfer_id, gave_back_minor=(200,))
+        WakeWaiters(counter.waiters)([Glimpse(reversal_id, msgspec.json.encode(told))])
+        await asyncio.sleep(0.1)
+        assert not asking.done()
+        await counter.hear_all(told, changed(at.transfer_id, "posted", 2, journal_index=40, reversed_minor=(200,)))
+        assert (await asking).status_code == 201
+
+
 async def test_how_much_all_that_is_left_was_is_what_the_original_says_then(counter: Counter) -> None:
     key = new_id()
     async with counter.http() as http:
