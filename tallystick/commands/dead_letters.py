@@ -1,7 +1,6 @@
 """`tallystick dead-letters`: what could not be processed, and what a person decides about it."""
 
 import asyncio
-import getpass
 import json
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
@@ -9,19 +8,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
+import asyncpg
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from libs.common.audit.asker import Asker
 from libs.common.clock import to_rfc3339
 from libs.common.errors import TallystickError
 from libs.common.messaging.resolve_dead_letters import DeadLetter, DeadLetterOffice, Status, open_office
+from tallystick.stack.administrators import BY_HELP, at_the_console, require_administrator
 from tallystick.stack.errors import StackError
 from tallystick.stack.stack_file import find_stack
 
 _PAYLOAD_CHARACTERS_MAX: Final = 20_000
 _ID_CHARACTERS: Final = 36
+_COMMAND: Final = "tallystick dead-letters"
 
 Answer = TypeVar("Answer")
 Data = Annotated[Path, typer.Option(help="Folder of the stack.")]
@@ -33,7 +36,7 @@ Kafka = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 LetterId = Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.", show_default=False)]
-By = Annotated[str, typer.Option(help="Who decides; kept with the letter.", show_default="you")]
+By = Annotated[str, typer.Option(help=f"{BY_HELP} Kept with the letter.", show_default=False)]
 
 app = typer.Typer(no_args_is_help=True, help="Messages that could not be processed: list, show, replay, discard.")
 
@@ -47,7 +50,8 @@ def list_command(
     as_json: AsJson = False,
 ) -> None:
     """List dead letters of all services, newest first."""
-    letters = _ask(postgres or find_stack(data).postgres, lambda office: office.list_letters(service, status))
+    dsn = postgres or find_stack(data).postgres
+    letters = _ask(dsn, _whoever_is_here(), lambda office: office.list_letters(service, status))
     if as_json:
         typer.echo(json.dumps([_summary(letter) for letter in letters]))
         return
@@ -64,7 +68,8 @@ def show_command(
     dead_letter_id: LetterId, data: Data = Path(".tallystick"), postgres: Postgres = None, as_json: AsJson = False
 ) -> None:
     """Show all that is known of one: headers, payload, cause, stack, when and how often."""
-    letter = _ask(postgres or find_stack(data).postgres, lambda office: office.show(dead_letter_id))
+    dsn = postgres or find_stack(data).postgres
+    letter = _ask(dsn, _whoever_is_here(), lambda office: office.show(dead_letter_id))
     if as_json:
         typer.echo(json.dumps(_whole(letter)))
         return
@@ -87,12 +92,13 @@ def replay_command(
     kafka: Kafka = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send the message again as it came, only a missing ce_id is added. Do it when the cause is mended."""
+    """Send the message again as it came, only a missing ce_id is added. Do it when the cause is mended.
+
+    What waits for it follows by itself. --by has to be an active administrator.
+    """
     bootstrap = kafka or find_stack(data).kafka
-    letter = _ask(
-        postgres or find_stack(data).postgres,
-        lambda office: office.replay(dead_letter_id, bootstrap=bootstrap, by=by or getpass.getuser()),
-    )
+    dsn = postgres or find_stack(data).postgres
+    letter = _ask(dsn, _administrator(dsn, by), lambda office: office.replay(dead_letter_id, bootstrap=bootstrap))
     _say(letter, f"sent again to {letter.topic}; if it fails again, it is parked again under the same id", as_json)
 
 
@@ -105,11 +111,12 @@ def discard_command(
     postgres: Postgres = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give the message up. The letter stays, with who decided it and why."""
-    letter = _ask(
-        postgres or find_stack(data).postgres,
-        lambda office: office.discard(dead_letter_id, by=by or getpass.getuser(), reason=reason),
-    )
+    """Give the message up: it is never handled, and what waits for it goes on.
+
+    The letter stays, with who decided it and why. --by has to be an active administrator.
+    """
+    dsn = postgres or find_stack(data).postgres
+    letter = _ask(dsn, _administrator(dsn, by), lambda office: office.discard(dead_letter_id, reason=reason))
     _say(letter, "discarded", as_json)
 
 
@@ -127,15 +134,27 @@ def readable_payload(payload: bytes | None) -> str:
     return f"{text[:_PAYLOAD_CHARACTERS_MAX]}\n… {len(payload)} bytes in all; --json prints them"
 
 
-def _ask(dsn: str, question: Callable[[DeadLetterOffice], Awaitable[Answer]]) -> Answer:
+def _whoever_is_here() -> Asker:
+    """Return who looks: whoever has the administrator's DSN, of whom nothing else is known."""
+    return Asker("tallystick", "system", user_agent=_COMMAND, is_staff=True)
+
+
+def _administrator(dsn: str, by: str) -> Asker:
+    asyncio.run(require_administrator(dsn, by))
+    return at_the_console(by, _COMMAND)
+
+
+def _ask(dsn: str, asker: Asker, question: Callable[[DeadLetterOffice], Awaitable[Answer]]) -> Answer:
     async def ask() -> Answer:
-        async with open_office(dsn) as office:
+        async with open_office(dsn, asker) as office:
             return await question(office)
 
     try:
         return asyncio.run(ask())
     except TallystickError as error:
         raise StackError(error.detail) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StackError(f"the database does not do it, is it migrated? {error}") from error
 
 
 def _summary(letter: DeadLetter) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What docs/contracts/ says is what the code says, and its AsyncAPI document holds together."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 
 from libs.common.contracts import export
 from libs.common.contracts.topics import ALL_TOPICS
+
+DELIVERY = Path(__file__).parents[2] / "docs" / "architecture" / "delivery.md"
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +93,20 @@ def test_every_topic_is_a_channel_with_its_key_partitions_retention_and_reason(d
         assert topic.why in channel["description"]
         assert channel["bindings"]["kafka"]["partitions"] == topic.partitions
         assert channel["bindings"]["kafka"]["topicConfiguration"]["retention.ms"] == topic.retention_ms
+
+
+def test_every_topic_says_whether_messages_wait_behind_a_parked_one_and_delivery_md_names_those_that_do(
+    document: dict[str, Any],
+) -> None:
+    waiting = {topic.name for topic in ALL_TOPICS if topic.waits_because}
+    for topic in ALL_TOPICS:
+        channel = document["channels"][topic.name]
+        assert channel["x-after-parking"] == ("wait" if topic.waits_because else "go-on")
+        assert (topic.waits_because or "later ones of its key go on") in channel["description"]
+    section = DELIVERY.read_text().split("## Behind a parked message")[1].split("\n## ")[0]
+    rows = [row for row in section.splitlines() if "| wait: " in row]
+    assert set(re.findall(r"`([a-z.-]+\.v1)`", "".join(rows))) == waiting
+    assert {topic.waits_because for topic in ALL_TOPICS} - {""} == {row.split("wait: ")[1].rstrip(" |") for row in rows}
 
 
 def test_every_topic_is_sent_to_by_its_owner_alone(document: dict[str, Any]) -> None:

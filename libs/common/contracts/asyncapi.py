@@ -74,10 +74,12 @@ def receivers(topic: Topic, services: Path) -> dict[str, list[type[Message]]]:
 
 def _channel(topic: Topic) -> dict[str, Any]:
     unheard = f" No service hears it: {topic.unheard_because}." if topic.unheard_because else ""
+    parked = f"wait, because {topic.waits_because}" if topic.waits_because else "go on"
     return {
         "address": topic.name,
         "title": topic.name,
-        "description": f"Keyed by `{topic.key}`: {topic.why}.{unheard}",
+        "description": f"Keyed by `{topic.key}`: {topic.why}.{unheard} "
+        f"While a message is parked, later ones of its key {parked}.",
         "messages": {
             message.__name__: {"$ref": f"#/components/messages/{message.__name__}"} for message in topic.messages
         },
@@ -89,6 +91,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
                 "bindingVersion": _BINDING_VERSION,
             }
         },
+        "x-after-parking": "wait" if topic.waits_because else "go-on",
     }
 
 

@@ -17,7 +17,8 @@ _DAY_MS: Final = 86_400_000
 class Topic:
     """A topic's fixed facts. `retention_ms` is how long the broker keeps messages; PostgreSQL keeps what matters.
 
-    `unheard_because` says why no service consumes it; empty for a topic that some service does.
+    `unheard_because` says why no service consumes it; empty for a topic that some service does. `waits_because` says
+    why later messages of a key wait while one of them is parked; empty for a topic whose messages go on without it.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Topic:
     partitions: int = 1
     retention_ms: int = 7 * _DAY_MS
     unheard_because: str = ""
+    waits_because: str = ""
 
 
 TRANSFER_REQUESTS: Final = Topic(
@@ -43,6 +45,7 @@ TRANSFER_COMMANDS: Final = Topic(
     key="transfer_id",
     why="the commands about one transfer reach fraud in the order they were sent",
     messages=(gateway.CaptureTransfer, gateway.VoidTransfer, gateway.ReverseTransfer),
+    waits_because="a void that overtakes a capture gives back what was to be paid",
 )
 LEDGER_COMMANDS: Final = Topic(
     name="gateway.ledger-commands.v1",
@@ -50,6 +53,7 @@ LEDGER_COMMANDS: Final = Topic(
     key="subject_id",
     why="the commands about one account reach the ledger in the order they were sent",
     messages=(gateway.ChangeAccount, gateway.PublishFeeSchedule),
+    waits_because="the last word counts, and a freeze that is handled after its release would be the last",
 )
 NOTICES: Final = Topic(
     name="gateway.notices.v1",
@@ -72,6 +76,7 @@ SCREENED_COMMANDS: Final = Topic(
     why="the commands about one transfer reach the ledger in the order fraud heard them; verdicts on new transfers, "
     "whose batches are the quicker for holding nothing else, have a topic of their own",
     messages=(fraud.CaptureScreened, fraud.VoidScreened, fraud.ReversalScreened),
+    waits_because="a void that overtakes a capture gives back what was to be paid",
 )
 OUTCOME_QUESTIONS: Final = Topic(
     name="fraud.outcome-questions.v1",

@@ -80,6 +80,48 @@ def dead_letters_sql(schema: str) -> str:
     """
 
 
+def key_queues_sql(schema: str) -> str:
+    """Return the SQL by which `<schema>.dead_letters` keeps the order of keys.
+
+    A letter with a `queue_number` stands in its key's queue: nothing of that key is handled but the first. `waiting` is
+    one with which nothing is wrong; `handled` is done after all, without anybody having decided about it.
+    """
+    return f"""
+    ALTER TABLE {schema}.dead_letters
+        ADD COLUMN queue_number bigint,
+        DROP CONSTRAINT dead_letters_status_known,
+        ADD CONSTRAINT dead_letters_status_known
+            CHECK (status IN ('parked', 'waiting', 'replayed', 'discarded', 'handled')),
+        ADD CONSTRAINT dead_letters_waiting_in_queue CHECK (status <> 'waiting' OR queue_number IS NOT NULL),
+        ADD CONSTRAINT dead_letters_ended_in_no_queue
+            CHECK (status NOT IN ('discarded', 'handled') OR queue_number IS NULL),
+        ADD CONSTRAINT dead_letters_queue_of_key
+            CHECK (queue_number IS NULL OR coalesce(octet_length(message_key), 0) > 0),
+        ADD CONSTRAINT dead_letters_discarded_for_reason
+            CHECK (status <> 'discarded' OR resolved_by IS NOT NULL AND resolved_reason IS NOT NULL) NOT VALID;
+    CREATE INDEX dead_letters_queues ON {schema}.dead_letters (consumer_group, topic, message_key, queue_number)
+        WHERE queue_number IS NOT NULL;
+    CREATE INDEX dead_letters_standing ON {schema}.dead_letters (status, consumer_group, first_seen_at);
+    """
+
+
+def without_key_queues_sql(schema: str) -> str:
+    """Return the SQL that undoes `key_queues_sql`; what waits is parked then, and what was handled is replayed."""
+    return f"""
+    UPDATE {schema}.dead_letters SET status = CASE status WHEN 'waiting' THEN 'parked' ELSE 'replayed' END
+        WHERE status IN ('waiting', 'handled');
+    DROP INDEX {schema}.dead_letters_queues, {schema}.dead_letters_standing;
+    ALTER TABLE {schema}.dead_letters
+        DROP CONSTRAINT dead_letters_discarded_for_reason,
+        DROP CONSTRAINT dead_letters_queue_of_key,
+        DROP CONSTRAINT dead_letters_ended_in_no_queue,
+        DROP CONSTRAINT dead_letters_waiting_in_queue,
+        DROP CONSTRAINT dead_letters_status_known,
+        ADD CONSTRAINT dead_letters_status_known CHECK (status IN ('parked', 'replayed', 'discarded')),
+        DROP COLUMN queue_number;
+    """  # noqa: S608 -- the schema's name stands in a migration
+
+
 def audit_log_sql(schema: str) -> str:
     """Return the SQL that makes `<schema>.audit_log`, append-only for everybody, with grants for the service's role.
 

@@ -166,6 +166,11 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
         "start reconciliations and see their reports", _of("auditor", "admin"), scope="ledger:read"
     ),
     "trial_balance.read": Permission("see the trial balance", _of("auditor", "operator", "admin"), scope="ledger:read"),
+    # Messages that could not be handled
+    "dead_letter.list": Permission("list messages that could not be handled, at the console", _of("admin")),
+    "dead_letter.read": Permission("see one of them with its payload, at the console", _of("admin")),
+    "dead_letter.replay": Permission("have one of them handled again, at the console", _of("admin")),
+    "dead_letter.discard": Permission("give one of them up, at the console", _of("admin")),
     # The audit log
     "audit.read": Permission("read who did what, from where", _of("auditor", "compliance", "admin")),
     # Screening and verification of customers

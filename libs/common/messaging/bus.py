@@ -23,6 +23,7 @@ from faststream.message import StreamMessage
 from libs.common.clock import Clock
 from libs.common.contracts.topics import ALL_TOPICS, Topic
 from libs.common.db.hot import HotConnection
+from libs.common.loops import say_when_it_ends
 from libs.common.messaging.consumer import PatientConsumer
 from libs.common.messaging.delivery import Delivery, Subscription
 from libs.common.messaging.outbox import Outbox
@@ -30,6 +31,7 @@ from libs.common.messaging.park_message import DeadLetters
 from libs.common.messaging.publisher import Publisher
 from libs.common.messaging.records import Glimpse, glimpses
 from libs.common.messaging.topics_admin import MAX_MESSAGE_BYTES, watch_topics
+from libs.common.messaging.watch_letters import watch_letters
 from libs.common.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -64,6 +66,7 @@ class Bus:
         self._followers: list[BatchSubscriber] = []
         self._tips_fixed = False
         self._watch: asyncio.Task[None] | None = None
+        self._letters_watch: asyncio.Task[None] | None = None
         # Producing is the publisher's; without `consumer_only` FastStream would keep a second producer open.
         self._broker = KafkaBroker(
             settings.kafka.split(","),
@@ -157,12 +160,16 @@ class Bus:
             await _fix_position(subscriber.consumer)
         self._tips_fixed = True
         self._watch = asyncio.create_task(watch_topics(self._settings.kafka, self._topics), name="topics-watch")
+        if self._deliveries:
+            looking = watch_letters(self.dead_letters.standing, [delivery for delivery, _ in self._deliveries])
+            self._letters_watch = say_when_it_ends(asyncio.create_task(looking, name="letters-watch"))
 
     async def stop(self) -> None:
         """Finish running batches, commit offsets, send what waits, disconnect; all within a bound."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
+        watches = [watch for watch in (self._watch, self._letters_watch) if watch is not None]
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)
         await asyncio.gather(*(delivery.drain(_GRACEFUL_SECONDS) for delivery, _ in self._deliveries))
         try:
             async with asyncio.timeout(_STOP_SECONDS):
@@ -181,6 +188,8 @@ class Bus:
                 return f"consumer {group} has stopped: {delivery.stopped_because}"
             if not delivery.is_assigned():
                 return f"consumer {group} has no partition assigned yet"
+        if self._letters_watch is not None and self._letters_watch.done():
+            return "nobody looks at the dead letters any more"
         if not self._tips_fixed:
             return "the tip reader's position is not fixed yet"
         if not self.publisher.is_connected():

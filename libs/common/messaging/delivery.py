@@ -4,8 +4,10 @@ A batch is one unit of work. What the handler raises decides:
   Unavailable      the same batch again, in order, after a growing pause with jitter
   InvariantBroken  the consumer stops here, nothing is acknowledged, the process is not ready; so it does when a
                    message can be neither processed nor parked
-  anything else    the batch is split until the guilty message stands alone; it is parked, the others go through
-Offsets are a hint, committed every 500 ms, on revocation and on stop; natural keys make the effect once.
+  anything else    the batch is split until the guilty message stands alone; it is parked, the others go through, but
+                   for later ones of its key where the topic's contract has them wait
+Offsets are a hint, committed every 500 ms, on revocation and on stop; natural keys make the effect once. While one
+message after the other is parked they stand still, so that whoever comes next counts the row from its beginning.
 """
 
 import asyncio
@@ -13,25 +15,24 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from libs.common.clock import monotonic_seconds
-from libs.common.contracts.base import Message
 from libs.common.contracts.topics import Topic
 from libs.common.crash_points import reached
 from libs.common.errors import InvariantBroken, Unavailable
-from libs.common.messaging.park_message import DeadLetters, Parked
-from libs.common.messaging.records import Reader, Received, identify
+from libs.common.messaging.letters_of_group import LettersOfGroup
+from libs.common.messaging.park_message import DeadLetters
+from libs.common.messaging.records import Reader, Received
 from libs.common.telemetry.metrics import (
     BATCH_MESSAGES,
     BATCH_RETRIES,
     BATCH_SECONDS,
     CONSUMER_LAG_RECORDS,
-    PARKED_MESSAGES,
 )
 
 log = structlog.get_logger()
@@ -43,8 +44,8 @@ _FIRST_PAUSE_SECONDS: Final = 0.02
 _LONGEST_PAUSE_SECONDS: Final = 2.0
 _GIVE_BACK_SECONDS: Final = 120.0
 """Well inside the poll interval (300 s): a batch that is still unavailable then is fetched anew, in order."""
-_PARKED_IN_A_ROW_MAX: Final = 100
-"""A bad deployment must stop the line, not drain the topic into the dead letters."""
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +74,14 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
         self.subscription = subscription
         self.stopped_because: str | None = None
         self._consumer_of: Callable[[], AIOKafkaConsumer | None] = lambda: None
-        self._dead_letters = dead_letters
+        self._letters = LettersOfGroup(subscription.group, subscription.topic, dead_letters, self._until_available)
         self._reader = Reader(subscription.topic)
         self._working = asyncio.Lock()
         self._leaving = 0  # how many wait for the running batch to end: a revocation, a stop
         self._owned: set[TopicPartition] = set()
         self._done: dict[TopicPartition, int] = {}
+        self._may_commit: dict[TopicPartition, int] = {}  # what is done, as of the last message that was handled
         self._committed: dict[TopicPartition, int] = {}
-        self._parked_in_a_row = 0
         self._committer: asyncio.Task[None] | None = None
         group = subscription.group
         self._seconds = BATCH_SECONDS.labels(group)
@@ -121,8 +122,11 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
                 await asyncio.sleep(_FIRST_PAUSE_SECONDS)
                 return
             try:
+                if not self._letters.is_learned:
+                    await self._letters.learn(self._owned)
                 await self._process(records)
             except _GivenBack:
+                self._letters.is_learned = False  # what was ready to go on may have been given back with it
                 self._give_back(records)
                 return
             except Exception as broken:  # noqa: BLE001 -- beside InvariantBroken: parking failed, so nothing may pass
@@ -130,6 +134,7 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
                 return
             ends = {(record.topic, record.partition): record.offset + 1 for record in records}
             self._done.update((TopicPartition(*place), end) for place, end in ends.items())
+            self._allow_commit()
             reached("delivery.before_offset_commit")
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
@@ -141,6 +146,7 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
                 await self._commit()
                 for partition in revoked:
                     self._done.pop(partition, None)
+                    self._may_commit.pop(partition, None)
                     self._committed.pop(partition, None)
         finally:
             self._leaving -= 1
@@ -148,7 +154,32 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Remember and say what this process now owns."""
         self._owned.update(assigned)
+        self._letters.is_learned = False  # whoever had these may have parked
         log.info("partitions_assigned", group=self.subscription.group, partitions=[p.partition for p in assigned])
+
+    async def look_after_letters(self) -> None:
+        """Learn what people have decided since, and go on with what waits for nothing any more."""
+        async with self._working:
+            if self.stopped_because is not None or not self._owned:
+                return
+            try:
+                await self._letters.learn(self._owned)
+                await self._go_on()
+            except _GivenBack:
+                return
+            except Exception as broken:  # noqa: BLE001 -- as in a batch
+                self._stop_for_good(broken)
+                return
+            self._allow_commit()
+
+    def _allow_commit(self) -> None:
+        if self._letters.parked_in_a_row == 0:
+            self._may_commit.update(self._done)
+
+    async def _go_on(self) -> None:
+        """Handle what waited for a parked message that is handled, or given up."""
+        while (received := await self._letters.next_ready()) is not None:
+            await self._deliver([received])
 
     async def _process(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
         batch: list[Received] = []
@@ -160,8 +191,9 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
                 # In order: what came before it is done before it is parked.
                 await self._deliver_in_parts(batch)
                 batch = []
-                await self._park(found.record, None, found.cause)
+                await self._letters.park(found.record, None, found.cause)
         await self._deliver_in_parts(batch)
+        await self._go_on()
 
     async def _deliver_in_parts(self, batch: list[Received]) -> None:
         """Give the handler as many messages at a time as it takes; a record may bring more than one."""
@@ -170,19 +202,23 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
             await self._deliver(batch[begin : begin + size])
 
     async def _deliver(self, batch: list[Received]) -> None:
+        batch = await self._letters.free_of(batch)
+        if not batch:
+            return
         try:
             await self._until_available(lambda: self._timed(batch))
-            self._parked_in_a_row = 0
         except (_GivenBack, InvariantBroken):
             raise
         except Exception as cause:  # noqa: BLE001 -- whatever it is, it is deterministic: it must not stop the others
             if len(batch) == 1:
                 (guilty,) = batch
-                await self._park(guilty.as_record(), guilty.message, cause)
+                await self._letters.park(guilty.as_record(), guilty.message, cause)
                 return
             middle = len(batch) // 2
             await self._deliver(batch[:middle])
             await self._deliver(batch[middle:])
+        else:
+            await self._letters.note_handled(batch)
 
     async def _timed(self, messages: list[Received]) -> None:
         began = monotonic_seconds()
@@ -190,32 +226,19 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
         self._seconds.observe(monotonic_seconds() - began)
         self._messages.observe(len(messages))
 
-    async def _park(self, record: ConsumerRecord[Any, Any], message: Message | None, cause: BaseException) -> None:
-        self._parked_in_a_row += 1
-        if self._parked_in_a_row > _PARKED_IN_A_ROW_MAX:
-            raise InvariantBroken("too many messages in a row cannot be processed", in_a_row=self._parked_in_a_row)
-        group = self.subscription.group
-        message_id, kind = identify(record)
-        parked = Parked(record, message_id, kind, message, cause)
-        await self._until_available(lambda: self._dead_letters.park(group, parked))
-        PARKED_MESSAGES.labels(group, getattr(cause, "code", type(cause).__name__)).inc()
-        log.error("message_parked", group=group, topic=record.topic, offset=record.offset, cause=repr(cause))
-
-    async def _until_available(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _until_available(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
         """Repeat the work while something is away; give the batch back when it is revoked or has waited too long."""
         pause = _FIRST_PAUSE_SECONDS
         give_back_at = monotonic_seconds() + _GIVE_BACK_SECONDS
         while True:
             try:
-                await work()
+                return await work()
             except Unavailable as reason:
                 BATCH_RETRIES.labels(self.subscription.group, reason.code).inc()
                 if pause >= _LONGEST_PAUSE_SECONDS:
                     log.warning("batch_waits", group=self.subscription.group, code=reason.code)
                 if self._leaving or monotonic_seconds() > give_back_at:
                     raise _GivenBack from reason
-            else:
-                return
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- jitter, not a secret
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
@@ -250,7 +273,7 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
         self._lag.set(sum(self._lag_of(consumer, partition) for partition in assigned))
         moved = {
             partition: offset
-            for partition, offset in self._done.items()
+            for partition, offset in self._may_commit.items()
             if partition in assigned and self._committed.get(partition) != offset
         }
         if not moved:

@@ -18,33 +18,56 @@ from libs.common.contracts.topics import dead_letters_of
 from libs.common.db.hot import HotConnection
 from libs.common.errors import TallystickError
 from libs.common.ids import new_id
+from libs.common.invariants import check
 from libs.common.messaging.outbox import Outbox
 from libs.common.messaging.outgoing_message import outgoing
+from libs.common.messaging.standing_letters import StandingLetters
 from libs.common.messaging.stored_headers import stored_headers
 
 _STACK_CHARACTERS: Final = 8000
 _CAUSE_CHARACTERS: Final = 1000
 
-_UPSERT: Final = (
-    "INSERT INTO {schema}.dead_letters AS d (dead_letter_id, consumer_group, message_id, topic,"
-    " partition_number, message_offset, message_key, message_type, headers, payload, cause_code, cause, stack,"
-    " transfer_ids) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9::jsonb,$10,$11,$12,$13,$14)"
-    " ON CONFLICT ON CONSTRAINT dead_letters_message_unique DO UPDATE SET attempts = d.attempts + 1,"
-    " last_seen_at = now(), cause_code = EXCLUDED.cause_code, cause = EXCLUDED.cause, stack = EXCLUDED.stack,"
-    " status = 'parked', topic = EXCLUDED.topic, message_offset = EXCLUDED.message_offset"
-    " RETURNING dead_letter_id::text"
+WAITING_MAX: Final = 1000
+"""Most letters of one key's queue: a sender who goes on and on must not fill the table unseen."""
+
+# Who was first seen last stands last in its key's queue, for as long as it is in it. A message that was given up stays
+# so: whoever sends it again cannot know.
+_UPSERT: Final = """
+INSERT INTO {schema}.dead_letters AS d (dead_letter_id, consumer_group, message_id, topic, partition_number,
+    message_offset, message_key, message_type, headers, payload, cause_code, cause, stack, transfer_ids, status,
+    queue_number)
+VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9::jsonb,$10,$11,$12,$13,$14,$15, CASE WHEN $16 THEN (
+    SELECT coalesce(max(q.queue_number), 0) + 1 FROM {schema}.dead_letters q
+    WHERE q.consumer_group = $2 AND q.topic = $4 AND q.message_key = $7 AND q.queue_number IS NOT NULL) END)
+ON CONFLICT ON CONSTRAINT dead_letters_message_unique DO UPDATE SET attempts = d.attempts + 1,
+    last_seen_at = now(), cause_code = EXCLUDED.cause_code, cause = EXCLUDED.cause, stack = EXCLUDED.stack,
+    topic = EXCLUDED.topic, partition_number = EXCLUDED.partition_number, message_offset = EXCLUDED.message_offset,
+    status = CASE d.status WHEN 'discarded' THEN d.status ELSE EXCLUDED.status END,
+    queue_number = CASE d.status WHEN 'discarded' THEN NULL ELSE coalesce(d.queue_number, EXCLUDED.queue_number) END,
+    resolved_by = CASE d.status WHEN 'discarded' THEN d.resolved_by END,
+    resolved_at = CASE d.status WHEN 'discarded' THEN d.resolved_at END
+RETURNING dead_letter_id::text, status
+"""
+_LENGTH: Final = (
+    "SELECT count(*) FROM {schema}.dead_letters WHERE consumer_group = $1 AND topic = $2 AND message_key = $3"
+    " AND queue_number IS NOT NULL"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """A message to be set aside: the record as it came, what was read of it, and why it cannot go on."""
+    """A message to be set aside: the record as it came, what was read of it, and why it cannot go on.
+
+    `keeps_order`: later ones of its key wait for it. `waits`: it is itself one of those; nothing is wrong with it.
+    """
 
     record: ConsumerRecord
     message_id: str
     message_type: str
     message: Message | None
     cause: BaseException
+    keeps_order: bool = False
+    waits: bool = False
 
 
 class DeadLetters:
@@ -57,16 +80,21 @@ class DeadLetters:
         self._clock = clock
         self._topic = dead_letters_of(service)
         self._upsert = _UPSERT.replace("{schema}", service)
+        self._length = _LENGTH.replace("{schema}", service)
+        self.standing = StandingLetters(service, connection)
 
-    async def park(self, group: str, parked: Parked) -> None:
-        """Keep the message and say so on the bus.
+    async def park(self, group: str, parked: Parked) -> bool:
+        """Keep the message and say so on the bus; return False when it was given up before, and stays so.
 
-        Idempotent by: (group, message id); parking again counts an attempt. Emits: MessageParked. Raises: Unavailable.
+        Idempotent by: (group, message id); parking again counts an attempt. Emits: MessageParked. Raises: Unavailable;
+        InvariantBroken when too many wait for the same message.
         """
         record = parked.record
         ids = transfer_ids_of(parked.message)
         async with self._connection.transaction() as connection:
-            dead_letter_id = await self._write(connection, group, parked, ids)
+            dead_letter_id, status = await self._write(connection, group, parked, ids)
+            if status == "discarded":
+                return False
             event = MessageParked(
                 dead_letter_id=dead_letter_id,
                 group=group,
@@ -81,29 +109,37 @@ class DeadLetters:
             row = self._outbox.row([outgoing(self._topic, dead_letter_id, event)])
             await self._outbox.insert(connection, row)
         await self._outbox.publish(row)
+        return True
 
-    async def _write(self, connection: asyncpg.Connection, group: str, parked: Parked, ids: tuple[str, ...]) -> str:
+    async def _write(
+        self, connection: asyncpg.Connection, group: str, parked: Parked, ids: tuple[str, ...]
+    ) -> tuple[str, str]:
+        """Write the row and return its id and status."""
         record = parked.record
+        if parked.waits:
+            length = await connection.fetchval(self._length, group, record.topic, record.key)
+            check(length < WAITING_MAX, "few messages wait for one that is parked", group=group, length=length)
         stack = "".join(traceback.format_exception(parked.cause))
-        return str(
-            await connection.fetchval(
-                self._upsert,
-                new_id(),
-                group,
-                parked.message_id,
-                record.topic,
-                record.partition,
-                record.offset,
-                record.key,
-                parked.message_type,
-                json.dumps(stored_headers(record.headers)),
-                record.value,
-                _cause_code(parked.cause),
-                _storable(str(parked.cause))[:_CAUSE_CHARACTERS],
-                _storable(stack)[-_STACK_CHARACTERS:],
-                list(ids),
-            )
+        dead_letter_id, status = await connection.fetchrow(
+            self._upsert,
+            new_id(),
+            group,
+            parked.message_id,
+            record.topic,
+            record.partition,
+            record.offset,
+            record.key,
+            parked.message_type,
+            json.dumps(stored_headers(record.headers)),
+            record.value,
+            _cause_code(parked.cause),
+            _storable(str(parked.cause))[:_CAUSE_CHARACTERS],
+            _storable(stack)[-_STACK_CHARACTERS:],
+            list(ids),
+            "waiting" if parked.waits else "parked",
+            parked.keeps_order,
         )
+        return dead_letter_id, status
 
 
 def transfer_ids_of(message: Message | None) -> tuple[str, ...]:

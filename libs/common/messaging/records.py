@@ -15,6 +15,8 @@ from libs.common.telemetry.traces import read_traceparent
 MAX_PAYLOAD_BYTES: Final = 2 * 1024 * 1024
 
 Decode = Callable[[bytes | msgspec.Raw], Message]
+Place = tuple[str, bytes]
+"""A topic, and a key of it; the key is empty where there is none, and so no order."""
 
 
 class Received(msgspec.Struct, frozen=True, gc=False):
@@ -31,6 +33,16 @@ class Received(msgspec.Struct, frozen=True, gc=False):
     def as_record(self) -> ConsumerRecord[Any, Any]:
         """Return the message as a record of its own."""
         return self.record if self.event is None else stand_alone(self.record, self.event)
+
+    @property
+    def message_id(self) -> str:
+        """The id by which its dead letter would know it."""
+        return identify(self.record)[0] if self.event is None else _shown(self.event.id)
+
+    @property
+    def place(self) -> Place:
+        """The key it has its order in."""
+        return place_of(self.record) if self.event is None else (self.record.topic, self.event.partitionkey.encode())
 
 
 class Unreadable(msgspec.Struct, frozen=True, gc=False):
@@ -155,9 +167,18 @@ def identify(record: ConsumerRecord) -> tuple[str, str]:
     for name, value in record.headers:
         if value is None:
             continue
-        text = bytes(value).decode("utf-8", "replace").replace("\x00", "")[:200]
+        text = _shown(bytes(value).decode("utf-8", "replace"))
         if name == "ce_id" and text:
             identity = text
         elif name == "ce_type" and text:
             kind = text
     return identity, kind
+
+
+def place_of(record: ConsumerRecord[Any, Any]) -> Place:
+    """Return the key that a record of its own has its order in."""
+    return (record.topic, record.key or b"")
+
+
+def _shown(text: str) -> str:
+    return text.replace("\x00", "")[:200]

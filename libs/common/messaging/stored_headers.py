@@ -21,6 +21,13 @@ def original_headers(stored: Iterable[Sequence[Any]]) -> list[tuple[str, bytes |
     return [((_original(name) or b"").decode("utf-8", "surrogateescape"), _original(value)) for name, value in stored]
 
 
+def named(headers: Sequence[tuple[str, bytes | None]], message_id: str) -> list[tuple[str, bytes | None]]:
+    """Return the headers with a `ce_id`: theirs, or this one where they have none or an empty one."""
+    if any(name == "ce_id" and value for name, value in headers):
+        return list(headers)
+    return [*((name, value) for name, value in headers if name != "ce_id"), ("ce_id", message_id.encode())]
+
+
 def _stored(value: bytes | None) -> Stored:
     if value is None:
         return None

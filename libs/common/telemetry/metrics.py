@@ -39,6 +39,12 @@ PARKED_MESSAGES: Final = Counter(
     "Messages set aside as dead letters, by cause code.",
     ("messaging_consumer_group_name", "code"),
 )
+OLDEST_DEAD_LETTER_SECONDS: Final = Gauge(
+    "tallystick_messaging_oldest_dead_letter_seconds",
+    "How long ago the oldest message that waits for people first failed; 0 when none waits. Above an hour it is "
+    "DeadLettersWait.",
+    ("messaging_consumer_group_name",),
+)
 SENT_MESSAGES: Final = Counter(
     "messaging_client_sent_messages_total",
     "Messages handed to the broker.",

@@ -42,10 +42,12 @@ class Transaction:
         if not self.has_begun:
             await self._ending.enter_async_context(begun(self.connection))
 
-    def emit(self, topic: Topic, key: str, message: Message, traceparent: str = "") -> None:
-        """Send this after the commit, in the order of the calls."""
+    def emit(
+        self, topic: Topic, key: str, message: Message, traceparent: str = "", *, message_id: str | None = None
+    ) -> None:
+        """Send this after the commit, in the order of the calls. `message_id` is for what is said again: it stays."""
         check(self.row is None, "whatever is sent stands in the outbox row", topic=topic.name)
-        self.messages.append(outgoing(topic, key, message, traceparent=traceparent))
+        self.messages.append(outgoing(topic, key, message, message_id, traceparent=traceparent))
 
     async def driver(self) -> asyncpg.Connection:
         """Return the connection inside this transaction, for what writes beside it, such as the audit log."""

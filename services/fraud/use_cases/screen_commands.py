@@ -63,7 +63,11 @@ class ScreenCommands:
             decided = await _decide(transaction.connection, asked, now)
             for one in asked:
                 code, at = decided.get(one.command_id, ("", now))
-                transaction.emit(SCREENED_COMMANDS, one.transfer_id, one.screened(code, to_rfc3339(at)))
+                screened = one.screened(code, to_rfc3339(at))
+                # Told again it is the same message: were it another, it would wait behind itself while it is parked.
+                transaction.emit(
+                    SCREENED_COMMANDS, one.transfer_id, screened, message_id=f"fraud-command-{one.command_id}"
+                )
 
 
 async def _decide(

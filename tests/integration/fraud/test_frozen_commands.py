@@ -124,6 +124,9 @@ async def test_a_copy_gets_the_first_decision_word_for_word(
     again = await elsewhere.ask(*reversed(asked))
     assert first == [*first[:2], *first[:2]]
     assert again == first[1::-1]
+    ids = [one.message_id for one in commands.publisher.sent]
+    assert ids == [*ids[:2], *ids[:2]]
+    assert [one.message_id for one in elsewhere.publisher.sent] == ids[1::-1]
     assert [await rows_of(office, one.command_id) for one in asked] == [
         [("capture", REFUSED, 1)],
         [("reversal", "", 0)],

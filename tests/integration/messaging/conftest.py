@@ -17,8 +17,8 @@ from pydantic import SecretStr
 
 from libs.common.clock import system_clock
 from libs.common.contracts.base import Message
-from libs.common.contracts.topics import Topic, dead_letters_of
-from libs.common.db.shared_tables import dead_letters_sql, outbox_sql
+from libs.common.contracts.topics import Topic, audit_entries_of, dead_letters_of
+from libs.common.db.shared_tables import audit_log_sql, dead_letters_sql, key_queues_sql, outbox_sql
 from libs.common.ids import new_id
 from libs.common.messaging.bus import Bus
 from libs.common.messaging.delivery import Handle, Subscription
@@ -34,6 +34,15 @@ from tests.support.kafka import ApacheKafka
 SERVICE = "kyc"
 PASSWORD = "only for a test"
 SESSION_MS = 2000
+
+ADMINISTRATOR = "01990000-0000-7000-8000-00000000000a"
+NO_ADMINISTRATOR = "01990000-0000-7000-8000-00000000000b"
+_STAFF = f"""
+CREATE SCHEMA accounts;
+CREATE TABLE accounts.customers (user_id uuid, roles text[], status text, deleted_at timestamptz);
+INSERT INTO accounts.customers VALUES
+    ('{ADMINISTRATOR}', '{{admin}}', 'active', NULL), ('{NO_ADMINISTRATOR}', '{{operator}}', 'active', NULL);
+"""
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -88,11 +97,12 @@ class Notebook:
 class World:
     """One topic, one group, one database; processes are buses that a test starts and stops."""
 
-    def __init__(self, broker: BrokerAddress, admin_dsn: str, *, partitions: int = 1) -> None:
+    def __init__(self, broker: BrokerAddress, admin_dsn: str, *, partitions: int = 1, waits_because: str = "") -> None:
         self.broker = broker
         self.admin_dsn = admin_dsn
-        self.topic = Topic(f"test.notes-{uuid4().hex[:8]}.v1", "test", "number", "it is a test", (Noted,), partitions)
-        self.topics = (self.topic, dead_letters_of(SERVICE))
+        name = f"test.notes-{uuid4().hex[:8]}.v1"
+        self.topic = Topic(name, "test", "number", "it is a test", (Noted,), partitions, waits_because=waits_because)
+        self.topics = (self.topic, dead_letters_of(SERVICE), audit_entries_of(SERVICE))
         self.group = f"delivery.note-{uuid4().hex[:8]}"
         self.running: list[Bus] = []
         self.fetch_max_wait_ms = 5
@@ -199,7 +209,8 @@ async def delivery_dsn(database_dsn: str) -> str:
         if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
             await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
         await connection.execute(f"CREATE SCHEMA {SERVICE}; GRANT USAGE ON SCHEMA {SERVICE} TO {role}")
-        await connection.execute(outbox_sql(SERVICE) + dead_letters_sql(SERVICE))
+        await connection.execute(outbox_sql(SERVICE) + dead_letters_sql(SERVICE) + key_queues_sql(SERVICE))
+        await connection.execute(audit_log_sql(SERVICE) + _STAFF)
     finally:
         await connection.close()
     return database_dsn
@@ -208,6 +219,15 @@ async def delivery_dsn(database_dsn: str) -> str:
 @pytest.fixture
 async def world(broker: BrokerAddress, delivery_dsn: str) -> AsyncIterator[World]:
     made = World(broker, delivery_dsn)
+    yield made
+    await asyncio.gather(*(bus.stop() for bus in made.running))
+
+
+@pytest.fixture
+async def ordered(broker: BrokerAddress, delivery_dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """Give a world whose topic has later messages of a key wait; what people decide is seen at once."""
+    monkeypatch.setattr("libs.common.messaging.watch_letters._LOOK_SECONDS", 0.05)
+    made = World(broker, delivery_dsn, waits_because="it is a test")
     yield made
     await asyncio.gather(*(bus.stop() for bus in made.running))
 

@@ -16,6 +16,7 @@ from libs.common.errors import Rejected
 from libs.common.messaging.delivery import Delivery, Subscription
 from libs.common.messaging.park_message import DeadLetters, Parked
 from libs.common.messaging.records import Received
+from libs.common.messaging.standing_letters import Head, Standing, StandingLetters
 
 
 class Noted(Message, frozen=True, gc=False, kw_only=True):
@@ -27,15 +28,30 @@ TOPIC = Topic("test.notes.v1", "test", "number", "it is a test", (Noted,))
 MINE = TopicPartition(TOPIC.name, 0)
 
 
+class NothingStands(StandingLetters):
+    """The table of dead letters, in which nothing stands."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+
+    async def load(self, group: str) -> tuple[Standing, list[Head]]:
+        return Standing(), []
+
+    async def end(self, group: str, message_ids: Sequence[str]) -> None:
+        self.ended += message_ids
+
+
 class Story(DeadLetters):
     """Everything that happened, in order; takes the place of the dead letters, of the handler and of the consumer."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
         self.refused: set[int] = set()
+        self.standing = NothingStands()
 
-    async def park(self, group: str, parked: Parked) -> None:
+    async def park(self, group: str, parked: Parked) -> bool:
         self.told.append(f"parked {parked.record.offset}")
+        return True
 
     async def handle(self, batch: Sequence[Received]) -> None:
         numbers = [received.message.number for received in batch if isinstance(received.message, Noted)]
@@ -106,6 +122,29 @@ async def test_revoking_acknowledges_what_is_done(delivery: Delivery, story: Sto
     await delivery.on_batch([record(1), record(2)])
     await delivery.on_partitions_revoked([MINE])
     assert story.told == ["did [1, 2]", "committed 3"]
+
+
+async def test_while_one_after_the_other_is_parked_nothing_is_acknowledged(delivery: Delivery, story: Story) -> None:
+    await delivery.on_batch([record(1)])
+    await delivery.on_batch([record(2), record(3, b"no json")])
+    await delivery.on_batch([record(4, b"no json")])
+    await delivery._commit()
+    assert story.told[-1] == "committed 2"
+    await delivery.on_batch([record(5)])
+    await delivery._commit()
+    assert story.told[-1] == "committed 6"
+
+
+async def test_what_was_parked_and_is_handled_when_it_comes_again_is_no_open_letter_any_more(
+    delivery: Delivery, story: Story
+) -> None:
+    story.refused = {1}
+    await delivery.on_batch([record(1), record(2)])
+    story.refused = set()
+    await delivery.on_batch([record(1), record(2)])
+    assert story.told == ["parked 1", "did [2]", "did [1, 2]"]
+    assert isinstance(story.standing, NothingStands)
+    assert story.standing.ended == ["1"]
 
 
 async def test_after_draining_nothing_is_begun_or_acknowledged(
