@@ -1,15 +1,14 @@
 """Every test that the threat model names is there."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.documented_tests import ROOT, check_named_tests
+
 LINES = (ROOT / "docs/security.md").read_text().splitlines()
 THREATS = [line for line in LINES if re.match(r"\| [STRIDE] \|", line)]
 TRIED = [line for line in LINES[LINES.index("## Attacks tried by hand") :] if re.match(r"\| [A-Z]\w", line)]
-NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 
 
 def test_every_letter_of_stride_has_its_threats() -> None:
@@ -22,7 +21,4 @@ def test_attacks_were_tried() -> None:
 
 @pytest.mark.parametrize("threat", THREATS + TRIED, ids=[str(number) for number in range(len(THREATS + TRIED))])
 def test_each_threat_names_tests_that_exist(threat: str) -> None:
-    named = NAMED.findall(threat)
-    assert named, "name the test that tries it"
-    for path, name in named:
-        assert re.search(rf"def {name}\(", (ROOT / path).read_text()), f"{path} has no {name}"
+    check_named_tests(threat)

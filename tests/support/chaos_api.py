@@ -53,6 +53,11 @@ class Api:
         yield
         self._turns = before
 
+    def move_to(self, url: str) -> None:
+        """Ask at another address from here on, whoever is still asking included."""
+        for client in self._clients:
+            client.base_url = httpx2.URL(url)
+
     async def close(self) -> None:
         """Close the connections."""
         await asyncio.gather(*(client.aclose() for client in self._clients))

@@ -48,6 +48,18 @@ class ChaosStack:
         killed = kills[victim]() if victim in kills else self.running.kill_service(victim)
         assert killed, f"{victim} was not there to be killed"
 
+    def kill_everything(self) -> None:
+        """Kill every process at once, the broker's too, and start them again over the same folder, at other addresses.
+
+        The loop stands meanwhile: whom another thread starts dies with that thread.
+        """
+        if self.kafka is not None:
+            self.kafka.kill()
+        self.running.kill_everything()
+        if self.kafka is not None:
+            self.kafka.spawn()
+        self.running.start()
+
     @property
     def admin(self) -> Mapping[str, str]:
         """The first admin's `email` and `password`."""

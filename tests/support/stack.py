@@ -153,6 +153,12 @@ class RunningStack:
                 _kill(alive)
             time.sleep(0.02)
 
+    def kill_everything(self) -> None:
+        """Kill `up` and every process under it with SIGKILL at once, as a machine does that loses its power."""
+        everything = _kill([self.process.pid, *self.pids()])
+        self._finished(10.0)
+        self.wait_for("every process to end", lambda: not alive_among(everything))
+
     def pids(self) -> list[int]:
         """The ids of every live process under `up`."""
         with suppress(psutil.NoSuchProcess):

@@ -182,16 +182,20 @@ class Bus:
 
     def what_is_wrong(self) -> str | None:
         """Return why this process is not ready, or None; a worker is when its groups have given it partitions."""
-        for delivery, _ in self._deliveries:
+        for delivery, subscriber in self._deliveries:
             group = delivery.subscription.group
             if delivery.stopped_because is not None:
                 return f"consumer {group} has stopped: {delivery.stopped_because}"
+            if _has_ended(subscriber) or delivery.has_ended():
+                return f"consumer {group} has ended"
             if not delivery.is_assigned():
                 return f"consumer {group} has no partition assigned yet"
         if self._letters_watch is not None and self._letters_watch.done():
             return "nobody looks at the dead letters any more"
         if not self._tips_fixed:
             return "the tip reader's position is not fixed yet"
+        if any(map(_has_ended, self._followers)):
+            return "a tip reader has ended"
         if not self.publisher.is_connected():
             return "the message broker did not take the last batch; it is tried again"
         return self.outbox.what_is_wrong()
@@ -207,6 +211,11 @@ class Bus:
 
     def _instance(self, group: str) -> str | None:
         return f"{group}.{self._settings.kafka_instance}" if self._settings.kafka_instance else None
+
+
+def _has_ended(subscriber: BatchSubscriber) -> bool:
+    """Tell whether it asks the broker no more: FastStream begins a loop anew that failed, but not one that was cut."""
+    return bool(subscriber.tasks) and all(task.done() for task in subscriber.tasks)
 
 
 async def _fix_position(consumer: AIOKafkaConsumer | None) -> None:

@@ -109,6 +109,10 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
         consumer = self._consumer_of()
         return consumer is not None and bool(consumer.assignment())
 
+    def has_ended(self) -> bool:
+        """Tell whether nobody commits offsets any more, though the consumer goes on."""
+        return self._committer is not None and self._committer.done()
+
     async def on_batch(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
         """Process one poll's records and remember how far we are."""
         async with self._working:

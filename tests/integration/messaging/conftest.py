@@ -120,11 +120,15 @@ class World:
             internal_token=SecretStr(""),
         )
 
-    async def start(self, handle: Handle | None = None, *, max_messages: int = 500, ready: bool = True) -> Bus:
+    async def start(
+        self, handle: Handle | None = None, *, max_messages: int = 500, ready: bool = True, follows: bool = False
+    ) -> Bus:
         """Start a process, which consumes when it has a handler; return when the group has taken it in."""
         bus = Bus(self.settings(), service=SERVICE, clock=system_clock, topics=self.topics)
         if handle is not None:
             bus.subscribe(Subscription(self.group, self.topic, handle, max_messages=max_messages))
+        if follows:
+            bus.follow({self.topic: lambda _: None})
         self.running.append(bus)
         await bus.start()
         if ready:
