@@ -22,6 +22,7 @@ from libs.common.http.places import Places
 from libs.common.http.revocations import Revocations
 
 KEPT_SECONDS: Final = 60.0
+_NEVER: Final = float("-inf")
 _TEXT: Final = re.compile(r"tsk_([0-9a-f]{32})_([A-Za-z0-9_-]{43})")
 _REMEMBERED_MAX: Final = 50_000
 _ASKING_MAX: Final = 32
@@ -56,6 +57,8 @@ class _Known:
     facts: KeyFacts
     networks: tuple[IPv4Network | IPv6Network, ...]
     asked_at: float
+    revoked_at: float
+    """The user's revocation that accounts had taken into account; of another one it says nothing."""
 
 
 def key_text(key_id: str, secret: str) -> str:
@@ -90,9 +93,9 @@ class KnownKeys:
         if principal.expires_at <= now or self._revocations.names(known.facts.key_id):
             self._known.pop(text, None)
             raise _invalid()
-        if now - known.asked_at > KEPT_SECONDS or known.asked_at <= self._revocations.user_revoked_at(
-            principal.user_id
-        ):
+        # A clock that was set back must not keep it for longer; and revocations have the time of another machine.
+        is_recent = 0 <= now - known.asked_at <= KEPT_SECONDS
+        if not is_recent or known.revoked_at != self._revocations.user_revoked_at(principal.user_id):
             raise AskFirst
         if known.networks:
             _require_address(known.networks, address)
@@ -104,7 +107,7 @@ class KnownKeys:
         if parts is None:
             raise _invalid()
         # Before the answer: what is revoked while it travels must make it old.
-        asked_at = self._now()
+        asked_at, heard = self._now(), self._revocations.heard
         facts = await self._facts_of((str(UUID(parts[1])), secret_hash(parts[2]).hex()), neighbourhood_of(address))
         if facts is None:
             self._known.pop(text, None)
@@ -112,7 +115,9 @@ class KnownKeys:
         if len(self._known) >= _REMEMBERED_MAX:
             self._known.clear()
         networks = tuple(ip_network(network) for network in facts.networks)
-        self._known[text] = (_principal_of(facts, asked_at), _Known(facts, networks, asked_at))
+        is_told = heard == self._revocations.heard
+        revoked_at = self._revocations.user_revoked_at(facts.user_id) if is_told else _NEVER
+        self._known[text] = (_principal_of(facts, asked_at), _Known(facts, networks, asked_at, revoked_at))
 
     async def _facts_of(self, asked: tuple[str, str], whence: str) -> KeyFacts | None:
         """Ask once for all who wait for this id and hash, not for more keys at a time than the owner can bear."""

@@ -22,6 +22,8 @@ class Revocations:
         """Begin with nothing revoked."""
         self.are_known = True
         """Whether these are all there are; until a process has asked, it may not believe anybody."""
+        self.heard = 0
+        """How many were news."""
         self._users: OrderedDict[str, float] = OrderedDict()
         self._others: OrderedDict[str, float] = OrderedDict()
         self._floor = float("-inf")
@@ -44,6 +46,7 @@ class Revocations:
         return session_or_key_id in self._others
 
     def _remember(self, kept: OrderedDict[str, float], name: str, at: float) -> None:
+        self.heard += at > kept.get(name, float("-inf"))
         kept[name] = max(at, kept.get(name, at))
         kept.move_to_end(name)
         while len(kept) > _REMEMBERED_MAX or next(iter(kept.values())) < at - KEPT_SECONDS:

@@ -49,8 +49,9 @@ class World:
             raise Unavailable("credentials_unknown", "Away.")
         return self.facts if (key_id, secret_sha256) == (KEY_ID, secret_hash(SECRET).hex()) else None
 
-    def revoke(self, **names: str) -> None:
-        moment = to_rfc3339(datetime.fromtimestamp(self.seconds, UTC))
+    def revoke(self, *, behind_seconds: float = 0.0, **names: str) -> None:
+        """Say that something ends now, by a clock that is so far behind ours."""
+        moment = to_rfc3339(datetime.fromtimestamp(self.seconds - behind_seconds, UTC))
         known = {"user_id": "ada", "session_id": "", "key_id": ""}
         self.revocations.take(CredentialsRevoked(occurred_at=moment, **(known | names)))
 
@@ -122,6 +123,22 @@ async def test_a_revocation_heard_while_accounts_is_asked_makes_the_answer_old(w
     await asyncio.sleep(0)
     world.revoke()
     await asking
+    with pytest.raises(AskFirst):
+        world.keys.look_up(TEXT, "")
+
+
+async def test_a_revocation_counts_though_the_clock_of_accounts_is_behind(world: World) -> None:
+    await world.keys.ask(TEXT, "192.0.2.1")
+    world.revoke(behind_seconds=30)
+    with pytest.raises(AskFirst):
+        world.keys.look_up(TEXT, "")
+    await world.keys.ask(TEXT, "192.0.2.1")
+    world.keys.look_up(TEXT, "")
+
+
+async def test_a_clock_that_is_set_back_keeps_no_key_for_longer(world: World) -> None:
+    await world.keys.ask(TEXT, "192.0.2.1")
+    world.seconds -= 3_600
     with pytest.raises(AskFirst):
         world.keys.look_up(TEXT, "")
 

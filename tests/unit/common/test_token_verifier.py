@@ -115,6 +115,10 @@ def test_an_expired_token_says_so(verifier: TokenVerifier, issuer: Issuer) -> No
     assert code_of(verifier.verify, issuer.token(exp=int(time.time()) - 1)) == "token_expired"
 
 
+def test_a_token_of_a_clock_that_is_ahead_of_ours_is_taken(verifier: TokenVerifier, issuer: Issuer) -> None:
+    assert verifier.verify(issuer.token(iat=int(time.time()) + 90)).user_id == "ada"
+
+
 def test_a_token_signed_by_somebody_else_is_refused_also_under_our_key_id(
     verifier: TokenVerifier, issuer: Issuer
 ) -> None:
@@ -200,6 +204,17 @@ def test_keys_rotate_by_changing_the_file(
     os.utime(jwks_file, ns=(2, 2))
     watch.seconds += 3
     assert code_of(verifier.verify, old) == "token_invalid"  # remembered, and forgotten with its key
+
+
+def test_keys_that_left_end_also_while_the_clock_is_set_back(
+    verifier: TokenVerifier, issuer: Issuer, watch: Watch, jwks_file: Path
+) -> None:
+    old = issuer.token()
+    verifier.verify(old)
+    jwks_file.write_text(json.dumps(Issuer().jwks))
+    os.utime(jwks_file, ns=(1, 1))
+    watch.seconds -= 3_600
+    assert code_of(verifier.verify, old) == "token_invalid"
 
 
 def revoked(at: float, *, user: str = "ada", session: str = "") -> CredentialsRevoked:
