@@ -17,6 +17,8 @@ unexport PYTHONDONTWRITEBYTECODE
 IN_PARALLEL := -n 2
 # What depends on how the broker behaves, and so runs on each of them.
 DELIVERY := tests/integration/messaging
+# Without the tests that take minutes each.
+SHORT_CHAOS := tests/chaos --ignore=tests/chaos/long
 COVERAGE := --cov-branch --cov-fail-under=95 --cov-report=term-missing:skip-covered
 # The stamp's name holds what was installed: other requirements or project (not its tools' settings), new installation.
 READY := .venv/ready-$(shell (cat requirements/dev.txt; sed '/^\[tool\.ruff/,$$d' pyproject.toml) | cksum | cut -d' ' -f1)
@@ -153,14 +155,14 @@ test-api: setup ## examples and boundary values of every operation of the OpenAP
 	@$(PYTEST) -s tests/api
 
 test-chaos-short: setup ## one round of killing every process while money moves, and each at its named points
-	@TALLYSTICK_CHAOS_ROUNDS=$${TALLYSTICK_CHAOS_ROUNDS:-1} $(PYTEST) tests/chaos --ignore=tests/chaos/long
+	@TALLYSTICK_CHAOS_ROUNDS=$${TALLYSTICK_CHAOS_ROUNDS:-1} $(PYTEST) $(SHORT_CHAOS)
 
-test-chaos: setup ## ten rounds of the same, and what takes minutes
+test-chaos: setup ## ten rounds of the same, and what takes minutes each: pauses, outages, lost commits, restarts, overload
 	@TALLYSTICK_CHAOS_ROUNDS=$${TALLYSTICK_CHAOS_ROUNDS:-10} $(PYTEST) tests/chaos
 
 test-kafka: setup kafka ## delivery and one round of chaos against Apache Kafka itself
 	@TALLYSTICK_TEST_KAFKA=apache TALLYSTICK_CHAOS_ROUNDS=$${TALLYSTICK_CHAOS_ROUNDS:-1} \
-		$(PYTEST) tests/kafka $(DELIVERY) tests/chaos
+		$(PYTEST) tests/kafka $(DELIVERY) $(SHORT_CHAOS)
 
 kafka: ## fetch Apache Kafka's pinned jars and prepare a broker; needs a JDK and Maven
 	@tools/kafka/build.sh

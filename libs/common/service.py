@@ -9,7 +9,9 @@ from typing import Final, Literal, cast
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.datastructures import State
 
+from libs.common.clock import monotonic_seconds
 from libs.common.http.hot_protocol import HotHttpProtocol
 from libs.common.settings import ServiceSettings
 from libs.common.telemetry.logs import configure_logs
@@ -56,22 +58,45 @@ def run_service(name: str, load_settings: Callable[[], ServiceSettings], build: 
         backlog=2048,
         ws="none",
     )
-    _Server(config).run()
+    Server(config, settings.drain_seconds).run()
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn that may be told to stop before it has started.
+class Server(uvicorn.Server):
+    """Uvicorn that takes its leave: told to stop, it first says that it is not ready and goes on for a while.
 
-    A service waits for PostgreSQL and the broker as long as it takes; uvicorn itself would hear of the signal only
-    after that. Answers that go on for ever see `is_stopping` in the application's state and end themselves.
+    It may be told so before it has started: a service waits for PostgreSQL and the broker as long as it takes; uvicorn
+    itself would hear of the signal only after that. Answers that go on for ever see `is_stopping` in the application's
+    state and end themselves.
     """
 
+    def __init__(self, config: uvicorn.Config, drain_seconds: float) -> None:
+        """Go on for so many seconds after a stop was asked for."""
+        super().__init__(config)
+        self._drain_seconds = drain_seconds
+        self._ends_at: float | None = None
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to take leave; before the start there is nothing to take leave of."""
         if not self.started:
-            # Nothing has been taken in yet, so there is nothing to finish.
             os._exit(0)
-        cast("FastAPI", self.config.app).state.is_stopping = True
+        self._state.health.leave()
         super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell whether to end now."""
+        if not await super().on_tick(counter):
+            return False
+        now = monotonic_seconds()
+        if self._ends_at is None:
+            self._ends_at = now + self._drain_seconds
+        if now < self._ends_at and not self.force_exit:
+            return False
+        self._state.is_stopping = True
+        return True
+
+    @property
+    def _state(self) -> State:
+        return cast("FastAPI", self.config.app).state
 
 
 def _migrate(name: str) -> None:

@@ -24,6 +24,9 @@ class ServiceSettings(BaseSettings):
     postgres_dsn: SecretStr
     http_host: str = "127.0.0.1"
     http_port: int = Field(ge=1, le=65535)
+    drain_seconds: float = Field(default=0.0, ge=0.0, le=60.0)
+    """How long a process that was told to stop goes on as before, but for its readiness, which says no: as long as
+    whoever shares out requests needs to notice. Without it those sent in that moment fail."""
     kafka: str
     """`host:port` of one bootstrap broker, or several separated by commas."""
     kafka_idempotence: bool = True

@@ -1,36 +1,21 @@
 """A process dies exactly where a crash hurts most; afterwards every promise holds and clients were told the truth."""
 
 import asyncio
-import random
 import time
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
-from tests.support.chaos_api import Api
-from tests.support.chaos_stack import ChaosStack, Circle, found_circle, fund, settle_and_check
+from tests.support.chaos_stack import ChaosStack, Circle, settle_and_check
 from tests.support.crashing import CrashOrder, order_crash
 from tests.support.load import Load
 from tests.support.saying import Say
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-REQUESTS_PER_SECOND = 30.0
 FROZEN_SECONDS = 17.0
 """Two more than any connection waits for an answer."""
 SENT_SECONDS = 0.1
 """Long enough for a message to reach the broker, a fifth of the pause between two commits of offsets."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def circle(stack: ChaosStack) -> AsyncIterator[tuple[Circle, Load]]:
-    api = Api(stack.running.api)
-    found = await found_circle(api, stack.admin, customers=2, accounts=20)
-    load = Load(api, found.customers, operator=found.admin, rng=random.Random("kill points"), rate=REQUESTS_PER_SECOND)
-    await fund(found, load)
-    yield found, load
-    await api.close()
 
 
 async def crash(stack: ChaosStack, circle: tuple[Circle, Load], order: CrashOrder, say: Say) -> None:

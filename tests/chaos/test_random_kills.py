@@ -66,7 +66,7 @@ async def _round(
         await asyncio.sleep(rng.uniform(0.3, 2.0))
         killed_at = time.monotonic()
         stack.kill(victim)
-        recoveries[victim].append(await _recovery_seconds(load, killed_at))
+        recoveries[victim].append(await load.seconds_until_posted(killed_at, at_most=RECOVERY_SECONDS_MAX))
         said.append(f"{victim} {recoveries[victim][-1]:.1f}")
     await asyncio.sleep(rng.uniform(0.0, 1.0))
     await newcomers.finish()
@@ -77,14 +77,6 @@ async def _round(
         f" {len(load.commands)} commands about them,"
         f" {len(newcomers.payments)} held ones released; {dict(load.tries)}"
     )
-
-
-async def _recovery_seconds(load: Load, killed_at: float) -> float:
-    """Return how long it took from the kill until something first sent after it was answered 201."""
-    while (recovered_at := load.first_post_after(killed_at)) is None:
-        assert time.monotonic() - killed_at < RECOVERY_SECONDS_MAX, "nothing was posted any more"
-        await asyncio.sleep(0.02)
-    return recovered_at - killed_at
 
 
 def _summary(seconds: list[float]) -> str:

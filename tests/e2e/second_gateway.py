@@ -8,16 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx2
 
-from tallystick.stack.ledger_trust import CHECKPOINTS
 from tallystick.stack.local_process import die_with_parent
 from tallystick.stack.ports import free_port
-from tallystick.stack.service_settings import StackPlan, service_settings
-from tallystick.stack.stack_secrets import load_or_make_keys, load_or_make_secrets
 from tests.e2e.api_client import Api, wait_until
+from tests.support.another_process import settings_of_another
 from tests.support.crashing import VARIABLE
 
 ROOT = Path(__file__).parents[2]
@@ -43,10 +40,11 @@ class SecondGateway:
 def second_gateway(api: Api, orders: Path, **changes: str) -> Iterator[SecondGateway]:
     """Run it with the settings of the stack's own, but for the changes; it dies where `orders` say."""
     port = free_port()
+    settings = settings_of_another(api.folder, "gateway", port, kafka_idempotence=False, velocity_limits=True)
     process = subprocess.Popen(
         [sys.executable, str(LAUNCHER), "gateway", "api"],
         cwd=ROOT,
-        env={**os.environ, **_settings(api, port), **changes, "PYTHONPATH": str(ROOT), VARIABLE: str(orders)},
+        env={**os.environ, **settings, **changes, "PYTHONPATH": str(ROOT), VARIABLE: str(orders)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -60,22 +58,3 @@ def second_gateway(api: Api, orders: Path, **changes: str) -> Iterator[SecondGat
     finally:
         process.kill()
         process.wait(10)
-
-
-def _settings(api: Api, port: int) -> dict[str, str]:
-    """Return what `up` gives its own gateway, but for the port."""
-    ports = {name: urlsplit(service["url"]).port for name, service in api.services.items()}
-    plan = StackPlan(
-        postgres=api.dsn,
-        kafka=api.kafka,
-        kafka_idempotence=False,
-        ports={name: number for name, number in ports.items() if number} | {"gateway": port},
-        secrets=load_or_make_secrets(api.folder),
-        keys=load_or_make_keys(api.folder / "keys"),
-        checkpoints=api.folder / CHECKPOINTS,
-        mail=api.folder / "mail",
-        documents=api.folder / "documents",
-        rate_limits=False,
-        velocity_limits=True,
-    )
-    return service_settings("gateway", plan)

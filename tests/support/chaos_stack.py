@@ -60,6 +60,26 @@ class ChaosStack:
             self.kafka.spawn()
         self.running.start()
 
+    def restart_broker(self) -> None:
+        """Ask the broker to end in order; it is started again as after `kill`."""
+        if self.kafka is not None:
+            self.kafka.stop()
+            self.kafka.spawn()
+        else:
+            self.running.stop_broker()
+
+    @contextmanager
+    def broker_away(self) -> Iterator[None]:
+        """Kill the broker, and start it again when the block is over."""
+        if self.kafka is not None:
+            self.kafka.kill()
+            yield
+            self.kafka.spawn()
+        else:
+            with self.running.nobody_restarts():
+                self.running.kill_broker()
+                yield
+
     @property
     def admin(self) -> Mapping[str, str]:
         """The first admin's `email` and `password`."""

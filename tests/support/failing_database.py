@@ -1,4 +1,4 @@
-"""A door to PostgreSQL for one process of a simulation, that cuts connections at statements.
+"""A door to PostgreSQL for one process, that cuts connections at statements.
 
 It speaks no SQL: it knows where a statement begins and where its answer ends. PostgreSQL's documentation, chapter
 "Frontend/Backend Protocol", says what the messages are.
@@ -7,28 +7,49 @@ It speaks no SQL: it knows where a statement begins and where its answer ends. P
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from enum import Enum, auto
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
-
-from tests.support.simulated_faults import Faults
 
 _STARTUP_LENGTH_BYTES = 4
 _HEAD_BYTES = 5
-_BEGINS_STATEMENT = frozenset({ord("Q"), ord("E")})
+BEGINS_STATEMENT = frozenset({ord("Q"), ord("E")})
 """Query and Execute."""
 _READY = ord("Z")
 _COPY_IN = ord("G")
 
 
+class Fate(Enum):
+    """What becomes of a message to the server."""
+
+    PASSES = auto()
+    NOT_SENT = auto()
+    """The connection is cut before the server has it."""
+    ANSWER_LOST = auto()
+    """The server has done what it says, the commit among it, and the connection is cut before it says so."""
+
+
+class Fates(Protocol):
+    """Decides about one connection's messages."""
+
+    def of(self, message: bytes) -> Fate:
+        """Decide about this one, whole as it came; the first is the start-up message, which has no kind."""
+        ...
+
+
 class FailingDatabase:
     """Lends one process its connections. After `die` nothing comes through any more, as when the process is killed."""
 
-    def __init__(self, dsn: str, folder: Path, faults: Faults) -> None:
-        """Stand before the server of this DSN, which is reached by a Unix socket; the door is a socket in `folder`."""
+    def __init__(self, dsn: str, folder: Path, fates: Callable[[], Fates]) -> None:
+        """Stand before the server of this DSN, which is reached by a Unix socket; the door is a socket in `folder`.
+
+        `fates` is asked once for each connection.
+        """
         options = parse_qs(urlsplit(dsn).query)
         self._server = Path(options["host"][0]) / f".s.PGSQL.{options['port'][0]}"
         self._folder = folder
-        self._faults = faults
+        self._fates = fates
         self._connections: set[_Connection] = set()
         self._door: asyncio.Server | None = None
         self.is_alive = True
@@ -63,7 +84,7 @@ class FailingDatabase:
         except OSError:
             writer.transport.abort()
             return
-        connection = _Connection((reader, writer), server, self._faults, self.dies_at)
+        connection = _Connection((reader, writer), server, self._fates(), self.dies_at)
         self._connections.add(connection)
         try:
             if self.is_alive:
@@ -79,10 +100,10 @@ _Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class _Connection:
     """One connection, from the client to the server and back."""
 
-    def __init__(self, client: _Stream, server: _Stream, faults: Faults, dies_at: Callable[[str], bool]) -> None:
+    def __init__(self, client: _Stream, server: _Stream, fates: Fates, dies_at: Callable[[str], bool]) -> None:
         self._client_reader, self._client = client
         self._server_reader, self._server = server
-        self._faults = faults
+        self._fates = fates
         self._dies_at = dies_at
         self._answer_is_lost = False
         self._kept_back = b""
@@ -105,14 +126,19 @@ class _Connection:
     async def _carry_statements(self) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             length = await self._client_reader.readexactly(_STARTUP_LENGTH_BYTES)
-            self._server.write(length + await self._client_reader.readexactly(int.from_bytes(length) - len(length)))
+            startup = length + await self._client_reader.readexactly(int.from_bytes(length) - len(length))
+            self._fates.of(startup)
+            self._server.write(startup)
             while True:
                 head = await self._client_reader.readexactly(_HEAD_BYTES)
                 rest = await self._client_reader.readexactly(int.from_bytes(head[1:]) - _STARTUP_LENGTH_BYTES)
-                if head[0] in _BEGINS_STATEMENT and not self._answer_is_lost:
-                    if self._dies_at("statement") or self._faults.happens(self._faults.rates.statement_not_sent):
+                if not self._answer_is_lost:
+                    if head[0] in BEGINS_STATEMENT and self._dies_at("statement"):
                         return
-                    self._answer_is_lost = self._faults.happens(self._faults.rates.answer_lost)
+                    fate = self._fates.of(head + rest)
+                    if fate is Fate.NOT_SENT:
+                        return
+                    self._answer_is_lost = fate is Fate.ANSWER_LOST
                 self._server.write(head + rest)
 
     async def _carry_answers(self) -> None:

@@ -15,7 +15,8 @@ from tests.support.load_requests import BATCH, TRANSFER, Answer, Asked, Command,
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 1.0
 """Hundreds of clients who ask ten times a second keep two cores from recovering."""
-_PATIENCE_SECONDS = 120.0
+_PATIENCE_SECONDS = 240.0
+"""Longer than the broker stays away, and a request of its own waits for what it left."""
 
 
 COMING = frozenset({"request_in_progress", "transfer_undecided"})
@@ -70,22 +71,31 @@ class Sender:
         await asyncio.gather(*(self.send(request) for _ in range(copies)))
 
     async def ask_again(self, asked: Sequence[Asked]) -> None:
-        """Send these requests once more, one after the other."""
-        for each in asked:
-            await self.send(self._requests[each.key])
+        """Send the requests for these once more, one after the other."""
+        for request in {id(request): request for request in (self._requests[each.key] for each in asked)}.values():
+            await self.send(request)
 
     def first_post_after(self, moment: float) -> float | None:
         """Return when the first 201 came for something that was first sent after this moment, or None."""
         first = bisect_left(self.posted, moment, key=lambda post: post[1])
         return next((answered for sent, answered in islice(self.posted, first, None) if sent >= moment), None)
 
+    async def seconds_until_posted(self, moment: float, *, at_most: float) -> float:
+        """Return how long it took from this moment until something first sent after it was answered 201.
+
+        Raises: AssertionError when nothing was within `at_most`.
+        """
+        while (answered_at := self.first_post_after(moment)) is None:
+            assert time.monotonic() - moment < at_most, f"nothing was posted for {at_most:.0f} s"
+            await asyncio.sleep(0.02)
+        return answered_at - moment
+
     async def send(self, request: Request) -> None:
         """Send until everything in the request has an answer that names it."""
         began, pause_seconds = time.monotonic(), _FIRST_PAUSE_SECONDS
         is_first = all(not each.answers for each in request.asked)
-        self._requests |= {each.key: request for each in request.asked}
         while True:
-            answers = await self._try(request)
+            answers = await self.send_once(request)
             if all(answer.is_named for answer in answers):
                 break
             assert time.monotonic() - began < _PATIENCE_SECONDS, f"no answer for {[str(e) for e in request.asked]}"
@@ -94,8 +104,9 @@ class Sender:
         if is_first and all(answer.http_status == 201 for answer in answers):
             self.posted.append((began, time.monotonic()))
 
-    async def _try(self, request: Request) -> Sequence[Answer]:
+    async def send_once(self, request: Request) -> Sequence[Answer]:
         """Send once; an answer that names nothing means that the outcome is unknown."""
+        self._requests |= {each.key: request for each in request.asked}
         headers = {"Idempotency-Key": request.asked[0].key} if request.scope != BATCH else {}
         if request.prefer:
             headers["Prefer"] = request.prefer

@@ -3,6 +3,8 @@
 import random
 from dataclasses import asdict, dataclass
 
+from tests.support.failing_database import BEGINS_STATEMENT, Fate
+
 
 @dataclass(frozen=True, slots=True)
 class Rates:
@@ -56,3 +58,19 @@ class Faults:
             read_again=self.rng.choice((0.0, 0.02, 0.1)),
             slow=self.rng.choice((0.0, 0.1, 0.5)),
         )
+
+
+class DrawnFates:
+    """Lets statements fail as often as the rates say: what a `FailingDatabase` asks."""
+
+    def __init__(self, faults: Faults) -> None:
+        """Roll these dice."""
+        self._faults = faults
+
+    def of(self, message: bytes) -> Fate:
+        """Decide about one message."""
+        if message[0] not in BEGINS_STATEMENT:
+            return Fate.PASSES
+        if self._faults.happens(self._faults.rates.statement_not_sent):
+            return Fate.NOT_SENT
+        return Fate.ANSWER_LOST if self._faults.happens(self._faults.rates.answer_lost) else Fate.PASSES

@@ -29,7 +29,7 @@ from tests.support.api_world import ROLE_PASSWORD
 from tests.support.failing_database import FailingDatabase
 from tests.support.simulated_broker import SimulatedBroker
 from tests.support.simulated_bus import SimulatedBus
-from tests.support.simulated_faults import CALM, Faults
+from tests.support.simulated_faults import CALM, DrawnFates, Faults
 from tests.support.simulated_process import SimulatedProcess, make_task, running_process
 
 SERVICES = ("accounts", "kyc", "ledger", "fraud", "gateway")
@@ -82,7 +82,7 @@ class World:
     async def _bear(self, name: str, port: int) -> Life:
         self._born += 1
         folder = self.folder / f"{self._born}"
-        database = FailingDatabase(self.dsn, folder, self.faults)
+        database = FailingDatabase(self.dsn, folder, partial(DrawnFates, self.faults))
         await database.open()
         environment = service_settings(name, self.plan)
         variable = f"{name.upper()}_POSTGRES_DSN"

@@ -122,6 +122,23 @@ class RunningStack:
         finally:
             _kill(frozen, signal.SIGCONT)
 
+    @contextmanager
+    def nobody_restarts(self) -> Iterator[None]:
+        """Let `up` stand still, so that what ends in the meantime stays away until the block is over."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def stop_postgres_immediately(self) -> None:
+        """Stop PostgreSQL as `pg_ctl stop -m immediate` does: no checkpoint, no good-bye; it recovers from its log."""
+        os.kill(self.stack["infrastructure"]["postgres"]["pids"][0], signal.SIGQUIT)
+
+    def stop_broker(self) -> None:
+        """Ask the broker to end in order, as for a restart."""
+        _kill(self.stack["infrastructure"]["kafka"]["pids"], signal.SIGTERM)
+
     def _postgres_pids(self) -> list[int]:
         postmaster = self.stack["infrastructure"]["postgres"]["pids"][0]
         with suppress(psutil.NoSuchProcess):

@@ -173,6 +173,7 @@ def make_app(  # noqa: PLR0913 -- all by keyword; this is where a service is put
     )
     app.state.verifier = verifier
     app.state.is_stopping = False
+    app.state.health = health
     app.state.service = service
     for router in routers:
         app.include_router(router)

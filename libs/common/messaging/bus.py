@@ -181,15 +181,15 @@ class Bus:
         await self._connection.close()
 
     def what_is_wrong(self) -> str | None:
-        """Return why this process is not ready, or None; a worker is when its groups have given it partitions."""
+        """Return why this process is not ready, or None; a worker is when its groups have taken it in."""
         for delivery, subscriber in self._deliveries:
             group = delivery.subscription.group
             if delivery.stopped_because is not None:
                 return f"consumer {group} has stopped: {delivery.stopped_because}"
             if _has_ended(subscriber) or delivery.has_ended():
                 return f"consumer {group} has ended"
-            if not delivery.is_assigned():
-                return f"consumer {group} has no partition assigned yet"
+            if not delivery.has_joined():
+                return f"consumer {group} has not been taken into its group yet"
         if self._letters_watch is not None and self._letters_watch.done():
             return "nobody looks at the dead letters any more"
         if not self._tips_fixed:

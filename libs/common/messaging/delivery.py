@@ -79,6 +79,7 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
         self._working = asyncio.Lock()
         self._leaving = 0  # how many wait for the running batch to end: a revocation, a stop
         self._owned: set[TopicPartition] = set()
+        self._has_joined = False
         self._done: dict[TopicPartition, int] = {}
         self._may_commit: dict[TopicPartition, int] = {}  # what is done, as of the last message that was handled
         self._committed: dict[TopicPartition, int] = {}
@@ -104,10 +105,17 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
             await asyncio.gather(self._committer, return_exceptions=True)
         await self._commit()
 
-    def is_assigned(self) -> bool:
-        """Tell whether the group has given this process a partition: only then is a worker ready."""
+    def has_joined(self) -> bool:
+        """Tell whether the group has taken this process in: only then is a worker ready.
+
+        It may have given it nothing, because others of the service have every partition there is. Whoever stands by is
+        ready: a rollout that waits for the new process before it ends the old one would wait for ever.
+        """
         consumer = self._consumer_of()
-        return consumer is not None and bool(consumer.assignment())
+        if consumer is None:
+            return False
+        is_provided = self._has_joined and bool(consumer.partitions_for_topic(self.subscription.topic.name))
+        return bool(consumer.assignment()) or is_provided
 
     def has_ended(self) -> bool:
         """Tell whether nobody commits offsets any more, though the consumer goes on."""
@@ -158,6 +166,7 @@ class Delivery(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Remember and say what this process now owns."""
         self._owned.update(assigned)
+        self._has_joined = True
         self._letters.is_learned = False  # whoever had these may have parked
         log.info("partitions_assigned", group=self.subscription.group, partitions=[p.partition for p in assigned])
 

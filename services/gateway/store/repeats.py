@@ -2,21 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import asyncpg
+
+from libs.common.ids import first_id_at
 
 _COUNTED_MAX = 10_000
 
 # Rows older than 5 s without an outcome go on the list. The mark stays 15 s behind: a row may be committed some seconds
-# after its id was made. UUIDv7 sorts by time, so the primary key is the only index this needs.
+# after its id was made. UUIDv7 sorts by time, so the primary key is the only index this needs. Ids from times to come
+# were made where a clock is ahead, or was: nobody would look at them before that time.
 _COLLECT = """
 WITH fresh AS (
     SELECT t.transfer_id FROM gateway.transfers t
     WHERE t.transfer_id > (SELECT swept_to FROM gateway.sweep_marks) AND t.transfer_id < $1
-        AND NOT EXISTS (SELECT 1 FROM gateway.outcomes o WHERE o.transfer_id = t.transfer_id))
+        AND NOT EXISTS (SELECT 1 FROM gateway.outcomes o WHERE o.transfer_id = t.transfer_id)
+    UNION ALL
+    SELECT t.transfer_id FROM gateway.transfers t
+    WHERE t.transfer_id > $3 AND NOT EXISTS (SELECT 1 FROM gateway.outcomes o WHERE o.transfer_id = t.transfer_id))
 INSERT INTO gateway.repeats (transfer_id, next_send_at) SELECT transfer_id, $2 FROM fresh ON CONFLICT DO NOTHING
 """
-_MOVE_MARK = "UPDATE gateway.sweep_marks SET swept_to = greatest(swept_to, $1)"
+# A mark from times to come was set by a clock that was ahead; it would hide whatever came since that was set right.
+_MOVE_MARK = """
+UPDATE gateway.sweep_marks SET swept_to = CASE WHEN swept_to > $2 THEN $1 ELSE greatest(swept_to, $1) END
+"""
 _SCHEDULE = """
 INSERT INTO gateway.repeats AS r (transfer_id, next_send_at, longest_wait_seconds)
 SELECT id, now() + make_interval(secs => $2), $3 FROM unnest($1::uuid[]) AS id
@@ -43,10 +53,12 @@ WHERE o.transfer_id = r.transfer_id AND r.next_send_at <= $1
 """
 # The wait doubles from 5 s to a minute, for a caller's hold to an hour. Taking a page and putting it off is one
 # statement, so that two processes never take the same page. A batch goes out whole, so its transfers on the next page
-# are taken with it: they stand together in this order, and a page grows by less than one batch.
+# are taken with it: they stand together in this order, and a page grows by less than one batch. What would wait for
+# longer than its longest wait was put off by a clock that was ahead.
 _TAKE_PAGE = """
 WITH page AS (
-    SELECT r.transfer_id FROM gateway.repeats r WHERE r.next_send_at <= $1
+    SELECT r.transfer_id FROM gateway.repeats r
+    WHERE r.next_send_at <= $1 OR r.next_send_at > $1 + make_interval(secs => r.longest_wait_seconds + 60)
     ORDER BY r.next_send_at, r.transfer_id LIMIT $2 FOR UPDATE SKIP LOCKED),
 whole AS (
     SELECT page.transfer_id FROM page
@@ -86,11 +98,11 @@ class DueRequest:
 
 
 async def collect_unsettled(
-    connection: asyncpg.Connection, *, older_than_id: str, mark_to_id: str, due_at: object
+    connection: asyncpg.Connection, *, older_than_id: str, mark_to_id: str, ahead_of_id: str, now: datetime
 ) -> None:
     """Put requests without an outcome on the list and move the mark; ids are bounds of UUIDv7 time."""
-    await connection.execute(_COLLECT, older_than_id, due_at)
-    await connection.execute(_MOVE_MARK, mark_to_id)
+    await connection.execute(_COLLECT, older_than_id, now, ahead_of_id)
+    await connection.execute(_MOVE_MARK, mark_to_id, first_id_at(now))
 
 
 async def schedule_repeats(

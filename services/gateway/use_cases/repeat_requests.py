@@ -35,6 +35,8 @@ _PAGE: Final = 200
 _PAUSE_BETWEEN_PAGES_SECONDS: Final = 0.25
 _PATIENCE: Final = timedelta(seconds=5)
 _MARK_BEHIND: Final = timedelta(seconds=15)
+_AHEAD: Final = timedelta(seconds=15)
+"""No two clocks that are right differ by this much."""
 
 
 class Repeater:
@@ -70,7 +72,8 @@ class Repeater:
                 connection,
                 older_than_id=first_id_at(now - patience),
                 mark_to_id=first_id_at(now - _MARK_BEHIND),
-                due_at=now,
+                ahead_of_id=first_id_at(now + _AHEAD),
+                now=now,
             )
 
     async def _measure(self) -> None:

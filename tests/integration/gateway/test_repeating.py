@@ -168,6 +168,21 @@ async def test_what_was_not_swept_for_hours_is_still_found(counter: Counter) -> 
     assert sorted(again) == sorted([early.transfer_id, late.transfer_id])
 
 
+async def test_a_clock_that_was_ahead_hides_nothing_that_came_after_it_was_set_right(counter: Counter) -> None:
+    before, after = counter.submission(), counter.submission()
+    now = await taken(counter, before)
+    assert await sweep(counter, now + timedelta(hours=1)) == [before.transfer_id]
+    now = await taken(counter, after)
+    assert await sweep(counter, now) == [before.transfer_id], "put off for an hour; and the mark was ahead"
+    assert after.transfer_id in await sweep(counter, now)
+
+
+async def test_what_was_taken_where_a_clock_is_ahead_is_found_by_whose_clock_is_not(counter: Counter) -> None:
+    submission = counter.submission()
+    now = await taken(counter, submission)
+    assert submission.transfer_id in await sweep(counter, now - timedelta(hours=1))
+
+
 async def test_a_caller_s_hold_is_repeated_ever_more_rarely_and_until_a_later_state_ends_it(counter: Counter) -> None:
     submission = counter.submission()
     now = await taken(counter, submission)

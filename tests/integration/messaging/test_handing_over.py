@@ -42,6 +42,20 @@ async def test_a_revoked_partition_waits_for_the_running_batch(world: World) -> 
     assert done == list(range(10))
 
 
+async def test_whoever_stands_by_is_ready_and_takes_over(world: World) -> None:
+    """A rollout starts the new process, and ends the old one only when that is ready."""
+    first, second = Notebook(), Notebook()
+    await world.start()
+    buses = [await world.start(first), await world.start(second)]
+    await world.send_numbers(0)
+    await until(lambda: [0] in (first.noted, second.noted))
+    owner, other = (0, second) if first.noted else (1, first)
+    assert buses[1 - owner].what_is_wrong() is None
+    await world.stop(buses[owner])
+    await world.send_numbers(1)
+    await until(lambda: other.noted == [1])
+
+
 async def test_stopping_finishes_the_running_batch_and_acknowledges_it(world: World) -> None:
     gate = Gate()
     notebook = Notebook(gate)
