@@ -24,7 +24,7 @@ COVERAGE := --cov-branch --cov-fail-under=95 --cov-report=term-missing:skip-cove
 READY := .venv/ready-$(shell (cat requirements/dev.txt; sed '/^\[tool\.ruff/,$$d' pyproject.toml) | cksum | cut -d' ' -f1)
 
 .PHONY: help setup demo up bench bench-ledger bench-fraud bench-unlock bench-aml bench-reads check lint format types imports tidy contracts contracts-check errors permissions permissions-check verification verification-check fraud-rules fraud-rules-check ledger-schema
-.PHONY: test simulate planted test-lanes test-unit coverage coverage-gates test-contract test-integration test-e2e test-api test-chaos-short test-chaos test-kafka test-interop kafka nightly clean
+.PHONY: test fuzz simulate planted test-lanes test-unit coverage coverage-gates test-contract test-integration test-e2e test-api test-chaos-short test-chaos test-kafka test-interop kafka nightly clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' Makefile
@@ -121,7 +121,7 @@ test: setup ## every lane that needs nothing but Python; chaos, which mostly wai
 
 # What coverage-gates runs is left out: it costs half a minute of CPU to watch branches, and nothing has to be run twice.
 test-lanes: coverage-gates
-	@$(PYTEST) $(IN_PARALLEL) --ignore=tests/unit/fraud --ignore=tests/unit/kyc tests/e2e tests/simulation/test_seeds.py tests/integration tests/unit tests/contract
+	@$(PYTEST) $(IN_PARALLEL) --ignore=tests/unit/fraud --ignore=tests/unit/kyc tests/e2e tests/simulation/test_seeds.py tests/integration tests/unit tests/fuzz tests/contract
 
 coverage-gates: setup ## the unit tests of fraud and kyc, which have to take 95 per cent of the branches of their domains
 	@$(PYTEST) $(IN_PARALLEL) tests/unit/fraud $(COVERAGE) --cov=services.fraud.domain
@@ -129,6 +129,10 @@ coverage-gates: setup ## the unit tests of fraud and kyc, which have to take 95 
 
 test-unit: setup ## pure code, no sockets
 	@$(PYTEST) tests/unit
+
+SECONDS ?= 60
+fuzz: setup ## every parser with damaged input, SECONDS=60 each; what fails becomes a test of its own
+	@TALLYSTICK_FUZZ_SECONDS=$(SECONDS) $(PYTEST) $(IN_PARALLEL) tests/fuzz
 
 test-contract: setup ## messages, OpenAPI and topology against what is written down
 	@$(PYTEST) tests/contract
@@ -172,6 +176,7 @@ test-interop: setup ## let a verifier in Go check receipts and proofs; takes Go 
 
 nightly: check test-lanes coverage kafka ## everything: long histories, old PostgreSQL, thirty rounds of chaos a broker, speed
 	@TALLYSTICK_API_SECONDS=600 $(PYTEST) -s tests/api
+	@TALLYSTICK_FUZZ_SECONDS=300 $(PYTEST) $(IN_PARALLEL) tests/fuzz
 	@TALLYSTICK_MODEL_STEPS=100000 $(PYTEST) tests/unit/ledger/test_model.py
 	@TALLYSTICK_LIMIT_OPERATIONS=1000000 $(PYTEST) -s tests/integration/fraud/test_limits_are_exact.py
 	@TALLYSTICK_TEST_POSTGRES_VERSION=16 $(PYTEST) tests/integration

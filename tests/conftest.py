@@ -25,7 +25,7 @@ structlog.configure(
 )
 
 TESTS = Path(__file__).parent
-LANES = ("unit", "contract", "integration", "e2e", "simulation", "chaos", "kafka", "api")
+LANES = ("unit", "fuzz", "contract", "integration", "e2e", "simulation", "chaos", "kafka", "api")
 
 
 def lane_of(path: Path) -> str | None:

@@ -23,7 +23,7 @@ from faststream.message import StreamMessage
 from libs.common.clock import Clock
 from libs.common.contracts.topics import ALL_TOPICS, Topic
 from libs.common.db.hot import HotConnection
-from libs.common.loops import say_when_it_ends
+from libs.common.loops import end, say_when_it_ends
 from libs.common.messaging.consumer import PatientConsumer
 from libs.common.messaging.delivery import Delivery, Subscription
 from libs.common.messaging.outbox import Outbox
@@ -166,10 +166,7 @@ class Bus:
 
     async def stop(self) -> None:
         """Finish running batches, commit offsets, send what waits, disconnect; all within a bound."""
-        watches = [watch for watch in (self._watch, self._letters_watch) if watch is not None]
-        for watch in watches:
-            watch.cancel()
-        await asyncio.gather(*watches, return_exceptions=True)
+        await end(*(watch for watch in (self._watch, self._letters_watch) if watch is not None))
         await asyncio.gather(*(delivery.drain(_GRACEFUL_SECONDS) for delivery, _ in self._deliveries))
         try:
             async with asyncio.timeout(_STOP_SECONDS):

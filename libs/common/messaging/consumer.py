@@ -10,6 +10,8 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import UnknownMemberIdError
 from aiokafka.protocol.commit import OffsetCommitRequest
 
+from libs.common.messaging.header_names import read_any_header_name
+
 log = structlog.get_logger()
 
 _LONG_POLL_MS: Final = 1000
@@ -30,6 +32,7 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships
     def __init__(self, *topics: str, broker_forgets: bool, **options: Any) -> None:
         """Take aiokafka's own arguments, and whether this is the local broker, which keeps everything in memory."""
         super().__init__(*topics, **options)
+        read_any_header_name()
         self._broker_forgets = broker_forgets
         self._wanted = asyncio.Event()
         self._fewest_ms: int = self._fetch_max_wait_ms

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from libs.common.errors import Unavailable
+from libs.common.messaging.header_names import write_names
 from libs.common.messaging.topics_admin import MAX_MESSAGE_BYTES
 
 _REQUEST_MS: Final = 5000
@@ -43,7 +44,7 @@ async def send_again(bootstrap: str, record: RawRecord) -> None:
     try:
         await producer.start()
         batch = producer.create_batch()
-        batch.append(timestamp=None, key=record.key, value=record.payload, headers=list(record.headers))
+        batch.append(timestamp=None, key=record.key, value=record.payload, headers=write_names(batch, record.headers))
         await (await producer.send_batch(batch, record.topic, partition=record.partition))
     except (KafkaError, OSError, TimeoutError) as failure:
         raise Unavailable("broker_unavailable", f"The broker did not take the message: {failure!r}") from failure

@@ -2,9 +2,10 @@
 
 import asyncio
 
+import pytest
 from structlog.testing import capture_logs
 
-from libs.common.loops import say_when_it_ends
+from libs.common.loops import end, say_when_it_ends
 
 
 async def _fail() -> None:
@@ -19,3 +20,26 @@ async def test_a_loop_that_fails_says_so_and_one_that_is_cancelled_does_not() ->
         await asyncio.gather(failing, stopped, return_exceptions=True)
         await asyncio.sleep(0)
     assert [(line["event"], line["loop"]) for line in said] == [("loop_ended", "failing")]
+
+
+async def test_a_loop_that_drops_a_cancellation_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("libs.common.loops._TOLD_AGAIN_SECONDS", 0.01)
+    heard: list[str] = []
+
+    async def hard_of_hearing() -> None:
+        while len(heard) < 3:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                heard.append("cancelled")
+
+    async def failing() -> None:
+        raise OSError("gone")
+
+    tasks = [asyncio.create_task(hard_of_hearing()), asyncio.create_task(failing())]
+    await asyncio.sleep(0)
+    await end(*tasks)
+    assert heard == ["cancelled"] * 3
+    assert all(task.done() for task in tasks)
+    assert isinstance(tasks[1].exception(), OSError)
+    await end()
