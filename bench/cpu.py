@@ -21,14 +21,15 @@ def spent(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, 
 def _seconds(pid: int) -> float:
     try:
         process = psutil.Process(pid)
-        living = sum(_own_seconds(child) for child in process.children(recursive=True))
+        living = sum(own_seconds(child) for child in process.children(recursive=True))
         ended = process.cpu_times()
     except psutil.NoSuchProcess:
         return 0.0
-    return living + _own_seconds(process) + float(ended.children_user + ended.children_system)
+    return living + own_seconds(process) + float(ended.children_user + ended.children_system)
 
 
-def _own_seconds(process: psutil.Process) -> float:
+def own_seconds(process: psutil.Process) -> float:
+    """Return user + system seconds of one process; none of one that has ended."""
     try:
         times = process.cpu_times()
     except psutil.NoSuchProcess:

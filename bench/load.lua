@@ -1,6 +1,6 @@
 -- Load for wrk: transfers between the accounts of a world file, one line a customer: token, then his account ids.
 -- WORLD: that file. BULK: transfers in a request (0: single transfers). HOT: an account every transfer goes to.
--- ECHO: send the same bodies to /echo. NONCE keeps idempotency keys unique between runs.
+-- ECHO: send the same bodies to /echo. PAUSE_MS: what each connection rests between two requests, on the average. NONCE keeps idempotency keys unique between runs.
 local customers, accounts = {}, {}
 for line in io.lines(os.getenv("WORLD")) do
   local token, rest = line:match("^(%S+)%s+(.*)$")
@@ -20,6 +20,13 @@ local format, random = string.format, math.random
 
 function init()
   math.randomseed(tonumber(os.getenv("SEED")))
+end
+
+local pause_ms = tonumber(os.getenv("PAUSE_MS") or "0")
+if pause_ms > 0 then
+  function delay()
+    return random(0, 2 * pause_ms)
+  end
 end
 
 local function fields(customer)

@@ -28,6 +28,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from bench.cpu import own_seconds
 from bench.documents import new_document, write_document
 from bench.ledger.__main__ import postgres
 from bench.ledger.stage import Nowhere
@@ -139,7 +140,7 @@ async def measure_rate(at: World, seconds: float) -> Rate:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)  # as the services do
-    began, cpu_began, backend_began = time.perf_counter(), time.process_time(), _cpu_seconds(backend)
+    began, cpu_began, backend_began = time.perf_counter(), time.process_time(), own_seconds(backend)
     decided = 0
     for batch in work:
         await at.screen(batch)
@@ -147,7 +148,7 @@ async def measure_rate(at: World, seconds: float) -> Rate:
         if time.perf_counter() - began > seconds:
             break
     took = time.perf_counter() - began
-    python, served = time.process_time() - cpu_began, _cpu_seconds(backend) - backend_began
+    python, served = time.process_time() - cpu_began, own_seconds(backend) - backend_began
     gc.unfreeze()
     return Rate(decided / took, python / decided * 1e6, served / decided * 1e6)
 
@@ -241,11 +242,6 @@ def measure_all(server: LocalPostgres, seconds: float, console: Console) -> dict
         figures[f"{name}, {processes} processes"] = middle._asdict() | {"p50_ms": p50_ms, "p99_ms": p99_ms}
     console.print(table)
     return figures
-
-
-def _cpu_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def main() -> None:

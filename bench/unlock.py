@@ -91,14 +91,14 @@ async def _newcomers(client: httpx2.AsyncClient, payers: Sequence[Customer], cou
 
     async def arrive(number: int) -> Newcomer:
         async with gate:
-            user_id, token = await register_applicant(client, number)
-            account_id = (await post(client, "/accounts", {"asset": "USD"}, token))["account_id"]
+            applicant = await register_applicant(client, number)
+            account_id = (await post(client, "/accounts", {"asset": "USD"}, applicant.token))["account_id"]
             payer = payers[number % len(payers)]
             held = await post(client, "/transfers", _body(payer.account_ids[0], account_id), payer.token)
             if held["status"] != "held":
                 message = f"a transfer to somebody unverified is {held['status']}"
                 raise RuntimeError(message)
-            return Newcomer(user_id, token, held["transfer_id"])
+            return Newcomer(applicant.user_id, applicant.token, held["transfer_id"])
 
     return await asyncio.gather(*(arrive(number) for number in range(count)))
 

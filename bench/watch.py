@@ -21,6 +21,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from bench.cpu import own_seconds
 from bench.ledger.__main__ import postgres
 from libs.common.clock import system_clock, to_rfc3339
 from libs.common.contracts.ledger import TransferChanged
@@ -98,20 +99,15 @@ async def measure(server: LocalPostgres, name: str, load: Load, postings: int) -
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)  # as the services do
-    began, cpu_began, backend_began = time.perf_counter(), time.process_time(), _cpu_seconds(backend)
+    began, cpu_began, backend_began = time.perf_counter(), time.process_time(), own_seconds(backend)
     await _run(watch, judge, batches[warm_up:])
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
-    backend_seconds = _cpu_seconds(backend) - backend_began
+    backend_seconds = own_seconds(backend) - backend_began
     gc.unfreeze()
     async with hot.autocommit() as connection:
         alerts = await connection.fetchval("SELECT count(*) FROM fraud.alerts")
     await hot.close()
     return Rate(postings - warm_up * BATCH, seconds, cpu_seconds, backend_seconds, alerts)
-
-
-def _cpu_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 async def _run(watch: WatchPostings, judge: JudgePostings, batches: Sequence[Sequence[TransferChanged]]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +17,12 @@ _PASSWORD_BYTES: Final = 18
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """One customer of the world: his token and his accounts."""
+    """One customer of the world: his token, his accounts, and what he logs in with."""
 
     token: str
     account_ids: tuple[str, ...]
+    email: str
+    password: str = field(repr=False)
 
 
 async def make_world(
@@ -44,27 +46,37 @@ def write_world(customers: list[Customer], file: Path) -> None:
     file.write_text("".join(f"{c.token} {' '.join(c.account_ids)}\n" for c in customers))
 
 
-async def register_applicant(client: httpx2.AsyncClient, number: int) -> tuple[str, str]:
-    """Register somebody who has applied and was not looked at yet. Returns (user_id, token)."""
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """Somebody who has registered and applied."""
+
+    user_id: str
+    token: str
+    email: str
+    password: str = field(repr=False)
+
+
+async def register_applicant(client: httpx2.AsyncClient, number: int) -> Applicant:
+    """Register somebody who has applied and was not looked at yet."""
     email, password = f"bench-{number}-{secrets.token_hex(4)}@example.com", secrets.token_urlsafe(_PASSWORD_BYTES)
     user = await post(client, "/users", {"email": email, "password": password, "full_name": f"Bench {number}"})
     token = await log_in(client, email, password)
     await post(
         client, "/kyc/application", {"full_name": f"Bench {number}", "birth_date": "1990-01-01", "country": "DE"}, token
     )
-    return str(user["user_id"]), token
+    return Applicant(str(user["user_id"]), token, email, password)
 
 
 async def _make_customer(client: httpx2.AsyncClient, operator: str, number: int, accounts: int) -> Customer:
-    user_id, token = await register_applicant(client, number)
-    await post(client, f"/admin/kyc/{user_id}/approve", {"version": 1, "reason": "benchmark"}, operator)
-    ids = [(await post(client, "/accounts", {"asset": "USD"}, token))["account_id"] for _ in range(accounts)]
+    applicant = await register_applicant(client, number)
+    await post(client, f"/admin/kyc/{applicant.user_id}/approve", {"version": 1, "reason": "benchmark"}, operator)
+    ids = [(await post(client, "/accounts", {"asset": "USD"}, applicant.token))["account_id"] for _ in range(accounts)]
     deposits = (
         {"account_id": account_id, "amount_minor": START_MINOR, "asset": "USD", "reference": "benchmark"}
         for account_id in ids
     )
     await asyncio.gather(*(post(client, "/deposits", deposit, operator) for deposit in deposits))
-    return Customer(token, tuple(ids))
+    return Customer(applicant.token, tuple(ids), applicant.email, applicant.password)
 
 
 async def log_in(client: httpx2.AsyncClient, email: str, password: str) -> str:

@@ -21,12 +21,16 @@ class NoGenerator(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What to send: so many connections, transfers a request (0: single ones), all to one account or spread."""
+    """What to send: so many connections, transfers a request (0: single ones), all to one account or spread.
+
+    Each connection rests for `pause_ms` between two requests, on the average.
+    """
 
     connections: int
     bulk: int = 0
     hot: str = ""
     echo: bool = False
+    pause_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ def run_load(load: Load, url: str, world: Path, seconds: int) -> Measured:
         "NONCE": secrets.token_hex(6),
         "SEED": str(secrets.randbelow(2**31)),
     }
+    if load.pause_ms:
+        environment["PAUSE_MS"] = str(load.pause_ms)
     if load.hot:
         environment["HOT"] = load.hot
     if load.echo:

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-LISTS = ("runtime", "dev")
+LISTS = ("runtime", "dev", "plots")
 
 
 def asked_for(name: str) -> dict[str, str]:
     """Return package → the rest of its line, of one `requirements/*.in`."""
     lines = (ROOT / "requirements" / f"{name}.in").read_text().splitlines()
-    wanted = [line for line in lines if line and not line.startswith(("#", "-r"))]
+    wanted = [line for line in lines if line and not line.startswith(("#", "-r", "-c"))]
     return {match[1].lower(): match[2] for line in wanted if (match := re.match(r"([\w.-]+)(?:\[\w+\])?(.*)", line))}
 
 

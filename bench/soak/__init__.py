@@ -1,0 +1,1 @@
+"""Load for long, with faults, and a look at everything that could grow."""
