@@ -54,7 +54,13 @@ async def running_twin(
     stack: ChaosStack, service: str, *, groups: str = "", **changes: str
 ) -> AsyncIterator[LocalService]:
     """Run a second process of the service; it is ready when the block begins, and ends in order with it."""
-    twin = make_twin(stack, service, groups=groups, **changes)
+    async with kept_running(make_twin(stack, service, groups=groups, **changes)) as twin:
+        yield twin
+
+
+@asynccontextmanager
+async def kept_running(twin: LocalService) -> AsyncIterator[LocalService]:
+    """Run this process; it is ready when the block begins, and ends in order with it."""
     twin.spawn()
     try:
         await until_ready(twin)

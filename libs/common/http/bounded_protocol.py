@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 
 from libs.common.clock import monotonic_seconds
 from libs.common.http.edge import SECURITY_HEADERS, length_of, observe_refused
+from libs.common.http.health import Health
 from libs.common.http.hot import HotAnswer
 from libs.common.http.large_bodies import MAX_BODY_BYTES
 from libs.common.http.unreadable import (
@@ -74,6 +75,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Take what uvicorn gives its protocols."""
         super().__init__(*arguments, **options)
+        self._health: Health | None = getattr(getattr(self.app, "state", None), "health", None)
         self._awaited = _Awaited.BEGINNING
         self._waits_since: float | None = None
         self._closing_since: float | None = None
@@ -215,7 +217,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def note_head_complete(self) -> None:
-        """Wait for the body from now on."""
+        """Wait for the body from now on. Whoever takes leave has each connection end with the answer (RFC 9112, 9.6).
+
+        A request on a connection that closes in that moment would be lost; the next one finds another process.
+        """
+        if self._health is not None and self._health.is_leaving and self.cycle is not None:
+            self.cycle.keep_alive = False
         self._awaited = _Awaited.BODY
         self._unheard_bytes = 0
 

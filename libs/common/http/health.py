@@ -15,7 +15,8 @@ class Health:
     def __init__(self) -> None:
         """Begin without checks."""
         self._checks: dict[str, Check] = {}
-        self._is_leaving = False
+        self.is_leaving = False
+        """Whether the process was told to stop."""
 
     def add(self, name: str, check: Check) -> None:
         """Register a check under a dotted name such as `ledger.reserve`."""
@@ -23,11 +24,11 @@ class Health:
 
     def leave(self) -> None:
         """Say not ready from now on, whatever else is well: whoever sends requests here is to send them elsewhere."""
-        self._is_leaving = True
+        self.is_leaving = True
 
     def problems(self) -> dict[str, str]:
         """Return name → what is wrong, empty when ready."""
-        if self._is_leaving:
+        if self.is_leaving:
             return {"process": "it was told to stop, and answers only what still comes"}
         found = {name: check() for name, check in self._checks.items()}
         return {name: problem for name, problem in found.items() if problem is not None}

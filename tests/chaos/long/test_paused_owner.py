@@ -66,6 +66,7 @@ async def test_an_owner_that_stood_still_wakes_after_another_took_over_and_doubl
                 finally:
                     owner.resume()
                 await asyncio.sleep(AWAKE_SECONDS)
+                assert taken_over_seconds < PAUSED_SECONDS, "who took over waited for what the other had locked"
             finally:
                 await load.finish()
         rest = await settle_and_check(stack.dsn, people, load)
