@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SECONDS: Final = float(os.environ.get("TALLYSTICK_FUZZ_SECONDS", "0"))
-_EXAMPLES: Final = 2_000 if SECONDS else 100
+_EXAMPLES: Final = 300 if SECONDS else 100
 _DAMAGES_MAX: Final = 4
 
 # Where parsers and the languages they are written in have stumbled before.

@@ -87,9 +87,9 @@ def test_what_is_read_reads_the_same_when_it_is_sent_again_and_everything_else_c
 
 def require_storable(alone: ConsumerRecord[Any, Any]) -> None:
     """Let pass what PostgreSQL takes: no NUL, no lone surrogate."""
-    for text in (*identify(alone), json.dumps(stored_headers(alone.headers), ensure_ascii=False)):
+    stored = [text for pair in stored_headers(alone.headers) for text in pair if isinstance(text, str)]
+    for text in (*identify(alone), *stored):
         assert "\x00" not in text
-        assert "\\u0000" not in text
         text.encode()
 
 

@@ -182,6 +182,22 @@ async def test_what_cannot_be_read_is_waited_for_as_well(ordered: World) -> None
     await until(lambda: notebook.noted == [8])
 
 
+async def test_what_cannot_be_read_behind_another_is_left_to_people_when_that_one_is_handled(ordered: World) -> None:
+    refusing = Refusing()
+    notebook = Notebook(refusing)
+    await ordered.start(notebook)
+    await send(ordered, b"a", 7)
+    await ordered.send((b"no json", headers("note 8")), (noted(9), headers("note 9")), key=b"a")
+    await until(lambda: has_states(ordered, PARKED | {"note 8": ("parked", 2)}))
+    refusing.mend()
+    await CommandLine(ordered).replay(await letter_id(ordered, 7))
+    left = {"note 7": ("replayed", None), "note 8": ("parked", 2), "note 9": ("waiting", 3)}
+    await until(lambda: has_states(ordered, left))
+    assert notebook.noted == [7]
+    unreadable = (await ordered.parked())[1]
+    assert (unreadable["attempts"], unreadable["cause_code"]) == (1, "payload_unreadable")
+
+
 async def test_too_many_that_wait_for_one_stop_the_consumer(ordered: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("libs.common.messaging.park_message.WAITING_MAX", 3)
     bus = await ordered.start(Notebook(Refusing()))
