@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,15 +48,15 @@ class ChaosStack:
         killed = kills[victim]() if victim in kills else self.running.kill_service(victim)
         assert killed, f"{victim} was not there to be killed"
 
-    def kill_everything(self) -> None:
+    def kill_everything(self, everything: Sequence[int]) -> None:
         """Kill every process at once, the broker's too, and start them again over the same folder, at other addresses.
 
-        The loop stands meanwhile: whom another thread starts dies with that thread.
+        Whose ids those are takes a moment to find out, in which more would be written: so they are found before. The
+        loop stands meanwhile, since whom another thread starts dies with that thread.
         """
+        self.running.kill_everything(everything)
         if self.kafka is not None:
             self.kafka.kill()
-        self.running.kill_everything()
-        if self.kafka is not None:
             self.kafka.spawn()
         self.running.start()
 

@@ -170,9 +170,13 @@ class RunningStack:
                 _kill(alive)
             time.sleep(0.02)
 
-    def kill_everything(self) -> None:
-        """Kill `up` and every process under it with SIGKILL at once, as a machine does that loses its power."""
-        everything = _kill([self.process.pid, *self.pids()])
+    def everything(self) -> list[int]:
+        """The process ids of `up` and of all that runs under it."""
+        return [self.process.pid, *self.pids()]
+
+    def kill_everything(self, everything: Sequence[int]) -> None:
+        """Kill all of them with SIGKILL at once, as a machine does that loses its power."""
+        _kill(everything)
         self._finished(10.0)
         self.wait_for("every process to end", lambda: not alive_among(everything))
 
