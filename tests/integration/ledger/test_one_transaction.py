@@ -134,6 +134,21 @@ async def test_a_decision_that_fails_half_way_leaves_nothing(books: Books, admin
     await check(admin_dsn)
 
 
+async def test_a_batch_that_cannot_be_sealed_leaves_nothing(books: Books, admin_dsn: str) -> None:
+    """Of what it has written by then; of a large batch that is more than one statement."""
+    await books.fund(alice=1_000, bob=1)
+    async with books.writing.autocommit() as connection:
+        late = await decided(connection, *posted(COPIED_FROM))
+
+    def broken() -> Sealed:
+        raise InvariantBroken("every record has a canonical form")
+
+    before = await rows_at_rest(books, admin_dsn)
+    with pytest.raises(InvariantBroken):
+        await write_batch(books.writing, late, broken, nothing)
+    assert await rows(admin_dsn) == before
+
+
 async def test_an_account_that_is_forgotten_while_a_batch_is_decided_is_known_to_it_all_the_same(
     books: Books, ledger_dsn: str, admin_dsn: str
 ) -> None:
