@@ -11,8 +11,8 @@ import httpx2
 
 from tests.support.chaos_api import Api, Person
 
-_PROBE_SECONDS = 0.1
-_PROBE_PATIENCE_SECONDS = 1.0
+_PROBE_SECONDS = 0.5
+_PROBE_PATIENCE_SECONDS = 3.0
 _SILENT_MAX = 3
 """Whoever says no is asked for nothing at once; a slow machine keeps everybody silent now and then."""
 
