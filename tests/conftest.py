@@ -2,6 +2,8 @@
 
 import gc
 import socket
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -64,3 +66,16 @@ def closed_sockets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         return
     for method in ("connect", "connect_ex", "bind", "listen", "sendto"):
         monkeypatch.setattr(socket.socket, method, refuse)
+
+
+@pytest.fixture(autouse=True)
+def leftovers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Collect what Kafka's client leaves open when it is stopped while it connects, and what a simulation has killed.
+
+    Else some later test is told of it, whichever runs when it is collected.
+    """
+    yield
+    if "broker" in request.fixturenames or lane_of(request.path) == "simulation":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
