@@ -27,6 +27,12 @@ INSERT INTO gateway.repeats (transfer_id, next_send_at) SELECT transfer_id, $2 F
 _MOVE_MARK = """
 UPDATE gateway.sweep_marks SET swept_to = CASE WHEN swept_to > $2 THEN $1 ELSE greatest(swept_to, $1) END
 """
+# What would wait for longer than its longest wait was put off by a clock that was ahead. This looks at the whole list,
+# which holds make long, so it is no part of what is done every second.
+_BRING_BACK = """
+UPDATE gateway.repeats SET next_send_at = $1
+WHERE next_send_at > $1::timestamptz + make_interval(secs => longest_wait_seconds + 60)
+"""
 _SCHEDULE = """
 INSERT INTO gateway.repeats AS r (transfer_id, next_send_at, longest_wait_seconds)
 SELECT id, now() + make_interval(secs => $2), $3 FROM unnest($1::uuid[]) AS id
@@ -53,12 +59,11 @@ WHERE o.transfer_id = r.transfer_id AND r.next_send_at <= $1
 """
 # The wait doubles from 5 s to a minute, for a caller's hold to an hour. Taking a page and putting it off is one
 # statement, so that two processes never take the same page. A batch goes out whole, so its transfers on the next page
-# are taken with it: they stand together in this order, and a page grows by less than one batch. What would wait for
-# longer than its longest wait was put off by a clock that was ahead.
+# are taken with it: they stand together in this order, and a page grows by less than one batch.
 _TAKE_PAGE = """
 WITH page AS (
     SELECT r.transfer_id FROM gateway.repeats r
-    WHERE r.next_send_at <= $1 OR r.next_send_at > $1 + make_interval(secs => r.longest_wait_seconds + 60)
+    WHERE r.next_send_at <= $1
     ORDER BY r.next_send_at, r.transfer_id LIMIT $2 FOR UPDATE SKIP LOCKED),
 whole AS (
     SELECT page.transfer_id FROM page
@@ -103,6 +108,7 @@ async def collect_unsettled(
     """Put requests without an outcome on the list and move the mark; ids are bounds of UUIDv7 time."""
     await connection.execute(_COLLECT, older_than_id, now, ahead_of_id)
     await connection.execute(_MOVE_MARK, mark_to_id, first_id_at(now))
+    await connection.execute(_BRING_BACK, now)
 
 
 async def schedule_repeats(
